@@ -1,0 +1,111 @@
+"""Batch: examples with their targets, in whatever nested form the user's model wants them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Examples and their targets: tensors, or tuples, lists and dicts of tensors, one example per
+    row.
+
+    weight: of the batch in an average over batches; the number of examples by default.
+    """
+
+    x: Any
+    y: Any
+    weight: float | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of examples."""
+        for t in tensors(self.x):
+            return len(t)
+        raise ValueError("A batch needs at least one tensor in `x`. Got none.")
+
+    @property
+    def share(self) -> float:
+        """The weight, or the number of examples where none is given."""
+        return float(self.size if self.weight is None else self.weight)
+
+    def shards(self, num_shards: int) -> list["Batch"]:
+        """`num_shards` contiguous parts; sizes at most one apart, weights in proportion to size."""
+        n = self.size
+        if not 1 <= num_shards <= n:
+            raise ValueError(
+                f"`num_shards` must be between 1 and the batch's {n} examples. Got {num_shards}."
+            )
+        ends = [n * j // num_shards for j in range(num_shards + 1)]
+        return [self._rows(start, end) for start, end in pairwise(ends)]
+
+    def _rows(self, start: int, end: int) -> "Batch":
+        x, y = (_map(tree, lambda t: t[start:end]) for tree in (self.x, self.y))
+        return Batch(x, y, self.share * (end - start) / self.size)
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The same batch on another device."""
+        x, y = (_map(tree, lambda t: t.to(device)) for tree in (self.x, self.y))
+        return replace(self, x=x, y=y)
+
+
+LossFn = Callable[[nn.Module, Batch], Tensor]
+Logits = Callable[[nn.Module, Batch], Tensor]
+
+
+def as_batch(item: Any) -> Batch:
+    """A `Batch`, from itself or from a pair (x, y) as a DataLoader yields it."""
+    if isinstance(item, Batch):
+        return item
+    if isinstance(item, tuple | list) and len(item) == 2:
+        return Batch(item[0], item[1])
+    raise ValueError(
+        f"A batch must be a landscape.Batch or a pair (x, y). Got {type(item).__name__}."
+    )
+
+
+def tensors(tree: Any) -> Iterator[Tensor]:
+    """The tensors of nested tuples, lists and dicts, in order."""
+    if isinstance(tree, Tensor):
+        yield tree
+    elif isinstance(tree, Mapping):
+        for value in tree.values():
+            yield from tensors(value)
+    elif isinstance(tree, tuple | list):
+        for value in tree:
+            yield from tensors(value)
+
+
+def _map(tree: Any, f: Callable[[Tensor], Tensor]) -> Any:
+    if isinstance(tree, Tensor):
+        return f(tree)
+    if isinstance(tree, Mapping):
+        return {key: _map(value, f) for key, value in tree.items()}
+    if isinstance(tree, tuple | list):
+        return type(tree)([_map(value, f) for value in tree])
+    return tree
+
+
+def scalar(value: Tensor) -> Tensor:
+    """The value of a loss, checked to have shape ()."""
+    if not isinstance(value, Tensor) or value.shape != ():
+        found = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+        raise ValueError(f"The loss must be the mean over the batch, of shape (). Got {found}.")
+    return value
+
+
+def correct_and_counted(logits: Any, y: Any) -> tuple[float, int]:
+    """How many targets the largest logit names, of how many; (0, 0) where targets are no classes.
+
+    logits: (..., classes); y: (...) integers, negative ones (ignored labels) not counted.
+    """
+    if not (isinstance(logits, Tensor) and isinstance(y, Tensor)):
+        return 0.0, 0
+    if y.is_floating_point() or logits.shape[:-1] != y.shape:
+        return 0.0, 0
+    counted = y >= 0
+    return (logits.argmax(-1) == y)[counted].sum().item(), int(counted.sum())

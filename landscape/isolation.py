@@ -1,0 +1,99 @@
+"""A look leaves no trace: buffers, train/eval modes and random state come back bit for bit, also
+on an error (rule R1).
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@contextmanager
+def isolated_buffers(
+    model: nn.Module, values: Mapping[str, Tensor] | None = None
+) -> Iterator[None]:
+    """While open, the module moves clones of its buffers; afterwards the originals stand where
+    they stood.
+
+    values: what the clones start from, as `snapshot` gives it; default the buffers themselves.
+    """
+    kept = [(module, dict(module._buffers)) for module in model.modules() if module._buffers]
+    clones = snapshot(model) if values is None else {k: v.clone() for k, v in values.items()}
+    try:
+        for prefix, module in model.named_modules():
+            for key, b in module._buffers.items():
+                module._buffers[key] = None if b is None else clones[f"{prefix}.{key}"]
+        yield
+    finally:
+        for module, buffers in kept:
+            module._buffers.clear()
+            module._buffers.update(buffers)
+
+
+def snapshot(model: nn.Module) -> dict[str, Tensor]:
+    """Clones of all buffers, by the name of the module and of the buffer; shared buffers stay
+    shared.
+    """
+    clones: dict[int, Tensor] = {}
+    named: dict[str, Tensor] = {}
+    for prefix, module in model.named_modules():
+        for key, b in module._buffers.items():
+            if b is not None:
+                if id(b) not in clones:
+                    clones[id(b)] = b.detach().clone()
+                named[f"{prefix}.{key}"] = clones[id(b)]
+    return named
+
+
+@contextmanager
+def kept_modes(model: nn.Module) -> Iterator[None]:
+    """Whatever train() and eval() do inside, every module's own mode comes back."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Torch's global generators of the CPU and of `device` start from `seed` inside and are as
+    before outside.
+    """
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.random.default_generator.manual_seed(seed)
+        if devices:
+            torch.cuda.manual_seed(seed)
+        yield
+
+
+def seed_of(*parts: int | str) -> int:
+    """One 63-bit seed from several parts, the same in every process: `seed_of(seed, step,
+    "mask")`.
+    """
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+@contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """Float32 as IEEE has it: no TF32, no autocast (rule R7)."""
+    settings: tuple[Any, ...] = (
+        torch.backends.cuda.matmul,
+        torch.backends.cudnn.conv,  # type: ignore[attr-defined]
+        torch.backends.cudnn.rnn,
+    )
+    kept = [s.fp32_precision for s in settings]
+    try:
+        for s in settings:
+            s.fp32_precision = "ieee"
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        for s, value in zip(settings, kept, strict=True):
+            s.fp32_precision = value

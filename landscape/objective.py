@@ -1,0 +1,278 @@
+"""L(w), its gradient and its Hessian-vector product at any point, on fixed data."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from landscape import batch_norm as bn
+from landscape.batch import Batch, Logits, LossFn, as_batch, correct_and_counted, scalar, tensors
+from landscape.isolation import (
+    full_precision,
+    isolated_buffers,
+    kept_modes,
+    seed_of,
+    seeded,
+    snapshot,
+)
+from landscape.weights import Weights
+
+__all__ = ["Batch", "Logits", "LossFn", "Objective", "Summary"]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What stands beside every flatness number: the loss, ‖∇L(w)‖ and ‖w‖ at the point."""
+
+    loss: float
+    grad_norm: float
+    w_norm: float
+
+
+class Objective:
+    """The mean loss over fixed batches as a function of one flat vector: L(w) = Σ_b share_b ·
+    loss(model at w, batch_b).
+
+    The model runs in eval mode and IEEE arithmetic, and is left bit for bit as it was. `w` and the
+    buffers are snapshots:
+    training the model further does not move an objective.
+
+    model: any module; the parameters that require gradients are `w`.
+    batches: `Batch`es or (x, y) pairs; read once and kept on the model's device. Averaged by
+    weight, that is by examples.
+    loss: (model, batch) -> the mean over the batch, shape ().
+    logits: (model, batch) -> classes last; default the model's output. Only accuracy needs it.
+    batch_norm: what batch norm normalises with: "stored", "batch" or "reestimated",
+    see `landscape.batch_norm`.
+    seed: of the random numbers that a pass may draw; every pass draws the same.
+    memory: bytes that kept gradient graphs of Hessian-vector products may take; beyond it they are
+    rebuilt.
+
+    Raises ValueError for no batches, an unknown policy, a loss that is no scalar, a model that
+    answers differently twice.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        batches: Iterable[Batch | tuple[Any, Any]],
+        loss: LossFn,
+        *,
+        logits: Logits | None = None,
+        batch_norm: str = "stored",
+        seed: int = 0,
+        memory: int = 2**30,
+    ):
+        if batch_norm not in bn.POLICIES:
+            raise ValueError(
+                f"`batch_norm` must be one of {', '.join(bn.POLICIES)}. Got {batch_norm!r}."
+            )
+        self.model, self.loss, self.logits = model, loss, logits
+        self.batch_norm, self.seed, self.memory = batch_norm, seed, memory
+        self.weights = Weights(model)
+        self.device = self.weights.parameters[0].device
+        self.batches = tuple(as_batch(b).to(self.device) for b in batches)
+        if not self.batches:
+            raise ValueError("An objective needs at least one batch. Got none: is the data empty?")
+        total = sum(b.share for b in self.batches)
+        self._shares = [b.share / total for b in self.batches]
+        self._w = self.weights.read()
+        self._buffers = snapshot(model)
+        self._kept_gradient: tuple[Tensor, Tensor] | None = None
+        self._refuse_two_answers()
+
+    @property
+    def w(self) -> Tensor:
+        """The point at construction, (n,): a copy, the caller's own."""
+        return self._w.clone()
+
+    @property
+    def layers(self) -> Mapping[str, slice]:
+        """Parameter name -> slice of `w`."""
+        return self.weights.layers
+
+    @property
+    def examples(self) -> int:
+        """Number of examples in all batches."""
+        return sum(b.size for b in self.batches)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the data: the first 16 hexadecimal digits of its SHA-256."""
+        digest = hashlib.sha256()
+        for batch in self.batches:
+            for t in (*tensors(batch.x), *tensors(batch.y)):
+                digest.update(f"{tuple(t.shape)} {t.dtype}".encode())
+                digest.update(t.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    @cached_property
+    def summary(self) -> Summary:
+        """Loss, gradient norm and weight norm at `w`."""
+        return Summary(self.value(), self.grad().norm().item(), self._w.norm().item())
+
+    def value(self, at: Tensor | None = None) -> float:
+        """L at a point (n,), default `w`."""
+        with torch.no_grad(), self._opened(self._point(at)):
+            return _total(part.double() for part in self._parts()).item()
+
+    def grad(self, at: Tensor | None = None) -> Tensor:
+        """∇L at a point, shape (n,)."""
+        leaf = self._point(at).clone().requires_grad_()
+        with self._opened(leaf):
+            return self._gradient(leaf, create_graph=False)
+
+    def hvp(self, v: Tensor, at: Tensor | None = None) -> Tensor:
+        """Hessian-vector product ∇²L·v at a point, by double backward; v (n,) or (n, k), and so is
+        the answer.
+
+        The gradient's graph is kept for further products at the same point while it fits `memory`,
+        else it is rebuilt
+        batch by batch.
+        """
+        n = self.weights.n
+        if v.shape[:1] != (n,) or v.dim() > 2:
+            raise ValueError(f"`v` must have shape ({n},) or ({n}, k). Got {tuple(v.shape)}.")
+        if v.dim() == 2:
+            return torch.stack([self.hvp(column, at) for column in v.unbind(1)], 1)
+        point = self._point(at)
+        if self._kept_gradient is None or not torch.equal(self._kept_gradient[0], point):
+            self._kept_gradient = None
+            leaf = point.clone().requires_grad_()
+            with self._opened(leaf):
+                if not self._graph_fits(leaf):
+                    return self._streamed_product(leaf, v)
+                self._kept_gradient = leaf, self._gradient(leaf, create_graph=True)
+        leaf, gradient = self._kept_gradient
+        return _product(gradient, leaf, v)
+
+    def accuracy(self, at: Tensor | None = None) -> float:
+        """Share of targets that the largest logit names, in [0, 1]; NaN where targets are no
+        classes.
+        """
+        return self.value_and_accuracy(at)[1]
+
+    def value_and_accuracy(self, at: Tensor | None = None) -> tuple[float, float]:
+        """L and the accuracy, from one forward pass per batch (two where `logits` is given)."""
+        outputs: list[Any] = []
+        parts, correct, counted = [], 0.0, 0
+        with torch.no_grad(), self._opened(self._point(at)):
+            hook = self.model.register_forward_hook(lambda _module, _x, out: outputs.append(out))
+            try:
+                for batch, share in zip(self.batches, self._shares, strict=True):
+                    outputs.clear()
+                    parts.append(share * scalar(self.loss(self.model, batch)).double())
+                    z = outputs[0] if len(outputs) == 1 else None
+                    if self.logits is not None:
+                        z = self.logits(self.model, batch)
+                    found = correct_and_counted(z, batch.y)
+                    correct, counted = correct + found[0], counted + found[1]
+            finally:
+                hook.remove()
+        return _total(parts).item(), correct / counted if counted else float("nan")
+
+    def _point(self, at: Tensor | None) -> Tensor:
+        return self._w if at is None else at.detach().to(self._w)
+
+    @contextmanager
+    def _opened(self, point: Tensor, seed: int = 0) -> Iterator[None]:
+        """The model stands at a point, isolated, normalising as the policy says."""
+        with ExitStack() as stack:
+            enter = stack.enter_context
+            enter(kept_modes(self.model))
+            enter(isolated_buffers(self.model, self._buffers))
+            enter(full_precision(self.device))
+            enter(seeded(seed_of(self.seed, seed), self.device))
+            enter(self.weights.substituted(point))
+            if torch.is_grad_enabled():  # the fused attention kernels have no double backward
+                enter(sdpa_kernel(SDPBackend.MATH))
+            self.model.eval()
+            if self.batch_norm == "batch":
+                bn.use_batch_statistics(self.model)
+            elif self.batch_norm == "reestimated":
+                statistics = bn.estimate(self.model, self._forward, self.batches)
+                enter(bn.normalising_with(statistics))
+            yield
+
+    def _forward(self, batch: Batch) -> object:
+        return self.loss(self.model, batch)
+
+    def _parts(self) -> Iterator[Tensor]:
+        """share_b · loss_b, one batch after the other."""
+        for batch, share in zip(self.batches, self._shares, strict=True):
+            yield share * scalar(self.loss(self.model, batch))
+
+    def _gradient(self, leaf: Tensor, create_graph: bool) -> Tensor:
+        """Batch by batch, so that memory does not grow with the data.
+
+        Re-estimated statistics tie all batches into one graph.
+        """
+        if self.batch_norm == "reestimated":
+            return _product(sum(self._parts()), leaf, None, create_graph)
+        return _total(_product(part, leaf, None, create_graph) for part in self._parts())
+
+    def _streamed_product(self, leaf: Tensor, v: Tensor) -> Tensor:
+        return _total(
+            _product(_product(part, leaf, None, create_graph=True), leaf, v, retain_graph=False)
+            for part in self._parts()
+        )
+
+    def _graph_fits(self, leaf: Tensor) -> bool:
+        """Whether the gradient graphs of all batches fit `memory`, judged by what the first one
+        saves.
+        """
+        if self.batch_norm == "reestimated":  # one graph by nature
+            return True
+        saved: dict[int, int] = {}
+
+        def count(t: Tensor) -> Tensor:
+            storage = t.untyped_storage()
+            saved[storage.data_ptr()] = storage.nbytes()
+            return t
+
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda t: t):
+            _product(next(self._parts()), leaf, None, create_graph=True)
+        return sum(saved.values()) * self.examples / self.batches[0].size <= self.memory
+
+    def _refuse_two_answers(self) -> None:
+        """Dropout left on, or any other source of randomness, would make every curvature wrong."""
+
+        def answer(seed: int) -> Tensor:
+            with torch.no_grad(), self._opened(self._w, seed):
+                return next(self._parts())
+
+        if not torch.isclose(answer(1), answer(2), rtol=1e-4, atol=0.0, equal_nan=True):
+            raise ValueError(
+                "The model answers differently twice on the same batch. "
+                "Switch off what is random in it (dropout that ignores eval mode, sampling)."
+            )
+
+
+def _total(parts: Iterable[Tensor]) -> Tensor:
+    return reduce(Tensor.add, parts)
+
+
+def _product(
+    y: Any,
+    leaf: Tensor,
+    v: Tensor | None,
+    create_graph: bool = False,
+    retain_graph: bool | None = True,
+) -> Tensor:
+    """vᵀ dy/dleaf, shape (n,); zeros where y does not depend on the point."""
+    if not y.requires_grad:
+        return torch.zeros_like(leaf)
+    if v is None:
+        retain_graph = create_graph
+    else:
+        v = v.to(y)
+    (g,) = torch.autograd.grad(
+        y, leaf, v, create_graph=create_graph, retain_graph=retain_graph, materialize_grads=True
+    )
+    return g

@@ -1,0 +1,260 @@
+"""Walker: all that a method may see and do.
+
+A method chooses three things freely: WHERE it takes a gradient (`at`), ON WHAT batch, OF WHICH
+loss. Everything else (momentum, weight decay, schedules, clipping, autocast, batch norm, dropout)
+is the walker's and the base optimizer's business and happens in one place: here.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.optim import Optimizer
+
+from landscape.batch import Batch, Logits, LossFn, scalar
+from landscape.isolation import isolated_buffers, kept_modes, seed_of, seeded
+from landscape.response import response
+from landscape.weights import Weights
+
+
+class Walker:
+    """One network on its way through R^n, with its base optimizer and its data.
+
+    model, optimizer: the optimizer must hold exactly the model's trainable parameters.
+    loss: (model, batch) -> mean over the batch, shape (). logits: classes last; default the
+    model's output.
+    held_out: re-iterable of batches, cycled; fresh: an iterator of further training batches. Both
+    only for methods that ask for them.
+    seed: of dropout masks and whatever else a pass draws: each pass from (seed, step, pass), or
+    all passes of a step alike with `same_mask` (rule R5).
+    autocast: dtype of mixed precision, or None. max_grad_norm: clips what `descend` is given.
+
+    Raises ValueError where optimizer and model do not belong together.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        loss: LossFn,
+        *,
+        logits: Logits | None = None,
+        held_out: Iterable[Batch] | None = None,
+        fresh: Iterator[Batch] | None = None,
+        seed: int = 0,
+        same_mask: bool = False,
+        autocast: torch.dtype | None = None,
+        max_grad_norm: float | None = None,
+    ):
+        self.model, self.optimizer, self.loss = model, optimizer, loss
+        self.weights = Weights(model)
+        _check_parameters(self.weights, optimizer)
+        self.device = self.weights.parameters[0].device
+        self.autocast, self.max_grad_norm, self.same_mask = autocast, max_grad_norm, same_mask
+        self._logits, self._held_out, self._fresh, self._seed = logits, held_out, fresh, seed
+        self._held_out_stream: Iterator[Batch] = iter(())
+        self._flat: Tensor | None = None
+        self._descended: tuple[Tensor, Tensor, bool] | None = None  # w, g, is it the first step
+        self.step_index = -1
+        self.passes = 0
+        self.grad_evals = 0.0
+        self.begin(size=None)
+
+    def begin(self, size: int | None) -> None:
+        """A new step on a batch of `size` examples starts: weights are read anew, logs emptied."""
+        self.step_index += 1
+        self.step_size = size
+        self.step_pass = 0
+        self._flat = None
+        self._losses: list[tuple[Tensor, int]] = []
+        self.logged: dict[str, Tensor | float] = {}
+
+    @property
+    def w(self) -> Tensor:
+        """Where the walker stands, (n,): a copy, the caller's own."""
+        return self._current().clone()
+
+    @property
+    def layers(self) -> Mapping[str, slice]:
+        """Parameter name -> slice of `w`."""
+        return self.weights.layers
+
+    def logits(self, batch: Batch) -> Tensor:
+        """The classifier's logits, classes last. Call it inside a loss."""
+        return self.model(batch.x) if self._logits is None else self._logits(self.model, batch)
+
+    def grad(self, batch: Batch, at: Tensor | None = None, loss: LossFn | None = None) -> Tensor:
+        """∇L on a batch, (n,).
+
+        Without `at`: the step's own pass, the one that moves batch norm's running statistics.
+        With `at`, a point (n,): a look, which leaves no trace (rule R2).
+        """
+        return self.value_and_grad(batch, at, loss)[1]
+
+    def value_and_grad(
+        self, batch: Batch, at: Tensor | None = None, loss: LossFn | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """L, shape (), and ∇L, (n,), of one pass."""
+        leaf = self._leaf(at)
+        with self._opened(leaf, look=at is not None):
+            value = self._evaluate(batch, loss)
+        g = _gradient(value, leaf)
+        self._count(batch)
+        if at is None and loss is None:
+            self._losses.append((value.detach(), _size(batch)))
+        return value.detach(), g
+
+    def value(self, batch: Batch, at: Tensor | None = None, loss: LossFn | None = None) -> Tensor:
+        """L on a batch without a gradient, shape (). A look, wherever it is taken."""
+        with torch.no_grad(), self._opened(self._leaf(at), look=True):
+            return self._evaluate(batch, loss)
+
+    def hvp(self, batch: Batch, v: Tensor, at: Tensor, loss: LossFn | None = None) -> Tensor:
+        """∇²L(at)·v on a batch, (n,), by double backward. A look."""
+        leaf = self._leaf(at)
+        with self._opened(leaf, look=True), sdpa_kernel(SDPBackend.MATH):
+            g = _gradient(self._evaluate(batch, loss), leaf, create_graph=True)
+            product = _gradient(g, leaf, v)
+        self._count(batch)
+        return product
+
+    def descend(self, g: Tensor) -> None:
+        """One step of the base optimizer with the gradient g (n,), clipped first if so asked."""
+        self._descended = self._current(), g, not self.optimizer.state
+        clipped = self._clip(g)
+        for p, part in zip(self.weights.parameters, self.weights.split(clipped), strict=True):
+            p.grad = part
+        self.optimizer.step()
+        for p in self.weights.parameters:
+            p.grad = None
+        self._flat = None
+
+    def response(self, u: Tensor) -> Tensor:
+        """Derivative of the last base step with respect to its gradient, applied to u: (n,) ->
+        (n,).
+
+        For w⁺ = BaseOpt(w, g): (∂w⁺/∂g)·u, through clipping, learning rates, groups, momentum,
+        Nesterov and Adam's moments. Plain SGD: -lr·u.
+        """
+        if self._descended is None:
+            raise ValueError("`response` speaks of the last step: call `descend` first.")
+        w, g, first = self._descended
+        norm = g.norm()
+        if self.max_grad_norm is not None and norm > self.max_grad_norm:
+            u = (self.max_grad_norm / norm) * (u - g * ((g @ u) / norm**2))
+        parts = (self.weights.split(t) for t in (w, self._clip(g), u))
+        return self.weights.flatten(
+            response(self.optimizer, first, self.weights.parameters, *parts)
+        )
+
+    def move_to(self, w: Tensor) -> None:
+        """Stand at w (n,). The base optimizer's state stays as it is."""
+        self.weights.write(w)
+        self._flat = None
+
+    def held_out(self) -> Batch:
+        """The next batch of held-out data."""
+        batch = next(self._held_out_stream, None)
+        if batch is None:
+            if self._held_out is None:
+                raise ValueError(
+                    "This method needs held-out data. Pass held_out=, a list of batches "
+                    "(or a DataLoader) that are neither training nor test data."
+                )
+            self._held_out_stream = iter(self._held_out)
+            batch = next(self._held_out_stream, None)
+        if batch is None:
+            raise ValueError("`held_out` must hold at least one batch. Got none.")
+        return batch
+
+    def fresh(self) -> Batch:
+        """A further training batch, drawn independently of the step's own."""
+        batch = None if self._fresh is None else next(self._fresh, None)
+        if batch is None:
+            raise ValueError(
+                "This method needs fresh training batches. "
+                "Pass fresh=, an endless iterator of them."
+            )
+        return batch
+
+    def feed(self, held_out: Iterable[Batch] | None, fresh: Iterator[Batch] | None) -> None:
+        """Put other streams in the place of `held_out` and `fresh`; held-out data starts over."""
+        self._held_out, self._fresh, self._held_out_stream = held_out, fresh, iter(())
+
+    def log(self, **scalars: Tensor | float) -> None:
+        """Values to keep beside the step's loss; `loss` itself where the passes do not show it."""
+        self.logged.update(scalars)
+
+    @property
+    def step_loss(self) -> Tensor:
+        """The loss at w before the step, mean over the step's own passes by examples; NaN: none."""
+        if "loss" in self.logged:
+            return torch.as_tensor(self.logged["loss"])
+        if not self._losses:
+            return torch.tensor(float("nan"))
+        total = sum(size for _, size in self._losses)
+        return torch.stack([value * (size / total) for value, size in self._losses]).sum()
+
+    def _current(self) -> Tensor:
+        """Where the walker stands; never changed in place."""
+        if self._flat is None:
+            self._flat = self.weights.read()
+        return self._flat
+
+    def _leaf(self, at: Tensor | None) -> Tensor:
+        return (self._current() if at is None else at).detach().requires_grad_()
+
+    @contextmanager
+    def _opened(self, point: Tensor, look: bool) -> Iterator[None]:
+        """The model stands at a point; a block of autocast per point (rule R6)."""
+        mask = 0 if self.same_mask else self.step_pass
+        self.step_pass += 1
+        with ExitStack() as stack:
+            enter = stack.enter_context
+            if look:
+                enter(kept_modes(self.model))
+                enter(isolated_buffers(self.model))
+            enter(seeded(seed_of(self._seed, self.step_index, mask), self.device))
+            enter(self.weights.substituted(point))
+            if self.autocast is not None:
+                enter(torch.autocast(self.device.type, dtype=self.autocast))
+            yield
+
+    def _evaluate(self, batch: Batch, loss: LossFn | None) -> Tensor:
+        return scalar((loss or self.loss)(self.model, batch))
+
+    def _count(self, batch: Batch) -> None:
+        self.passes += 1
+        self.grad_evals += 1.0 if self.step_size is None else _size(batch) / self.step_size
+
+    def _clip(self, g: Tensor) -> Tensor:
+        if self.max_grad_norm is None:
+            return g
+        return g * (self.max_grad_norm / g.norm().clamp(min=self.max_grad_norm))
+
+
+def _size(batch: Batch | None) -> int:
+    """Examples of a batch; 1 for the test objectives that need no data."""
+    return 1 if batch is None else batch.size
+
+
+def _gradient(
+    y: Tensor, leaf: Tensor, v: Tensor | None = None, create_graph: bool = False
+) -> Tensor:
+    if not y.requires_grad:
+        return torch.zeros_like(leaf)
+    (g,) = torch.autograd.grad(y, leaf, v, create_graph=create_graph, materialize_grads=True)
+    return g
+
+
+def _check_parameters(weights: Weights, optimizer: Optimizer) -> None:
+    ours = {id(p): name for name, p in zip(weights.names, weights.parameters, strict=True)}
+    theirs = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    missing = [name for key, name in ours.items() if key not in theirs]
+    if missing:
+        raise ValueError(
+            "The optimizer must hold every trainable parameter. "
+            f"Missing: {', '.join(missing[:5])}. Add them or set requires_grad=False."
+        )

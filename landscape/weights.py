@@ -1,0 +1,145 @@
+"""The flat vector: all trainable parameters of a module as one `w` of shape (n,), and back.
+
+Order: `named_parameters`, tied parameters once, each in logical (row-major) order. Frozen
+parameters are not in `w`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import MappingProxyType
+
+import torch
+from torch import Tensor, nn
+
+NORMALISATION = (
+    nn.modules.batchnorm._NormBase,
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.LocalResponseNorm,
+    nn.RMSNorm,
+)
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
+
+class Weights:
+    """Names, slices and filters of `w`, and the two ways between it and the module.
+
+    names: of the parameters in order; layers: name -> slice of `w`; shapes: name -> shape; n:
+    length of `w`.
+
+    Raises ValueError where nothing is trainable, or where the parameters lie on several devices.
+    """
+
+    def __init__(self, model: nn.Module):
+        self._parameters = {
+            name: p for name, p in model.named_parameters() if p.requires_grad
+        }  # tied ones once
+        if not self._parameters:
+            raise ValueError(
+                "The model has no trainable parameters. Set requires_grad=True on at least one."
+            )
+        devices = sorted({str(p.device) for p in self._parameters.values()})
+        if len(devices) > 1:
+            raise ValueError(f"All parameters must lie on one device. Got {', '.join(devices)}.")
+        self.names = tuple(self._parameters)
+        self.shapes = {name: p.shape for name, p in self._parameters.items()}
+        self._sizes = [p.numel() for p in self._parameters.values()]
+        self.n = sum(self._sizes)
+        ends = torch.tensor(self._sizes).cumsum(0).tolist()
+        self.layers: Mapping[str, slice] = MappingProxyType(
+            {
+                name: slice(end - size, end)
+                for name, size, end in zip(self.names, self._sizes, ends, strict=True)
+            }
+        )
+        position = {id(p): i for i, p in enumerate(self._parameters.values())}
+        self._owners = [
+            (module, key, position[id(p)])
+            for module in model.modules()
+            for key, p in module._parameters.items()
+            if p is not None and id(p) in position
+        ]
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """The module's own parameters, in the order of `w`."""
+        return list(self._parameters.values())
+
+    def read(self) -> Tensor:
+        """A copy of the parameters, shape (n,)."""
+        return self.flatten([p.detach() for p in self._parameters.values()])
+
+    @torch.no_grad()
+    def write(self, w: Tensor) -> None:
+        """Copy `w` (n,) into the parameters, whatever their memory format."""
+        for p, part in zip(self._parameters.values(), self.split(w), strict=True):
+            p.copy_(part)
+
+    def flatten(self, tensors: Sequence[Tensor | None]) -> Tensor:
+        """Tensors in parameter order -> (n,); None, the gradient of an unused parameter, is
+        zeros.
+        """
+        parts = [
+            p.new_zeros(p.numel()) if t is None else t.reshape(-1)
+            for p, t in zip(self._parameters.values(), tensors, strict=True)
+        ]
+        return torch.cat(parts) if len(parts) > 1 else parts[0].clone()
+
+    def split(self, w: Tensor) -> list[Tensor]:
+        """`w` (n,) -> views in the parameters' shapes, and memory formats. Differentiable, one
+        graph node.
+        """
+        if w.shape != (self.n,):
+            raise ValueError(f"A point must have shape ({self.n},). Got {tuple(w.shape)}.")
+        return [
+            _in_format_of(p, part.view(p.shape))
+            for p, part in zip(self._parameters.values(), w.split(self._sizes), strict=True)
+        ]
+
+    @contextmanager
+    def substituted(self, w: Tensor) -> Iterator[None]:
+        """While open, the module computes with views of `w`. Its own parameters are never
+        touched.
+        """
+        views = self.split(w)
+        kept = [module._parameters[key] for module, key, _ in self._owners]
+        try:
+            for module, key, i in self._owners:
+                module._parameters[key] = views[i]  # type: ignore[assignment]
+            yield
+        finally:
+            for (module, key, _), p in zip(self._owners, kept, strict=True):
+                module._parameters[key] = p
+
+    def filter_index(self) -> Tensor:
+        """For each coordinate the number of its filter, (n,) int64; -1 in biases and normalisation
+        layers.
+
+        A filter is a row of a linear layer or an output channel of a convolution (Li et al. 2018,
+        section 3).
+        """
+        owner: dict[int, nn.Module] = {}
+        for module, _, i in self._owners:
+            owner.setdefault(i, module)
+        parts, count = [], 0
+        for i, shape in enumerate(self.shapes.values()):
+            index = torch.full(shape, -1)
+            if len(shape) >= 2 and not isinstance(owner[i], NORMALISATION):
+                dim = 1 if isinstance(owner[i], TRANSPOSED) else 0
+                rows = torch.arange(count, count + shape[dim])
+                index = rows.view([-1 if d == dim else 1 for d in range(len(shape))]).expand(shape)
+                count += shape[dim]
+            parts.append(index.reshape(-1))
+        return torch.cat(parts)
+
+
+def _in_format_of(parameter: Tensor, view: Tensor) -> Tensor:
+    """The view itself, or a copy in the parameter's channels_last format."""
+    for dims, memory_format in ((4, torch.channels_last), (5, torch.channels_last_3d)):
+        if (
+            parameter.dim() == dims
+            and not parameter.is_contiguous()
+            and parameter.is_contiguous(memory_format=memory_format)
+        ):
+            return view.contiguous(memory_format=memory_format)
+    return view

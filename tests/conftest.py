@@ -1,0 +1,104 @@
+"""Fixtures for every test: small networks and walkers whose answers are known in closed form."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from landscape.objective import Batch
+from landscape.walker import Walker
+
+torch.set_num_threads(1)
+
+
+def cross_entropy(model, batch):
+    return F.cross_entropy(model(batch.x), batch.y)
+
+
+class Point(nn.Module):
+    """A bare vector w as a module: losses are functions of `model.w`."""
+
+    def __init__(self, start):
+        super().__init__()
+        self.w = nn.Parameter(torch.tensor(start, dtype=torch.float64))
+
+
+@pytest.fixture
+def point_walker():
+    """loss(model, batch) of a bare vector, plain SGD unless told otherwise."""
+
+    def make(start, loss, lr=0.1, optimizer=torch.optim.SGD, walker=None, **options):
+        model = Point(start)
+        return Walker(
+            model, optimizer(model.parameters(), lr=lr, **options), loss, **(walker or {})
+        )
+
+    return make
+
+
+@pytest.fixture
+def quadratic_walker(point_walker):
+    """L(w) = wᵀ diag(d) w / 2."""
+
+    def make(diagonal, start, lr=0.1, **options):
+        d = torch.tensor(diagonal, dtype=torch.float64)
+        return point_walker(start, lambda m, _: 0.5 * (d * m.w**2).sum(), lr=lr, **options)
+
+    return make
+
+
+@pytest.fixture
+def small_net():
+    """A fresh classifier of 6 inputs and 3 classes in float64; the same for the same seed."""
+
+    def make(seed=0, batch_norm=False, dropout=0.0, hidden=5):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            layers = [nn.Linear(6, hidden)]
+            if batch_norm:
+                layers.append(nn.BatchNorm1d(hidden))
+            layers.append(nn.Tanh())
+            if dropout:
+                layers.append(nn.Dropout(dropout))
+            layers.append(nn.Linear(hidden, 3))
+            return nn.Sequential(*layers).double()
+
+    return make
+
+
+@pytest.fixture
+def batches():
+    """`count` different batches of the same made-up task."""
+
+    def make(count, size=12, seed=0):
+        generator = torch.Generator().manual_seed(seed)
+        x = torch.randn(count, size, 6, generator=generator, dtype=torch.float64)
+        y = torch.randint(0, 3, (count, size), generator=generator)
+        return [Batch(a, b) for a, b in zip(x, y, strict=True)]
+
+    return make
+
+
+@pytest.fixture
+def batch(batches):
+    return batches(1)[0]
+
+
+@pytest.fixture
+def net_walker(small_net):
+    """A walker on `small_net` with SGD."""
+
+    def make(seed=0, lr=0.1, momentum=0.0, weight_decay=0.0, walker=None, **net):
+        model = small_net(seed, **net)
+        sgd = torch.optim.SGD(
+            model.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay
+        )
+        return Walker(model, sgd, cross_entropy, **(walker or {}))
+
+    return make
+
+
+@pytest.fixture
+def twin_walkers(net_walker):
+    """Two walkers that stand at the same point with equal settings."""
+    return lambda **settings: (net_walker(**settings), net_walker(**settings))
