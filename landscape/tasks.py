@@ -1,0 +1,90 @@
+"""Tasks: model + data set + loss, by name, with settings that train them well."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from landscape.batch import Batch
+from landscape.data import DATA, DataSet
+from landscape.models import MODELS
+from landscape.names import look_up
+
+
+def cross_entropy(model: nn.Module, batch: Batch) -> Tensor:
+    """Mean cross-entropy of the model's logits, shape ()."""
+    return F.cross_entropy(model(batch.x), batch.y)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to train on what.
+
+    model, data: names in MODELS and DATA; model_settings: keywords of the model's factory.
+    defaults: settings of the task by section and method, as `resolve` takes them.
+    """
+
+    name: str
+    summary: str
+    model: str
+    data: str
+    model_settings: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def build(self) -> nn.Module:
+        """A fresh network, initialised from torch's global generator."""
+        return MODELS[self.model](**self.model_settings)
+
+    def load(self, data_dir: Path | None = None) -> DataSet:
+        """The data set; FileNotFoundError says what to put where."""
+        return DATA[self.data](data_dir)
+
+
+_ADAMW = {"training": {"lr": 1e-3, "weight_decay": 0.01}}
+
+TASKS: dict[str, Task] = {
+    "digits": Task(
+        "digits",
+        "scikit-learn's embedded 8x8 digits, MLP 64-64-10",
+        model="mlp",
+        data="digits",
+        defaults={"training": {"epochs": 30, "lr": 0.1}, "adamw": _ADAMW},
+    ),
+    "digits-cnn": Task(
+        "digits-cnn",
+        "the same digits, small conv net with batch norm",
+        model="convnet",
+        data="digits",
+        defaults={"training": {"epochs": 15, "lr": 0.1}, "adamw": _ADAMW},
+    ),
+    "fashion-mnist": Task(
+        "fashion-mnist",
+        "Fashion-MNIST from its idx files, LeNet-size conv net",
+        model="lenet",
+        data="fashion-mnist",
+        defaults={
+            "training": {"epochs": 10, "lr": 0.05},
+            "data": {"batch_size": 128},
+            "adamw": _ADAMW,
+        },
+    ),
+    "cifar10-resnet18": Task(
+        "cifar10-resnet18",
+        "CIFAR-10 from its official batches, ResNet-18 with CIFAR stem",
+        model="resnet18",
+        data="cifar10",
+        defaults={
+            "training": {"epochs": 200, "lr": 0.1},
+            "data": {"batch_size": 128},
+            "adamw": _ADAMW,
+        },
+    ),
+}
+
+
+def task(name: str) -> Task:
+    """The task of that name; ValueError names the nearest."""
+    return look_up("task", name, TASKS)

@@ -1,0 +1,186 @@
+"""What a run is made of: frozen dataclasses, the same in Python, TOML and `--set a.b=value`.
+
+Precedence, weakest first: the defaults here, the task's, the task's for the method, the user's,
+the user's for the method (`[sam.training]` or `--set sam.training.lr=0.05`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from landscape.methods import METHODS, make
+from landscape.names import unknown
+
+
+def _require(rule: str, holds: bool, found: object) -> None:
+    if not holds:
+        raise ValueError(f"{rule} Got {found!r}.")
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """batch_size: examples per step; held_out: share of the training set that no method trains on
+    (LETS learns its radius there); augment: the task's augmentation, if it has one.
+    """
+
+    batch_size: int = 64
+    held_out: float = 0.1
+    augment: bool = True
+
+    def __post_init__(self) -> None:
+        _require("`data.batch_size` must be at least 1.", self.batch_size >= 1, self.batch_size)
+        _require("`data.held_out` must be in [0, 1).", 0 <= self.held_out < 1, self.held_out)
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How long and with which base optimizer.
+
+    budget: "epochs", or "grad-evals": every method spends what SAM spends in `epochs` epochs (two
+    gradient evaluations a step), the schedules stretched to fit.
+    optimizer: "auto" (what the method asks for: AdamW for adamw, else SGD), "sgd" or "adamw".
+    schedule: "cosine", "step" (lr times `gamma` at each of `milestones`, shares of the budget) or
+    "constant"; warmup: share of the budget with a linear rise.
+    max_grad_norm: clips the final gradient; label_smoothing: of the training loss only.
+    precision: "fp32" or "bf16" (autocast); device: "auto", "cpu", "cuda" or "cuda:N".
+    same_mask: all passes of a step draw one dropout mask; snapshots: weights kept along the way.
+    """
+
+    epochs: int = 30
+    budget: str = "epochs"
+    optimizer: str = "auto"
+    lr: float = 0.1
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 5e-4
+    schedule: str = "cosine"
+    milestones: tuple[float, ...] = (0.5, 0.75)
+    gamma: float = 0.1
+    warmup: float = 0.0
+    max_grad_norm: float | None = None
+    label_smoothing: float = 0.0
+    precision: str = "fp32"
+    device: str = "auto"
+    same_mask: bool = False
+    snapshots: int = 0
+
+    def __post_init__(self) -> None:
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ValueError(unknown(f"training.{name}", getattr(self, name), known))
+        _require("`training.epochs` must be at least 1.", self.epochs >= 1, self.epochs)
+        _require("`training.lr` must be positive.", self.lr > 0, self.lr)
+        for name in ("momentum", "warmup", "label_smoothing"):
+            value = getattr(self, name)
+            _require(f"`training.{name}` must be in [0, 1).", 0 <= value < 1, value)
+        for name in ("weight_decay", "gamma", "snapshots"):
+            value = getattr(self, name)
+            _require(f"`training.{name}` must be non-negative.", value >= 0, value)
+        clip = self.max_grad_norm
+        _require("`training.max_grad_norm` must be positive.", clip is None or clip > 0, clip)
+
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "budget": ("epochs", "grad-evals"),
+    "optimizer": ("auto", "sgd", "adamw"),
+    "schedule": ("cosine", "step", "constant"),
+    "precision": ("fp32", "bf16"),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides a run's numbers.
+
+    methods: hyper-parameters by method name, for the (possibly nested) method of this run.
+    """
+
+    task: str
+    method: str
+    seed: int = 0
+    data: DataSettings = field(default_factory=DataSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    methods: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _require("`seed` must be a non-negative integer.", self.seed >= 0, self.seed)
+        make(self.method, self.methods)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested plain values, as `from_dict` reads them."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, tree: Mapping[str, Any]) -> "Settings":
+        """The settings that `to_dict` wrote."""
+        training = dict(tree["training"])
+        training["milestones"] = tuple(training["milestones"])
+        return cls(
+            task=tree["task"],
+            method=tree["method"],
+            seed=tree["seed"],
+            data=DataSettings(**tree["data"]),
+            training=TrainingSettings(**training),
+            methods=tree["methods"],
+        )
+
+
+SECTIONS: dict[str, type] = {"data": DataSettings, "training": TrainingSettings}
+
+
+def resolve(
+    task: str, method: str, seed: int, *layers: Mapping[str, Mapping[str, Any]]
+) -> Settings:
+    """Settings from layers of overrides, weakest first: {"training": {...}, "sam": {...}}.
+
+    Raises ValueError with every unknown key at once, one line each.
+    """
+    errors = [line for layer in layers for line in check_keys(layer)]
+    if errors:
+        raise ValueError("\n".join(dict.fromkeys(errors)))
+    names = method.split("+")
+    sections: dict[str, dict[str, Any]] = {name: {} for name in (*SECTIONS, *names)}
+    for layer in layers:
+        for name in (*SECTIONS, *names):
+            sections[name].update(_own(layer.get(name, {})))
+        for name in names:
+            for section in SECTIONS:
+                sections[section].update(layer.get(name, {}).get(section, {}))
+    return Settings(
+        task=task,
+        method=method,
+        seed=seed,
+        data=replace(DataSettings(), **sections["data"]),
+        training=replace(TrainingSettings(), **sections["training"]),
+        methods={name: sections[name] for name in names},
+    )
+
+
+def check_keys(layer: Mapping[str, Any], path: str = "") -> list[str]:
+    """One line per key that no setting has."""
+    errors = []
+    for name, values in layer.items():
+        known = [*SECTIONS, *METHODS]
+        if name not in known:
+            errors.append(unknown("settings section", path + name, known))
+        elif not isinstance(values, Mapping):
+            errors.append(f"`{name}` must be a table of settings. Got {values!r}.")
+        else:
+            errors += _check_section(name, values)
+    return errors
+
+
+def _check_section(name: str, values: Mapping[str, Any]) -> list[str]:
+    of_method = name not in SECTIONS
+    known = [f.name for f in fields(METHODS[name] if of_method else SECTIONS[name]) if f.init]
+    errors = []
+    for key, value in values.items():
+        if of_method and key in SECTIONS and isinstance(value, Mapping):
+            errors += [line.replace("`", f"`{name}.", 1) for line in _check_section(key, value)]
+        elif key not in known:
+            errors.append(unknown("setting", f"{name}.{key}", [f"{name}.{k}" for k in known]))
+    return errors
+
+
+def _own(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key not in SECTIONS}
