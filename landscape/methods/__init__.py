@@ -1,0 +1,104 @@
+"""The training methods, one paper per file, and how they are named and nested."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any, Protocol
+
+from landscape.batch import Batch
+from landscape.methods.aace import AACE
+from landscape.methods.asam import ASAM
+from landscape.methods.fam import FAM
+from landscape.methods.lets import LETS
+from landscape.methods.lookbehind import Lookbehind
+from landscape.methods.msam import MSAM
+from landscape.methods.sam import SAM
+from landscape.methods.sgd import SGD, AdamW
+from landscape.walker import Walker
+
+__all__ = [
+    "AACE",
+    "ASAM",
+    "FAM",
+    "LETS",
+    "METHODS",
+    "MSAM",
+    "SAM",
+    "SGD",
+    "AdamW",
+    "Lookbehind",
+    "Method",
+    "make",
+    "options",
+]
+
+
+class Method(Protocol):
+    """A training rule. One with a memory has `state_dict()` and `load_state_dict()` as well."""
+
+    def step(self, walker: Walker, batch: Batch) -> None:
+        """One step on one batch."""
+        ...
+
+
+METHODS: dict[str, type[Any]] = {
+    "sgd": SGD,
+    "adamw": AdamW,
+    "sam": SAM,
+    "asam": ASAM,
+    "lookbehind": Lookbehind,
+    "lets": LETS,
+    "msam": MSAM,
+    "fam": FAM,
+    "aace": AACE,
+}
+
+
+def make(name: str, settings: Mapping[str, Mapping[str, Any]] | None = None) -> Method:
+    """The method of a name, "lets+asam" for LETS(over=ASAM()), outermost first.
+
+    settings: method name -> its settings, as {"asam": {"rho": 0.5}}; methods that the name leaves
+    out are checked and not used.
+
+    Raises ValueError for unknown methods and settings, naming the nearest and all known ones, and
+    for methods that do not nest.
+    """
+    settings = settings or {}
+    for method, values in settings.items():
+        known = options(_known(method, METHODS, "method"))
+        for key in values:
+            _known(key, known, f"setting of {method}")
+    names = [_known(part, METHODS, "method") for part in name.split("+")]
+    made = None
+    for part in reversed(names):
+        nested: dict[str, Any] = {}
+        if made is not None:
+            _check_takes_another(part, name)
+            nested["over"] = made
+        made = METHODS[part](**settings.get(part, {}), **nested)
+    assert made is not None  # split never gives an empty list
+    return made
+
+
+def options(method: str) -> list[str]:
+    """The settings of a method, by name."""
+    return [f.name for f in fields(METHODS[method]) if f.init and f.name != "over"]
+
+
+def _known(name: str, known: Iterable[str], what: str) -> str:
+    known = list(known)
+    if name in known:
+        return name
+    nearest = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    listed = ", ".join(known) or "none"
+    raise ValueError(f"Unknown {what} {name!r}.{hint} Known: {listed}.")
+
+
+def _check_takes_another(part: str, name: str) -> None:
+    outer = [m for m, cls in METHODS.items() if any(f.name == "over" for f in fields(cls))]
+    if part not in outer:
+        raise ValueError(
+            f"{name!r} does not nest: {part} takes no other method inside. "
+            f"Those that do: {', '.join(outer)}, as in 'lets+asam'."
+        )

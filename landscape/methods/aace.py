@@ -1,0 +1,105 @@
+"""AACE-SAM, adaptive adversarial cross-entropy: Ratchatorn, Tanaka, ICIP 2024.
+
+arXiv 2406.14329.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from landscape.batch import Batch, LossFn
+from landscape.methods import ascent, checks
+from landscape.walker import Walker
+
+
+@dataclass
+class AACE:
+    """SAM that climbs by descending an adversarial loss, which grows as the training loss dies.
+
+    a = ∇ mean_i KL(q_i ‖ p_i),  e = ρ a,  G = ∇L(w - e): minus, because the adversarial loss is an
+    attack to be made likelier. p softmax, y label, target q_c = p_c/(1 - p_y) for c ≠ y and
+    q_y = min(p_y, threshold), held constant. At threshold 0 the loss is -log(1 - p_y) and each
+    example's gradient is that of cross-entropy times -p_y/(1 - p_y).
+
+    rho: factor of the perturbation (0.2: the default of the authors' code).
+    normalize: e = ρ a/‖a‖, a fixed length instead.
+    threshold: largest target weight of the label itself, in [0, 1].
+    mode: the target over wrong classes: "adaptive" (the paper's), "constant", "random".
+
+    Needs a classifier: logits with classes last, integer targets; negative targets are left out.
+    Logs as the step's loss the plain mean cross-entropy of the pass at w.
+
+    Cost: 2 passes a step.
+
+    Raises ValueError for settings outside these, or targets that are no classes.
+
+    Differs from the authors' code:
+    - the target is the softmax over the wrong classes: no 0/0 where the label's p rounds to 1.
+    """
+
+    rho: float = 0.2
+    normalize: bool = False
+    threshold: float = 0.0
+    mode: str = "adaptive"
+    no_rule: ClassVar[str] = "it climbs by another loss than it descends"
+
+    def __post_init__(self) -> None:
+        checks.non_negative(rho=self.rho)
+        if not 0 <= self.threshold <= 1:
+            raise ValueError(f"`threshold` must lie in [0, 1]. Got {self.threshold}.")
+        checks.one_of(tuple(SCORES), mode=self.mode)
+
+    def step(self, walker: Walker, batch: Batch) -> None:
+        """One step on one batch."""
+        a = walker.grad(batch, loss=self._adversarial(walker))
+        e = ascent.sam(a, walker.w, self.rho) if self.normalize else self.rho * a
+        walker.descend(walker.grad(batch, at=walker.w - e))
+
+    def _adversarial(self, walker: Walker) -> LossFn:
+        def loss(model: nn.Module, batch: Batch) -> Tensor:
+            z, y = classes(walker.logits(batch), batch.y)
+            walker.log(loss=F.cross_entropy(z.detach(), y))
+            return aace(z, y, self.threshold, self.mode).mean()
+
+        return loss
+
+
+def aace(z: Tensor, y: Tensor, threshold: float = 0.0, mode: str = "adaptive") -> Tensor:
+    """KL(q ‖ p) of each example, (n,); z logits (n, classes), y labels (n,). q has no gradient."""
+    log_p = z.log_softmax(-1)
+    with torch.no_grad():
+        q = SCORES[mode](z).scatter(1, y[:, None], -torch.inf).softmax(-1)
+        p_y = log_p.gather(1, y[:, None]).exp()
+        q = q.scatter(1, y[:, None], p_y.clamp(max=threshold))
+    return F.kl_div(log_p, q, reduction="none").sum(-1)
+
+
+def _draws(z: Tensor) -> Tensor:
+    """Logs of uniform weights, whose softmax is the weights divided by their sum."""
+    return torch.rand_like(z).log()
+
+
+SCORES: dict[str, Callable[[Tensor], Tensor]] = {  # logits of the target over the wrong classes
+    "adaptive": torch.clone,
+    "constant": torch.zeros_like,
+    "random": _draws,
+}
+
+
+def classes(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits (n, classes), at least in float32, and labels (n,), without the ignored ones.
+
+    Raises ValueError where targets are no classes.
+    """
+    if y.is_floating_point() or z.shape[:-1] != y.shape:
+        raise ValueError(
+            "AACE needs integer targets, one for each row of logits. "
+            f"Got targets {y.dtype} {tuple(y.shape)} and logits {tuple(z.shape)}."
+        )
+    z = z.float() if z.dtype in (torch.float16, torch.bfloat16) else z
+    counted = y >= 0
+    return z[counted], y[counted]

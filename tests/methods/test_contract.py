@@ -1,0 +1,217 @@
+"""What every method owes its user, by the rules R1 to R6 and R11."""
+
+import copy
+import io
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from landscape.batch import Batch
+from landscape.methods import METHODS
+
+PASSES = {
+    "sgd": (1, 1.0),
+    "adamw": (1, 1.0),
+    "sam": (2, 2.0),
+    "asam": (2, 2.0),
+    "lookbehind": (4, 4.0),
+    "lookbehind+asam": (4, 4.0),
+    "lets": (3, 3.0),
+    "lets+asam": (3, 3.0),
+    "msam": (8, 2.0),
+    "msam+asam": (8, 2.0),
+    "fam": (1, 1.0),
+    "aace": (2, 2.0),
+}
+NO_LOOK = ("sgd", "adamw", "fam")
+
+
+def test_passes_are_those_of_the_docstring(name, stepper, batches):
+    ours = stepper(name)
+    for batch in batches(5):
+        ours.step(batch)
+    first, *later = batches(5)
+    ours.walker.passes, ours.walker.grad_evals = 0, 0.0
+    ours.step(first)
+    assert (ours.walker.passes, ours.walker.grad_evals) == pytest.approx(PASSES[name])
+    stated = METHODS[name.partition("+")[0]].__doc__.partition("Cost: ")[2]
+    symbol = {"lookbehind": "2k", "msam": "2"}.get(name.partition("+")[0], str(PASSES[name][0]))
+    assert stated.startswith(f"{symbol} pass")
+
+
+def test_a_raising_look_leaves_no_trace(name, stepper, batch):
+    """R1: the loss raises at each pass in turn; the watched walker compares before and after."""
+    if name in NO_LOOK:
+        pytest.skip("it never looks")
+    for failing in range(2, PASSES[name][0] + 1):
+        calls = []
+
+        def loss(model, batch, calls=calls, failing=failing):
+            calls.append(1)
+            if len(calls) == failing:
+                raise RuntimeError("out of memory")
+            return F.cross_entropy(model(batch.x), batch.y)
+
+        ours = stepper(name, loss=loss, net={"batch_norm": True, "dropout": 0.3})
+        rng = torch.get_rng_state()
+        with pytest.raises(RuntimeError, match="out of memory"):
+            for _ in range(2):  # lets looks at held-out data from the second step on
+                ours.step(batch)
+        assert torch.equal(rng, torch.get_rng_state())
+        assert all(type(p) is nn.Parameter for p in ours.walker.model.parameters())
+
+
+def test_global_random_state_is_untouched(name, stepper, batch):
+    ours = stepper(name, net={"dropout": 0.3})
+    rng = torch.get_rng_state()
+    ours.step(batch)
+    assert torch.equal(rng, torch.get_rng_state())
+
+
+def test_batch_norm_moves_once(name, stepper, watched_walker, batch):
+    """R2: the running statistics are those of one plain pass (msam: of one per shard)."""
+    ours, plain = stepper(name, net={"batch_norm": True}), watched_walker(net={"batch_norm": True})
+    ours.step(batch)
+    for part in batch.shards(4) if "msam" in name else [batch]:
+        plain.grad(part)
+    found, expected = (dict(w.model.named_buffers()) for w in (ours.walker, plain))
+    assert all(torch.equal(found[key], expected[key]) for key in expected)
+    assert found["1.num_batches_tracked"] == (4 if "msam" in name else 1)
+
+
+def test_weight_decay_does_not_bend_the_ascent(name, stepper, batch):
+    """R3: momentum and weight decay act on the descent alone."""
+    if name in NO_LOOK:
+        pytest.skip("it never looks")
+    points = []
+    for wd in (0.0, 0.3):
+        ours = stepper(name, wd=wd)
+        ours.step(batch)
+        points.append(ours.walker.points[0])
+    assert torch.equal(*points)
+
+
+def test_five_and_five_steps_are_ten(name, stepper, batches):
+    """R4: through a file that holds numbers and tensors alone, into new objects."""
+    net = {"batch_norm": True, "dropout": 0.3}
+    steps = batches(10)
+    ours = stepper(name, net=net)
+    for i, batch in enumerate(steps):
+        if i == 5:
+            file = io.BytesIO()
+            torch.save((ours.walker.model.state_dict(), ours.state_dict()), file)
+        ours.step(batch)
+    file.seek(0)
+    weights, state = torch.load(file, weights_only=True)
+    resumed = stepper(name, net=net)
+    resumed.walker.model.load_state_dict(weights)
+    resumed.load_state_dict(state)
+    for batch in steps[5:]:
+        resumed.step(batch)
+    assert torch.equal(ours.walker.w, resumed.walker.w)
+
+
+def test_masks_follow_seed_step_and_pass(name, trained, batches):
+    """R5: whatever the global generator says, and one mask a step when asked."""
+    steps = batches(3)
+
+    def run(global_seed, **options):
+        with torch.random.fork_rng():
+            torch.manual_seed(global_seed)
+            return trained(name, None, steps, net={"dropout": 0.5}, **options)
+
+    assert torch.equal(run(1), run(2))
+    assert not torch.equal(run(1), run(1, seed=1))
+    assert torch.equal(run(1), run(1, same_mask=True)) == (PASSES[name][0] == 1)
+
+
+def test_autocast_sees_the_other_point(name, stepper, batch, small_net):
+    """R6: under bfloat16 the gradient up there is not that at w, and comes back in float32."""
+    if name in NO_LOOK:
+        pytest.skip("it never looks")
+    single = Batch(batch.x.float(), batch.y)
+    ours = stepper(name, model=small_net().float(), held_out=[single], autocast=torch.bfloat16)
+    ours.step(single)
+    _, g = ours.walker.descents[0]
+    assert g.dtype == torch.float32
+    assert not torch.equal(g, ours.walker.own[0])
+
+
+def test_returned_vectors_are_the_callers(name, stepper, batches):
+    """R11: nothing that the walker handed out changes later."""
+    ours = stepper(name, net={"batch_norm": True})
+    for batch in batches(3):
+        ours.step(batch)
+    assert all(torch.equal(t, copied) for t, copied in ours.walker.returned)
+
+
+def test_no_gradient_is_left_behind(name, stepper, batch):
+    ours = stepper(name)
+    ours.step(batch)
+    assert all(p.grad is None for p in ours.walker.model.parameters())
+
+
+def test_the_loss_is_the_plain_one_at_w(name, stepper, batch):
+    """Whatever a method descends on: cross-entropy before the step."""
+    ours = stepper(name)
+    expected = F.cross_entropy(ours.walker.model(batch.x), batch.y)
+    torch.testing.assert_close(ours.step(batch), expected.detach())
+
+
+def test_the_descent_leaves_from_where_it_stood(name, stepper, batch):
+    ours = stepper(name)
+    start = ours.walker.w
+    ours.step(batch)
+    assert torch.equal(ours.walker.descents[0][0], start)
+    assert len(ours.walker.descents) == (2 if "lookbehind" in name else 1)
+
+
+def frozen():
+    net = nn.Sequential(nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 3)).double()
+    net[0].weight.requires_grad_(False)
+    return net
+
+
+def tied():
+    net = nn.Sequential(nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 3))
+    net[2].weight = net[0].weight
+    return net.double()
+
+
+def channels_last():
+    net = nn.Sequential(
+        nn.Unflatten(1, (2, 3, 1)), nn.Conv2d(2, 4, (3, 1)), nn.Flatten(), nn.Linear(4, 3)
+    )
+    return net.double().to(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("build", [frozen, tied, channels_last])
+def test_unusual_parameters(name, build, stepper, batches):
+    model = build()
+    before = copy.deepcopy(model)
+    ours = stepper(name, model=model)
+    for batch in batches(3):
+        ours.step(batch)
+    for p, old in zip(model.parameters(), before.parameters(), strict=True):
+        assert p.stride() == old.stride()
+        assert torch.equal(p, old) != p.requires_grad
+    if build is tied:
+        assert model[2].weight is model[0].weight
+
+
+@pytest.mark.gpu
+def test_gpu_float32_follows_cpu_float64(name, stepper, batches, small_net):
+    """Five steps; 1e-3 of the distance moved, as float32 has 1e-7 and a secant loses some of it."""
+    device = torch.device("cuda")
+    net = {"batch_norm": True, "hidden": 16}
+    exact = stepper(name, model=small_net(**net))
+    start = exact.walker.w
+    held_out = [Batch(b.x.float(), b.y) for b in batches(3, seed=99)]
+    ours = stepper(name, model=small_net(**net).float().to(device), held_out=held_out)
+    for batch in batches(5):
+        exact.step(batch)
+        ours.step(Batch(batch.x.float(), batch.y))
+    distance = (ours.walker.w.cpu().double() - exact.walker.w).norm()
+    assert distance < 1e-3 * (exact.walker.w - start).norm()
