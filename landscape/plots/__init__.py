@@ -1,0 +1,42 @@
+"""Records to figures, pure: the same record gives the same figure. Needs no torch and no data."""
+
+from collections.abc import Callable
+from typing import Any
+
+from landscape.plots.comparison import comparison, differences
+from landscape.plots.curves import curves
+from landscape.plots.noise import noise
+from landscape.plots.output import FORMATS, save
+from landscape.plots.scatter import scatter
+from landscape.plots.scene import scene
+from landscape.plots.spectrum import spectrum
+from landscape.plots.surface import surface
+
+# Name of a plot -> function(records, ...) -> figure.
+PLOTS: dict[str, Callable[..., Any]] = {
+    "curves": curves,
+    "spectrum": spectrum,
+    "noise": noise,
+    "surface": surface,
+    "scene": scene,
+    "comparison": comparison,
+    "differences": differences,
+    "scatter": scatter,
+}
+# Name of a plot -> kind of the record that it draws. The first five take one record, or a mapping
+# method -> record or records; the others the one record of a study.
+DRAWS: dict[str, str] = {
+    "curves": "curves",
+    "spectrum": "eigenvalues",
+    "noise": "noise",
+    "surface": "surface",
+    "scene": "surface",
+    "comparison": "comparison",
+    "differences": "comparison",
+    "scatter": "study",
+}
+
+__all__ = [
+    "DRAWS", "FORMATS", "PLOTS", "comparison", "curves", "differences", "noise", "save", "scatter",
+    "scene", "spectrum", "surface",
+]  # fmt: skip

@@ -1,0 +1,68 @@
+"""Figures to files and to text, the same bytes for the same record."""
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from landscape import files
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+FORMATS = ("png", "svg", "pdf", "html")
+# Dates and versions would make two files of one record differ.
+_UNDATED: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None, "Format": None, "Type": None},
+    "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+}
+_PLOTLY = {
+    "showSendToCloud": False,  # the button would post the data to a cloud service
+    "displaylogo": False,
+    "responsive": True,
+    "plotlyServerURL": "",
+}
+
+
+def save(figure: "Figure | go.Figure", path: Path | str) -> Path:
+    """Write a figure atomically; the ending decides: .png, .svg, .pdf, or .html for a scene.
+
+    Raises ValueError where the ending does not fit the figure.
+    """
+    path = Path(path)
+    name = path.suffix.removeprefix(".").lower()
+    fitting = FORMATS[:3] if isinstance(figure, Figure) else FORMATS[3:]
+    if name not in fitting:
+        raise ValueError(f"`path` must end in .{', .'.join(fitting)}. Got {path.name!r}.")
+    if isinstance(figure, Figure):
+        files.write(path, rendered(figure, name))
+    else:
+        files.write(path, scene_html(figure, "scene", whole=True))
+    return path
+
+
+def rendered(figure: Figure, name: str, *, transparent: bool = False, dpi: float = 200) -> bytes:
+    """A matplotlib figure as the bytes of a png, svg or pdf file."""
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "landscape", "svg.fonttype": "path"}):
+        figure.savefig(
+            buffer, format=name, dpi=dpi, metadata=_UNDATED[name], transparent=transparent
+        )
+    return buffer.getvalue()
+
+
+def scene_html(figure: "go.Figure", name: str, *, whole: bool, height: str = "100vh") -> str:
+    """A plotly figure as HTML that asks nothing of the network.
+
+    whole: a page of its own, or a fragment for a page; either carries plotly.js.
+    name: id of its element.
+    """
+    return str(
+        figure.to_html(
+            config=_PLOTLY, include_plotlyjs=True, include_mathjax=False, full_html=whole,
+            div_id=name, default_height=height,
+        )
+    )  # fmt: skip

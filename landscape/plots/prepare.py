@@ -1,0 +1,90 @@
+"""From records to what is drawn: records by method, bands, scales."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+from scipy.special import stdtrit
+
+from landscape.records import METRICS, Array, Record
+
+SPLITS = {"train": "training"}
+
+T = TypeVar("T", bound=Record)
+ByMethod: TypeAlias = T | Mapping[str, T | Sequence[T]]
+
+
+def grouped(records: ByMethod[T], kind: type[T]) -> dict[str, list[T]]:
+    """Method name -> its records, one per seed; a bare record belongs to the method "".
+
+    Raises ValueError where there is nothing to draw or a record is of another kind.
+    """
+    if isinstance(records, Record):
+        records = {"": records}
+    groups = {
+        method: [found] if isinstance(found, Record) else list(found)
+        for method, found in records.items()
+    }
+    groups = {method: found for method, found in groups.items() if found}
+    if not groups:
+        raise ValueError(f"`records` must hold at least one {kind.kind} record. Got none.")
+    for record in (record for found in groups.values() for record in found):
+        if not isinstance(record, kind):
+            raise ValueError(f"`records` must be {kind.kind} records. Got {type(record).__name__}.")
+    return groups
+
+
+def t_band(samples: Array) -> tuple[Array, Array, Array]:
+    """Mean and 95 % Student t interval over the first axis: (s, ...) -> three arrays (...).
+
+    One sample has no interval: NaN. A sample that is not finite leaves no mean: NaN, because the
+    mean of the others would be too kind.
+    """
+    samples = np.where(np.isfinite(samples), samples, np.nan)
+    n = len(samples)
+    mean = samples.mean(axis=0)
+    if n < 2:
+        return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
+    half = stdtrit(n - 1, 0.975) * samples.std(axis=0, ddof=1) / np.sqrt(n)
+    return mean, mean - half, mean + half
+
+
+def scale(values: Array, ratio: float = 30.0) -> str:
+    """ "log" for positive values that span more than `ratio`, else "linear"."""
+    finite = values[np.isfinite(values)]
+    spans = finite.size > 0 and finite.min() > 0 and finite.max() > ratio * finite.min()
+    return "log" if spans else "linear"
+
+
+def shown(metric: str, values: Any) -> Array:
+    """Values as a reader sees them: accuracies in %, everything else in its own unit."""
+    return np.asarray(values, dtype=float) * (100.0 if metric.endswith("accuracy") else 1.0)
+
+
+def axis_label(metric: str) -> str:
+    """Name of a metric with its unit."""
+    known = METRICS.get(metric)
+    unit = "%" if metric.endswith("accuracy") else known.unit if known else ""
+    label = known.label if known else metric
+    return f"{label} ({unit})" if unit else label
+
+
+def plural(count: int, noun: str) -> str:
+    """ "1 seed", "6 seeds"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def counts(numbers: Sequence[int], noun: str) -> str:
+    """ "6 seeds", or "5–6 seeds" where methods differ."""
+    low, high = min(numbers), max(numbers)
+    return plural(low, noun) if low == high else f"{low}–{high} {noun}s"
+
+
+def conditions(records: Sequence[Record]) -> str:
+    """Where the records looked: examples, split, batch-norm policy; all that occur."""
+    points = [record.point for record in records if record.point is not None]
+    if not points:
+        return ""
+    data = sorted({f"{p.examples:,} {SPLITS.get(p.split, p.split)} examples" for p in points})
+    policies = sorted({p.batch_norm for p in points})
+    return f"{' / '.join(data)}, batch norm: {' / '.join(policies)}"

@@ -1,0 +1,108 @@
+"""Extreme eigenvalues of the Hessian: how curved each minimum is, and in how many directions."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from landscape.plots.prepare import ByMethod, conditions, counts, grouped
+from landscape.plots.style import GREY, INK, empty, look, sheet, styled, text
+from landscape.records import Array, EigenvaluesRecord
+
+WIDTH = 0.7  # of a method's slot that its seeds share
+
+
+@styled
+def spectrum(records: ByMethod[EigenvaluesRecord], ax: Axes | None = None) -> Figure:
+    """Filled markers are positive, hollow ones negative eigenvalues; bars are residual bounds.
+
+    Several methods: one slot per method, one column per seed. One method: a stem per eigenvalue, in
+    order. An eigenvalue that did not converge is crossed out. Linear, or linear near zero and
+    logarithmic beyond where the largest is more than 50 times the median.
+    """
+    groups = grouped(records, EigenvaluesRecord)
+    several = len(groups) > 1
+    page = sheet(ax, 1, columns=1, height=3.0 if several else 2.6, extra=0.2)
+    panel = page.axes[0]
+    everything = np.concatenate([record.values for found in groups.values() for record in found])
+    if np.isfinite(everything).any():
+        for slot, (method, found) in enumerate(groups.items()):
+            _method(panel, slot, method, found, several)
+        _scale(panel, everything[np.isfinite(everything)])
+    else:
+        empty(panel, "no eigenvalue was computed")
+    panel.axhline(0.0, color=INK, linewidth=0.8, zorder=1)
+    panel.set_ylabel("eigenvalue of the Hessian")
+    panel.grid(False, axis="x")
+    _name(panel, groups, several)
+    flat = [record for found in groups.values() for record in found]
+    seeds = counts([len(found) for found in groups.values()], "seed")
+    page.foot(
+        [],
+        " · ".join(
+            part
+            for part in (
+                "filled: positive, hollow: negative, ×: not converged, bars: residual bounds",
+                f"{seeds} side by side" if several or len(flat) > 1 else "",
+                conditions(flat),
+            )
+            if part
+        ),
+    )
+    return page.figure
+
+
+def _method(
+    ax: Axes, slot: int, method: str, found: list[EigenvaluesRecord], several: bool
+) -> None:
+    gap = WIDTH / max(len(found), 1)
+    for seed, record in enumerate(found):
+        values = np.asarray(record.values, dtype=float)
+        offset = gap * (seed - (len(found) - 1) / 2)
+        if several:
+            x = np.full(len(values), slot + offset)
+            finite = values[np.isfinite(values)]
+            if finite.size:
+                ax.vlines(slot + offset, *_span(finite), color=look(method).colour, linewidth=0.5)
+        else:
+            x = np.arange(1, len(values) + 1) + offset
+            ax.vlines(x, 0.0, values, color=look(method).colour, linewidth=0.8)
+        _markers(ax, x, values, record, look(method).colour, 3.2 if several else 4.5)
+
+
+def _span(values: Array) -> tuple[float, float]:
+    return min(values.min(), 0.0), max(values.max(), 0.0)
+
+
+def _markers(
+    ax: Axes, x: Array, values: Array, record: EigenvaluesRecord, colour: str, size: float
+) -> None:
+    for chosen, face in ((values >= 0, colour), (values < 0, ax.get_facecolor())):
+        if chosen.any():
+            ax.errorbar(
+                x[chosen], values[chosen], yerr=np.nan_to_num(record.bounds[chosen]), fmt="o",
+                color=colour, markerfacecolor=face, markersize=size, markeredgewidth=0.8,
+                elinewidth=0.9, capsize=1.8,
+            )  # fmt: skip
+    loose = ~np.asarray(record.converged, dtype=bool)
+    if loose.any():
+        ax.plot(x[loose], values[loose], "x", color=INK, markersize=size + 2)
+
+
+def _scale(ax: Axes, values: Array) -> None:
+    sizes = np.abs(values[values != 0])
+    if sizes.size and sizes.max() > 50 * np.median(sizes):
+        ax.set_yscale("symlog", linthresh=10.0 ** np.floor(np.log10(np.quantile(sizes, 0.1))))
+
+
+def _name(ax: Axes, groups: dict[str, list[EigenvaluesRecord]], several: bool) -> None:
+    if several:
+        ax.set_xticks(range(len(groups)), [text(look(method).label) for method in groups])
+        ax.tick_params(axis="x", length=0)
+        for line in range(1, len(groups)):
+            ax.axvline(line - 0.5, color=GREY, linewidth=0.3)
+        ax.set_xlim(-0.5, len(groups) - 0.5)
+    else:
+        ax.set_xlabel("order in the record")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.set_title(text(look(next(iter(groups))).label))
