@@ -1,0 +1,85 @@
+"""What a subspace says about the eigenvalues of H: Ritz values, and how far each may be off."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from landscape.linalg.subspace import Subspace
+
+
+@dataclass(frozen=True)
+class Ritz:
+    """The m Ritz pairs θ, x = V y of a subspace, the most wanted first; all float64 on the CPU."""
+
+    values: Tensor  # (m,) θ
+    weights: Tensor  # (m, m) y, a column each
+    strength: Tensor  # (m,) what they are ordered by: |θ| or θ
+    residuals: Tensor  # (m,) r + rounding, where r = |c·y| is what H x sticks out of the subspace
+    rounding: Tensor  # (m,) the subspace's noise and floor + ‖(C − Cᵀ) y‖/2
+    bounds: Tensor  # (m,) of |θ − λ|: max(r, moved) + rounding, see `lanczos`
+    estimates: Tensor  # (m,) of |θ − λ|: min(r, r²/gap) + rounding
+    norm: float  # max|θ|
+
+    @classmethod
+    def of(cls, space: Subspace, which: str, before: Tensor) -> "Ritz":
+        """Ritz pairs of `space` (m ≥ 1 vectors); before: the strengths (any,) at the last look."""
+        skew = (space.projected - space.projected.T) / 2
+        values, weights = torch.linalg.eigh(space.projected - skew)
+        first = _order(values, which)
+        values, weights = values[first], weights[:, first]
+        strength = values.abs() if which == "magnitude" else values
+        norm = float(values.abs().max())
+        rounding = torch.linalg.vector_norm(skew @ weights, dim=0) + space.floor + space.noise
+        moved = torch.zeros_like(values)
+        if space.size < space.n:
+            known = min(len(before), len(values))
+            moved = moved.fill_(torch.inf)
+            moved[:known] = (strength[:known] - before[:known]).abs()
+        r = (space.coupling @ weights).abs()
+        return cls(
+            values,
+            weights,
+            strength,
+            residuals=r + rounding,
+            rounding=rounding,
+            bounds=r.maximum(moved) + rounding,
+            estimates=_kato_temple(values, r) + rounding,
+            norm=norm,
+        )
+
+    def settled(self, pairs: int, which: str, slack: float) -> Tensor:
+        """Which of the first `pairs` have a bound ≤ slack and cannot be passed by more: (p,) bool.
+
+        What could still pass them comes up as the outermost of the other values, at either end.
+        """
+        safe = self.bounds[:pairs] <= slack
+        rivals, doubt, wanted = self.values[pairs:], self.residuals[pairs:], self.strength[:pairs]
+        if len(rivals) == 0:
+            return safe
+        high = (rivals + doubt)[rivals.argmax()] - slack
+        low = (rivals - doubt)[rivals.argmin()] + slack
+        if which == "magnitude":
+            return safe & (wanted >= high.maximum(-low))
+        if which == "both":
+            safe[0::2] &= wanted[0::2] >= high
+            safe[1::2] &= wanted[1::2] <= low
+            return safe
+        return safe & (wanted >= high if which == "largest" else wanted <= low)
+
+
+def _order(values: Tensor, which: str) -> Tensor:
+    """Indices (m,) of ascending values, most wanted first; `both`: ends in turn, top first."""
+    if which == "magnitude":
+        return values.abs().argsort(descending=True, stable=True)
+    rising = torch.arange(len(values))
+    falling = rising.flip(0)
+    if which == "both":
+        return torch.stack([falling, rising], dim=1).flatten()[: len(values)]
+    return falling if which == "largest" else rising
+
+
+def _kato_temple(values: Tensor, r: Tensor) -> Tensor:
+    """min(r, r²/gap), (m,); gap to the next Ritz value less its own r; r where there is no gap."""
+    gap = ((values[:, None] - values).abs() - r).fill_diagonal_(torch.inf).min(dim=1).values
+    return torch.where((gap > r) & gap.isfinite(), r**2 / gap, r)

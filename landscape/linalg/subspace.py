@@ -1,0 +1,147 @@
+"""The Krylov subspace of Lanczos: a basis V that grows by one product with H, or is thinned out.
+
+At every moment H V = V C + v cᵀ, with V (n, m) orthonormal, C = VᵀHV (m, m), v (n,) the next basis
+vector and c (m,) its coupling. C is kept whole rather than as a tridiagonal: the numbers come free
+with the full reorthogonalisation, a thick restart (Wu & Simon 2000) then needs no special case, and
+C − Cᵀ, zero in exact arithmetic, measures the rounding of the products.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+MatVec = Callable[[Tensor], Tensor]
+
+SLAB = 1 << 16  # columns turned at once in float64: 64 MiB for a basis of 128
+ROUNDING = 10  # in eps·‖H‖: what a product of a dense matrix and the two passes leave behind
+
+
+class Subspace:
+    """Basis and projection of a symmetric H, given as `matvec` (n,) → (n,).
+
+    capacity: the most basis vectors, at most n; memory is (capacity + 1)·n numbers of `dtype`.
+    start: (n,) the first direction; default random. Fresh random vectors come from `seed`, drawn on
+        the CPU.
+    """
+
+    def __init__(
+        self,
+        matvec: MatVec,
+        n: int,
+        capacity: int,
+        *,
+        seed: int = 0,
+        start: Tensor | None = None,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ):
+        self.matvec, self.n, self.capacity = matvec, n, min(capacity, n)
+        self.size = self.matvecs = 0
+        self.norm = 0.0  # largest ‖H v‖ over unit v so far: a lower bound of ‖H‖₂
+        self.floor = 0.0  # error already in C: couplings cut as rounding, or kept over a restart
+        self._generator = torch.Generator().manual_seed(seed)
+        self._rows = torch.empty(self.capacity + 1, n, dtype=dtype, device=device)  # basis, then v
+        self._projected = torch.zeros(self.capacity + 1, self.capacity + 1, dtype=torch.float64)
+        first = self._random() if start is None else start.to(self._rows)
+        self._rows[0] = first / torch.linalg.vector_norm(first)
+
+    @property
+    def basis(self) -> Tensor:
+        """(m, n), orthonormal rows."""
+        return self._rows[: self.size]
+
+    @property
+    def projected(self) -> Tensor:
+        """C = VᵀHV as computed, (m, m) float64: symmetric but for rounding."""
+        return self._projected[: self.size, : self.size]
+
+    @property
+    def coupling(self) -> Tensor:
+        """c with H V = V C + v cᵀ, (m,) float64; zero once the subspace is invariant."""
+        return self._projected[self.size, : self.size]
+
+    @property
+    def full(self) -> bool:
+        """No room for another vector without a restart."""
+        return self.size == self.capacity
+
+    @property
+    def noise(self) -> float:
+        """What rounding alone leaves of a product: 10·eps·‖H‖."""
+        return ROUNDING * torch.finfo(self._rows.dtype).eps * self.norm
+
+    def expand(self) -> None:
+        """Take the next vector in, with one product; what of it sticks out becomes the next vector.
+
+        Nothing sticks out of an invariant subspace: then a fresh random vector is next, with
+        coupling 0.
+        """
+        m = self.size
+        product = self._multiply(self._rows[m])
+        self.size = m + 1
+        rest, self._projected[: m + 1, m] = self._orthogonalise(product)
+        beta = _length(rest)
+        self.norm = max(self.norm, _length(product))
+        if self.size == self.n or beta <= self.noise:
+            self.floor = max(self.floor, beta)
+            beta = 0.0
+            rest = self._orthogonalise(self._random())[0] if self.size < self.n else product
+        self._projected[self.size, m] = beta
+        self._rows[self.size] = rest / (_length(rest) or 1.0)
+
+    def combine(self, weights: Tensor) -> Tensor:
+        """Rows Σ_j weights[j, i]·v_j, (k, n), for weights (m, k); float64, in slabs of columns."""
+        combined = self._rows.new_empty(weights.shape[1], self.n)
+        turn = weights.T.to(self._rows.device)
+        for first in range(0, self.n, SLAB):
+            slab = slice(first, first + SLAB)
+            combined[:, slab] = turn @ self.basis[:, slab].double()
+        return combined
+
+    def restart(self, values: Tensor, weights: Tensor, error: float) -> None:
+        """Keep the Ritz pairs values (p,), weights (m, p), and the next vector, which fits them.
+
+        error: how wrong the products have been found to be, which C can no longer tell afterwards.
+        """
+        coupling, p = self.coupling @ weights, len(values)
+        self.floor = max(self.floor, error)
+        following = self._rows[self.size].clone()
+        self._rows[:p] = self.combine(weights)
+        self._rows[p] = following
+        self._projected.zero_()
+        self._projected[:p, :p] = torch.diag(values)
+        self._projected[p, :p] = coupling
+        self.size = p
+
+    def _multiply(self, v: Tensor) -> Tensor:
+        product = self.matvec(v).detach()
+        self.matvecs += 1
+        if product.shape != v.shape:
+            raise ValueError(
+                f"`matvec` must map shape {tuple(v.shape)} to itself. Got {tuple(product.shape)}."
+            )
+        if not bool(torch.isfinite(product).all()):
+            raise ValueError(
+                "`matvec` must return finite numbers. "
+                f"Got NaN or infinity in product {self.matvecs}: "
+                "check that the loss and its gradient are finite at this point, or use float64."
+            )
+        return product.to(v)
+
+    def _orthogonalise(self, w: Tensor) -> tuple[Tensor, Tensor]:
+        """Classical Gram-Schmidt against the basis, twice: the rest of w (n,), the parts (m,)."""
+        parts = torch.zeros(self.size, dtype=torch.float64)
+        for _ in range(2):
+            part = self.basis @ w
+            w = w - self.basis.T @ part
+            parts += part.to(parts)
+        return w, parts
+
+    def _random(self) -> Tensor:
+        draw = torch.randn(self.n, generator=self._generator, dtype=torch.float32)
+        return draw.to(self._rows)
+
+
+def _length(v: Tensor) -> float:
+    return float(torch.linalg.vector_norm(v, dtype=torch.float64))
