@@ -49,7 +49,7 @@ class NoiseRobustness:
     normalisation: bool = False
 
     def __post_init__(self) -> None:
-        if not self.sigmas or min(self.sigmas) < 0:
+        if not self.sigmas or not all(sigma >= 0 for sigma in self.sigmas):
             raise ValueError(f"`sigmas` must be non-negative levels. Got {self.sigmas}.")
         if list(self.sigmas) != sorted(set(self.sigmas)):
             raise ValueError(f"`sigmas` must rise from level to level. Got {self.sigmas}.")
