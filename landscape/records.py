@@ -62,7 +62,7 @@ class Record:
         import xarray as xr
 
         arrays, attributes = {}, {"kind": self.kind, "schema": SCHEMA}
-        axes = _axes(type(self))
+        axes = axes_of(type(self))
         for f in fields(self):
             value = getattr(self, f.name)
             if f.name in axes:
@@ -76,7 +76,7 @@ class Record:
     @classmethod
     def from_dataset(cls, dataset: "xr.Dataset") -> Self:
         """The record that `to_dataset` wrote."""
-        axes = _axes(cls)
+        axes = axes_of(cls)
         values: dict[str, Any] = {}
         for f in fields(cls):
             if f.name in axes:
@@ -279,7 +279,8 @@ def load(path: Path | str) -> Record:
     return RECORDS[kind].from_dataset(dataset)
 
 
-def _axes(record: type[Record]) -> dict[str, Axes]:
+def axes_of(record: type[Record]) -> dict[str, Axes]:
+    """The arrays of a kind of record, by name."""
     hints = get_type_hints(record, include_extras=True)
     marks = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items()}
     return {name: mark[0] for name, mark in marks.items() if mark}

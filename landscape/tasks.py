@@ -25,6 +25,8 @@ class Task:
 
     model, data: names in MODELS and DATA; model_settings: keywords of the model's factory.
     defaults: settings of the task by section and method, as `resolve` takes them.
+    measures: settings of measures that suit the task, by measure.
+    measured_at_once: examples per batch of a measure, so that gradient graphs fit in memory.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Task:
     data: str
     model_settings: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    measured_at_once: int = 1000
+    measures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def build(self) -> nn.Module:
         """A fresh network, initialised from torch's global generator."""
@@ -43,6 +47,7 @@ class Task:
         return DATA[self.data](data_dir)
 
 
+_WIDE_NOISE = {"noise": {"sigmas": (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)}}
 _ADAMW = {"training": {"lr": 1e-3, "weight_decay": 0.01}}
 
 TASKS: dict[str, Task] = {
@@ -51,7 +56,11 @@ TASKS: dict[str, Task] = {
         "scikit-learn's embedded 8x8 digits, MLP 64-64-10",
         model="mlp",
         data="digits",
-        defaults={"training": {"epochs": 30, "lr": 0.1}, "adamw": _ADAMW},
+        defaults={
+            "training": {"epochs": 40, "lr": 0.2},
+            "adamw": {"training": {"lr": 0.01, "weight_decay": 0.01}},
+        },
+        measures=_WIDE_NOISE,
     ),
     "digits-cnn": Task(
         "digits-cnn",
@@ -59,6 +68,7 @@ TASKS: dict[str, Task] = {
         model="convnet",
         data="digits",
         defaults={"training": {"epochs": 15, "lr": 0.1}, "adamw": _ADAMW},
+        measures=_WIDE_NOISE,
     ),
     "fashion-mnist": Task(
         "fashion-mnist",
@@ -81,6 +91,7 @@ TASKS: dict[str, Task] = {
             "data": {"batch_size": 128},
             "adamw": _ADAMW,
         },
+        measured_at_once=100,
     ),
 }
 

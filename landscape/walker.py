@@ -56,6 +56,7 @@ class Walker:
         self._logits, self._held_out, self._fresh, self._seed = logits, held_out, fresh, seed
         self._held_out_stream: Iterator[Batch] = iter(())
         self._flat: Tensor | None = None
+        self._versions: list[int] = []
         self._descended: tuple[Tensor, Tensor, bool] | None = None  # w, g, is it the first step
         self.step_index = -1
         self.passes = 0
@@ -199,8 +200,9 @@ class Walker:
 
     def _current(self) -> Tensor:
         """Where the walker stands; never changed in place."""
-        if self._flat is None:
-            self._flat = self.weights.read()
+        versions = [p._version for p in self.weights.parameters]
+        if self._flat is None or self._versions != versions:  # moved by us, or by somebody else
+            self._flat, self._versions = self.weights.read(), versions
         return self._flat
 
     def _leaf(self, at: Tensor | None) -> Tensor:

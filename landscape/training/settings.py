@@ -65,6 +65,7 @@ class TrainingSettings:
     snapshots: int = 0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "milestones", tuple(self.milestones))  # TOML and JSON have lists
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise ValueError(unknown(f"training.{name}", getattr(self, name), known))
@@ -113,14 +114,12 @@ class Settings:
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> "Settings":
         """The settings that `to_dict` wrote."""
-        training = dict(tree["training"])
-        training["milestones"] = tuple(training["milestones"])
         return cls(
             task=tree["task"],
             method=tree["method"],
             seed=tree["seed"],
             data=DataSettings(**tree["data"]),
-            training=TrainingSettings(**training),
+            training=TrainingSettings(**tree["training"]),
             methods=tree["methods"],
         )
 

@@ -1,0 +1,100 @@
+"""Ask measures of a run and keep the answers as its records."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+from landscape.files import plain
+from landscape.measures import MEASURES
+from landscape.names import look_up
+from landscape.objective import Objective
+from landscape.progress import Listener, Progress, silent
+from landscape.records import Record, load
+from landscape.runs import Run
+
+DATA_OF: dict[str, str] = {  # which examples answer what, unless the user says otherwise
+    "eigenvalues": "train",
+    "relative_flatness": "train",
+    "surface": "train",
+    "noise": "test",
+}
+
+
+def analyze(
+    run: Run,
+    measures: Sequence[str] | None = None,
+    *,
+    force: bool = False,
+    examples: int = 1000,
+    batch_norm: str = "stored",
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    data_dir: Path | None = None,
+    progress: Listener = silent,
+) -> dict[str, Path]:
+    """Records of a run's final weights, by measure: the paths of their files.
+
+    measures: names; default all. A record that answers the same question is kept, unless `force`.
+    examples: of the training set for curvature, flatness and surface; of the test set for noise.
+    options: settings by measure, {"eigenvalues": {"k": 5, "which": "both"}}, over the task's own.
+
+    Raises ValueError for unknown measures and settings, and for a run that diverged.
+    """
+    names = list(measures or MEASURES)
+    asked = {name: _measure(name, _options(run, name, options or {})) for name in names}
+    if run.status["state"] == "diverged":
+        raise ValueError(f"{run.path} diverged in training: there is no minimum to measure.")
+    paths = {name: run.path / "records" / f"{name}.nc" for name in names}
+    objectives: dict[str, Objective] = {}
+    for name, measure in asked.items():
+        if not force and _is_answered(paths[name], measure, examples, batch_norm):
+            continue
+        which = DATA_OF[name]
+        if which not in objectives:
+            objectives[which] = run.objective(
+                which, examples=examples, batch_norm=batch_norm, data_dir=data_dir
+            )
+        label = f"{run.settings.method}, seed {run.settings.seed}: {name.replace('_', ' ')}"
+        record = measure(objectives[which], progress=_counter(progress, label))
+        _located(record, which, examples).save(paths[name])
+        run.seal()
+    return paths
+
+
+def _options(run: Run, name: str, options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {**run.task.measures.get(name, {}), **options.get(name, {})}
+
+
+def _measure(name: str, options: Mapping[str, Any]) -> Any:
+    kind = look_up("measure", name, MEASURES)
+    known = dict.fromkeys(f.name for f in fields(kind))
+    for key in options:
+        look_up(f"setting of {name}", key, known)
+    return kind(**options)
+
+
+def _is_answered(path: Path, measure: Any, examples: int, batch_norm: str) -> bool:
+    """Whether a record with the same settings, policy and number of examples (or all) is there."""
+    if not path.exists():
+        return False
+    record = load(path)
+    assert record.point is not None
+    return (
+        plain(record.settings) == plain(asdict(measure))
+        and record.point.batch_norm == batch_norm
+        and record.provenance.get("examples_asked_for") == examples
+    )
+
+
+def _counter(progress: Listener, label: str) -> Any:
+    return lambda done, total: progress(Progress("measure", label, done, total))
+
+
+def _located(record: Record, which: str, examples: int) -> Record:
+    """The record, saying which part of the data it speaks of and how much of it was asked for."""
+    assert record.point is not None
+    return replace(
+        record,
+        point=replace(record.point, split=which),
+        provenance={**record.provenance, "examples_asked_for": examples},
+    )

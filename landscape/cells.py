@@ -1,0 +1,168 @@
+"""Work shared out over processes: one cell trains and measures one method with one seed."""
+
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from multiprocessing.connection import wait as wait_for
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from landscape.analysis import analyze
+from landscape.progress import Listener, Progress
+from landscape.runs import Run
+from landscape.training.train import train
+
+MESSAGE_SECONDS = 0.2  # between two messages of a worker
+TRAINING_SHARE = 0.8  # of a cell's progress
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One method with one seed: what to train, what to measure, and where to keep it."""
+
+    task: str
+    method: str
+    seed: int
+    path: Path
+    overrides: Mapping[str, Mapping[str, Any]]
+    measures: tuple[str, ...]
+    options: Mapping[str, Mapping[str, Any]]
+    examples: int
+    batch_norm: str
+    data_dir: Path | None
+
+    def run(self, progress: Listener) -> Run:
+        """Train and measure; what is finished already is not done again."""
+        run = train(
+            self.task,
+            self.method,
+            self.seed,
+            self.path,
+            settings=self.overrides,
+            data_dir=self.data_dir,
+            resume=True,
+            progress=progress,
+        )
+        if run.status["state"] == "finished":
+            analyze(
+                run,
+                self.measures,
+                examples=self.examples,
+                batch_norm=self.batch_norm,
+                options=self.options,
+                data_dir=self.data_dir,
+                progress=progress,
+            )
+        return run
+
+
+def run_all(cells: Sequence[Cell], workers: int, progress: Listener) -> None:
+    """Run every cell, in this process or in `workers` others with one thread each.
+
+    An error or Ctrl-C stops the rest; finished cells stay, unfinished ones can be resumed.
+    """
+    board = _Board(len(cells), progress)
+    if workers <= 1:
+        for cell in cells:
+            cell.run(board.hear)
+            board.finish(cell)
+        return
+    context = multiprocessing.get_context("spawn")
+    messages, stop = context.Queue(), context.Event()
+    with ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_start_worker, initargs=(messages, stop)
+    ) as pool:
+        futures = {pool.submit(_run_cell, cell): cell for cell in cells}
+        try:
+            _follow(futures, messages, board)
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _follow(futures: dict[Future[None], Cell], messages: Any, board: "_Board") -> None:
+    waiting = set(futures)
+    while waiting:
+        done, waiting = wait(waiting, timeout=MESSAGE_SECONDS, return_when=FIRST_COMPLETED)
+        _drain(messages, board.hear)
+        for future in done:
+            future.result()
+            board.finish(futures[future])
+
+
+def _drain(messages: Any, hear: Callable[[Progress], None]) -> None:
+    while True:
+        try:
+            hear(messages.get_nowait())
+        except queue.Empty:
+            return
+
+
+class _Board:
+    """Sums up the cells' messages to the progress of the whole."""
+
+    def __init__(self, total: int, progress: Listener):
+        self._total, self._progress = total, progress
+        self._finished, self._shares = 0, dict[str, float]()
+
+    def hear(self, message: Progress) -> None:
+        """Pass a cell's message on, and how far the whole is."""
+        cell, _, rest = message.label.partition(":")
+        share = message.done / message.total if message.total else 0.0
+        self._shares[cell] = TRAINING_SHARE * share if not rest else TRAINING_SHARE
+        self._progress(message)
+        self._whole()
+
+    def finish(self, cell: Cell) -> None:
+        """A cell has ended."""
+        self._finished += 1
+        self._shares.pop(f"{cell.method}, seed {cell.seed}", None)
+        self._whole()
+
+    def _whole(self) -> None:
+        done = self._finished + sum(self._shares.values())
+        self._progress(Progress("compare", "", done, self._total))
+
+
+_messages: Any = None
+_stop: Any = None
+
+
+def _start_worker(messages: Any, stop: Any) -> None:
+    """In a worker: one thread, no Ctrl-C of its own, an end when the parent ends."""
+    global _messages, _stop
+    _messages, _stop = messages, stop
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    sentinel = parent.sentinel
+
+    def end_with_parent() -> None:
+        wait_for([sentinel])
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+def _run_cell(cell: Cell) -> None:
+    last = 0.0
+
+    def tell(message: Progress) -> None:
+        nonlocal last
+        if _stop.is_set():
+            raise KeyboardInterrupt
+        if time.monotonic() - last > MESSAGE_SECONDS:
+            _messages.put(message)
+            last = time.monotonic()
+
+    cell.run(tell)

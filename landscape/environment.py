@@ -1,0 +1,24 @@
+"""Where numbers were computed: versions and hardware, without names of people or machines."""
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+
+PACKAGES = ("landscape", "torch", "numpy", "scipy", "safetensors", "xarray")
+
+
+def environment() -> dict[str, Any]:
+    """Versions, number of threads, and the CUDA device where there is one."""
+    found: dict[str, Any] = {"python": platform.python_version(), "system": platform.system()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    found["threads"] = torch.get_num_threads()
+    if torch.cuda.is_available():
+        found["cuda"] = torch.version.cuda
+        found["cuda_device"] = torch.cuda.get_device_name()
+    return found

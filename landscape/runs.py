@@ -1,0 +1,157 @@
+"""A run is a folder: settings, environment, metrics, weights, records.
+
+settings.json        what decided the numbers      environment.json  where they were computed
+metrics.jsonl, .csv  one line per epoch            status.json       running, finished, ...
+weights.safetensors  at the end                    snapshots/        along the way, if asked for
+checkpoint.safetensors  while it is unfinished     records/          what measures answered
+manifest.json        SHA-256 of the above, when finished
+"""
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from landscape import files, records
+from landscape.batch import Batch
+from landscape.data import DataSet, batches, split
+from landscape.objective import Objective
+from landscape.tasks import Task, cross_entropy
+from landscape.tasks import task as find_task
+from landscape.training import checkpoint
+from landscape.training.loop import device_of
+from landscape.training.settings import Settings
+
+
+class Run:
+    """A run's folder, read."""
+
+    def __init__(self, path: Path | str):
+        self.path = Path(path)
+        if not (self.path / "settings.json").is_file():
+            raise ValueError(f"{self.path} is not a run: it has no settings.json.")
+        try:
+            self.settings = Settings.from_dict(files.read_json(self.path / "settings.json"))
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"{self.path}/settings.json is not a run's settings: {error}."
+            ) from None
+
+    @classmethod
+    def open(cls, path: Path | str) -> "Run":
+        """A run that has ended, its files checked against their sums.
+
+        Raises ValueError where the folder is no run, has not ended, or is damaged.
+        """
+        run = cls(path)
+        if run.status["state"] not in ("finished", "diverged"):
+            raise ValueError(
+                f"{run.path} has not finished (it is {run.status['state']}). "
+                "Go on with landscape train ... --resume."
+            )
+        run.verify()
+        return run
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """state: running, interrupted, diverged or finished; epoch: the last whole one."""
+        path = self.path / "status.json"
+        return files.read_json(path) if path.exists() else {"state": "running", "epoch": 0}
+
+    @property
+    def task(self) -> Task:
+        """The task that was trained."""
+        return find_task(self.settings.task)
+
+    @property
+    def metrics(self) -> list[dict[str, float]]:
+        """One row per epoch; row 0 is before the first step. Null reads as NaN."""
+        lines = (self.path / "metrics.jsonl").read_text().splitlines()
+        rows = [json.loads(line) for line in lines]
+        return [{k: float("nan") if v is None else v for k, v in row.items()} for row in rows]
+
+    def verify(self) -> None:
+        """ValueError where a file differs from what was written."""
+        for name, expected in files.read_json(self.path / "manifest.json").items():
+            path = self.path / name
+            if not path.is_file():
+                raise ValueError(f"{path} is missing. Train the run again, into an empty folder.")
+            if files.sha256(path) != expected:
+                raise ValueError(
+                    f"{path} is damaged: its checksum differs. Restore it, or delete it and redo."
+                )
+
+    def seal(self) -> None:
+        """Write the sums of all files that `verify` checks."""
+        names = [p for p in self.path.rglob("*") if p.suffix in (".safetensors", ".nc", ".jsonl")]
+        names.append(self.path / "settings.json")
+        sums = {p.relative_to(self.path).as_posix(): files.sha256(p) for p in sorted(names)}
+        files.write_json(self.path / "manifest.json", sums)
+
+    def model(self) -> nn.Module:
+        """The network at its final weights, on the CPU."""
+        path = self.path / "weights.safetensors"
+        with torch.random.fork_rng():
+            model = self.task.build()
+        checkpoint.load_into(model, checkpoint.load_tensors(path), path)
+        return model
+
+    def objective(
+        self,
+        which: str = "train",
+        *,
+        examples: int = 1000,
+        batch_norm: str = "stored",
+        data_dir: Path | None = None,
+        device: str | None = None,
+    ) -> Objective:
+        """The task's plain loss around the final weights.
+
+        which: "train" (without augmentation, the part that was trained on) or "test".
+        examples: how many, chosen at random but the same ones for every run of a seed; all of
+        them where there are fewer.
+
+        Raises ValueError for an unknown part.
+        """
+        if which not in ("train", "test"):
+            raise ValueError(f"`which` must be train or test. Got {which!r}.")
+        if examples < 1:
+            raise ValueError(f"`examples` must be at least 1. Got {examples}.")
+        dataset = load_data(self.task, data_dir or self._recorded_data_dir())
+        parts = split(dataset, self.settings.seed, self.settings.data.held_out)
+        part = parts.train if which == "train" else parts.test
+        rows = torch.randperm(part.size, generator=torch.Generator().manual_seed(0))[:examples]
+        chosen = Batch(part.x[rows], part.y[rows])
+        model = self.model().to(device_of(device or self.settings.training.device))
+        pieces = batches(chosen, self.task.measured_at_once)
+        return Objective(model, pieces, cross_entropy, batch_norm=batch_norm)
+
+    def records(self) -> dict[str, records.Record]:
+        """Records by kind, the learning curves among them."""
+        found = {path.stem: records.load(path) for path in sorted(self.path.glob("records/*.nc"))}
+        return {"curves": curves(self.metrics), **found}
+
+    def _recorded_data_dir(self) -> Path | None:
+        recorded = files.read_json(self.path / "environment.json").get("data_dir")
+        return Path(recorded) if recorded else None
+
+
+@lru_cache(maxsize=2)
+def _load(name: str, data_dir: Path | None) -> DataSet:
+    return find_task(name).load(data_dir)
+
+
+def load_data(task: Task, data_dir: Path | None) -> DataSet:
+    """A task's data, kept in memory between calls."""
+    return _load(task.name, data_dir)
+
+
+def curves(rows: list[dict[str, float]]) -> records.CurvesRecord:
+    """Metrics rows as a record."""
+    names = records.axes_of(records.CurvesRecord)
+    columns: dict[str, Any] = {n: np.array([row[n] for row in rows]) for n in names}
+    return records.CurvesRecord(**columns)

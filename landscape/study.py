@@ -1,0 +1,206 @@
+"""A study: methods x seeds on one task, trained, measured and compared."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from landscape import files
+from landscape.cells import Cell, run_all
+from landscape.comparison import compare_minima
+from landscape.environment import environment
+from landscape.measures import MEASURES
+from landscape.measures.noise import sigma_at_drop
+from landscape.names import look_up
+from landscape.progress import Listener, Progress, silent
+from landscape.records import METRICS, ComparisonRecord, Record, StudyRecord
+from landscape.runs import Run, load_data
+from landscape.tasks import task as find_task
+from landscape.training.loop import device_of
+from landscape.training.train import settings_for
+
+
+class Study:
+    """A study's folder, read. `record` holds one number per metric, method and seed."""
+
+    def __init__(self, path: Path | str):
+        path = self.path = Path(path)
+        if not (path / "study.json").is_file():
+            raise ValueError(f"{path} is not a study: it has no study.json.")
+        self.plan: dict[str, Any] = files.read_json(path / "study.json")
+        self.runs: dict[tuple[str, int], Run] = {}
+        for method, seed, folder in self.plan["cells"]:
+            if (path / folder / "status.json").is_file():
+                run = Run(path / folder)
+                if run.status["state"] in ("finished", "diverged"):
+                    run.verify()
+                    self.runs[method, seed] = run
+        if not self.runs:
+            raise ValueError(f"{self.path} holds no finished run. Go on with the same compare.")
+        self.cells: dict[tuple[str, int], dict[str, Record]] = {
+            key: run.records() for key, run in self.runs.items()
+        }
+
+    @property
+    def report(self) -> Path:
+        """The report's page."""
+        return self.path / "report.html"
+
+    @property
+    def record(self) -> StudyRecord:
+        """The table of the study."""
+        methods, seeds = self.plan["methods"], self.plan["seeds"]
+        table = np.full((len(METRICS), len(methods), len(seeds)), np.nan)
+        status = np.full((len(methods), len(seeds)), "missing", dtype=object)
+        for (method, seed), run in self.runs.items():
+            j, k = methods.index(method), seeds.index(seed)
+            status[j, k] = run.status["state"]
+            if run.status["state"] == "finished":
+                found = numbers(run.metrics[-1], self.cells[method, seed])
+                table[:, j, k] = [found[name] for name in METRICS]
+        return StudyRecord(
+            metrics=np.array(list(METRICS)),
+            methods=np.array(methods),
+            seeds=np.array(seeds),
+            table=table,
+            status=status.astype(str),
+            task=self.plan["task"],
+            budget=self.plan["budget"],
+            provenance=environment(),
+        )
+
+    @property
+    def comparison(self) -> ComparisonRecord:
+        """The statistics of the study."""
+        return replace(compare_minima(self.record), provenance=environment())
+
+
+def compare(
+    task: str,
+    methods: Sequence[str],
+    seeds: int = 6,
+    out: Path | str | None = None,
+    *,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    workers: int | None = None,
+    examples: int = 1000,
+    batch_norm: str = "stored",
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    data_dir: Path | None = None,
+    command: str = "",
+    progress: Listener = silent,
+) -> Study:
+    """Train methods x seeds, measure every minimum, compare them, write the report.
+
+    seeds: how many; the same 0, 1, ... for all methods. Below 6 no exact paired test can reach
+    p < 0.05. Surfaces are measured for the first seed.
+    workers: processes; default one per core on the CPU, one on CUDA.
+    Cells that are finished are not done again, so the same call goes on where it was interrupted.
+
+    Raises ValueError for unknown names and bad settings, before anything is trained.
+    """
+    if seeds < 1:
+        raise ValueError(f"`seeds` must be at least 1. Got {seeds}.")
+    if len(set(methods)) != len(methods) or not methods:
+        raise ValueError(f"`methods` must be different names. Got {', '.join(methods) or 'none'}.")
+    path = Path(out) if out is not None else Path("runs") / task
+    overrides = settings or {}
+    load_data(find_task(task), data_dir)
+    cells = [
+        _cell(path, task, method, seed, overrides, examples, batch_norm, options or {}, data_dir)
+        for seed in range(seeds)
+        for method in methods
+    ]
+    chosen = settings_for(task, methods[0], 0, overrides).training
+    plan = {
+        "task": task,
+        "methods": list(methods),
+        "seeds": list(range(seeds)),
+        "budget": chosen.budget,
+        "settings": overrides,
+        "examples": examples,
+        "batch_norm": batch_norm,
+        "command": command,
+        "cells": [[c.method, c.seed, c.path.relative_to(path).as_posix()] for c in cells],
+    }
+    files.write_json(path / "study.json", plan)
+    on_gpu = device_of(chosen.device).type == "cuda"
+    run_all(cells, workers or (1 if on_gpu else os.cpu_count() or 1), progress)
+    progress(Progress("report", "", 0, 1))
+    report(path)
+    return Study(path)
+
+
+def report(path: Path | str) -> Path:
+    """Write the report, figures and tables of a study anew from its records; the page's path."""
+    from landscape.report import Contents, write  # figures need matplotlib and plotly
+
+    study = Study(path)
+    first = next(iter(study.runs.values()))
+    contents = Contents(
+        study=study.record,
+        comparison=study.comparison,
+        cells=study.cells,
+        settings={m: study.runs[m, s].settings.to_dict() for m, s in study.runs if s == 0},
+        environment=files.read_json(first.path / "environment.json"),
+        command=study.plan["command"],
+        notes=_notes(study),
+    )
+    return write(contents, study.path)
+
+
+def numbers(last: Mapping[str, float], records: Mapping[str, Any]) -> dict[str, float]:
+    """One minimum's value of each metric; NaN where the measure is missing."""
+    found = dict.fromkeys(METRICS, float("nan"))
+    for name in ("test_accuracy", "test_loss", "train_loss", "grad_evals", "seconds"):
+        found[name] = last[name]
+    found["generalisation_gap"] = last["test_loss"] - last["train_loss"]
+    if "eigenvalues" in records:
+        found["lambda_max"] = float(records["eigenvalues"].values.max())
+        found["grad_norm"] = records["eigenvalues"].point.grad_norm
+        found["w_norm"] = records["eigenvalues"].point.w_norm
+    if "relative_flatness" in records:
+        found["kappa"] = records["relative_flatness"].value
+        found["kappa_hat"] = records["relative_flatness"].simplified
+    if "noise" in records:
+        found["noise_sigma_5"] = sigma_at_drop(records["noise"], points=5)
+    return found
+
+
+def _cell(
+    path: Path,
+    task: str,
+    method: str,
+    seed: int,
+    overrides: Mapping[str, Mapping[str, Any]],
+    examples: int,
+    batch_norm: str,
+    options: Mapping[str, Mapping[str, Any]],
+    data_dir: Path | None,
+) -> Cell:
+    """The cell, its folder named by the content of the settings that decide its weights."""
+    settings = settings_for(task, method, seed, overrides)
+    for name in options:
+        look_up("measure", name, MEASURES)
+    content = json.dumps(files.plain(settings.to_dict()), sort_keys=True)
+    key = hashlib.sha256(content.encode()).hexdigest()
+    measures = tuple(name for name in MEASURES if name != "surface" or seed == 0)
+    folder = path / "runs" / f"{method}-seed{seed}-{key[:8]}"
+    return Cell(
+        task, method, seed, folder, overrides, measures, options, examples, batch_norm, data_dir
+    )
+
+
+def _notes(study: Study) -> list[str]:
+    """What a reader of the report must know besides the numbers."""
+    data_note = files.read_json(next(iter(study.runs.values())).path / "environment.json")
+    notes = [data_note["data_note"]] if data_note.get("data_note") else []
+    missing = len(study.plan["cells"]) - len(study.runs)
+    if missing:
+        notes.append(f"{missing} of {len(study.plan['cells'])} runs are not finished.")
+    return notes

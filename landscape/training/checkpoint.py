@@ -1,0 +1,111 @@
+"""Trees of tensors and plain values as one safetensors file: nothing in it is ever executed.
+
+The tensors are the file's tensors; the tree around them is JSON in its metadata. Floats come back
+bit for bit.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from torch import Tensor, nn
+
+from landscape import files
+
+
+def save(path: Path, tree: Any) -> None:
+    """Write nested dicts, lists and tuples of tensors, numbers, strings, booleans and None."""
+    tensors: dict[str, Tensor] = {}
+    skeleton = json.dumps(_strip(tree, tensors))
+    files.write(path, safetensors.torch.save(tensors, metadata={"tree": skeleton}))
+
+
+def load(path: Path) -> Any:
+    """The tree that `save` wrote, tensors on the CPU.
+
+    Raises ValueError where the file is damaged or not from `save`.
+    """
+    tensors, metadata = _read(path)
+    if "tree" not in metadata:
+        raise ValueError(f"{path} is not a checkpoint of this program.")
+    return _fill(json.loads(metadata["tree"]), tensors)
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of any safetensors file, by name."""
+    return _read(path)[0]
+
+
+def load_into(model: nn.Module, state: dict[str, Tensor], source: Path) -> None:
+    """Give a model the state of a checkpoint.
+
+    Raises ValueError that lists which tensors differ.
+    """
+    expected = model.state_dict()
+    lines = [f"{name}: missing" for name in expected.keys() - state.keys()]
+    lines += [f"{name}: unexpected" for name in state.keys() - expected.keys()]
+    lines += [
+        f"{name}: {tuple(state[name].shape)} instead of {tuple(expected[name].shape)}"
+        for name in expected.keys() & state.keys()
+        if state[name].shape != expected[name].shape
+    ]
+    if lines:
+        shown = "; ".join(sorted(lines)[:8]) + ("; ..." if len(lines) > 8 else "")
+        raise ValueError(f"{source} is of another architecture. {len(lines)} differ: {shown}.")
+    model.load_state_dict(state)
+
+
+def clone(tree: Any) -> Any:
+    """The same tree with copies of all tensors."""
+    if isinstance(tree, Tensor):
+        return tree.detach().clone()
+    if isinstance(tree, dict):
+        return {key: clone(value) for key, value in tree.items()}
+    if isinstance(tree, tuple | list):
+        return type(tree)(clone(value) for value in tree)
+    return tree
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, file.metadata() or {}
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"{path} is damaged or no safetensors file ({error}).") from None
+
+
+def _strip(tree: Any, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(tree, Tensor):
+        name = f"{len(tensors)}"
+        tensors[name] = tree.detach().cpu().contiguous().clone()
+        return {"tensor": name}
+    if isinstance(tree, dict):
+        return {"dict": [[key, _strip(value, tensors)] for key, value in tree.items()]}
+    if isinstance(tree, tuple):
+        return {"tuple": [_strip(value, tensors) for value in tree]}
+    if isinstance(tree, list):
+        return [_strip(value, tensors) for value in tree]
+    if tree is None or isinstance(tree, bool | int | float | str):
+        return tree
+    raise TypeError(f"A checkpoint holds tensors and plain values. Got {type(tree).__name__}.")
+
+
+def _fill(tree: Any, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(tree, list):
+        return [_fill(value, tensors) for value in tree]
+    if not isinstance(tree, dict):
+        return tree
+    if "tensor" in tree:
+        return tensors[tree["tensor"]]
+    if "tuple" in tree:
+        return tuple(_fill(value, tensors) for value in tree["tuple"])
+    return {key: _fill(value, tensors) for key, value in tree["dict"]}
+
+
+def save_state(path: Path, state: dict[str, Tensor]) -> None:
+    """A state dict as a plain safetensors file that any tool reads."""
+    tensors = {name: t.detach().cpu().contiguous().clone() for name, t in state.items()}
+    files.write(path, safetensors.torch.save(tensors))

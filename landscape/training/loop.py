@@ -1,0 +1,248 @@
+"""One run in memory: network, walker, method, schedule, metrics. Knows nothing of files."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from landscape.batch import Batch, LossFn
+from landscape.data import DataSet, batches, split
+from landscape.isolation import seed_of, seeded
+from landscape.methods import make
+from landscape.objective import Objective
+from landscape.tasks import Task, cross_entropy
+from landscape.training.checkpoint import clone
+from landscape.training.schedule import factor
+from landscape.training.settings import Settings
+from landscape.training.streams import Shuffled, endless
+from landscape.walker import Walker
+
+EVALUATED = 5000  # training examples at most on which an epoch's training loss is taken
+CHECK_EVERY = 50  # steps between two looks whether the loss is still finite
+
+
+class Diverged(Exception):
+    """The loss or the weights are no longer finite."""
+
+
+class Training:
+    """Trains epoch by epoch; `boundary` and `restore` carry everything between two epochs.
+
+    Randomness: initialisation from (seed, "init"); order and augmentation from (seed, "order",
+    epoch); held-out and fresh streams alike; dropout from (seed, step, pass). So an epoch needs no
+    state of a generator.
+    """
+
+    def __init__(self, settings: Settings, task: Task, dataset: DataSet):
+        self.settings, self.dataset = settings, dataset
+        self.device = device_of(settings.training.device)
+        with seeded(seed_of(settings.seed, "init"), self.device):
+            self.model = task.build().to(self.device)
+        parts = split(dataset, settings.seed, settings.data.held_out)
+        self.train, self.held_out, self.test = (
+            part.to(self.device) for part in (parts.train, parts.held_out, parts.test)
+        )
+        self.method = make(settings.method, settings.methods)
+        self.optimizer = base_optimizer(self.model, settings, self.method)
+        self.walker = Walker(
+            self.model,
+            self.optimizer,
+            _training_loss(settings.training.label_smoothing),
+            seed=seed_of(settings.seed, "passes"),
+            same_mask=settings.training.same_mask,
+            autocast=torch.bfloat16 if settings.training.precision == "bf16" else None,
+            max_grad_norm=settings.training.max_grad_norm,
+        )
+        self.size = min(settings.data.batch_size, self.train.size)
+        self.epoch, self.steps, self.seconds = 0, 0, 0.0
+        self.rows: list[dict[str, float]] = [self._row({})]
+
+    @property
+    def budget(self) -> float:
+        """What may be spent: steps, or gradient evaluations."""
+        steps = self.settings.training.epochs * (self.train.size // self.size)
+        return 2.0 * steps if self._counts_grad_evals else float(steps)
+
+    @property
+    def spent(self) -> float:
+        """Share of the budget that is gone."""
+        used = self.walker.grad_evals if self._counts_grad_evals else self.steps
+        return min(1.0, used / self.budget)
+
+    @property
+    def done(self) -> bool:
+        """Whether the budget is used up."""
+        return self.spent >= 1.0 - 1e-9
+
+    def run_epoch(self) -> Iterator[float]:
+        """Train for an epoch, or until the budget ends; yields the share spent now and then.
+
+        Raises Diverged, with the model at its last finite boundary.
+        """
+        before = self.boundary()
+        try:
+            losses, logs, seconds = [], [], 0.0
+            started = time.perf_counter()
+            for batch in self._epoch_batches():
+                losses.append(self._step(batch))
+                logs.append(dict(self.walker.logged))
+                if len(losses) % CHECK_EVERY == 0:
+                    _check_finite(torch.stack(losses[-CHECK_EVERY:]))
+                    yield self.spent
+            _check_finite(torch.stack(losses), self.walker.w)
+            seconds = time.perf_counter() - started
+        except Diverged:
+            self.restore(before)
+            raise
+        self.epoch += 1
+        self.seconds += seconds
+        rate = len(losses) * self.size / seconds
+        running = torch.stack(losses).mean().item()
+        means = {"running_loss": running, "examples_per_second": rate, **_means(logs)}
+        self.rows.append(self._row(means))
+
+    def boundary(self) -> dict[str, Any]:
+        """Everything that the next epochs depend on, copied."""
+        return clone(
+            {
+                "model": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "method": _method_state(self.method),
+                "epoch": self.epoch,
+                "steps": self.steps,
+                "step_index": self.walker.step_index,
+                "grad_evals": self.walker.grad_evals,
+                "passes": self.walker.passes,
+                "seconds": self.seconds,
+                "rows": self.rows,
+            }
+        )
+
+    def restore(self, boundary: dict[str, Any]) -> None:
+        """Stand where `boundary` was taken."""
+        state = clone(boundary)
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if state["method"]:
+            self.method.load_state_dict(state["method"])  # type: ignore[attr-defined]
+        self.epoch, self.steps, self.rows = state["epoch"], state["steps"], state["rows"]
+        self.walker.step_index, self.seconds = state["step_index"], state["seconds"]
+        self.walker.grad_evals, self.walker.passes = state["grad_evals"], state["passes"]
+
+    @property
+    def _counts_grad_evals(self) -> bool:
+        return self.settings.training.budget == "grad-evals"
+
+    def _step(self, batch: Batch) -> Tensor:
+        rate = self.settings.training.lr * factor(self.settings.training, self.spent)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.walker.begin(batch.size)
+        self.method.step(self.walker, batch)
+        self.steps += 1
+        return self.walker.step_loss
+
+    def _epoch_batches(self) -> Iterator[Batch]:
+        order = self._generator("order")
+        held_out = Shuffled(self.held_out, self.size, self._generator("held-out"))
+        fresh = endless(Shuffled(self.train, self.size, self._generator("fresh")))
+        self.walker.feed(held_out if self.held_out.size else None, self._augmented(fresh, "fresh"))
+        shuffled = batches(self.train, self.size, generator=order, drop_last=True)
+        for batch in self._augmented(shuffled, "order"):
+            if self.done:
+                return
+            yield batch
+
+    def _augmented(self, stream: Iterator[Batch], name: str) -> Iterator[Batch]:
+        augment = self.dataset.augment
+        if augment is None or not self.settings.data.augment:
+            yield from stream
+            return
+        generator = self._generator(f"augment {name}")
+        for batch in stream:
+            yield Batch(augment(batch.x, generator), batch.y, batch.weight)
+
+    def _generator(self, name: str) -> torch.Generator:
+        return torch.Generator().manual_seed(seed_of(self.settings.seed, name, self.epoch))
+
+    def _row(self, measured: dict[str, float]) -> dict[str, float]:
+        """One line of metrics at the current point."""
+        row = {"epoch": float(self.epoch), "step": float(self.steps)}
+        train = Batch(self.train.x[:EVALUATED], self.train.y[:EVALUATED])
+        for name, batch in (("train", train), ("held_out", self.held_out), ("test", self.test)):
+            loss, accuracy = evaluate(self.model, batch)
+            row |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
+        return row | {
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "grad_evals": self.walker.grad_evals,
+            "passes": float(self.walker.passes),
+            "seconds": self.seconds,
+            **measured,
+        }
+
+
+def evaluate(model: nn.Module, batch: Batch, size: int = 1000) -> tuple[float, float]:
+    """Plain loss and accuracy in eval mode; NaN on no examples."""
+    if not batch.size:
+        return float("nan"), float("nan")
+    return Objective(model, batches(batch, size), cross_entropy).value_and_accuracy()
+
+
+def device_of(name: str) -> torch.device:
+    """ "auto" is CUDA where there is one, else the CPU.
+
+    Raises ValueError where the device is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(
+            f'`training.device` must be "auto", "cpu" or "cuda". Got {name!r}.'
+        ) from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError("No CUDA device is available. Use --device cpu, or auto.")
+    return device
+
+
+def base_optimizer(model: nn.Module, settings: Settings, method: object) -> torch.optim.Optimizer:
+    """The optimizer that the method's gradients go to."""
+    t = settings.training
+    known = {"sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}
+    kind = known.get(t.optimizer) or getattr(method, "base", torch.optim.SGD)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    if kind is torch.optim.AdamW:
+        return torch.optim.AdamW(parameters, lr=t.lr, weight_decay=t.weight_decay, fused=True)
+    return torch.optim.SGD(
+        parameters,
+        lr=t.lr,
+        momentum=t.momentum,
+        weight_decay=t.weight_decay,
+        nesterov=t.nesterov,
+        fused=True,
+    )
+
+
+def _training_loss(smoothing: float) -> LossFn:
+    if not smoothing:
+        return cross_entropy
+    return lambda model, batch: F.cross_entropy(model(batch.x), batch.y, label_smoothing=smoothing)
+
+
+def _method_state(method: object) -> dict[str, Any]:
+    return method.state_dict() if hasattr(method, "state_dict") else {}
+
+
+def _check_finite(*values: Tensor) -> None:
+    if not all(bool(v.isfinite().all()) for v in values):
+        raise Diverged
+
+
+def _means(logs: list[dict[str, Any]]) -> dict[str, float]:
+    names = {name for log in logs for name in log} - {"loss"}
+    values = {name: [float(log[name]) for log in logs if name in log] for name in sorted(names)}
+    return {name: sum(found) / len(found) for name, found in values.items()}

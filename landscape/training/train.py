@@ -1,0 +1,160 @@
+"""Train one network and keep everything about it in a folder; go on after an interruption."""
+
+import csv
+import io
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from landscape import files
+from landscape.environment import environment
+from landscape.progress import Listener, Progress, silent
+from landscape.runs import Run, load_data
+from landscape.tasks import task as find_task
+from landscape.training import checkpoint
+from landscape.training.loop import Diverged, Training
+from landscape.training.settings import Settings, resolve
+
+CHECKPOINT_SECONDS = 10.0  # at most this much work, and an epoch, is lost to a kill
+
+
+def train(
+    task: str,
+    method: str,
+    seed: int = 0,
+    out: Path | str | None = None,
+    *,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    data_dir: Path | None = None,
+    resume: bool = False,
+    progress: Listener = silent,
+) -> Run:
+    """Train one network into the folder `out`, by default runs/TASK-METHOD-seedSEED.
+
+    settings: overrides by section and method, {"training": {"epochs": 5}, "sam": {"rho": 0.1}}.
+    resume: go on from the last epoch boundary, bit for bit where the number of threads is the same.
+    A run that has ended with these settings is not trained again.
+
+    Raises ValueError for settings that do not exist or hold, and where `out` is an unfinished run
+    or one with other settings; FileNotFoundError for missing data.
+    """
+    chosen = settings_for(task, method, seed, settings or {})
+    path = Path(out) if out is not None else Path("runs") / f"{task}-{method}-seed{seed}"
+    if (path / "settings.json").exists():
+        run = Run(path)
+        _refuse_other_settings(run, chosen)
+        if run.status["state"] in ("finished", "diverged"):
+            return Run.open(path)
+        if not resume:
+            raise ValueError(f"{path} holds an unfinished run. Add --resume to go on with it.")
+    return _train(path, chosen, data_dir, progress)
+
+
+def settings_for(
+    task: str, method: str, seed: int, overrides: Mapping[str, Mapping[str, Any]]
+) -> Settings:
+    """The settings of one run: the task's defaults, then the overrides."""
+    return resolve(task, method, seed, find_task(task).defaults, overrides)
+
+
+def _train(path: Path, settings: Settings, data_dir: Path | None, progress: Listener) -> Run:
+    dataset = load_data(find_task(settings.task), data_dir)
+    training = Training(settings, find_task(settings.task), dataset)
+    if (path / "checkpoint.safetensors").exists():
+        training.restore(checkpoint.load(path / "checkpoint.safetensors"))
+    files.write_json(path / "settings.json", settings.to_dict())
+    files.write_json(
+        path / "environment.json",
+        {
+            **environment(),
+            "device": str(training.device),
+            "data_dir": data_dir and str(data_dir.resolve()),
+            "data_fingerprint": dataset.fingerprint,
+            "data_note": dataset.note,
+        },
+    )
+    state = "finished"
+    try:
+        _run_epochs(path, training, progress)
+    except Diverged:
+        state = "diverged"
+    checkpoint.save_state(path / "weights.safetensors", training.model.state_dict())
+    _write_metrics(path, training.rows)
+    _write_status(path, state, training.epoch)
+    (path / "checkpoint.safetensors").unlink(missing_ok=True)
+    run = Run(path)
+    run.seal()
+    return run
+
+
+def _run_epochs(path: Path, training: Training, progress: Listener) -> None:
+    """To the end of the budget; saves the last boundary now and then, and when interrupted."""
+    label = f"{training.settings.method}, seed {training.settings.seed}"
+    boundary, saved = training.boundary(), time.monotonic()
+    try:
+        while not training.done:
+            before = training.spent
+            for spent in training.run_epoch():
+                progress(Progress("train", label, spent, 1.0))
+            _keep_snapshot(path, training, before)
+            boundary = training.boundary()
+            if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                _save_boundary(path, boundary, "running")
+                saved = time.monotonic()
+            accuracy = f"test accuracy {training.rows[-1]['test_accuracy']:.3f}"
+            progress(Progress("train", label, training.spent, 1.0, accuracy))
+    except Diverged:
+        raise
+    except BaseException:
+        _save_boundary(path, boundary, "interrupted")
+        raise
+
+
+def _save_boundary(path: Path, boundary: dict[str, Any], state: str) -> None:
+    checkpoint.save(path / "checkpoint.safetensors", boundary)
+    _write_metrics(path, boundary["rows"])
+    _write_status(path, state, boundary["epoch"])
+
+
+def _write_status(path: Path, state: str, epoch: int) -> None:
+    files.write_json(path / "status.json", {"state": state, "epoch": epoch})
+
+
+def _write_metrics(path: Path, rows: list[dict[str, float]]) -> None:
+    lines = [json.dumps(files.plain(row), allow_nan=False) for row in rows]
+    files.write(path / "metrics.jsonl", "\n".join(lines) + "\n")
+    table = io.StringIO()
+    writer = csv.DictWriter(table, list(dict.fromkeys(name for row in rows for name in row)))
+    writer.writeheader()
+    writer.writerows(rows)
+    files.write(path / "metrics.csv", table.getvalue())
+
+
+def _keep_snapshot(path: Path, training: Training, before: float) -> None:
+    """One of `snapshots` sets of weights, evenly spread over the budget."""
+    count = training.settings.training.snapshots
+    if int(training.spent * count + 1e-9) > int(before * count + 1e-9):
+        name = f"epoch-{training.epoch:04d}.safetensors"
+        checkpoint.save_state(path / "snapshots" / name, training.model.state_dict())
+
+
+def _refuse_other_settings(run: Run, chosen: Settings) -> None:
+    old, new = _flat(run.settings.to_dict()), _flat(files.plain(chosen.to_dict()))
+    differing = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
+    if differing:
+        key = differing[0]
+        raise ValueError(
+            f"{run.path} was made with other settings: {', '.join(differing[:5])} "
+            f"({key} was {old.get(key)}, now {new.get(key)}). Choose another --out."
+        )
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in files.plain(tree).items():
+        flat |= (
+            _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        )
+    return flat

@@ -1,0 +1,44 @@
+"""Batch: nested examples, shards by weight, and what counts as right."""
+
+import math
+
+import pytest
+import torch
+
+from landscape.batch import Batch, as_batch, correct_and_counted, scalar
+
+
+def test_shards_are_contiguous_complete_and_weighted_by_examples():
+    batch = Batch({"a": torch.arange(7)}, (torch.arange(7),), weight=14.0)
+    shards = batch.shards(3)
+    assert [s.x["a"].tolist() for s in shards] == [[0, 1], [2, 3], [4, 5, 6]]
+    assert [s.share for s in shards] == [4.0, 4.0, 6.0]
+    assert shards[2].y[0].tolist() == [4, 5, 6]
+
+
+@pytest.mark.parametrize("count", [0, 8])
+def test_a_number_of_shards_out_of_range_is_refused(count):
+    with pytest.raises(ValueError, match=f"between 1 and the batch's 7 examples. Got {count}."):
+        Batch(torch.zeros(7), torch.zeros(7)).shards(count)
+
+
+def test_a_pair_is_a_batch_and_anything_else_is_refused():
+    assert as_batch([torch.zeros(3, 2), torch.zeros(3)]).size == 3
+    with pytest.raises(ValueError, match=r"a landscape.Batch or a pair \(x, y\). Got Tensor."):
+        as_batch(torch.zeros(3))
+
+
+def test_ignored_labels_do_not_count():
+    logits = torch.tensor([[[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]])
+    assert correct_and_counted(logits, torch.tensor([[0, 0, -100]])) == (1.0, 2)
+
+
+@pytest.mark.parametrize("y", [torch.zeros(3), torch.zeros(2, dtype=torch.int64), None])
+def test_targets_that_are_no_classes_count_nothing(y):
+    assert correct_and_counted(torch.zeros(3, 4), y) == (0.0, 0)
+
+
+def test_a_loss_that_is_a_vector_is_refused():
+    with pytest.raises(ValueError, match=r"of shape \(\). Got shape \(2,\)."):
+        scalar(torch.zeros(2))
+    assert math.isnan(scalar(torch.tensor(math.nan)))

@@ -1,0 +1,54 @@
+"""Settings: precedence, and every mistake named at once."""
+
+import pytest
+
+from landscape.training.settings import Settings, TrainingSettings, resolve
+
+
+def test_later_layers_win_and_a_methods_own_section_wins_over_the_general_one():
+    task = {"training": {"epochs": 5, "lr": 0.2}, "sam": {"training": {"lr": 0.3}}}
+    user = {"training": {"epochs": 7}, "sam": {"rho": 0.1, "training": {"momentum": 0.5}}}
+    sam, sgd = (resolve("digits", m, 0, task, user) for m in ("sam", "sgd"))
+    assert (sam.training.epochs, sam.training.lr, sam.training.momentum) == (7, 0.3, 0.5)
+    assert (sgd.training.epochs, sgd.training.lr, sgd.training.momentum) == (7, 0.2, 0.9)
+    assert sam.methods == {"sam": {"rho": 0.1}} and sgd.methods == {"sgd": {}}
+
+
+def test_a_nested_method_takes_both_sections():
+    settings = resolve("digits", "lets+asam", 0, {"asam": {"rho": 1.0}, "lets": {"beta": 0.02}})
+    assert settings.methods == {"lets": {"beta": 0.02}, "asam": {"rho": 1.0}}
+
+
+def test_dict_and_back():
+    settings = resolve("digits", "sam", 3, {"training": {"milestones": [0.1]}, "sam": {"rho": 0.2}})
+    assert Settings.from_dict(settings.to_dict()).to_dict() == settings.to_dict()
+
+
+def test_all_unknown_keys_at_once_each_with_the_nearest():
+    with pytest.raises(ValueError) as error:
+        resolve("digits", "sam", 0, {"trainig": {}, "sam": {"roh": 1}, "training": {"epoch": 2}})
+    lines = str(error.value).splitlines()
+    assert len(lines) == 3
+    assert "'trainig'. Did you mean 'training'?" in lines[0]
+    assert "'sam.roh'. Did you mean 'sam.rho'?" in lines[1]
+    assert "'training.epoch'. Did you mean 'training.epochs'?" in lines[2]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("epochs", 0, "`training.epochs` must be at least 1. Got 0."),
+        ("lr", -1.0, "`training.lr` must be positive. Got -1.0."),
+        ("schedule", "cosin", "Did you mean 'cosine'?"),
+        ("momentum", 1.0, r"must be in \[0, 1\). Got 1.0."),
+        ("max_grad_norm", 0.0, "must be positive. Got 0.0."),
+    ],
+)
+def test_values_out_of_range_are_refused(key, value, message):
+    with pytest.raises(ValueError, match=message):
+        TrainingSettings(**{key: value})
+
+
+def test_a_negative_radius_is_refused_with_the_settings():
+    with pytest.raises(ValueError, match=r"`rho` must be non-negative. Got -0.1."):
+        resolve("digits", "sam", 0, {"sam": {"rho": -0.1}})
