@@ -1,0 +1,123 @@
+"""A classification data set in memory, its split by seed, and its batches."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from landscape.batch import Batch
+
+ARRAYS = ("train_x", "train_y", "test_x", "test_y")
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """Normalised examples and their classes, training and test apart.
+
+    train_x (n, ...), test_x (m, ...): float32. train_y (n,), test_y (m,): int64 in [0, classes).
+    fingerprint: sha256 over names, types, shapes and bytes of the four arrays; computed when left
+        empty, which only a source with a cheaper proof of identity should not do.
+    augment: (x, generator) -> x of the same shape, for training batches only.
+    note: what a reader of the results must know about these files, or "".
+
+    Raises ValueError when x and y differ in length or a class is out of range.
+    """
+
+    name: str
+    train_x: Tensor
+    train_y: Tensor
+    test_x: Tensor
+    test_y: Tensor
+    classes: int
+    fingerprint: str = ""
+    augment: Callable[[Tensor, torch.Generator], Tensor] | None = None
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        _check("train", self.train_x, self.train_y, self.classes)
+        _check("test", self.test_x, self.test_y, self.classes)
+        if not self.fingerprint:
+            object.__setattr__(self, "fingerprint", fingerprint(self))
+
+
+def _check(part: str, x: Tensor, y: Tensor, classes: int) -> None:
+    if y.shape != (len(x),):
+        raise ValueError(
+            f"`{part}_y` must hold one class for each of the {len(x)} examples. "
+            f"Got shape {tuple(y.shape)}."
+        )
+    wrong = y[(y < 0) | (y >= classes)]
+    if len(wrong):
+        raise ValueError(f"`{part}_y` must lie in [0, {classes}). Got {int(wrong[0])}.")
+
+
+def fingerprint(dataset: DataSet) -> str:
+    """sha256, in hexadecimal, over name, type, shape and bytes of each array."""
+    digest = hashlib.sha256()
+    for name in ARRAYS:
+        array = np.ascontiguousarray(getattr(dataset, name).numpy(force=True))
+        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        digest.update(array.data)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Split:
+    """Training examples, examples held out from them, and the fixed test set."""
+
+    train: Batch
+    held_out: Batch
+    test: Batch
+
+
+def split(dataset: DataSet, seed: int, held_out: float = 0.1) -> Split:
+    """Hold out a random fraction of the training set; the test set is the same for every seed.
+
+    seed: decides which examples, by a permutation drawn on the CPU. Both parts keep their order.
+    held_out: the fraction, in [0, 1), rounded to whole examples and never all of them.
+
+    Raises ValueError when `held_out` is outside [0, 1).
+    """
+    if not 0 <= held_out < 1:
+        raise ValueError(f"`held_out` must be in [0, 1). Got {held_out}.")
+    n = len(dataset.train_x)
+    count = min(round(held_out * n), n - 1)
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    order = order.to(dataset.train_x.device)
+    held, kept = order[:count].sort().values, order[count:].sort().values
+    return Split(
+        train=Batch(dataset.train_x[kept], dataset.train_y[kept]),
+        held_out=Batch(dataset.train_x[held], dataset.train_y[held]),
+        test=Batch(dataset.test_x, dataset.test_y),
+    )
+
+
+def batches(
+    batch: Batch, size: int, *, generator: torch.Generator | None = None, drop_last: bool = False
+) -> Iterator[Batch]:
+    """Cut a batch of tensors into batches of `size` examples, weights in proportion.
+
+    generator: on the CPU; shuffles, the same way wherever the examples lie. It is drawn from once,
+        at the call. Without it the order is kept and the batches are views.
+    drop_last: leave out the last batch where it is smaller.
+
+    Raises ValueError when `size` is not positive.
+    """
+    if size < 1:
+        raise ValueError(f"`size` must be positive. Got {size}.")
+    n = batch.size
+    stop = n - n % size if drop_last else n
+    bounds = [(start, min(start + size, n)) for start in range(0, stop, size)]
+    if generator is None:
+        return _cut(batch, [slice(start, end) for start, end in bounds])
+    order = torch.randperm(n, generator=generator).to(batch.x.device)
+    return _cut(batch, [order[start:end] for start, end in bounds])
+
+
+def _cut(batch: Batch, parts: Sequence[slice | Tensor]) -> Iterator[Batch]:
+    for rows in parts:
+        x, y = batch.x[rows], batch.y[rows]
+        yield Batch(x, y, batch.share * len(x) / batch.size)

@@ -1,0 +1,20 @@
+"""Every registered source answers to its own name."""
+
+import pytest
+
+from landscape.data import DATA
+
+
+def test_the_names():
+    assert list(DATA) == ["digits", "fashion-mnist", "cifar10"]
+
+
+@pytest.mark.parametrize("name", [name for name in DATA if name != "digits"])
+def test_without_a_folder_one_line_says_what_to_do(name, monkeypatch):
+    monkeypatch.delenv("LANDSCAPE_DATA", raising=False)
+    with pytest.raises(FileNotFoundError, match=r"^.* no folder is named\. .* LANDSCAPE_DATA\.$"):
+        DATA[name](None)
+
+
+def test_digits_is_named_digits():
+    assert DATA["digits"](None).name == "digits"
