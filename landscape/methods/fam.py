@@ -164,7 +164,9 @@ def refuse_other_losses(loss: Tensor, z: Tensor) -> None:
     if loss.requires_grad:
         (g,) = torch.autograd.grad(loss, z, create_graph=True, materialize_grads=True)
         if g.requires_grad:
-            (h,) = torch.autograd.grad(g, z, u.view_as(z).to(z), retain_graph=True)
+            (h,) = torch.autograd.grad(
+                g, z, u.view_as(z).to(z), retain_graph=True, materialize_grads=True
+            )
             found = h.to(p).flatten(0, -2)
     if not (found - expected).norm() <= 0.05 * expected.norm():
         raise ValueError(

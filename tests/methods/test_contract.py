@@ -32,7 +32,7 @@ def test_passes_are_those_of_the_docstring(name, stepper, batches):
     ours = stepper(name)
     for batch in batches(5):
         ours.step(batch)
-    first, *later = batches(5)
+    (first,) = batches(1)
     ours.walker.passes, ours.walker.grad_evals = 0, 0.0
     ours.step(first)
     assert (ours.walker.passes, ours.walker.grad_evals) == pytest.approx(PASSES[name])

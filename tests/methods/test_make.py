@@ -1,0 +1,75 @@
+"""Methods by name: nesting, settings, and the errors that name what is known."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import landscape.methods as methods
+from landscape.methods import ASAM, LETS, METHODS, Lookbehind, make, options
+
+
+def test_the_registry_is_in_its_fixed_order():
+    names = "sgd adamw sam asam lookbehind lets msam fam aace"
+    assert list(METHODS) == names.split()
+
+
+def test_settings_by_method():
+    assert options("sam") == ["rho"]
+    assert options("asam") == ["rho", "eta"]
+    assert options("lookbehind") == ["rho", "k", "alpha", "scope", "reuse"]
+    assert options("lets") == [
+        *["rho", "beta", "hessian", "upper", "every", "parameterisation", "bounds"]
+    ]
+    assert options("msam") == ["rho", "num_shards"]
+    assert options("fam") == ["lam", "layer", "form", "gradient", "warmup"]
+    assert options("aace") == ["rho", "normalize", "threshold", "mode"]
+    assert options("sgd") == options("adamw") == []
+
+
+def test_names_nest_outermost_first():
+    settings = {"asam": {"rho": 0.7}, "lets": {"beta": 0.1}, "fam": {"lam": 1.0}}
+    assert make("lets+asam", settings) == LETS(beta=0.1, over=ASAM(rho=0.7))
+    assert make("asam", settings) == ASAM(rho=0.7)
+    assert make("lookbehind+asam") == Lookbehind(over=ASAM())
+    assert all(type(make(name)) is METHODS[name] for name in METHODS)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("smam", {}, "Unknown method 'smam'. Did you mean 'sam'? Known: sgd, adamw, sam, asam"),
+        ("qqq", {}, "Unknown method 'qqq'. Known: sgd"),
+        ("lets+asm", {}, "Unknown method 'asm'. Did you mean"),
+        ("", {}, "Unknown method ''. Known: sgd"),
+        ("sam", {"sma": {"rho": 1.0}}, "Unknown method 'sma'. Did you mean 'sam'?"),
+        ("sam", {"asam": {"etta": 1.0}}, "Unknown setting of asam 'etta'. Did you mean 'eta'?"),
+        ("lets", {"lets": {"over": None}}, "Unknown setting of lets 'over'."),
+        ("sgd", {"sgd": {"lr": 0.1}}, "Unknown setting of sgd 'lr'. Known: none."),
+        ("asam+lets", {}, "'asam+lets' does not nest: asam takes no other method inside."),
+        ("lets+msam", {}, "Got MSAM: it perturbs every shard on its own."),
+        ("msam+lets", {}, "Got LETS: a learned radius goes around everything else."),
+        ("msam+lookbehind", {}, "Got Lookbehind: it is a chain of perturbations."),
+        ("lookbehind+aace", {}, "Got AACE: it climbs by another loss than it descends."),
+        ("lets+fam", {}, "Got FAM: it penalises and perturbs nothing."),
+        ("lets+sgd", {}, "Got SGD: it perturbs nothing."),
+    ],
+)
+def test_what_is_refused(name, settings, message):
+    with pytest.raises(ValueError, match=r"Got|Unknown|does not nest") as caught:
+        make(name, settings)
+    assert message in str(caught.value)
+
+
+def test_no_method_imports_another():
+    """They share pure rules and checks alone."""
+    folder = Path(methods.__file__).parent
+    shared = {"ascent", "checks", "radius"}
+    for path in folder.glob("*.py"):
+        if path.name == "__init__.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("landscape.methods"):
+                names = {alias.name for alias in node.names}
+                used = names if node.module == "landscape.methods" else {node.module.split(".")[2]}
+                assert used <= shared, path.name
