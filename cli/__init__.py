@@ -1,0 +1,1 @@
+"""The command line: arguments in, a path or JSON out. No torch until a command runs."""

@@ -1,0 +1,87 @@
+"""landscape analyze: ask the measures of runs that are there."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from landscape_cli import options
+from landscape_cli.errors import on_interrupt
+
+GO_ON = "Interrupted. Finished measures are kept; the same command goes on."
+
+
+def analyze(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Folders of runs or studies.")
+    ],
+    measures: Annotated[
+        str | None,
+        typer.Option(help="Names with commas between.", show_default="all"),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Measure again what is there.")] = False,
+    examples: options.Examples = 1000,
+    batch_norm: Annotated[
+        str, typer.Option(help="Statistics to use: stored, batch or reestimated.")
+    ] = "stored",
+    k: Annotated[int | None, typer.Option("--k", help="Eigenvalues to find.")] = None,
+    which: Annotated[
+        str | None, typer.Option(help="Which ones: magnitude, largest, smallest or both.")
+    ] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="Who finds them: lanczos or pyhessian.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="MEASURE.OPTION=VALUE",
+            help="One option of a measure; repeatable. surface.size=25.",
+        ),
+    ] = None,
+    data_dir: options.DataDir = None,
+    json: options.Json = False,
+) -> None:
+    """Measure the minima of runs, and keep the records in their folders.
+
+    Example: landscape analyze runs/mine --measures eigenvalues,noise --k 20
+    """
+    from landscape.analysis import analyze as analyze_run
+    from landscape_cli import progress
+    from landscape_cli.folders import runs_in
+
+    asked = None if measures is None else options.names(measures)
+    chosen = _options(asked, set_ or [], k=k, which=which, backend=backend)
+    opened = [run for folder in runs for run in runs_in(folder)]
+    made: dict[str, dict[str, Path]] = {}
+    with on_interrupt(GO_ON), progress.shown(json) as listener:
+        for run in opened:
+            made[str(run.path)] = analyze_run(
+                run,
+                asked,
+                force=force,
+                examples=examples,
+                batch_norm=batch_norm,
+                options=chosen,
+                data_dir=data_dir,
+                progress=listener,
+            )
+    options.hand_over({"records": made}, opened[-1].path / "records", json)
+
+
+def _options(asked: list[str] | None, assignments: list[str], **eigenvalues: Any) -> dict[str, Any]:
+    """Options by measure, of the right types."""
+    from landscape.measures import MEASURES
+    from landscape.names import look_up
+    from landscape_cli.checking import checked
+    from landscape_cli.settings import assigned, merged
+
+    given = {key: value for key, value in eigenvalues.items() if value is not None}
+    tree = merged(assigned(assignments), {"eigenvalues": given} if given else {})
+    for name in tree:
+        look_up("measure", name, MEASURES)
+        if asked is not None and name not in asked:
+            raise ValueError(
+                f"An option of {name} has no effect: the measures are {', '.join(asked)}."
+            )
+    return checked(tree, MEASURES)

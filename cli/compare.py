@@ -1,0 +1,68 @@
+"""landscape compare: methods x seeds on one task, from nothing to the report."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from landscape_cli import options
+from landscape_cli.errors import on_interrupt
+
+GO_ON = "Interrupted. Finished cells are kept; the same command goes on."
+
+
+def compare(
+    task: options.Task,
+    methods: Annotated[str, typer.Option(help="Names with commas between, or all.")] = "all",
+    seeds: Annotated[
+        int, typer.Option(callback=options.at_least(1), help="Runs per method; the same for all.")
+    ] = 6,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the study.", show_default="runs/TASK")
+    ] = None,
+    config: options.Config = None,
+    set_: options.Set = None,
+    epochs: options.Epochs = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="What is equal for all: epochs (the default) or grad-evals."),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            callback=options.at_least(1), help="Processes at once.", show_default="one per core"
+        ),
+    ] = None,
+    examples: options.Examples = 1000,
+    data_dir: options.DataDir = None,
+    device: options.Device = None,
+    json: options.Json = False,
+) -> None:
+    """Train with several methods, analyse the minima, compare them, write the report.
+
+    What is already there is kept, so the same command goes on after a stop.
+
+    Example: landscape compare --task digits --methods sgd,sam --seeds 6
+    """
+    from landscape import study
+    from landscape.methods import METHODS
+    from landscape_cli import progress, settings
+
+    chosen = list(METHODS) if methods == "all" else options.names(methods)
+    given = settings.read(config, set_, chosen, epochs=epochs, budget=budget, device=device)
+    with on_interrupt(GO_ON), progress.shown(json) as listener:
+        result = study.compare(
+            task,
+            chosen,
+            seeds,
+            out or Path("runs") / task,
+            settings=given,
+            workers=workers,
+            examples=examples,
+            data_dir=data_dir,
+            command=shlex.join(["landscape", *sys.argv[1:]]),
+            progress=listener,
+        )
+    options.hand_over({"study": result.path, "report": result.report}, result.report, json)

@@ -1,0 +1,67 @@
+"""What went wrong, in one clear line on stderr; a defect of ours keeps its traceback."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import typer
+
+WRONG_INPUT, INTERRUPTED = 2, 130
+
+
+class Interrupted(Exception):
+    """Ctrl-C, with a line that says what is kept and how to go on."""
+
+
+@contextmanager
+def on_interrupt(message: str) -> Iterator[None]:
+    """Say `message` when the user presses Ctrl-C in this block."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(message) from None
+
+
+def reported(command: Callable[[], object]) -> int:
+    """Run a command and return its exit code: every foreseen error as one line, without traceback.
+
+    ValueError (several lines: several errors) and OSError (no such file, no permission, disk full)
+    are the user's to mend; any other exception passes with its traceback.
+    """
+    try:
+        code = command()
+        sys.stdout.flush()
+        return _exit_code(code)
+    except BrokenPipeError:
+        sys.stdout = None  # the reader has left; flush nothing at exit
+        return 0
+    except Interrupted as interrupt:
+        typer.echo(f"\n{interrupt}", err=True)
+        return INTERRUPTED
+    except typer.TyperException as error:
+        return _tell(error.format_message(), error.exit_code)
+    except ValueError as error:
+        return _tell(str(error))
+    except OSError as error:
+        return _tell(_of_the_system(error))
+
+
+def _exit_code(code: object) -> int:
+    if code == INTERRUPTED:  # typer's answer to Ctrl-C outside of `on_interrupt`
+        typer.echo("\nInterrupted.", err=True)
+    return code if isinstance(code, int) else 0
+
+
+def _tell(message: str, code: int = WRONG_INPUT) -> int:
+    for line in message.splitlines() or ["unknown error"]:
+        if line.strip():
+            typer.echo(f"error: {line.strip()}", err=True)
+    return code
+
+
+def _of_the_system(error: OSError) -> str:
+    """ "runs/digits: Permission denied." out of an OSError; our own messages as they are."""
+    if error.strerror is None:
+        return str(error)
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror}."

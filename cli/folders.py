@@ -1,0 +1,17 @@
+"""Folders that the user names: runs and studies."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from landscape.runs import Run
+
+
+def runs_in(folder: Path) -> "list[Run]":
+    """The run of a folder, or the runs of a study; ValueError where it is neither."""
+    from landscape.runs import Run
+    from landscape.study import Study
+
+    if (folder / "study.json").is_file():
+        return list(Study(folder).runs.values())
+    return [Run.open(folder)]

@@ -1,0 +1,54 @@
+"""`landscape`: every command in its own file, and the one entry of the console script."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from landscape_cli import errors
+from landscape_cli.analyze import analyze
+from landscape_cli.compare import compare
+from landscape_cli.list import list_names
+from landscape_cli.plot import plot
+from landscape_cli.report import report
+from landscape_cli.train import train
+
+app = typer.Typer(
+    name="landscape",
+    help="What kind of minimum did your optimizer find?\n\n"
+    "Train a network with several methods, measure the minimum of each, compare them.\n\n"
+    "Start with: landscape compare --task digits",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(compare)
+app.command()(train)
+app.command()(analyze)
+app.command()(plot)
+app.command()(report)
+app.command("list")(list_names)
+
+
+@app.callback(invoke_without_command=True)
+def landscape(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Options that stand before the command."""
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(installed("landscape"))
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit: 0 done, 2 wrong input, 130 interrupted."""
+    sys.exit(errors.reported(lambda: app(arguments, standalone_mode=False, prog_name="landscape")))
+
+
+if __name__ == "__main__":
+    run()

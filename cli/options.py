@@ -1,0 +1,56 @@
+"""Options that several commands share, and how a command hands over what it made."""
+
+import json as json_format
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def at_least(least: int) -> Callable[[int | None], int | None]:
+    """A check of a number, for typer's `callback`."""
+
+    def check(value: int | None) -> int | None:
+        if value is not None and value < least:
+            raise typer.BadParameter(f"must be at least {least}. Got {value}.")
+        return value
+
+    return check
+
+
+Task = Annotated[str, typer.Option(help="What to train on what; see: landscape list tasks.")]
+Config = Annotated[
+    Path | None, typer.Option(help="TOML file of settings, a table for each section or method.")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="A.B=VALUE",
+        help="One setting; repeatable. training.epochs=20, sam.rho=0.1, sam.training.lr=0.05.",
+    ),
+]
+Epochs = Annotated[int | None, typer.Option(help="Passes over the training data.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(envvar="LANDSCAPE_DATA", help="Folder with the data set's files."),
+]
+Examples = Annotated[
+    int,
+    typer.Option(
+        callback=at_least(1), help="Training examples that the measures of curvature look at."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+def names(text: str) -> list[str]:
+    """A comma-separated list of names, each once."""
+    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def hand_over(result: Mapping[str, Any], path: Path | str, json: bool) -> None:
+    """The last line of a command: the path of what it made, or all of `result` as JSON."""
+    typer.echo(json_format.dumps(result, default=str) if json else str(path))

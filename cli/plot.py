@@ -1,0 +1,65 @@
+"""landscape plot: one figure of the records of runs or of a study."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from landscape_cli import options
+
+
+def plot(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, or of one study.")
+    ],
+    kind: Annotated[
+        str,
+        typer.Option(
+            help="curves, spectrum, noise or surface; of a study also comparison, differences "
+            "or scatter."
+        ),
+    ],
+    format_: Annotated[
+        str, typer.Option("--format", help="png, svg or pdf; html for a surface to turn around.")
+    ] = "png",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the figure.", show_default="RUN/figures")
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Draw what was measured: several runs in one figure, on the same axes and colours.
+
+    Example: landscape plot runs/a runs/b --kind surface --format svg
+    """
+    from landscape.names import look_up
+    from landscape.plots import DRAWS, FORMATS, PLOTS, save
+
+    look_up("format", format_, dict.fromkeys(FORMATS))
+    look_up("kind of figure", kind, PLOTS)
+    drawn = "scene" if (kind, format_) == ("surface", "html") else kind
+    if (drawn == "scene") != (format_ == "html"):
+        raise ValueError(f"html shows a surface in 3-D, and only that. Got {kind} as {format_}.")
+    figure = PLOTS[drawn](_records(folders, DRAWS[drawn]))
+    path = save(figure, (out or folders[0] / "figures") / f"{kind}.{format_}")
+    options.hand_over({"figure": path}, path, json)
+
+
+def _records(folders: list[Path], kind: str) -> Any:
+    """The record of a study, or the runs' records by method."""
+    from landscape.study import Study
+    from landscape_cli.folders import runs_in
+
+    if kind in ("study", "comparison"):
+        study = Study(folders[0])
+        return study.record if kind == "study" else study.comparison
+    found: dict[str, list[Any]] = {}
+    for run in (run for folder in folders for run in runs_in(folder)):
+        record = run.records().get(kind)
+        if record is not None:
+            found.setdefault(run.settings.method, []).append(record)
+    if not found:
+        raise ValueError(
+            f"{folders[0]} holds no record of {kind}. "
+            f"Measure it: landscape analyze {folders[0]} --measures {kind}"
+        )
+    return found

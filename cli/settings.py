@@ -1,0 +1,81 @@
+"""Settings from a TOML file and from `--set a.b=value`, checked before anything starts.
+
+Every error is told at once, one line each, with its path.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from landscape_cli.checking import checked
+
+Tree = dict[str, Any]
+
+
+def read(
+    config: Path | None, assignments: Iterable[str] | None, methods: Iterable[str], **flags: Any
+) -> Tree:
+    """Settings by section and method, {"training": {"epochs": 20}, "sam": {"rho": 0.1}}, typed.
+
+    Later ones win: the file, `--set`, then `flags`, which belong to [training] (None: not given).
+    Raises ValueError with all errors. A file may also hold methods that do not run now; a `--set`
+    without effect is an error.
+    """
+    from landscape.methods import METHODS
+    from landscape.training.settings import SECTIONS, check_keys
+
+    given = assigned(assignments or ())
+    training = {key: value for key, value in flags.items() if value is not None}
+    tree = merged(from_file(config) if config else {}, given, {"training": training})
+    in_use = [*SECTIONS, *(name for method in methods for name in method.split("+"))]
+    idle = [
+        f"`--set {name}...` has no effect: {name} is not among the methods."
+        for name in given
+        if name in METHODS and name not in in_use
+    ]
+    if errors := check_keys(tree) + idle:
+        raise ValueError("\n".join(errors))
+    return checked(tree, {**SECTIONS, **METHODS})
+
+
+def from_file(path: Path) -> Tree:
+    """The tables of a TOML file; ValueError with file and line where it is none."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not valid TOML: {error}.") from None
+
+
+def assigned(assignments: Iterable[str]) -> Tree:
+    """{"a": {"b": value}} from "a.b=value"; the value is TOML, or else the text as it stands."""
+    tree: Tree = {}
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        keys = path.strip().split(".")
+        if not equals or len(keys) < 2 or not all(keys):
+            raise ValueError(f"`--set` takes section.key=value. Got {assignment!r}.")
+        leaf: Any = _literal(text.strip())
+        for key in reversed(keys):
+            leaf = {key: leaf}
+        tree = merged(tree, leaf)
+    return tree
+
+
+def merged(*trees: Mapping[str, Any]) -> Tree:
+    """One tree out of several; later leaves win."""
+    result: Tree = {}
+    for tree in trees:
+        for key, value in tree.items():
+            both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+            result[key] = merged(result[key], value) if both else value
+    return result
+
+
+def _literal(text: str) -> Any:
+    zero = "0" if text.startswith(".") else ""  # TOML does not know .5
+    try:
+        parsed = tomllib.loads(f"value = {zero}{text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return parsed["value"] if set(parsed) == {"value"} else text

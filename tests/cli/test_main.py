@@ -1,0 +1,108 @@
+"""The entry: help at once and without torch, usage errors in one line, exit codes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+COMMANDS = ["compare", "train", "analyze", "plot", "report", "list"]
+HELP = """
+import sys, time
+from landscape_cli.main import run
+try:
+    run(sys.argv[1:])
+except SystemExit as end:
+    code = end.code
+heavy = {"torch", "numpy", "scipy", "matplotlib"} & set(sys.modules)
+assert not heavy, heavy
+assert time.process_time() < 1, time.process_time()
+sys.exit(code)
+"""
+
+
+def python(*arguments, **options):
+    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, env=environment, **options
+    )
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
+def test_help_comes_at_once_and_without_torch(command):
+    done = python("-c", HELP, *command, "--help")
+    assert done.returncode == 0, done.stderr
+    assert f"Usage: landscape {' '.join(command)}".strip() in done.stdout
+    assert "landscape " + (command[0] if command else "compare --task digits") in done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_shows_an_example(landscape, command):
+    assert f"Example: landscape {command}" in landscape(command, "--help").out
+
+
+def test_alone_it_helps(landscape):
+    alone = landscape()
+    assert alone.code == 0
+    assert alone.out == landscape("--help").out
+
+
+def test_the_module_runs_as_the_console_script_does():
+    done = python("-m", "landscape_cli.main", "--version")
+    assert done.returncode == 0
+    assert done.stdout.strip()[0].isdigit()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["comapre"], "No such command 'comapre'. Did you mean 'compare'?"),
+        (["compare", "--tasks", "digits"], "No such option: --tasks (Possible options: --task)"),
+        (["compare"], "Missing option '--task'."),
+        (["train", "--task", "digits"], "Missing option '--method'."),
+        (["analyze"], "Missing argument 'RUN...'."),
+        (
+            ["compare", "--task", "digits", "--seeds", "0"],
+            "Invalid value for '--seeds': must be at least 1. Got 0.",
+        ),
+        (
+            ["train", "--task", "digits", "--method", "sgd", "--seed", "-1"],
+            "Invalid value for '--seed': must be at least 0. Got -1.",
+        ),
+    ],
+)
+def test_wrong_usage_gets_one_line(refused, arguments, expected):
+    assert refused(*arguments) == [expected]
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    """`landscape list | head -1`: no traceback where the pipe is closed."""
+    command = f"{sys.executable} -m landscape_cli.main list; echo $? >&2"
+    done = subprocess.run(
+        ["bash", "-c", f"({command}) | true"], capture_output=True, text=True, check=True
+    )
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+def test_ctrl_c_while_training_keeps_the_run(refused, tmp_path):
+    """A real signal to a real process: 130 and one line; the command then says how to go on."""
+    arguments = ["train", "--task", "digits", "--method", "sgd", "--epochs", "2000"]
+    arguments += ["--device", "cpu", "--out", str(tmp_path / "run")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "landscape_cli.main", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert "train: sgd, seed 0" in process.stdout.readline()
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.strip() == (
+        "Interrupted. What was trained is kept; the same command with --resume goes on."
+    )
+    (line,) = refused(*arguments)
+    assert line == f"{tmp_path}/run holds an unfinished run. Add --resume to go on with it."

@@ -1,0 +1,112 @@
+"""Progress: what the lines say, how often, and on which stream."""
+
+import io
+
+import pytest
+
+from landscape.progress import Progress
+from landscape_cli import progress
+from landscape_cli.progress import Board, clock, shown
+
+
+class Clock:
+    """Time that stands still until it is moved."""
+
+    def __init__(self):
+        self.time = 100.0
+
+    def __call__(self):
+        return self.time
+
+
+def test_the_time_left_follows_the_pace():
+    """Half of what was open took 30 s, so the other half takes 30 s; what was done before is no
+    pace."""
+    board = Board()
+    board.see(Progress("compare", "", 20, 100), now=0)
+    assert board.seconds_left(0) is None
+    board.see(Progress("compare", "", 60, 100), now=30)
+    assert board.seconds_left(30) == pytest.approx(30)
+    assert board.line(30) == " 60% compare, 0:30 left"
+
+
+def test_parts_stand_beside_the_whole_and_go_when_they_end():
+    board = Board()
+    board.see(Progress("compare", "", 1, 4), now=0)
+    board.see(Progress("train", "sam, seed 0", 1, 2), now=0)
+    board.see(Progress("measure", "sgd, seed 0: noise", 1, 4), now=0)
+    assert board.line(0) == " 25% compare, sam, seed 0: train 50%, sgd, seed 0: noise 25%"
+    board.see(Progress("measure", "sam, seed 0: noise", 3, 4), now=0)
+    board.see(Progress("measure", "sgd, seed 0: surface", 4, 4), now=0)
+    assert board.line(0) == " 25% compare, sam, seed 0: noise 75%"
+    board.see(Progress("train", "sgd, seed 1", 0, 1), now=progress.SILENCE)
+    assert board.line(progress.SILENCE) == " 25% compare, sgd, seed 1: train 0%"
+
+
+def test_one_after_another_each_counts_from_its_own_start():
+    board = Board()
+    board.see(Progress("train", "a", 0, 10, "loss 2"), now=0)
+    board.see(Progress("train", "a", 5, 10, "loss 1"), now=10)
+    assert board.line(10) == " 50% train: a, 0:10 left, loss 1"
+    board.see(Progress("measure", "a: noise", 1, 10), now=20)
+    assert board.seconds_left(20) is None
+    board.see(Progress("measure", "a: noise", 4, 10), now=23)
+    assert board.seconds_left(23) == pytest.approx(6)
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (65.4, "1:05"), (3725, "1:02:05")])
+def test_a_clock(seconds, text):
+    assert clock(seconds) == text
+
+
+def test_a_pipe_gets_a_line_now_and_then(capsys):
+    """100 messages in 20 s: the first, one every 5 s, the last."""
+    now = Clock()
+    with shown(now=now) as listen:
+        for done in range(1, 101):
+            now.time += 0.2
+            listen(Progress("train", "sam, seed 0", done, 100))
+    lines = capsys.readouterr().out.splitlines()
+    assert [int(line.split("%")[0]) for line in lines] == [1, 26, 51, 76, 100]
+    assert "\x1b" not in "".join(lines)
+
+
+def test_the_end_and_each_stage_are_told_once(capsys):
+    with shown(now=Clock()) as listen:
+        for stage in ("train", "measure"):
+            for done in (1, 2, 2, 2):
+                listen(Progress(stage, "x", done, 2))
+    assert [line.strip() for line in capsys.readouterr().out.splitlines()] == [
+        "50% train: x", "100% train: x", "50% measure: x", "100% measure: x",
+    ]  # fmt: skip
+
+
+def test_json_keeps_stdout_to_itself(capsys):
+    with shown(json=True) as listen:
+        listen(Progress("train", "x", 1, 2))
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "train: x" in captured.err
+
+
+def test_a_terminal_shows_the_whole_and_its_parts(monkeypatch):
+    """The live display, on a terminal that keeps what was written."""
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    now = Clock()
+    with shown(now=now) as listen:
+        listen(Progress("compare", "", 0, 4))
+        now.time += 30
+        listen(Progress("compare", "", 1, 4))
+        listen(Progress("train", "sam, seed 0", 1, 2, "test accuracy 0.9"))
+    written = terminal.getvalue()
+    assert "1:30 left" in written
+    assert "sam, seed 0: train" in written
+    assert "test accuracy 0.9" in written

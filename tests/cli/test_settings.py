@@ -1,0 +1,129 @@
+"""Settings: where they come from, who wins, and all that can be wrong with them at once."""
+
+import pytest
+
+from landscape_cli.settings import assigned, from_file, merged, read
+
+
+def lines(error):
+    return str(error.value).splitlines()
+
+
+def test_values_are_toml_or_else_text():
+    tree = assigned(
+        ["a.float=.5", "a.integer=3", "a.number=1e-3", "a.list=[1, 2]", "a.yes=true", "a.text=exp",
+         "a.quoted='3'", "a.equals=x=y", "a.two=1\nb=2", "a.file=.toml"]
+    )  # fmt: skip
+    assert tree == {
+        "a": {
+            "float": 0.5, "integer": 3, "number": 1e-3, "list": [1, 2], "yes": True,
+            "text": "exp", "quoted": "3", "equals": "x=y", "two": "1\nb=2", "file": ".toml",
+        }
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["rho=1", "rho", "sam.rho", "sam.=1", ".rho=1", ""])
+def test_what_is_no_assignment_is_refused(text):
+    with pytest.raises(ValueError, match=r"takes section.key=value. Got "):
+        assigned([text])
+
+
+def test_later_leaves_win_and_their_neighbours_stay():
+    tree = merged({"a": {"b": 1, "c": {"d": 2}}}, {"a": {"c": {"e": 3}}}, {"a": {"b": 4}})
+    assert tree == {"a": {"b": 4, "c": {"d": 2, "e": 3}}}
+
+
+def test_flags_beat_set_and_set_beats_the_file(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text("[training]\nepochs = 1\nlr = 0.5\nmomentum = 0.1\n[sam]\nrho = 0.3\n")
+    tree = read(path, ["training.lr=0.7", "training.epochs=2"], ["sgd"], epochs=3, device=None)
+    assert tree == {
+        "training": {"epochs": 3, "lr": 0.7, "momentum": 0.1},
+        "sam": {"rho": 0.3},
+    }
+
+
+def test_values_take_the_types_of_their_fields():
+    tree = read(
+        None,
+        ["training.lr=1", "training.milestones=[0.25, 0.5]", "sam.training.lr=2"],
+        ["sam"],
+    )
+    assert tree["training"] == {"lr": 1.0, "milestones": (0.25, 0.5)}
+    assert isinstance(tree["training"]["lr"], float)
+    assert isinstance(tree["sam"]["training"]["lr"], float)
+
+
+def test_every_unknown_key_is_named_with_the_nearest():
+    with pytest.raises(ValueError) as error:
+        read(None, ["trainig.lr=1", "training.epoch=1", "sam.roh=1", "sam.data.size=2"], ["sam"])
+    found = lines(error)
+    assert len(found) == 4
+    for line, wrong, near in zip(
+        found,
+        ["'trainig'", "'training.epoch'", "'sam.roh'", "'data.size'"],
+        ["'training'", "'training.epochs'", "'sam.rho'", "'data."],
+        strict=True,
+    ):
+        assert line.startswith("Unknown setting")
+        assert wrong in line
+        assert f"Did you mean {near}" in line
+
+
+def test_every_wrong_type_is_named():
+    with pytest.raises(ValueError) as error:
+        read(
+            None,
+            ["training.epochs=many", "training.lr='0.1'", "sam.rho=nan", "sam.training.nesterov=1"],
+            ["sam"],
+        )
+    assert lines(error) == [
+        "training.epochs: should be a valid integer. Got 'many'.",
+        "training.lr: should be a valid number. Got '0.1'.",
+        "sam.rho: should be a finite number. Got nan.",
+        "sam.training.nesterov: should be a valid boolean. Got 1.",
+    ]
+
+
+def test_every_value_out_of_range_is_named():
+    with pytest.raises(ValueError) as error:
+        read(
+            None,
+            ["training.epochs=0", "training.lr=-1", "sam.rho=-0.1", "sam.training.lr=0"],
+            ["sam"],
+        )
+    assert lines(error) == [
+        "`training.epochs` must be at least 1. Got 0.",
+        "`training.lr` must be positive. Got -1.0.",
+        "`sam.rho` must be non-negative. Got -0.1.",
+        "`sam.training.lr` must be positive. Got 0.0.",
+    ]
+
+
+def test_a_choice_names_the_nearest():
+    with pytest.raises(ValueError, match="Did you mean 'grad-evals'"):
+        read(None, [], ["sgd"], budget="grad-eval")
+
+
+def test_what_only_python_can_set_says_so():
+    with pytest.raises(ValueError, match=r"^lets.over: only Python can set it. Got 'asam'.$"):
+        read(None, ["lets.over=asam"], ["lets"])
+
+
+def test_an_assignment_without_effect_is_refused_and_a_file_may_hold_more(tmp_path):
+    with pytest.raises(ValueError, match="sam is not among the methods"):
+        read(None, ["sam.rho=0.1"], ["sgd"])
+    assert read(None, ["asam.rho=1"], ["lets+asam"])["asam"] == {"rho": 1.0}
+    path = tmp_path / "all.toml"
+    path.write_text("[sam]\nrho = 0.3\n")
+    assert read(path, [], ["sgd"])["sam"] == {"rho": 0.3}
+
+
+def test_broken_toml_says_where(tmp_path):
+    path = tmp_path / "broken.toml"
+    path.write_text("[training]\nepochs = = 3\n")
+    with pytest.raises(ValueError, match=r"broken.toml is not valid TOML: .*line 2"):
+        from_file(path)
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match=r"broken.toml is not valid TOML"):
+        from_file(path)
