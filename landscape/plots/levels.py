@@ -31,6 +31,11 @@ class Levels:
         return np.log10(loss) if self.log else loss
 
 
+def rounded(loss: float) -> str:
+    """Two significant digits, without an exponent where a reader needs none: "820", "0.02"."""
+    return f"{float(f'{loss:.2g}'):g}"
+
+
 def shared_levels(records: Sequence[SurfaceRecord], count: int = 15) -> Levels:
     """Log-spaced levels over all finite losses; linear ones where a loss is not positive.
 

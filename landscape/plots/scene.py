@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from landscape.plots.levels import Levels, shared_levels
+from landscape.plots.levels import Levels, rounded, shared_levels
 from landscape.plots.prepare import ByMethod, grouped
 from landscape.plots.style import look
 from landscape.records import SurfaceRecord
@@ -36,6 +36,7 @@ def scene(records: ByMethod[SurfaceRecord]) -> "Figure":
         template="none",
         paper_bgcolor="rgba(0,0,0,0)",
         font={"color": MUTED, "family": "system-ui, sans-serif", "size": 13},
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": MUTED, "activecolor": "#0072B2"},
         margin={"l": 0, "r": 0, "t": 8, "b": 0},
         scene=_axes(levels, low, high),
         updatemenus=_menu(list(groups)) if len(groups) > 1 else [],
@@ -75,14 +76,14 @@ def _axes(levels: Levels, low: float, high: float) -> dict[str, Any]:
         "zaxis": {"title": {"text": "loss"}, "range": [float(low), float(high)], **plain,
                   **_ticks(levels, low, high)},
         "aspectratio": {"x": 1, "y": 1, "z": 0.7},
-        "camera": {"eye": {"x": 1.35, "y": -1.35, "z": 0.9}},
+        "camera": {"eye": {"x": 1.5, "y": -1.5, "z": 0.95}, "center": {"z": -0.12}},
     }  # fmt: skip
 
 
 def _ticks(levels: Levels, low: float, high: float) -> dict[str, Any]:
     at = np.linspace(low, high, 6)
     losses = 10.0**at if levels.log else at
-    return {"tickvals": [float(v) for v in at], "ticktext": [f"{loss:.2g}" for loss in losses]}
+    return {"tickvals": [float(v) for v in at], "ticktext": [rounded(loss) for loss in losses]}
 
 
 def _menu(methods: list[str]) -> list[dict[str, Any]]:

@@ -5,6 +5,8 @@ The nine colours keep a distance of 0.087 in OKLab under normal, protan, deutan 
 """
 
 import functools
+import math
+import textwrap
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -51,6 +53,16 @@ OTHERS = (
 )
 
 INK, GREY, GRID, PAPER = "#1B1F24", "#636C76", "#D8DEE4", "#FFFFFF"
+WHITE = "#FDFDFD"  # on the surfaces: stays white where the paper turns dark
+# What each colour becomes on a dark page.
+DARK: dict[str, str] = {
+    INK: "#E6EDF3",
+    GREY: "#9AA4AF",
+    GRID: "#343B44",
+    PAPER: "#14181D",
+    **{style.colour: style.dark for style in LOOKS.values()},
+    **{colour: dark for colour, dark, _ in OTHERS},
+}
 ONE_COLUMN, TWO_COLUMNS = 3.4, 7.0  # inches, as in two-column proceedings
 COLOUR_MAP = "viridis"
 
@@ -128,6 +140,9 @@ class Sheet:
         On axes of the caller: the legend in the first panel, no small print.
         """
         handles = [handle(method) for method in methods if method]
+        if len(handles) == 1:
+            words = f"{handles[0].get_label()} · {words}"
+        words = _wrapped(words, self.figure.get_figwidth())
         if not self.own and len(handles) > 1:
             self.axes[0].legend(handles=handles)
         elif self.own and len(handles) > 1:
@@ -135,7 +150,7 @@ class Sheet:
             legend = self.figure.legend(
                 handles=handles, loc="outside lower center", ncols=columns, title=text(words)
             )
-            legend.get_title().set(fontsize=7, color=GREY)
+            legend.get_title().set(fontsize=7, color=GREY, multialignment="center")
         elif self.own:
             self.figure.supxlabel(text(words), fontsize=7, color=GREY)
 
@@ -167,6 +182,12 @@ def sheet(
     for unused in grid[panels:]:
         unused.set_visible(False)
     return Sheet(figure, list(grid[:panels]), own=True)
+
+
+def _wrapped(words: str, inches: float) -> str:
+    """Small print in as few lines as the figure's width allows, of about equal length."""
+    lines = math.ceil(len(words) / (17 * inches))  # 17 characters of 7 points to the inch
+    return "\n".join(textwrap.wrap(words, math.ceil(len(words) / max(lines, 1)) + 8))
 
 
 def handle(method: str) -> Line2D:

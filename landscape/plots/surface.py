@@ -8,13 +8,14 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from landscape.plots.levels import Levels, shared_levels
+from landscape.plots.levels import Levels, rounded, shared_levels
 from landscape.plots.prepare import ByMethod, conditions, grouped
 from landscape.plots.style import (
     COLOUR_MAP,
     GRID,
     ONE_COLUMN,
     TWO_COLUMNS,
+    WHITE,
     Sheet,
     look,
     sheet,
@@ -64,8 +65,8 @@ def _contours(ax: Axes, record: SurfaceRecord, levels: Levels) -> None:
             x, y, z, levels.values, norm=levels.norm, cmap=COLOUR_MAP, extend="max"
         )
         filled.set_rasterized(True)
-        ax.contour(x, y, z, levels.values[1:-1], colors="white", linewidths=0.35, alpha=0.6)
-    ax.plot(0.0, 0.0, "+", color="white", markersize=9, markeredgewidth=2.6)
+        ax.contour(x, y, z, levels.values[1:-1], colors=WHITE, linewidths=0.35, alpha=0.6)
+    ax.plot(0.0, 0.0, "+", color=WHITE, markersize=9, markeredgewidth=2.6)
     ax.plot(0.0, 0.0, "+", color="#CC3311", markersize=7.5, markeredgewidth=1.2)
     ax.set(xlim=(x.min(), x.max()), ylim=(y.min(), y.max()), aspect="equal")
     ax.grid(False)
@@ -91,7 +92,7 @@ def _colours(page: Sheet, levels: Levels) -> None:
     bar.outline.set_visible(False)
     bar.ax.yaxis.set_major_locator(FixedLocator(list(levels.values[::2])))
     bar.ax.yaxis.set_minor_locator(NullLocator())
-    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}"))
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: rounded(value)))
     bar.ax.grid(False)
 
 

@@ -1,0 +1,72 @@
+"""What a report is made of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from landscape.records import ComparisonRecord, Record, StudyRecord
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """A study, its statistics and what was recorded of each run.
+
+    cells: (method, seed) -> kind -> record ("curves", "eigenvalues", "relative_flatness", "noise",
+    "surface"); whatever is missing is left out of the page.
+    settings, environment: nested mappings, shown as they are. command: what to type to redo it.
+    Raises ValueError where study and comparison speak of different methods or metrics.
+    """
+
+    study: StudyRecord
+    comparison: ComparisonRecord
+    cells: Mapping[tuple[str, int], Mapping[str, Record]]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    command: str = ""
+    notes: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        for axis in ("methods", "metrics"):
+            ours, theirs = (list(getattr(r, axis)) for r in (self.study, self.comparison))
+            if ours != theirs:
+                raise ValueError(
+                    f"`comparison` must have the {axis} of `study`, {ours}. Got {theirs}."
+                )
+
+    @property
+    def methods(self) -> list[str]:
+        """Names, in the order of the study."""
+        return [str(method) for method in self.study.methods]
+
+    @property
+    def computed(self) -> list[str]:
+        """Metrics of which at least one method has a mean."""
+        means = zip(self.comparison.metrics, self.comparison.mean, strict=True)
+        return [str(metric) for metric, row in means if np.isfinite(row).any()]
+
+    @property
+    def seeds(self) -> int:
+        """How many runs per method were asked for."""
+        return len(self.study.seeds)
+
+    def records(self, kind: str) -> dict[str, list[Any]]:
+        """Method -> its records of one kind, in the order of the seeds."""
+        found = {
+            method: [
+                self.cells[method, int(seed)][kind]
+                for seed in self.study.seeds
+                if kind in self.cells.get((method, int(seed)), {})
+            ]
+            for method in self.methods
+        }
+        return {method: records for method, records in found.items() if records}
+
+    def count(self, method: str, status: str) -> int:
+        """How many runs of a method ended so: "finished", "diverged" or "missing"."""
+        return int((self.study.status[self.methods.index(method)] == status).sum())
+
+    def count_all(self, status: str) -> int:
+        """How many runs of the study ended so."""
+        return int((self.study.status == status).sum())

@@ -1,0 +1,177 @@
+"""The findings in sentences, story first: what differs, what does not, at what cost."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from landscape.plots.prepare import axis_label, plural
+from landscape.plots.style import look
+from landscape.records import METRICS
+from landscape.report.contents import Contents
+from landscape.report.numbers import listed, signed, signed_interval
+from landscape.report.verdict import Verdict, verdict
+
+TOLD = ("test_accuracy", "test_loss", "generalisation_gap", "lambda_max", "kappa", "noise_sigma_5")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One paragraph: what it is about, and what is said."""
+
+    about: str
+    text: str
+
+
+def headline(contents: Contents) -> str:
+    """The study in a few sentences."""
+    if contents.count_all("finished") == 0:
+        return (
+            f"No run finished ({plural(contents.count_all('diverged'), 'run')} diverged): "
+            "there is nothing to compare."
+        )
+    if contents.seeds < 2:
+        return "One seed: no interval, no verdict. The numbers describe these runs and no others."
+    if len(contents.methods) < 2:
+        return "One method: there is nothing to compare it with."
+    told = [metric for metric in ("test_accuracy", "lambda_max") if metric in contents.computed]
+    sentences = [_counted(contents, metric) for metric in told or contents.computed[:1]]
+    return " ".join([*sentences, *_price(contents)])
+
+
+def findings(contents: Contents) -> list[Finding]:
+    """A paragraph per metric that was computed, then the runs that failed, then the cost."""
+    found = []
+    if contents.seeds > 1 and len(contents.methods) > 1:
+        told = [metric for metric in TOLD if metric in contents.computed]
+        found = [Finding(_title(metric), _told(contents, metric)) for metric in told]
+    found += _diverged(contents)
+    return found + _cost(contents)
+
+
+def association(tau: float, low: float, high: float) -> str:
+    """What a rank correlation with the gap says, in words."""
+    if not math.isfinite(tau):
+        return "not computed"
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return "no interval, no verdict"
+    if low > 0:
+        return "larger values go with a larger gap"
+    return "larger values go with a smaller gap" if high < 0 else "no association shown"
+
+
+def name(method: str) -> str:
+    """Of a method, as the figures write it."""
+    return look(method).label
+
+
+def capital(words: str) -> str:
+    """With a capital first letter; Greek symbols keep their size, Λ is not λ."""
+    return words[0].upper() + words[1:] if words[0].isascii() else words
+
+
+def _title(metric: str) -> str:
+    return capital(axis_label(metric).replace("(%)", "(percentage points)"))
+
+
+def _verdicts(contents: Contents, metric: str) -> dict[str, Verdict]:
+    """Of every method but the baseline, the largest difference first."""
+    record = contents.comparison
+    found = {m: verdict(record, metric, m) for m in contents.methods if m != record.baseline}
+    return dict(sorted(found.items(), key=lambda item: -abs(np.nan_to_num(item[1].difference))))
+
+
+def _counted(contents: Contents, metric: str) -> str:
+    verdicts = _verdicts(contents, metric)
+    label = METRICS[metric].label if metric in METRICS else metric
+    baseline = name(contents.comparison.baseline)
+    counts = {k: sum(v.kind == k for v in verdicts.values()) for k in ("higher", "lower")}
+    rest = len(verdicts) - sum(counts.values())
+    parts = [f"{k} for {count}" for k, count in counts.items() if count]
+    if not parts:
+        return f"{capital(label)}: no difference from {baseline} is shown for any method."
+    parts[0] += f" of {plural(len(verdicts), 'other method')}"
+    tail = f"; for {rest} no difference is shown" if rest else ""
+    return f"{capital(label)}, compared with {baseline}: {' and '.join(parts)}{tail}."
+
+
+def _told(contents: Contents, metric: str) -> str:
+    verdicts = _verdicts(contents, metric)
+    baseline = name(contents.comparison.baseline)
+    sentences = []
+    for kind in ("higher", "lower"):
+        chosen = {m: v for m, v in verdicts.items() if v.kind == kind}
+        if chosen:
+            better = next(iter(chosen.values())).better
+            side = {True: " (better)", False: " (worse)", None: ""}[better]
+            who = listed([name(m) for m in chosen])
+            sentences.append(f"{kind.capitalize()}{side} than {baseline}: {who}, {_span(chosen)}.")
+    open_ = {m: v for m, v in verdicts.items() if v.kind == "undecided"}
+    if open_:
+        who = listed([name(m) for m in open_])
+        sentences.append(f"No difference shown: {who}, {_span(open_)}.")
+    missing = [name(m) for m, v in verdicts.items() if v.kind in ("no interval", "missing")]
+    if missing:
+        sentences.append(f"No verdict, too few runs: {listed(missing)}.")
+    return " ".join(sentences)
+
+
+def _span(found: dict[str, Verdict]) -> str:
+    """One difference with its interval, or the reach of several."""
+    verdicts = list(found.values())
+    if len(verdicts) == 1:
+        (only,) = verdicts
+        return signed_interval(only.difference, only.low, only.high)
+    width = min(v.high - v.low for v in verdicts) / 2
+    ends = (min(v.low for v in verdicts), max(v.high for v in verdicts))
+    middle = (min(v.difference for v in verdicts), max(v.difference for v in verdicts))
+    a, b, low, high = (signed(value, width) for value in (*middle, *ends))
+    return f"from {a} to {b}; their 95 % intervals lie in [{low}, {high}]"
+
+
+def _diverged(contents: Contents) -> list[Finding]:
+    parts = [
+        f"{name(m)}: {contents.count(m, 'diverged')} of {contents.seeds}"
+        for m in contents.methods
+        if contents.count(m, "diverged")
+    ]
+    if not parts:
+        return []
+    caution = "Means and intervals are over the runs that finished, which flatters such a method."
+    return [Finding("Runs that diverged", f"{'; '.join(parts)}. {caution}")]
+
+
+def _cost(contents: Contents) -> list[Finding]:
+    sentences = []
+    for metric, label in (("grad_evals", "Gradient evaluations"), ("seconds", "Training time")):
+        each = [f"{name(m)} ×{r:.2f}" for m, r in _ratios(contents, metric).items()]
+        if each:
+            baseline = name(contents.comparison.baseline)
+            sentences.append(f"{label} relative to {baseline}: {', '.join(each)}.")
+    return [Finding("Cost", " ".join(sentences))] if sentences else []
+
+
+def _price(contents: Contents) -> list[str]:
+    ratios = _ratios(contents, "grad_evals").values()
+    if not ratios:
+        return []
+    low, high = (f"{r:.2f}" for r in (min(ratios), max(ratios)))
+    times = f"{low} times" if low == high else f"{low} to {high} times"
+    baseline = name(contents.comparison.baseline)
+    return [f"The price: {times} the gradient evaluations of {baseline}."]
+
+
+def _ratios(contents: Contents, metric: str) -> dict[str, float]:
+    """Mean cost of every other method over that of the baseline."""
+    if metric not in contents.computed:
+        return {}
+    record = contents.comparison
+    means = record.mean[list(record.metrics).index(metric)]
+    own = means[contents.methods.index(record.baseline)]
+    if not own > 0:
+        return {}
+    return {
+        m: float(mean / own)
+        for m, mean in zip(contents.methods, means, strict=True)
+        if m != record.baseline and np.isfinite(mean)
+    }

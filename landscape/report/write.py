@@ -1,0 +1,33 @@
+"""The report as a folder: page, figures for a paper, tables for other programs."""
+
+from pathlib import Path
+
+from landscape import files, plots
+from landscape.report import tables
+from landscape.report.contents import Contents
+from landscape.report.figures import figures
+from landscape.report.page import page
+
+
+def write(contents: Contents, folder: Path | str) -> Path:
+    """Write report.html, figures/*.png and *.svg, tables/*; answer the path of report.html.
+
+    Every file is written whole or not at all, the page last: where it stands, all of it stands.
+    """
+    folder = Path(folder)
+    drawn = figures(contents)
+    text = page(contents, drawn)
+    for figure in drawn:
+        for ending in ("png", "svg"):
+            plots.save(figure.figure, folder / "figures" / f"{figure.name}.{ending}")
+    _tables(contents, folder / "tables")
+    files.write(folder / "report.html", text)
+    return folder / "report.html"
+
+
+def _tables(contents: Contents, folder: Path) -> None:
+    files.write(folder / "study.csv", tables.study_csv(contents.study))
+    files.write(folder / "comparison.csv", tables.comparison_csv(contents.comparison))
+    for name, record in (("study", contents.study), ("comparison", contents.comparison)):
+        record.save(folder / f"{name}.nc")
+        record.save(folder / f"{name}.json")
