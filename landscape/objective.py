@@ -109,7 +109,8 @@ class Objective:
         for batch in self.batches:
             for t in (*tensors(batch.x), *tensors(batch.y)):
                 digest.update(f"{tuple(t.shape)} {t.dtype}".encode())
-                digest.update(t.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+                data = t.detach().cpu().flatten().clone()  # one row of bytes, whatever the strides
+                digest.update(data.view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()[:16]
 
     @cached_property

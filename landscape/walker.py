@@ -124,8 +124,8 @@ class Walker:
     def descend(self, g: Tensor) -> None:
         """One step of the base optimizer with the gradient g (n,), clipped first if so asked."""
         self._descended = self._current(), g, not self.optimizer.state
-        clipped = self._clip(g)
-        for p, part in zip(self.weights.parameters, self.weights.split(clipped), strict=True):
+        handed = self._clip(g).clone()  # some of torch's optimizers write into what they get
+        for p, part in zip(self.weights.parameters, self.weights.split(handed), strict=True):
             p.grad = part
         self.optimizer.step()
         for p in self.weights.parameters:

@@ -1,0 +1,137 @@
+"""A study: planned before anything runs, content-hashed, gathered, compared."""
+
+import json
+
+import numpy as np
+import pytest
+
+from landscape.comparison import compare_minima
+from landscape.records import METRICS, StudyRecord
+from landscape.runs import Run
+from landscape.study import Study, compare, numbers, report
+
+SHORT = {"training": {"epochs": 1, "device": "cpu"}}
+SMALL = {
+    "eigenvalues": {"k": 2},
+    "noise": {"sigmas": (0.0, 0.2), "draws": 2},
+    "surface": {"size": 3},
+}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    out = tmp_path_factory.mktemp("study") / "s"
+    return compare(
+        "digits", ["sgd", "sam"], 2, out, settings=SHORT, options=SMALL, examples=60, workers=1,
+        command="landscape compare ...",
+    )  # fmt: skip
+
+
+def test_the_table_holds_what_the_runs_say(study):
+    record = study.record
+    assert record.status.tolist() == [["finished"] * 2] * 2
+    for (method, seed), run in study.runs.items():
+        last, records = run.metrics[-1], run.records()
+        row = {m: record.values(m, method)[seed] for m in METRICS}
+        assert row["test_accuracy"] == last["test_accuracy"]
+        assert row["generalisation_gap"] == last["test_loss"] - last["train_loss"]
+        assert row["lambda_max"] == records["eigenvalues"].values.max()
+        assert row["kappa"] == records["relative_flatness"].value
+        assert row["grad_evals"] == (36 if method == "sam" else 18)
+    assert record.values("grad_norm", "sam").tolist() != record.values("grad_norm", "sgd").tolist()
+
+
+def test_surfaces_for_the_first_seed_only_and_all_else_for_all(study):
+    kinds = {key: set(records) for key, records in study.cells.items()}
+    rest = {"curves", "eigenvalues", "relative_flatness", "noise"}
+    assert kinds["sam", 0] == {*rest, "surface"} and kinds["sam", 1] == rest
+
+
+def test_the_same_draws_and_the_same_data_for_all_methods(study):
+    sgd, sam = (study.cells[m, 0]["noise"] for m in ("sgd", "sam"))
+    assert sgd.settings == sam.settings
+    assert sgd.point.fingerprint == sam.point.fingerprint
+    assert (sgd.point.split, sgd.point.examples) == ("test", 60)
+    eigen = study.cells["sgd", 0]["eigenvalues"].point
+    assert (eigen.split, eigen.examples) == ("train", 60)
+
+
+def test_the_report_and_its_tables_are_there(study):
+    assert study.report.is_file()
+    names = {p.name for p in study.path.rglob("*") if p.is_file()}
+    assert {"study.csv", "study.json", "study.nc", "comparison.csv"} <= names
+    assert report(study.path) == study.report
+
+
+def test_other_settings_make_other_folders_and_leave_the_first(study):
+    before = {p.name for p in (study.path / "runs").iterdir()}
+    again = compare(
+        "digits", ["sgd"], 1, study.path, settings={"training": {**SHORT["training"], "lr": 0.05}},
+        options=SMALL, examples=60, workers=1,
+    )  # fmt: skip
+    assert before < {p.name for p in (study.path / "runs").iterdir()}
+    assert set(again.runs) == {("sgd", 0)}
+
+
+def test_a_half_written_and_a_damaged_run_do_not_pass_silently(study, tmp_path):
+    import shutil
+
+    shutil.copytree(study.path, tmp_path / "s")
+    run = next((tmp_path / "s" / "runs").glob("sgd-seed0-*"))
+    plan = json.loads((tmp_path / "s" / "study.json").read_text())
+    assert plan["cells"][0][2] in {
+        p.relative_to(tmp_path / "s").as_posix() for p in run.parent.iterdir()
+    }
+    folder = tmp_path / "s" / plan["cells"][0][2]
+    data = bytearray((folder / "records" / "noise.nc").read_bytes())
+    data[-3] ^= 1
+    (folder / "records" / "noise.nc").write_bytes(bytes(data))
+    with pytest.raises(ValueError, match=r"noise.nc is damaged"):
+        Study(tmp_path / "s")
+
+
+@pytest.mark.parametrize(
+    ("task", "methods", "seeds", "message"),
+    [
+        ("digit", ["sgd"], 1, "Did you mean 'digits'?"),
+        ("digits", ["smam"], 1, "Did you mean 'sam'?"),
+        ("digits", ["sgd"], 0, "`seeds` must be at least 1. Got 0."),
+        ("digits", ["sgd", "sgd"], 1, "must be different names"),
+    ],
+)
+def test_wrong_names_are_told_before_anything_is_trained(tmp_path, task, methods, seeds, message):
+    with pytest.raises(ValueError, match=message.replace("?", r"\?")):
+        compare(task, methods, seeds, tmp_path / "s")
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_folder_that_is_no_study_is_named(tmp_path):
+    with pytest.raises(ValueError, match="is not a study: it has no study.json"):
+        Study(tmp_path)
+
+
+def test_statistics_by_hand():
+    """Three seeds, SAM 1 below SGD in every one but for ±0.1: mean, interval and p from a table."""
+    table = np.full((len(METRICS), 2, 3), np.nan)
+    loss = list(METRICS).index("test_loss")
+    table[loss] = [[3.0, 4.0, 5.0], [2.1, 3.0, 3.9]]
+    study = StudyRecord(
+        np.array(list(METRICS)), np.array(["sgd", "sam"]), np.arange(3), table,
+        np.full((2, 3), "finished"), "t",
+    )  # fmt: skip
+    c = compare_minima(study)
+    half = 4.302652729749462 * 0.1 / 3**0.5  # t(0.975, 2) s/√n
+    assert c.difference[loss, 1] == pytest.approx(-1.0)
+    assert c.difference_low[loss, 1] == pytest.approx(-1 - half)
+    assert c.difference_high[loss, 1] == pytest.approx(-1 + half)
+    assert c.sign_flip_p[loss, 1] == pytest.approx(2 / 8)
+    assert c.holm_p[loss, 1] == pytest.approx(c.t_p[loss, 1])
+    assert np.isnan(c.difference[:, 0]).all() and c.n[0].tolist() == [0, 0]
+
+
+def test_numbers_of_an_unmeasured_run_are_nan(study):
+    run = next(iter(study.runs.values()))
+    assert isinstance(run, Run)
+    found = numbers(run.metrics[-1], {})
+    assert np.isnan(found["lambda_max"]) and np.isnan(found["kappa"])
+    assert found["test_loss"] == run.metrics[-1]["test_loss"]
