@@ -68,7 +68,7 @@ def test_no_method_imports_another_method():
 
 
 def test_import_landscape_brings_no_plots_page_or_command_line():
-    heavy = "matplotlib plotly jinja2 typer pydantic pyhessian sklearn xarray pandas"
+    heavy = "matplotlib plotly jinja2 typer pydantic pyhessian sklearn xarray pandas safetensors"
     code = f"import sys, landscape; print([m for m in {heavy.split()} if m in sys.modules])"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -8,8 +8,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import safetensors
-import safetensors.torch
 from torch import Tensor, nn
 
 from landscape import files
@@ -17,9 +15,11 @@ from landscape import files
 
 def save(path: Path, tree: Any) -> None:
     """Write nested dicts, lists and tuples of tensors, numbers, strings, booleans and None."""
+    from safetensors.torch import save as to_bytes
+
     tensors: dict[str, Tensor] = {}
     skeleton = json.dumps(_strip(tree, tensors))
-    files.write(path, safetensors.torch.save(tensors, metadata={"tree": skeleton}))
+    files.write(path, to_bytes(tensors, metadata={"tree": skeleton}))
 
 
 def load(path: Path) -> Any:
@@ -69,11 +69,13 @@ def clone(tree: Any) -> Any:
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    from safetensors import SafetensorError, safe_open
+
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
+        with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return tensors, file.metadata() or {}
-    except safetensors.SafetensorError as error:
+    except SafetensorError as error:
         raise ValueError(f"{path} is damaged or no safetensors file ({error}).") from None
 
 
@@ -107,5 +109,7 @@ def _fill(tree: Any, tensors: dict[str, Tensor]) -> Any:
 
 def save_state(path: Path, state: dict[str, Tensor]) -> None:
     """A state dict as a plain safetensors file that any tool reads."""
+    from safetensors.torch import save as to_bytes
+
     tensors = {name: t.detach().cpu().contiguous().clone() for name, t in state.items()}
-    files.write(path, safetensors.torch.save(tensors))
+    files.write(path, to_bytes(tensors))
