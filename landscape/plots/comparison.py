@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from landscape.plots.prepare import axis_label, counts, scale, shown
+from landscape.plots.prepare import axis_label, counts, established, scale, shown
 from landscape.plots.style import GREY, INK, Sheet, look, sheet, styled, text
 from landscape.records import Array, ComparisonRecord
 
@@ -64,9 +64,7 @@ def differences(
         i = list(record.metrics).index(metric)
         triple = (record.difference[i], record.difference_low[i], record.difference_high[i])
         values = shown(metric, [array[others] for array in triple])
-        clear = (values[1] > 0) | (values[2] < 0)
-        holds = np.nan_to_num(record.holm_p[i][others], nan=1.0) < 0.05
-        _dots(panel, methods, values, solid=clear & holds)
+        _dots(panel, methods, values, solid=established(record, i)[others])
         panel.axvline(0.0, color=INK, linewidth=0.8, zorder=1)
         panel.set_xlabel("Δ " + axis_label(metric).replace("(%)", "(percentage points)"))
     words = "bars: 95 % t interval · filled: holds after Holm's correction over the methods"

@@ -76,9 +76,10 @@ def _whole(run: CurvesRecord, quantity: str, runs: list[CurvesRecord]) -> bool:
 
 
 def _late(groups: dict[str, list[CurvesRecord]], quantity: str) -> Array:
-    """Everything after the first fifth of each run."""
-    values = [getattr(run, quantity) for runs in groups.values() for run in runs]
-    return np.concatenate([v[len(v) // 5 :] for v in values])
+    """Everything after the first fifth of each run that is whole."""
+    whole = [r for runs in groups.values() for r in runs if _whole(r, quantity, runs)]
+    values = [getattr(run, quantity) for run in whole]
+    return np.concatenate([np.empty(0), *(v[len(v) // 5 :] for v in values)])
 
 
 def _zoom(ax: Axes, late: Array) -> None:

@@ -38,7 +38,8 @@ def noise(
     """Mean and 95 % t interval at each level; the levels are spaced as √σ, so that 0 is there.
 
     One minimum per method: the band is over draws of the noise. Several: over the minima, each
-    counted with its mean over draws. A level with a draw that is not finite has no mean: a gap.
+    counted with its mean over draws (a method with one minimum then has no
+    band). A level with a draw that is not finite has no mean: a gap.
     Raises ValueError where the records of one method have different levels.
     """
     groups = grouped(records, NoiseRecord)
@@ -67,8 +68,9 @@ def _panel(ax: Axes, groups: dict[str, list[NoiseRecord]], quantity: str) -> Non
     name = f"{split[0]} {quantity}" if split in (["test"], ["train"]) else quantity
     ax.set(xlabel=f"noise σ, {unit}", ylabel=axis_label(quantity).replace(quantity, name))
     means = []
+    over_draws = max(len(found) for found in groups.values()) == 1
     for method, found in groups.items():
-        mean, low, high = _band_of(method, found, quantity)
+        mean, low, high = _band_of(method, found, quantity, over_draws)
         style, sigma = look(method), found[0].sigma
         ax.plot(sigma, mean, color=style.colour, marker=style.marker)
         ax.fill_between(sigma, low, high, color=style.colour, alpha=0.15, linewidth=0)
@@ -81,11 +83,13 @@ def _panel(ax: Axes, groups: dict[str, list[NoiseRecord]], quantity: str) -> Non
     _levels(ax, np.unique(np.concatenate([record.sigma for record in flat])))
 
 
-def _band_of(method: str, found: list[NoiseRecord], quantity: str) -> tuple[Array, Array, Array]:
+def _band_of(
+    method: str, found: list[NoiseRecord], quantity: str, over_draws: bool
+) -> tuple[Array, Array, Array]:
     if any(not np.array_equal(record.sigma, found[0].sigma) for record in found):
         raise ValueError(f"`records` of {method or 'one method'} must share their noise levels.")
     values = [shown(quantity, getattr(record, quantity)) for record in found]  # (s, draws) each
-    return t_band(values[0].T if len(values) == 1 else np.stack([v.mean(axis=1) for v in values]))
+    return t_band(values[0].T if over_draws else np.stack([v.mean(axis=1) for v in values]))
 
 
 def _levels(ax: Axes, sigma: Array) -> None:

@@ -185,9 +185,14 @@ def sheet(
 
 
 def _wrapped(words: str, inches: float) -> str:
-    """Small print in as few lines as the figure's width allows, of about equal length."""
-    lines = math.ceil(len(words) / (17 * inches))  # 17 characters of 7 points to the inch
-    return "\n".join(textwrap.wrap(words, math.ceil(len(words) / max(lines, 1)) + 8))
+    """Small print in few lines of about equal length, broken between its parts if it can be."""
+    longest = int(17 * inches)  # 17 characters of 7 points to the inch
+    width = min(longest, math.ceil(len(words) / math.ceil(len(words) / longest)) + 12)
+    parts = [
+        p.replace(" ", "\N{NO-BREAK SPACE}") if len(p) < width else p for p in words.split(" · ")
+    ]
+    lines = textwrap.wrap(" · ".join(parts), width)
+    return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def handle(method: str) -> Line2D:

@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from landscape import plots
-from landscape.records import Array
 from landscape.report.contents import Contents
 from landscape.report.story import name
+from landscape.report.verdict import COSTS
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,13 +51,21 @@ READINGS = {
 }
 
 
+ONE_SEED = {
+    "comparison": "Each dot is one run. One seed: no interval, no verdict.",
+    "curves": "The lower the loss at the same place, the faster the training. Each line is one "
+    "run; the accuracy axis starts after the first climb.",
+}
+
+
 def figures(contents: Contents) -> list[Shown]:
     """All that the records allow, in the order of the page."""
+    estimated = any(metric not in COSTS for metric in contents.computed)
+    paired = estimated and bool(np.isfinite(contents.comparison.difference_low).any())
+    readings = READINGS if contents.seeds > 1 else READINGS | ONE_SEED
     draws: dict[str, Callable[[], Figure] | None] = {
-        "comparison": _if(contents.comparison.mean, lambda: plots.comparison(contents.comparison)),
-        "differences": _if(
-            contents.comparison.difference_low, lambda: plots.differences(contents.comparison)
-        ),
+        "comparison": (lambda: plots.comparison(contents.comparison)) if estimated else None,
+        "differences": (lambda: plots.differences(contents.comparison)) if paired else None,
         "curves": _cells(contents, "curves"),
         "spectrum": _cells(contents, "spectrum"),
         "noise": _cells(contents, "noise"),
@@ -66,7 +74,7 @@ def figures(contents: Contents) -> list[Shown]:
     }
     who = ", ".join(name(method) for method in contents.methods)
     return [
-        Shown(key, TITLES[key], draw(), READINGS[key], f"{TITLES[key]}: {who}. {READINGS[key]}")
+        Shown(key, TITLES[key], draw(), readings[key], f"{TITLES[key]}: {who}. {readings[key]}")
         for key, draw in draws.items()
         if draw is not None
     ]
@@ -79,10 +87,6 @@ def drawable(contents: Contents) -> dict[str, list[Any]]:
         for method, records in contents.records("surface").items()
     }
     return {method: records for method, records in found.items() if records}
-
-
-def _if(values: Array, draw: Callable[[], Figure]) -> Callable[[], Figure] | None:
-    return draw if np.isfinite(values).any() else None
 
 
 def _cells(contents: Contents, plot: str) -> Callable[[], Figure] | None:

@@ -66,7 +66,7 @@ def _compared(contents: Contents) -> str:
     runs = contents.count_all("finished")
     total = contents.study.status.size
     budget = "passes" if contents.study.budget == "passes" else "epochs"
-    same = f"with the same seeds and equal {budget} for all" if len(contents.methods) > 1 else ""
+    same = f"the same for all methods, and equal {budget}" if len(contents.methods) > 1 else ""
     return (
         f"{names} on the task “{contents.study.task}”, "
         f"{plural(contents.seeds, 'seed')} each, {same}".rstrip(", ")
@@ -127,7 +127,10 @@ def _scene(contents: Contents) -> Markup:
 
 
 def _correlations(contents: Contents) -> list[dict[str, str]]:
-    record, rows = contents.comparison, []
+    record = contents.comparison
+    rows: list[dict[str, str]] = []
+    if not np.isfinite(record.tau).any():
+        return rows
     for i, measure in enumerate(map(str, record.measures)):
         tau, low, high = float(record.tau[i]), float(record.tau_low[i]), float(record.tau_high[i])
         rows.append(
@@ -146,7 +149,7 @@ def _differences(contents: Contents) -> list[dict[str, str]]:
     record, rows = contents.comparison, []
     for i, j in np.ndindex(record.difference.shape):
         metric, method = str(record.metrics[i]), str(record.methods[j])
-        if not np.isfinite(record.difference[i, j]) or method == record.baseline:
+        if not np.isfinite(record.difference_low[i, j]) or metric in COSTS:
             continue
         found = verdict(record, metric, method)
         rows.append(

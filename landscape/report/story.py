@@ -46,7 +46,7 @@ def findings(contents: Contents) -> list[Finding]:
         told = [metric for metric in TOLD if metric in contents.computed]
         found = [Finding(_title(metric), _told(contents, metric)) for metric in told]
     found += _diverged(contents)
-    return found + _cost(contents)
+    return found + (_cost(contents) if contents.count_all("finished") else [])
 
 
 def association(tau: float, low: float, high: float) -> str:
@@ -137,8 +137,9 @@ def _diverged(contents: Contents) -> list[Finding]:
     ]
     if not parts:
         return []
-    caution = "Means and intervals are over the runs that finished, which flatters such a method."
-    return [Finding("Runs that diverged", f"{'; '.join(parts)}. {caution}")]
+    caution = " Means and intervals are over the runs that finished, which flatters such a method."
+    words = "; ".join(parts) + "." + (caution if contents.count_all("finished") else "")
+    return [Finding("Runs that diverged", words)]
 
 
 def _cost(contents: Contents) -> list[Finding]:

@@ -3,10 +3,9 @@
 import math
 from dataclasses import dataclass
 
-from landscape.plots.prepare import shown
+from landscape.plots.prepare import established, shown
 from landscape.records import METRICS, ComparisonRecord
 
-LEVEL = 0.05
 # Counted or set, not estimated: they get a ratio, no verdict.
 COSTS = ("grad_evals", "seconds")
 
@@ -43,10 +42,7 @@ class Verdict:
 
 
 def verdict(record: ComparisonRecord, metric: str, method: str) -> Verdict:
-    """Higher or lower where the paired 95 % interval leaves out zero and Holm's p is below 0.05.
-
-    A difference that is the same on every seed has an interval of no width and no p: it counts.
-    """
+    """Higher or lower where the paired 95 % interval leaves out zero and Holm's p is below 0.05."""
     i, j = list(record.metrics).index(metric), list(record.methods).index(method)
     if not math.isfinite(record.mean[i, j]):
         return Verdict("missing")
@@ -56,9 +52,7 @@ def verdict(record: ComparisonRecord, metric: str, method: str) -> Verdict:
     difference, low, high = (float(v) for v in shown(metric, triple))
     if not (math.isfinite(low) and math.isfinite(high)):
         return Verdict("no interval", difference=difference)
-    p = float(record.holm_p[i, j])
-    holds = p < LEVEL or (math.isnan(p) and low == high)
-    if not holds or low <= 0.0 <= high:
+    if not established(record, i)[j]:
         return Verdict("undecided", None, difference, low, high)
     kind = "higher" if low > 0 else "lower"
     wanted = METRICS[metric].better if metric in METRICS else ""

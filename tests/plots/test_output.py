@@ -1,0 +1,74 @@
+"""Files: whole, the right kind, the same bytes."""
+
+import re
+import subprocess
+import sys
+
+import matplotlib
+import pytest
+from matplotlib.figure import Figure
+
+from landscape.plots import DRAWS, PLOTS, curves, noise, save, scene
+from landscape.records import RECORDS
+
+STARTS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
+
+
+@pytest.mark.parametrize("ending", STARTS)
+def test_the_same_record_gives_the_same_bytes(curves_record, tmp_path, ending):
+    one, two = (
+        save(curves({"a$b": curves_record()}), tmp_path / f"{n}.{ending}").read_bytes()
+        for n in range(2)
+    )
+    assert one == two
+    assert one.startswith(STARTS[ending])
+    assert not re.search(rb"20\d\d-\d\d-\d\dT", one)
+
+
+def test_a_scene_is_a_page_that_loads_nothing(surface_record, tmp_path):
+    figures = [scene({"sgd": surface_record()}) for _ in range(2)]
+    one, two = (save(f, tmp_path / "a.html").read_text() for f in figures)
+    assert one == two
+    assert '"showSendToCloud": false' in one or '"showSendToCloud":false' in one
+    assert not re.search(r"<(script|link|img|iframe)[^>]+(src|href)=", one)
+    assert "MathJax.js" not in one
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_wrong_ending_is_refused(curves_record, surface_record, tmp_path):
+    with pytest.raises(ValueError, match=r"`path` must end in .png, .svg, .pdf. Got 'a.html'."):
+        save(curves(curves_record()), tmp_path / "a.html")
+    with pytest.raises(ValueError, match=r"`path` must end in .html. Got 'a.png'."):
+        save(scene(surface_record()), tmp_path / "a.png")
+
+
+def test_every_plot_says_what_it_draws():
+    assert PLOTS.keys() == DRAWS.keys()
+    assert set(DRAWS.values()) <= RECORDS.keys()
+
+
+def test_axes_of_the_caller_are_used(noise_record):
+    theirs = Figure()
+    axes = theirs.subplots(1, 2)
+    loss = [[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]
+    assert noise({"sgd": noise_record(loss), "sam": noise_record(loss)}, ax=axes) is theirs
+    assert not theirs.legends
+    assert len(axes[1].get_lines()) == 2
+
+
+def test_no_window_system_is_touched(curves_record):
+    before = matplotlib.get_backend(auto_select=False)
+    curves(curves_record())
+    assert matplotlib.get_backend(auto_select=False) == before
+
+
+def test_figures_need_no_torch_and_no_plotly():
+    """A plotting machine has records only; importing must not reach upward."""
+    code = (
+        "import sys, types; sys.modules['torch'] = None; sys.modules['plotly'] = None\n"
+        "package = types.ModuleType('landscape'); package.__path__ = ['landscape']\n"
+        "sys.modules['landscape'] = package\n"
+        "import landscape.plots, landscape.report\n"
+        "assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,156 @@
+"""The page: complete, offline, safe, small, the same each time."""
+
+import dataclasses
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from landscape.report import render
+
+LOADS = {"src", "href", "srcset", "data", "poster", "action", "xlink:href"}
+
+
+class Reader(HTMLParser):
+    """Tags with their attributes, text outside scripts and styles."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.text, self._stack = [], "", []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self._stack.append(tag)
+
+    def handle_endtag(self, tag):
+        while self._stack and self._stack.pop() != tag:
+            pass
+
+    def handle_data(self, data):
+        if not self._stack or self._stack[-1] not in ("script", "style"):
+            self.text += data
+
+    def all(self, tag):
+        return [attributes for found, attributes in self.tags if found == tag]
+
+
+@pytest.fixture(scope="module")
+def page(make_contents):
+    return render(make_contents())
+
+
+@pytest.fixture(scope="module")
+def read(page):
+    return Reader(page)
+
+
+def test_nothing_is_loaded(page, read):
+    targets = [v for _, a in read.tags for k, v in a.items() if k in LOADS]
+    assert targets
+    assert all(t.startswith(("#", "data:image/png")) for t in targets)
+    assert not read.all("link") and not read.all("iframe")
+    styles = " ".join(re.findall(r"<style.*?</style>", page, re.DOTALL))
+    assert "@import" not in styles and "url(" not in styles
+
+
+def test_size(page):
+    assert len(page.encode()) < 8_000_000
+
+
+def test_plotly_is_there_once_and_posts_nothing(page, read):
+    assert page.count("* plotly.js v") == 1
+    assert len(re.findall(r"Plotly\.newPlot\(\s*\"scene\"", page)) == 1
+    assert '"showSendToCloud": false' in page
+    assert sum("plotly-graph-div" in (a.get("class") or "") for a in read.all("div")) == 1
+
+
+def test_every_method_and_section_is_there(read):
+    sections = {a["id"] for a in read.all("section")}
+    assert sections == {
+        "findings", "table", "comparison", "differences", "curves", "spectrum", "noise", "surface",
+        "scatter", "correlations", "reproduce",
+    }  # fmt: skip
+    for label in ("SGD", "AdamW", "SAM", "ASAM", "Lookbehind", "LETS", "mSAM", "FAM", "AACE"):
+        assert label in read.text
+    for words in ("▲ higher, better", "▼ lower, worse", "no difference shown", "1 of 6 diverged",
+                  "landscape compare --task digits", "sam.rho", "2.13.0"):  # fmt: skip
+        assert words in read.text
+
+
+def test_who_listens_is_told(read):
+    drawings = [a for a in read.all("svg") if a.get("role") == "img"]
+    assert len(drawings) == 7
+    assert all(len(a["aria-label"]) > 40 for a in drawings)
+    assert all(a.get("scope") in ("col", "row") for a in read.all("th"))
+    assert read.all("html")[0]["lang"] == "en"
+
+
+def test_ids_are_unique_and_found(page, read):
+    ids = [a["id"] for _, a in read.tags if "id" in a and a["id"] != "scene"]
+    glyphs = [i for i in ids if "DejaVuSans" in i]
+    rest = [i for i in ids if "DejaVuSans" not in i]
+    assert len(rest) == len(set(rest))
+    used = set(re.findall(r'(?:url\(|href=")#([^")]+)', page[: page.index("plotly.js v")]))
+    assert used and used <= set(rest) | set(glyphs)
+
+
+def test_colours_follow_the_theme(page):
+    svg = page[page.index("<svg") : page.index("</svg>")]
+    assert "fill: var(--c-1b1f24)" in svg
+    assert not re.search(r"(fill|stroke): #(1b1f24|0072b2|ffffff)", svg)
+    light, dark = re.findall(r":root \{ (--c-1b1f24[^}]*)\}", page)[:2]
+    assert "--c-0072b2: #0072B2" in light and "--c-0072b2: #5996D9" in dark
+
+
+def test_the_same_contents_give_the_same_page(small):
+    assert render(small) == render(small)
+
+
+def test_names_are_text_not_markup(make_contents):
+    evil = "<script>alert(1)</script>"
+    contents = make_contents(methods=("sgd", evil), seeds=2, diverged=(), size=5, task=evil)
+    contents = dataclasses.replace(contents, notes=(evil,), settings={evil: evil})
+    page = render(contents)
+    assert "alert(1)" in page
+    assert evil not in page
+    assert "<script>alert" not in page.lower()
+
+
+def test_one_seed_says_so(make_contents):
+    contents = make_contents(methods=("sgd", "sam"), seeds=1, diverged=(), size=5)
+    read = Reader(render(contents))
+    assert read.text.count("One seed: no interval, no verdict.") >= 2
+    assert "▲" not in read.text and "no difference shown" not in read.text
+    assert "differences" not in {a["id"] for a in read.all("section")}
+
+
+def test_all_diverged_is_still_a_page(make_contents):
+    every = [(method, seed) for method in ("sgd", "sam") for seed in range(2)]
+    contents = make_contents(methods=("sgd", "sam"), seeds=2, diverged=every, size=5)
+    read = Reader(render(contents))
+    assert "2 of 2 diverged" in read.text
+    assert {a["id"] for a in read.all("section")} == {"findings", "table", "curves", "reproduce"}
+
+
+def test_without_records_of_cells(small):
+    page = render(dataclasses.replace(small, cells={}))
+    assert "plotly" not in page.split("</style>")[1]
+    assert len(page) < 500_000
+
+
+def test_surfaces_without_a_finite_loss_are_left_out(small):
+    cells = {key: dict(found) for key, found in small.cells.items()}
+    for found in cells.values():
+        if "surface" in found:
+            nothing = np.full_like(found["surface"].loss, np.inf)
+            found["surface"] = dataclasses.replace(found["surface"], loss=nothing)
+    read = Reader(render(dataclasses.replace(small, cells=cells)))
+    assert "surface" not in {a["id"] for a in read.all("section")}
+
+
+def test_study_and_comparison_must_agree(small, make_contents):
+    other = make_contents(methods=("sgd", "fam"), seeds=2, diverged=(), size=5)
+    with pytest.raises(ValueError, match=r"`comparison` must have the methods of `study`"):
+        dataclasses.replace(small, comparison=other.comparison)
