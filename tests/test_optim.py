@@ -61,9 +61,9 @@ def test_fresh_batches(wrapped, batches):
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 4, 5])
 def test_the_place_in_the_held_out_data_is_kept(steps, wrapped, batches):
-    """Also at the very end of a round of two."""
+    """Also at the very end of a round of two, and between two updates of the radius."""
     held_out, train = batches(2, seed=5), batches(10)
-    ours, resumed = (wrapped(LETS(upper="same"), held_out=held_out) for _ in range(2))
+    ours, resumed = (wrapped(LETS(upper="same", every=2), held_out=held_out) for _ in range(2))
     for batch in train[:steps]:
         ours.step(batch)
     resumed.walker.move_to(ours.walker.w)
