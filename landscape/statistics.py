@@ -223,7 +223,7 @@ def _mean_of_known(taus: Floats) -> Floats:
 
 def _sign_flip_p(d: Floats) -> float:
     """Share of sign vectors z with |Σ z_i d_i| at least as large as |Σ d_i|."""
-    observed = abs(d.sum()) * (1 - 1e-12)  # a tie stays a tie after rounding
+    tie = 1e-12 * np.abs(d).sum()  # sums equal up to rounding are equal
     sums = np.zeros(1)
     if len(d) <= EXACT_UP_TO:
         for value in d:
@@ -231,7 +231,7 @@ def _sign_flip_p(d: Floats) -> float:
     else:
         flips = np.random.default_rng(0).choice([-1.0, 1.0], size=(SIGN_DRAWS, len(d)))
         sums = np.append(flips @ d, d.sum())
-    return float(np.mean(np.abs(sums) >= observed - 1e-12 * np.abs(d).sum()))
+    return float(np.mean(np.abs(sums) >= abs(d.sum()) - tie))
 
 
 def _pairs(a: ArrayLike, b: ArrayLike) -> tuple[Floats, Floats]:

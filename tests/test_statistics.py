@@ -81,6 +81,7 @@ def test_sign_flip_by_hand():
     """Sums ±1 ±2 ±4 are ±1, ±3, ±5, ±7: 7 is reached by 2 of 8, 3 by 6 of 8."""
     assert paired_difference([1.0, 2, 4], [0.0, 0, 0]).sign_flip_p == 0.25
     assert paired_difference([1.0, 0, 4], [0.0, 2, 0]).sign_flip_p == 0.75
+    assert paired_difference([0.1, 0.2, 0.0], [0.0, 0.0, 0.3]).sign_flip_p == 1.0
 
 
 def test_many_pairs_are_sampled_and_agree_with_the_t_test():
