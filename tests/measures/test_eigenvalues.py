@@ -5,7 +5,9 @@ import builtins
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
+from landscape import Objective
 from landscape.measures import Eigenvalues, Plane, Surface
 
 CASES = [
@@ -86,6 +88,20 @@ def test_vectors_meet_their_residuals(objective):
     assert (left.norm(dim=0).numpy() <= record.residuals + 1e-12).all()
 
 
+@pytest.mark.parametrize("backend", ["lanczos", "pyhessian"])
+def test_every_product_is_counted(objective, monkeypatch, backend):
+    subject, calls = objective(), []
+    plain = subject.hvp
+
+    def counted(v, at=None):
+        calls.extend([1] if v.dim() == 1 else [])
+        return plain(v, at)
+
+    monkeypatch.setattr(subject, "hvp", counted)
+    record = Eigenvalues(k=2, max_hvps=40, tolerance=0.0, backend=backend)(subject)
+    assert record.hvps == len(calls) + (40 if backend == "pyhessian" else 0)
+
+
 def test_unfinished_says_so(objective):
     record = Eigenvalues(k=5, max_hvps=6)(objective("tied"))
     assert not record.converged.all()
@@ -151,6 +167,17 @@ class TestPyHessian:
         error = np.abs(ours.values - theirs.values)
         assert (error <= theirs.bounds + ours.bounds).all()
         np.testing.assert_allclose(theirs.values, ours.values, rtol=1e-4)
+
+    def test_parameters_without_curvature(self, net, data, objective):
+        """An unused parameter and one that the loss is linear in."""
+        model = net("mlp")
+        model.register_parameter("idle", torch.nn.Parameter(torch.ones(2).double()))
+        model.register_parameter("linear", torch.nn.Parameter(torch.ones(2).double()))
+        subject = Objective(
+            model, data(), lambda m, b: F.cross_entropy(m(b.x), b.y) + m.linear.sum()
+        )
+        record = Eigenvalues(k=1, tolerance=1e-8, max_hvps=400, backend="pyhessian")(subject)
+        np.testing.assert_allclose(record.values, Eigenvalues(k=1)(objective()).values, rtol=1e-4)
 
     def test_stopping_early_shows_in_the_residual(self, objective):
         record = Eigenvalues(k=2, tolerance=1e-1, backend="pyhessian")(objective())
