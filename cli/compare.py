@@ -46,14 +46,13 @@ def compare(
 
     Example: landscape compare --task digits --methods sgd,sam --seeds 6
     """
-    from landscape import study
-    from landscape.methods import METHODS
+    import landscape as ls
     from landscape_cli import progress, settings
 
-    chosen = list(METHODS) if methods == "all" else options.names(methods)
+    chosen = list(ls.METHODS) if methods == "all" else options.names(methods)
     given = settings.read(config, set_, chosen, epochs=epochs, budget=budget, device=device)
     with on_interrupt(GO_ON), progress.shown(json) as listener:
-        result = study.compare(
+        result = ls.compare(
             task,
             chosen,
             seeds,

@@ -1,6 +1,5 @@
 """What went wrong, in one clear line on stderr; a defect of ours keeps its traceback."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -29,12 +28,7 @@ def reported(command: Callable[[], object]) -> int:
     are the user's to mend; any other exception passes with its traceback.
     """
     try:
-        code = command()
-        sys.stdout.flush()
-        return _exit_code(code)
-    except BrokenPipeError:
-        sys.stdout = None  # the reader has left; flush nothing at exit
-        return 0
+        return _exit_code(command())
     except Interrupted as interrupt:
         typer.echo(f"\n{interrupt}", err=True)
         return INTERRUPTED

@@ -9,9 +9,8 @@ if TYPE_CHECKING:
 
 def runs_in(folder: Path) -> "list[Run]":
     """The run of a folder, or the runs of a study; ValueError where it is neither."""
-    from landscape.runs import Run
-    from landscape.study import Study
+    import landscape as ls
 
     if (folder / "study.json").is_file():
-        return list(Study(folder).runs.values())
-    return [Run.open(folder)]
+        return list(ls.Study(folder).runs.values())
+    return [ls.Run.open(folder)]

@@ -46,11 +46,11 @@ def plot(
 
 def _records(folders: list[Path], kind: str) -> Any:
     """The record of a study, or the runs' records by method."""
-    from landscape.study import Study
+    import landscape as ls
     from landscape_cli.folders import runs_in
 
     if kind in ("study", "comparison"):
-        study = Study(folders[0])
+        study = ls.Study(folders[0])
         return study.record if kind == "study" else study.comparison
     found: dict[str, list[Any]] = {}
     for run in (run for folder in folders for run in runs_in(folder)):

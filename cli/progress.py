@@ -34,6 +34,8 @@ class Board:
             self.whole = message
         if message.stage != WHOLE:
             self._hear(message, now)
+        elif self.share >= 1:
+            self.running.clear()
         if name != self.name or self.share < before:
             self._start = (now, self.share)
 
@@ -129,7 +131,7 @@ def _live(console: object, now: Callable[[], float]) -> "Iterator[Listener]":
     )
     board = Board()
     with Display(*columns, console=console, transient=True) as display:  # type: ignore[arg-type]
-        whole = display.add_task("", total=1.0, remark="")
+        whole = display.add_task("starting", total=1.0, remark="")
         parts: dict[str, TaskID] = {}
 
         def listen(message: "Progress") -> None:

@@ -40,12 +40,12 @@ def train(
 
     Example: landscape train --task digits --method sam --set sam.rho=0.1 --out runs/mine
     """
-    from landscape.training.train import train as train_run
+    import landscape as ls
     from landscape_cli import progress, settings
 
     given = settings.read(config, set_, [method], epochs=epochs, snapshots=snapshots, device=device)
     with on_interrupt(GO_ON), progress.shown(json) as listener:
-        run = train_run(
+        run = ls.train(
             task,
             method,
             seed,

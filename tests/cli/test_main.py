@@ -78,13 +78,12 @@ def test_wrong_usage_gets_one_line(refused, arguments, expected):
 
 
 def test_a_reader_that_leaves_early_is_no_error():
-    """`landscape list | head -1`: no traceback where the pipe is closed."""
-    command = f"{sys.executable} -m landscape_cli.main list; echo $? >&2"
+    """`landscape ... | head -1`: no traceback where the pipe is closed."""
+    command = f"sleep 0.3; {sys.executable} -m landscape_cli.main --help"
     done = subprocess.run(
         ["bash", "-c", f"({command}) | true"], capture_output=True, text=True, check=True
     )
-    assert "Traceback" not in done.stderr
-    assert "Exception ignored" not in done.stderr
+    assert done.stderr == ""
 
 
 def test_ctrl_c_while_training_keeps_the_run(refused, tmp_path):
@@ -94,6 +93,7 @@ def test_ctrl_c_while_training_keeps_the_run(refused, tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-m", "landscape_cli.main", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert process.stdout is not None
     assert "train: sgd, seed 0" in process.stdout.readline()

@@ -41,6 +41,9 @@ def test_parts_stand_beside_the_whole_and_go_when_they_end():
     assert board.line(0) == " 25% compare, sam, seed 0: noise 75%"
     board.see(Progress("train", "sgd, seed 1", 0, 1), now=progress.SILENCE)
     assert board.line(progress.SILENCE) == " 25% compare, sgd, seed 1: train 0%"
+    board.see(Progress("compare", "", 4, 4), now=progress.SILENCE)
+    board.see(Progress("report", "", 0, 1), now=progress.SILENCE)
+    assert board.line(progress.SILENCE) == "100% compare, report 0%"
 
 
 def test_one_after_another_each_counts_from_its_own_start():

@@ -1,0 +1,74 @@
+"""landscape analyze: records added to runs, and what it refuses."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from landscape import records
+
+
+def test_records_are_added_and_their_folder_is_the_last_line(landscape, trained):
+    done = landscape(
+        "analyze", trained, "--measures", "eigenvalues", "--k", "2", "--which", "largest",
+        "--examples", "64",
+    )  # fmt: skip
+    assert (done.code, done.err) == (0, "")
+    assert done.last_line == str(trained / "records")
+    record = records.load(trained / "records" / "eigenvalues.nc")
+    assert len(record.values) == 2
+    assert record.which == "largest"
+    assert record.point.examples == 64
+
+
+def test_what_is_there_is_kept_unless_forced(landscape, trained):
+    def measured(*more):
+        arguments = ("--measures", "noise", "--set", "noise.draws=2", "--examples", "32", *more)
+        answer = json.loads(landscape("analyze", trained, "--json", *arguments).out)
+        path = Path(answer["records"][str(trained)]["noise"])
+        return records.load(path), path.stat().st_mtime_ns
+
+    first, when = measured()
+    assert first.loss.shape[1] == 2
+    assert measured()[1] == when
+    assert measured("--force")[1] > when
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--measures", "nose"], "Unknown measure 'nose'. Did you mean 'noise'?"),
+        (["--measures", "eigenvalues", "--k", "1000000"], "`k` must be at most n = 4810, the"),
+        (["--k", "0"], "`eigenvalues.k` must be at least 1. Got 0."),
+        (["--which", "larges"], "`eigenvalues.which` must be one of"),
+        (["--backend", "hessian"], "`eigenvalues.backend` must be one of"),
+        (["--measures", "noise", "--k", "3"], "An option of eigenvalues has no effect"),
+        (["--set", "noise.sigmas=[-0.1]"], "`noise.sigmas` must be non-negative"),
+        (["--set", "noise.drws=3"], "Unknown setting 'noise.drws'. Did you mean 'noise.draws'?"),
+        (["--set", "nose.draws=3"], "Unknown measure 'nose'. Did you mean 'noise'?"),
+        (["--set", "noise.draws=many"], "noise.draws: should be a valid integer. Got 'many'."),
+        (["--set", "surface.plane=1"], "surface.plane: "),
+        (["--measures", "noise", "--batch-norm", "stord"], "`batch_norm` must be"),
+    ],
+)
+def test_wrong_options_are_refused(refused, trained, arguments, expected):
+    (line,) = refused("analyze", trained, *arguments)
+    assert line.startswith(expected)
+
+
+def test_a_folder_that_is_no_run_is_refused(refused, tmp_path):
+    (line,) = refused("analyze", tmp_path)
+    assert line == f"{tmp_path} is not a run: it has no settings.json."
+
+
+def test_a_flipped_bit_is_noticed(refused, trained, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(trained, copy)
+    weights = copy / "weights.safetensors"
+    damaged = bytearray(weights.read_bytes())
+    damaged[-5] ^= 1
+    weights.write_bytes(damaged)
+    (line,) = refused("analyze", copy)
+    assert str(weights) in line
+    assert "damaged" in line

@@ -1,0 +1,122 @@
+"""landscape compare: what is refused before anything starts, and the whole job, small."""
+
+import json
+import sys
+
+import pytest
+
+import landscape as ls
+
+COMPARE = ("compare", "--task", "digits")
+
+
+@pytest.fixture
+def asked(monkeypatch, tmp_path):
+    """What the command asks of the library, which makes a study at once."""
+    calls = []
+
+    class Made:
+        path, report = tmp_path / "study", tmp_path / "study" / "report.html"
+
+    def compare(*arguments, **options):
+        calls.append((arguments, options))
+        return Made()
+
+    monkeypatch.setattr(ls, "compare", compare)
+    return calls
+
+
+def test_flags_reach_the_library(landscape, asked, monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "argv", ["landscape", *COMPARE, "--out", "a b"])
+    done = landscape(
+        *COMPARE, "--methods", "sgd, sam,sgd", "--seeds", "2", "--epochs", "3", "--budget",
+        "grad-evals", "--device", "cpu", "--workers", "1", "--examples", "50", "--out", "a b",
+        "--data-dir", tmp_path, "--set", "sam.rho=0.1",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    (((task, methods, seeds, out), options),) = asked
+    assert (task, methods, seeds, str(out)) == ("digits", ["sgd", "sam"], 2, "a b")
+    assert options["settings"] == {
+        "sam": {"rho": 0.1},
+        "training": {"epochs": 3, "budget": "grad-evals", "device": "cpu"},
+    }
+    assert (options["workers"], options["examples"], options["data_dir"]) == (1, 50, tmp_path)
+    assert options["command"] == "landscape compare --task digits --out 'a b'"
+    assert done.last_line == str(tmp_path / "study" / "report.html")
+
+
+def test_by_default_all_methods_and_six_seeds_go_to_runs(landscape, asked):
+    landscape(*COMPARE)
+    (((_, methods, seeds, out), _options),) = asked
+    assert methods == list(ls.METHODS)
+    assert (seeds, str(out)) == (6, "runs/digits")
+
+
+def test_the_folder_of_the_data_may_come_from_the_environment(landscape, asked, monkeypatch):
+    monkeypatch.setenv("LANDSCAPE_DATA", "/somewhere")
+    landscape(*COMPARE)
+    assert str(asked[0][1]["data_dir"]) == "/somewhere"
+
+
+def test_json_is_one_object(landscape, asked):
+    assert json.loads(landscape(*COMPARE, "--json").out)["report"].endswith("report.html")
+
+
+def test_ctrl_c_says_that_the_same_command_goes_on(landscape, monkeypatch):
+    def compare(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ls, "compare", compare)
+    done = landscape(*COMPARE)
+    assert done.code == 130
+    assert done.err.strip() == "Interrupted. Finished cells are kept; the same command goes on."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--methods", "sgd,smam"], "Unknown method 'smam'. Did you mean 'sam'?"),
+        (["--methods", ","], "`methods` must be different names. Got none."),
+        (["--workers", "0"], "Invalid value for '--workers': must be at least 1. Got 0."),
+        (["--examples", "0"], "Invalid value for '--examples': must be at least 1. Got 0."),
+        (["--budget", "grad"], "Unknown training.budget 'grad'. Did you mean 'grad-evals'?"),
+        (["--set", "training.epochs=many"], "training.epochs: should be a valid integer."),
+    ],
+)
+def test_wrong_input_leaves_nothing_behind(refused, tmp_path, arguments, expected):
+    (line,) = refused(*COMPARE, *arguments)
+    assert line.startswith(expected)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_task_names_the_nearest(refused):
+    (line,) = refused("compare", "--task", "digit")
+    assert line.startswith("Unknown task 'digit'. Did you mean 'digits'?")
+
+
+def test_no_permission_is_one_line(refused, no_write_access):
+    out = no_write_access / "study"
+    (line,) = refused(*COMPARE, "--methods", "sgd", "--seeds", "1", "--epochs", "1", "--out", out)
+    assert "Permission denied" in line
+
+
+@pytest.mark.slow
+def test_the_whole_job_and_what_can_be_done_with_it(landscape, tmp_path):
+    """Two methods, two seeds, two workers; then report, plots and a second compare on the same."""
+    arguments = [*COMPARE, "--methods", "sgd,sam", "--seeds", "2", "--epochs", "1"]
+    arguments += ["--examples", "100", "--workers", "2", "--device", "cpu", "--out", "study"]
+    done = landscape(*arguments)
+    assert done.code == 0, done.err
+    assert done.last_line == "study/report.html"
+    assert "<html" in (tmp_path / "study" / "report.html").read_text()
+    assert "compare" in done.out
+    weights = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.safetensors")}
+    assert len(weights) == 4
+    again = landscape(*arguments, "--json")
+    assert json.loads(again.out)["report"] == "study/report.html"
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.safetensors")} == weights
+    assert landscape("report", "study").last_line == "study/report.html"
+    for kind in ("curves", "spectrum", "noise", "surface", "comparison", "differences", "scatter"):
+        drawn = landscape("plot", "study", "--kind", kind, "--format", "svg", "--out", "figures")
+        assert drawn.last_line == f"figures/{kind}.svg"
+        assert "<svg" in (tmp_path / drawn.last_line).read_text()
