@@ -120,13 +120,13 @@ class Objective:
 
     def value(self, at: Tensor | None = None) -> float:
         """L at a point (n,), default `w`."""
-        with torch.no_grad(), self._opened(self._point(at)):
+        with torch.no_grad(), self.opened(self._point(at)):
             return _total(part.double() for part in self._parts()).item()
 
     def grad(self, at: Tensor | None = None) -> Tensor:
         """∇L at a point, shape (n,)."""
         leaf = self._point(at).clone().requires_grad_()
-        with self._opened(leaf):
+        with self.opened(leaf):
             return self._gradient(leaf, create_graph=False)
 
     def hvp(self, v: Tensor, at: Tensor | None = None) -> Tensor:
@@ -146,12 +146,13 @@ class Objective:
         if self._kept_gradient is None or not torch.equal(self._kept_gradient[0], point):
             self._kept_gradient = None
             leaf = point.clone().requires_grad_()
-            with self._opened(leaf):
+            with self.opened(leaf):
                 if not self._graph_fits(leaf):
                     return self._streamed_product(leaf, v)
                 self._kept_gradient = leaf, self._gradient(leaf, create_graph=True)
         leaf, gradient = self._kept_gradient
-        return _product(gradient, leaf, v)
+        with full_precision(self.device):
+            return _product(gradient, leaf, v)
 
     def accuracy(self, at: Tensor | None = None) -> float:
         """Share of targets that the largest logit names, in [0, 1]; NaN where targets are no
@@ -163,7 +164,7 @@ class Objective:
         """L and the accuracy, from one forward pass per batch (two where `logits` is given)."""
         outputs: list[Any] = []
         parts, correct, counted = [], 0.0, 0
-        with torch.no_grad(), self._opened(self._point(at)):
+        with torch.no_grad(), self.opened(self._point(at)):
             hook = self.model.register_forward_hook(lambda _module, _x, out: outputs.append(out))
             try:
                 for batch, share in zip(self.batches, self._shares, strict=True):
@@ -182,8 +183,11 @@ class Objective:
         return self._w if at is None else at.detach().to(self._w)
 
     @contextmanager
-    def _opened(self, point: Tensor, seed: int = 0) -> Iterator[None]:
-        """The model stands at a point, isolated, normalising as the policy says."""
+    def opened(self, point: Tensor, seed: int = 0) -> Iterator[None]:
+        """While open, the model stands at a point (n,), isolated, normalising as the policy says.
+
+        seed: tells passes apart that shall draw different random numbers.
+        """
         with ExitStack() as stack:
             enter = stack.enter_context
             enter(kept_modes(self.model))
@@ -245,7 +249,7 @@ class Objective:
         """Dropout left on, or any other source of randomness, would make every curvature wrong."""
 
         def answer(seed: int) -> Tensor:
-            with torch.no_grad(), self._opened(self._w, seed):
+            with torch.no_grad(), self.opened(self._w, seed):
                 return next(self._parts())
 
         if not torch.isclose(answer(1), answer(2), rtol=1e-4, atol=0.0, equal_nan=True):

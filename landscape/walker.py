@@ -101,7 +101,7 @@ class Walker:
         leaf = self._leaf(at)
         with self._opened(leaf, look=at is not None):
             value = self._evaluate(batch, loss)
-        g = _gradient(value, leaf)
+            g = _gradient(value, leaf)  # inside, for modules that recompute activations
         self._count(batch)
         if at is None and loss is None:
             self._losses.append((value.detach(), _size(batch)))
@@ -210,7 +210,7 @@ class Walker:
 
     @contextmanager
     def _opened(self, point: Tensor, look: bool) -> Iterator[None]:
-        """The model stands at a point; a block of autocast per point (rule R6)."""
+        """The model stands at a point; a look is isolated."""
         mask = 0 if self.same_mask else self.step_pass
         self.step_pass += 1
         with ExitStack() as stack:
@@ -220,12 +220,14 @@ class Walker:
                 enter(isolated_buffers(self.model))
             enter(seeded(seed_of(self._seed, self.step_index, mask), self.device))
             enter(self.weights.substituted(point))
-            if self.autocast is not None:
-                enter(torch.autocast(self.device.type, dtype=self.autocast))
             yield
 
     def _evaluate(self, batch: Batch, loss: LossFn | None) -> Tensor:
-        return scalar((loss or self.loss)(self.model, batch))
+        """A block of autocast of its own, since casts of weights are cached in it (rule R6)."""
+        with torch.autocast(
+            self.device.type, dtype=self.autocast, enabled=self.autocast is not None
+        ):
+            return scalar((loss or self.loss)(self.model, batch))
 
     def _count(self, batch: Batch) -> None:
         self.passes += 1

@@ -172,3 +172,18 @@ def test_an_unused_parameter_has_gradient_zero(batch):
     g = walker.grad(batch)
     assert g[walker.layers["1.weight"]].abs().sum() == 0
     assert g[walker.layers["0.weight"]].abs().sum() > 0
+
+
+def test_recomputed_activations_are_those_of_the_point_looked_at(small_net, batch):
+    """Activation checkpointing runs the forward pass again during backward."""
+    from torch.utils.checkpoint import checkpoint
+
+    net = small_net()
+    plain = Walker(net, SGD(net.parameters(), lr=0.1), lambda m, b: m(b.x).square().mean())
+    again = Walker(
+        net,
+        SGD(net.parameters(), lr=0.1),
+        lambda m, b: checkpoint(m, b.x, use_reentrant=False).square().mean(),
+    )
+    at = plain.w + 0.5
+    assert torch.equal(plain.grad(batch, at=at), again.grad(batch, at=at))

@@ -1,6 +1,6 @@
 """Questions asked of one point: settings are a frozen dataclass, the call answers with a record."""
 
-from landscape.measures.context import Progress, point_of, provenance
+from landscape.measures.context import Progress, point_of
 from landscape.measures.eigenvalues import Eigenvalues
 from landscape.measures.noise import NoiseRobustness, sigma_at_drop
 from landscape.measures.relative_flatness import RelativeFlatness
@@ -22,6 +22,5 @@ __all__ = [
     "RelativeFlatness",
     "Surface",
     "point_of",
-    "provenance",
     "sigma_at_drop",
 ]

@@ -1,14 +1,6 @@
 """What every record carries beside its answer: the point it speaks of and what computed it."""
 
-import platform
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from importlib import metadata
-from typing import Any
-
-import numpy as np
-import torch
-from torch import Tensor
+from collections.abc import Callable
 
 from landscape.objective import Objective
 from landscape.records import Point
@@ -31,24 +23,3 @@ def point_of(objective: Objective, split: str = "given") -> Point:
         device=str(objective.device),
         fingerprint=objective.fingerprint,
     )
-
-
-def provenance() -> dict[str, Any]:
-    """Versions of what computed a record."""
-    try:
-        own = metadata.version("landscape")
-    except metadata.PackageNotFoundError:
-        own = "not installed"
-    return {
-        "landscape": own,
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-    }
-
-
-@contextmanager
-def standing_at(objective: Objective, point: Tensor) -> Iterator[None]:
-    """The objective's model stands at a point (n,), isolated and normalising as the policy says."""
-    with objective._opened(point):
-        yield

@@ -5,8 +5,9 @@ from typing import Any
 
 import torch
 
+from landscape.environment import environment
 from landscape.linalg import lanczos, probes
-from landscape.measures.context import Progress, point_of, provenance
+from landscape.measures.context import Progress, point_of
 from landscape.measures.pyhessian_backend import power_iteration
 from landscape.objective import Objective
 from landscape.records import EigenvaluesRecord
@@ -70,7 +71,7 @@ class Eigenvalues:
             backend=self.backend,
             point=point_of(objective),
             settings=asdict(self),
-            provenance=provenance(),
+            provenance=environment(),
         )
 
     def _lanczos(self, objective: Objective, progress: Progress | None) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor, nn
 
-from landscape.measures.context import standing_at
 from landscape.objective import Objective
 
 
@@ -62,7 +61,7 @@ def cut_at(
         seen.append((inputs[0].detach().flatten(0, -2), z))
         return z.view(output.shape).clone()  # a copy, because modules may work in place
 
-    with standing_at(objective, point):
+    with objective.opened(point):
         handle = objective.model.get_submodule(layer).register_forward_hook(cut)
         try:
             yield seen
@@ -72,7 +71,7 @@ def cut_at(
 
 def _last_called(objective: Objective, linear: dict[str, nn.Linear]) -> str:
     called: list[str] = []
-    with torch.no_grad(), standing_at(objective, objective.w), ExitStack() as hooks:
+    with torch.no_grad(), objective.opened(objective.w), ExitStack() as hooks:
         for name, module in linear.items():
             handle = module.register_forward_hook(lambda *_, name=name: called.append(name))
             hooks.callback(handle.remove)

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from landscape.environment import environment
 from landscape.linalg import probes
 from landscape.measures import filters
-from landscape.measures.context import Progress, point_of, provenance
+from landscape.measures.context import Progress, point_of
 from landscape.objective import Objective
 from landscape.records import NoiseRecord
 
@@ -83,7 +84,7 @@ class NoiseRobustness:
             clean_accuracy=clean[1],
             point=point_of(objective),
             settings=asdict(self),
-            provenance=provenance(),
+            provenance=environment(),
         )
 
 

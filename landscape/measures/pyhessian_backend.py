@@ -18,7 +18,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from landscape import batch_norm
 from landscape.batch import Batch
 from landscape.isolation import full_precision, seeded
-from landscape.measures.context import standing_at
 from landscape.objective import Objective
 
 ITERATIONS = 100  # per eigenvalue: PyHessian's own default
@@ -62,7 +61,7 @@ class _Loss(nn.Module):
 
     def __init__(self, objective: Objective):
         super().__init__()
-        with standing_at(objective, objective.w):
+        with objective.opened(objective.w):
             self.model = copy.deepcopy(objective.model)
         for name, p in self.model.named_parameters():
             p.requires_grad_(name in objective.layers)

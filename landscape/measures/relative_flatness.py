@@ -20,8 +20,9 @@ from torch import Tensor
 
 from landscape import flatness
 from landscape.batch import scalar
+from landscape.environment import environment
 from landscape.linalg import probes
-from landscape.measures.context import Progress, point_of, provenance
+from landscape.measures.context import Progress, point_of
 from landscape.measures.linear_layer import cut_at, find, parameter
 from landscape.objective import Objective
 from landscape.records import RelativeFlatnessRecord
@@ -68,7 +69,7 @@ class RelativeFlatness:
             estimator=estimator,
             point=point_of(objective),
             settings=asdict(self),
-            provenance=provenance(),
+            provenance=environment(),
         )
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from landscape.environment import environment
 from landscape.linalg import probes
 from landscape.measures import filters
-from landscape.measures.context import Progress, point_of, provenance
+from landscape.measures.context import Progress, point_of
 from landscape.measures.eigenvalues import Eigenvalues
 from landscape.objective import Objective
 from landscape.records import SurfaceRecord
@@ -89,7 +90,7 @@ class Surface:
             cosine=plane.cosine,
             point=point_of(objective),
             settings=asdict(replace(self, plane=None)),
-            provenance=provenance(),
+            provenance=environment(),
         )
 
     def _plane(self, objective: Objective) -> Plane:

@@ -132,7 +132,7 @@ def test_record(setting, measure, tmp_path):
     assert record.point.loss == pytest.approx(objective.value())
     assert record.point.fingerprint == objective.fingerprint
     assert plain(again.settings) == plain(asdict(measure))
-    assert set(record.provenance) == {"landscape", "torch", "numpy", "python"}
+    assert {"landscape", "torch", "numpy", "python"} <= set(record.provenance)
     record.to_json()
 
 
