@@ -55,4 +55,6 @@ def train(
             resume=resume,
             progress=listener,
         )
+    if run.status["state"] == "diverged":
+        typer.echo("The training diverged; its last finite weights are kept.", err=True)
     options.hand_over({"run": run.path, "status": run.status}, run.path, json)

@@ -32,6 +32,13 @@ def test_json_is_all_there_is_on_stdout(landscape, tmp_path):
     assert Run.open(tmp_path / answer["run"]).settings.method == "sgd"
 
 
+def test_a_run_that_diverges_says_so(landscape):
+    done = landscape(*TRAIN, "--method", "sgd", "--epochs", "1", "--set", "training.lr=1e9")
+    assert done.code == 0
+    assert done.err == "The training diverged; its last finite weights are kept.\n"
+    assert done.last_line == "runs/digits-sgd-seed0"
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
