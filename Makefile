@@ -6,18 +6,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint slow clean
+.PHONY: demo test lint unit slow clean
 
 demo: $(VENV)/installed
 	@$(BIN)/landscape compare --task digits --out demo
 
-test: lint
-	$(BIN)/python -m pytest -n 2
+test: lint unit
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+unit: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -n 2
 
 slow: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 2 -m "slow and not gpu"
