@@ -192,7 +192,7 @@ def _wrapped(words: str, inches: float) -> str:
         p.replace(" ", "\N{NO-BREAK SPACE}") if len(p) < width else p for p in words.split(" · ")
     ]
     lines = textwrap.wrap(" · ".join(parts), width)
-    return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")
+    return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ").replace(" ·\n", "\n")
 
 
 def handle(method: str) -> Line2D:

@@ -18,6 +18,7 @@ def write(contents: Contents, folder: Path | str) -> Path:
     drawn = figures(contents)
     text = page(contents, drawn)
     for figure in drawn:
+        figure.figure.set_layout_engine("none")  # the page has laid it out
         for ending in ("png", "svg"):
             plots.save(figure.figure, folder / "figures" / f"{figure.name}.{ending}")
     _tables(contents, folder / "tables")

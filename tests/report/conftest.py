@@ -19,6 +19,7 @@ from landscape.records import (
 )
 from landscape.report import Contents
 
+FEW = ("test_accuracy", "generalisation_gap", "lambda_max", "grad_evals")
 NINE = ("sgd", "adamw", "sam", "asam", "lookbehind", "lets", "msam", "fam", "aace")
 SHARPNESS = dict(zip(NINE, (60, 85, 24, 20, 22, 18, 15, 40, 30), strict=True))
 ACCURACY = dict(
@@ -120,16 +121,16 @@ def numbers(method, seed, found):
     }  # fmt: skip
 
 
-def study(cells, methods, seeds, diverged, task):
-    table = np.full((len(METRICS), len(methods), seeds), np.nan)
+def study(cells, methods, seeds, diverged, task, metrics):
+    table = np.full((len(metrics), len(methods), seeds), np.nan)
     for (j, method), seed in itertools.product(enumerate(methods), range(seeds)):
         row = numbers(method, seed, cells[method, seed])
-        table[:, j, seed] = [row.get(metric, np.nan) for metric in METRICS]
+        table[:, j, seed] = [row.get(metric, np.nan) for metric in metrics]
     status = [
         ["diverged" if (m, s) in diverged else "finished" for s in range(seeds)] for m in methods
     ]
     return StudyRecord(
-        metrics=np.array(list(METRICS)), methods=np.array(methods), seeds=np.arange(seeds),
+        metrics=np.array(list(metrics)), methods=np.array(methods), seeds=np.arange(seeds),
         table=table, status=np.array(status), task=task,
     )  # fmt: skip
 
@@ -183,7 +184,7 @@ def compare(table, baseline):
             sums = np.abs((signs * paired).sum(axis=1))
             out["sign_flip_p"][i, j] = np.mean(sums >= abs(paired.sum()) - 1e-12)
     out["holm_p"] = np.stack([holm(row) for row in out["t_p"]])
-    measures = ["lambda_max", "kappa", "kappa_hat", "noise_sigma_5"]
+    measures = [m for m in ("lambda_max", "kappa", "kappa_hat", "noise_sigma_5") if m in metrics]
     gap = np.ravel(table.table[metrics.index("generalisation_gap")])
     flat = {m: np.ravel(table.table[metrics.index(m)]) for m in measures}
     tau = np.array([kendall(flat[m], gap) for m in measures])
@@ -199,16 +200,21 @@ def make_contents():
     """Contents of a study of `methods`, `seeds` runs each; `diverged`: pairs (method, seed)."""
 
     def make(
-        methods=NINE, seeds=6, diverged=(("adamw", 3),), size=51, task="digits", baseline=None
+        methods=NINE,
+        seeds=6,
+        diverged=(("adamw", 3),),
+        size=51,
+        task="digits",
+        metrics=tuple(METRICS),
     ):
         cells = {
             (method, seed): cell(method, seed, (method, seed) in diverged, size)
             for method, seed in itertools.product(methods, range(seeds))
         }
-        table = study(cells, methods, seeds, diverged, task)
+        table = study(cells, methods, seeds, diverged, task, metrics)
         return Contents(
             study=table,
-            comparison=compare(table, baseline or methods[0]),
+            comparison=compare(table, methods[0]),
             cells=cells,
             settings={"training": {"epochs": 20, "batch_size": 64}, "sam": {"rho": 0.05}},
             environment={"python": "3.11.2", "torch": "2.13.0", "device": "cpu", "threads": 1},
@@ -221,5 +227,5 @@ def make_contents():
 
 @pytest.fixture(scope="session")
 def small(make_contents):
-    """Three methods, three seeds, small grids: quick to draw."""
-    return make_contents(methods=("sgd", "sam", "msam"), seeds=3, diverged=(), size=9)
+    """Three methods, three seeds, small grids, few metrics: quick to draw."""
+    return make_contents(("sgd", "sam", "msam"), 3, (), size=9, metrics=FEW)

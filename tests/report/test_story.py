@@ -92,3 +92,11 @@ def test_one_method(make_contents):
 )
 def test_association(triple, words):
     assert story.association(*np.array(triple)) == words
+
+
+def test_a_baseline_without_a_cost_leaves_no_ratio(make_contents):
+    contents = make_contents(methods=("sgd", "sam"), seeds=2, diverged=(), size=5)
+    for metric in ("grad_evals", "seconds"):
+        contents.comparison.mean[list(contents.comparison.metrics).index(metric), 0] = 0.0
+    assert "Cost" not in about(contents)
+    assert "price" not in story.headline(contents)
