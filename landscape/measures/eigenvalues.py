@@ -7,6 +7,7 @@ import torch
 
 from landscape.environment import environment
 from landscape.linalg import lanczos, probes
+from landscape.measures.arithmetic import REPEATS, product_error
 from landscape.measures.context import Progress, point_of
 from landscape.measures.pyhessian_backend import power_iteration
 from landscape.objective import Objective
@@ -22,7 +23,8 @@ class Eigenvalues:
 
     k: how many, at most n. which: "magnitude" by |λ| descending; "largest", descending; "smallest",
     ascending; "both", k from each end, by |λ| descending.
-    tolerance: a pair has converged when its bound is at most tolerance · max|λ|.
+    tolerance: a pair has converged when its bound is at most tolerance · max|λ|. The bound is that
+    of Lanczos (see `landscape.linalg.lanczos`) plus the estimated rounding of the products.
     max_hvps: Hessian-vector products after which to stop; what has not converged then says so.
     backend: "lanczos"; or "pyhessian", its power iteration as a second opinion ("magnitude" only).
     seed: of the start vector.
@@ -88,9 +90,19 @@ class Eigenvalues:
             device=objective.device,
             callback=progress and (lambda done, _: progress(done, self.max_hvps or done)),
         )
-        names = ("values", "residuals", "bounds", "converged", "vectors")
-        return {"hvps": result.matvecs + 2} | {
-            name: getattr(result, name).cpu().numpy() for name in names
+        found = ~result.values.isnan()
+        rounding = product_error(
+            objective, result.vectors[:, found.to(objective.device)], self.seed
+        )
+        bounds = result.bounds + rounding
+        converged = result.converged & (bounds <= self.tolerance * result.norm)
+        return {
+            "values": result.values.numpy(force=True),
+            "residuals": result.residuals.numpy(force=True),
+            "bounds": bounds.numpy(force=True),
+            "converged": converged.numpy(force=True),
+            "vectors": result.vectors.numpy(force=True),
+            "hvps": result.matvecs + 2 + REPEATS + 1,
         }
 
     def _pyhessian(self, objective: Objective, progress: Progress | None) -> dict[str, Any]:
