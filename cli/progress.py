@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 WHOLE = "compare"  # the stage whose messages count the whole work
 PAUSE = 5.0  # seconds between two plain lines
 SILENCE = 15.0  # seconds without a message after which a part is no longer shown
+ROWS = 8  # of parts on a terminal
 
 
 class Board:
@@ -22,7 +23,7 @@ class Board:
 
     def __init__(self) -> None:
         self.whole: Progress | None = None
-        self.running: dict[str, Progress] = {}
+        self.running: dict[str, Progress] = {}  # by part, the one heard last at the end
         self._heard: dict[str, float] = {}  # when, by part
         self._start = (0.0, 0.0)  # time and share when we began to count
 
@@ -41,9 +42,9 @@ class Board:
 
     def _hear(self, message: "Progress", now: float) -> None:
         part = message.label.partition(":")[0]  # "sam, seed 0" of "sam, seed 0: surface"
-        self.running[part], self._heard[part] = message, now
-        if message.done >= message.total:
-            del self.running[part]
+        self.running.pop(part, None)
+        if message.done < message.total:
+            self.running[part], self._heard[part] = message, now
         self.running = {k: m for k, m in self.running.items() if now - self._heard[k] < SILENCE}
 
     @property
@@ -57,22 +58,23 @@ class Board:
         return _share(self.whole) if self.whole else 0.0
 
     def seconds_left(self, now: float) -> float | None:
-        """At the pace so far; None where nothing is known of it yet."""
+        """At the pace so far; None at the end, and where nothing is known of it yet."""
         began, share = self._start
-        if self.share <= share or now <= began:
+        if self.share <= share or self.share >= 1 or now <= began:
             return None
         return (now - began) * (1.0 - self.share) / (self.share - share)
 
     def line(self, now: float) -> str:
-        """All of it in one line."""
+        """The whole and the part heard last, in one line."""
         left = self.seconds_left(now)
         parts = [f"{self.share:4.0%} {self.name}"]
-        if left is not None and self.share < 1:
+        if left is not None:
             parts.append(f"{clock(left)} left")
         if self.whole and self.whole.note:
             parts.append(self.whole.note)
-        if self.whole and self.whole.stage == WHOLE:
-            parts += [f"{_part(m)} {_share(m):.0%}" for m in self.running.values()]
+        if self.whole and self.whole.stage == WHOLE and self.running:
+            latest = list(self.running.values())[-1]
+            parts.append(f"{_part(latest)} {_share(latest):.0%}")
         return ", ".join(parts)
 
 
@@ -152,7 +154,8 @@ def _live(console: object, now: Callable[[], float]) -> "Iterator[Listener]":
 
 def _update_parts(display: "Display", board: Board, parts: "dict[str, TaskID]") -> None:
     """One thin line per running part, beside the whole."""
-    running = {k: m for k, m in board.running.items() if m is not board.whole}
+    recent = list(board.running.items())[-ROWS:]
+    running = {label: message for label, message in recent if message is not board.whole}
     for label in [label for label in parts if label not in running]:
         display.remove_task(parts.pop(label))
     for label, message in running.items():

@@ -35,7 +35,8 @@ def test_parts_stand_beside_the_whole_and_go_when_they_end():
     board.see(Progress("compare", "", 1, 4), now=0)
     board.see(Progress("train", "sam, seed 0", 1, 2), now=0)
     board.see(Progress("measure", "sgd, seed 0: noise", 1, 4), now=0)
-    assert board.line(0) == " 25% compare, sam, seed 0: train 50%, sgd, seed 0: noise 25%"
+    assert board.line(0) == " 25% compare, sgd, seed 0: noise 25%"
+    assert list(board.running) == ["sam, seed 0", "sgd, seed 0"]
     board.see(Progress("measure", "sam, seed 0: noise", 3, 4), now=0)
     board.see(Progress("measure", "sgd, seed 0: surface", 4, 4), now=0)
     assert board.line(0) == " 25% compare, sam, seed 0: noise 75%"
@@ -92,24 +93,44 @@ def test_json_keeps_stdout_to_itself(capsys):
     assert "train: x" in captured.err
 
 
-def test_a_terminal_shows_the_whole_and_its_parts(monkeypatch):
-    """The live display, on a terminal that keeps what was written."""
+@pytest.fixture
+def terminal(monkeypatch):
+    """Make stdout a terminal that keeps what was written."""
 
     class Terminal(io.StringIO):
         def isatty(self):
             return True
 
-    terminal = Terminal()
-    monkeypatch.setattr("sys.stdout", terminal)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "120")
-    now = Clock()
+    def begin():  # in the test itself: pytest puts its own stdout there after the fixtures
+        kept = Terminal()
+        monkeypatch.setattr("sys.stdout", kept)
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setenv("COLUMNS", "120")
+        return kept
+
+    return begin
+
+
+def test_a_terminal_shows_the_whole_and_its_parts(terminal):
+    screen, now = terminal(), Clock()
     with shown(now=now) as listen:
         listen(Progress("compare", "", 0, 4))
         now.time += 30
         listen(Progress("compare", "", 1, 4))
         listen(Progress("train", "sam, seed 0", 1, 2, "test accuracy 0.9"))
-    written = terminal.getvalue()
+    written = screen.getvalue()
     assert "1:30 left" in written
     assert "sam, seed 0: train" in written
     assert "test accuracy 0.9" in written
+
+
+def test_a_terminal_keeps_to_a_few_rows(terminal):
+    """Of 20 parts the ones heard last are shown."""
+    screen = terminal()
+    with shown(now=Clock()) as listen:
+        listen(Progress("compare", "", 0, 20))
+        for seed in range(20):
+            listen(Progress("train", f"sgd, seed {seed}", 1, 2))
+    last_frame = screen.getvalue().rsplit("compare", 1)[1]
+    assert last_frame.count("sgd, seed") == progress.ROWS
+    assert "sgd, seed 19" in last_frame
