@@ -82,6 +82,15 @@ class Walker:
         """Parameter name -> slice of `w`."""
         return self.weights.layers
 
+    @contextmanager
+    def minimising(self, loss: LossFn) -> Iterator[None]:
+        """While open, `loss` is the walker's loss: how a penalty goes around another method."""
+        kept, self.loss = self.loss, loss
+        try:
+            yield
+        finally:
+            self.loss = kept
+
     def logits(self, batch: Batch) -> Tensor:
         """The classifier's logits, classes last. Call it inside a loss."""
         return self.model(batch.x) if self._logits is None else self._logits(self.model, batch)

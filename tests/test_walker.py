@@ -187,3 +187,13 @@ def test_recomputed_activations_are_those_of_the_point_looked_at(small_net, batc
     )
     at = plain.w + 0.5
     assert torch.equal(plain.grad(batch, at=at), again.grad(batch, at=at))
+
+
+def test_another_loss_stands_in_and_the_own_one_comes_back(small_net, batch):
+    net = small_net()
+    walker = Walker(net, SGD(net.parameters(), lr=0.1), lambda m, b: m(b.x).square().mean())
+    own, g = walker.loss, walker.grad(batch)
+    with pytest.raises(RuntimeError), walker.minimising(lambda m, b: 3 * own(m, b)):
+        torch.testing.assert_close(walker.grad(batch), 3 * g)
+        raise RuntimeError
+    assert walker.loss is own
