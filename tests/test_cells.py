@@ -1,4 +1,4 @@
-"""Cells over processes: the whole is told, an error or Ctrl-C stops the rest, finished ones stay."""
+"""Cells over processes: the whole is told, an error stops the rest, finished ones stay."""
 
 import os
 import signal

@@ -106,7 +106,7 @@ def test_wrong_names_are_told_before_anything_is_trained(tmp_path, task, methods
 
 
 def test_a_folder_that_is_no_study_is_named(tmp_path):
-    with pytest.raises(ValueError, match="is not a study: it has no study.json"):
+    with pytest.raises(ValueError, match=r"is not a study: it has no study\.json"):
         Study(tmp_path)
 
 

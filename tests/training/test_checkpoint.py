@@ -53,7 +53,7 @@ def test_another_architecture_is_told_tensor_by_tensor(tmp_path):
 
 
 def test_only_tensors_and_plain_values_are_kept(tmp_path):
-    with pytest.raises(TypeError, match="plain values. Got set."):
+    with pytest.raises(TypeError, match=r"plain values\. Got set\."):
         checkpoint.save(tmp_path / "c", {"x": {1}})
 
 

@@ -123,7 +123,7 @@ def test_a_truncated_and_a_missing_file_are_found(finished, tmp_path):
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path):
-    with pytest.raises(ValueError, match="is not a run: it has no settings.json"):
+    with pytest.raises(ValueError, match=r"is not a run: it has no settings\.json"):
         Run.open(tmp_path)
 
 
