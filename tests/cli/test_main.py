@@ -90,16 +90,16 @@ def test_ctrl_c_while_training_keeps_the_run(refused, tmp_path):
     """A real signal to a real process: 130 and one line; the command then says how to go on."""
     arguments = ["train", "--task", "digits", "--method", "sgd", "--epochs", "2000"]
     arguments += ["--device", "cpu", "--out", str(tmp_path / "run")]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "landscape_cli.main", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert process.stdout is not None
-    assert "train: sgd, seed 0" in process.stdout.readline()
-    time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert "train: sgd, seed 0" in process.stdout.readline()
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err.strip() == (
         "Interrupted. What was trained is kept; the same command with --resume goes on."
