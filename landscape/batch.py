@@ -43,6 +43,12 @@ class Batch:
         ends = [n * j // num_shards for j in range(num_shards + 1)]
         return [self._rows(start, end) for start, end in pairwise(ends)]
 
+    def stacked(self, num_shards: int) -> tuple[Any, Any]:
+        """x and y of `num_shards` equal parts, each tensor (num_shards, examples in one, ...)."""
+        trees = self.x, self.y
+        x, y = (_map(tree, lambda t: t.unflatten(0, (num_shards, -1))) for tree in trees)
+        return x, y
+
     def _rows(self, start: int, end: int) -> "Batch":
         x, y = (_map(tree, lambda t: t[start:end]) for tree in (self.x, self.y))
         return Batch(x, y, self.share * (end - start) / self.size)

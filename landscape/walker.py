@@ -7,9 +7,11 @@ is the walker's and the base optimizer's business and happens in one place: here
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import grad_and_value, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim import Optimizer
 
@@ -49,6 +51,7 @@ class Walker:
         max_grad_norm: float | None = None,
     ):
         self.model, self.optimizer, self.loss = model, optimizer, loss
+        self.plain = True  # without a penalty
         self.weights = Weights(model)
         _check_parameters(self.weights, optimizer)
         self.device = self.weights.parameters[0].device
@@ -85,11 +88,12 @@ class Walker:
     @contextmanager
     def minimising(self, loss: LossFn) -> Iterator[None]:
         """While open, `loss` is the walker's loss: how a penalty goes around another method."""
-        kept, self.loss = self.loss, loss
+        kept = self.loss, self.plain
+        self.loss, self.plain = loss, False
         try:
             yield
         finally:
-            self.loss = kept
+            self.loss, self.plain = kept
 
     def logits(self, batch: Batch) -> Tensor:
         """The classifier's logits, classes last. Call it inside a loss."""
@@ -115,6 +119,27 @@ class Walker:
         if at is None and loss is None:
             self._losses.append((value.detach(), _size(batch)))
         return value.detach(), g
+
+    def grads(self, batch: Batch, num_shards: int, at: Tensor | None = None) -> Tensor:
+        """∇L of each of `num_shards` equal parts of a batch, (num_shards, n), in one pass by vmap.
+
+        Without `at` all at w, with it, (num_shards, n), each at its own point. For models that keep
+        and draw nothing in a pass: no batch norm, no dropout.
+        """
+        x, y = batch.stacked(num_shards)
+
+        def value(point: Tensor, x: Any, y: Any) -> Tensor:
+            with self.weights.substituted(point):
+                return self._evaluate(Batch(x, y), None)
+
+        dims = None if at is None else 0, 0, None if y is None else 0
+        points = self._current() if at is None else at
+        with kept_modes(self.model), isolated_buffers(self.model):
+            g, values = vmap(grad_and_value(value), in_dims=dims)(points, x, y)
+        self._count(batch)
+        if at is None:
+            self._losses.append((values.mean().detach(), _size(batch)))
+        return g.detach()
 
     def value(self, batch: Batch, at: Tensor | None = None, loss: LossFn | None = None) -> Tensor:
         """L on a batch without a gradient, shape (). A look, wherever it is taken."""

@@ -10,8 +10,10 @@ from landscape.methods.aace import AACE
 from landscape.methods.asam import ASAM
 from landscape.methods.fam import FAM
 from landscape.methods.lets import LETS
+from landscape.methods.lookahead import Lookahead
 from landscape.methods.lookbehind import Lookbehind
 from landscape.methods.msam import MSAM
+from landscape.methods.multistep import MultistepSAM
 from landscape.methods.sam import SAM
 from landscape.methods.sgd import SGD, AdamW
 from landscape.walker import Walker
@@ -23,11 +25,14 @@ __all__ = [
     "LETS",
     "METHODS",
     "MSAM",
+    "PAPERS",
     "SAM",
     "SGD",
     "AdamW",
+    "Lookahead",
     "Lookbehind",
     "Method",
+    "MultistepSAM",
     "make",
     "options",
 ]
@@ -51,7 +56,10 @@ METHODS: dict[str, type[Any]] = {
     "msam": MSAM,
     "fam": FAM,
     "aace": AACE,
+    "multistep-sam": MultistepSAM,
+    "lookahead": Lookahead,
 }
+PAPERS = ("sgd", "adamw", "sam", "asam", "lookbehind", "lets", "msam", "fam", "aace")  # "all"
 
 
 def make(name: str, settings: Mapping[str, Mapping[str, Any]] | None = None) -> Method:

@@ -5,7 +5,6 @@ arXiv 2406.14329.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -17,21 +16,23 @@ from landscape.walker import Walker
 
 
 @dataclass
-class AACE:
+class AACE(ascent.Ascent):
     """SAM that climbs by descending an adversarial loss, which grows as the training loss dies.
 
-    a = ∇ mean_i KL(q_i ‖ p_i),  e = ρ a,  G = ∇L(w - e): minus, because the adversarial loss is an
+    a = ∇ mean_i KL(q_i ‖ p_i),  e = -ρ a,  G = ∇L(w + e): minus, because the adversarial loss is an
     attack to be made likelier. p softmax, y label, target q_c = p_c/(1 - p_y) for c ≠ y and
     q_y = min(p_y, threshold), held constant. At threshold 0 the loss is -log(1 - p_y) and each
     example's gradient is that of cross-entropy times -p_y/(1 - p_y).
 
     rho: factor of the perturbation (0.2: the default of the authors' code).
-    normalize: e = ρ a/‖a‖, a fixed length instead.
+    normalize: e = -ρ a/‖a‖, a fixed length instead.
     threshold: largest target weight of the label itself, in [0, 1].
-    mode: the target over wrong classes: "adaptive" (the paper's), "constant", "random".
+    mode: the target over wrong classes: "ada" (adaptive, the paper's), "const", uniform, "rand",
+    drawn; the last two are not antiparallel to cross-entropy.
 
-    Needs a classifier: logits with classes last, integer targets; negative targets are left out.
-    Logs as the step's loss the plain mean cross-entropy of the pass at w.
+    Needs a classifier: logits with classes last, integer targets, one for each row of logits, as
+    (B, C) with (B,) or (B, T, C) with (B, T); negative targets are left out of the mean.
+    Logs as the step's loss the plain mean cross-entropy of the passes at w.
 
     Cost: 2 passes a step.
 
@@ -44,8 +45,7 @@ class AACE:
     rho: float = 0.2
     normalize: bool = False
     threshold: float = 0.0
-    mode: str = "adaptive"
-    no_rule: ClassVar[str] = "it climbs by another loss than it descends"
+    mode: str = "ada"
 
     def __post_init__(self) -> None:
         checks.non_negative(rho=self.rho)
@@ -53,22 +53,32 @@ class AACE:
             raise ValueError(f"`threshold` must lie in [0, 1]. Got {self.threshold}.")
         checks.one_of(tuple(SCORES), mode=self.mode)
 
-    def step(self, walker: Walker, batch: Batch) -> None:
-        """One step on one batch."""
-        a = walker.grad(batch, loss=self._adversarial(walker))
-        e = ascent.sam(a, walker.w, self.rho) if self.normalize else self.rho * a
-        walker.descend(walker.grad(batch, at=walker.w - e))
+    @property
+    def plain(self) -> bool:
+        """No: the climb follows another loss."""
+        return False
 
-    def _adversarial(self, walker: Walker) -> LossFn:
+    def gradient(self, walker: Walker, part: Batch, at: Tensor | None = None) -> Tensor:
+        """a, of the adversarial loss."""
+        return walker.grad(part, at, loss=self._adversarial(walker, logs=at is None))
+
+    def climb(self, walker: Walker, g: Tensor, w: Tensor, rho: ascent.Radius) -> Tensor:
+        """-ρ a, or -ρ a/‖a‖."""
+        return -ascent.sam(g, w, rho) if self.normalize else -rho * g
+
+    def _adversarial(self, walker: Walker, logs: bool) -> LossFn:
         def loss(model: nn.Module, batch: Batch) -> Tensor:
             z, y = classes(walker.logits(batch), batch.y)
-            walker.log(loss=F.cross_entropy(z.detach(), y))
+            if logs:
+                share = batch.size / (walker.step_size or batch.size)
+                seen = share * F.cross_entropy(z.detach(), y)
+                walker.log(loss=walker.logged.get("loss", 0.0) + seen)
             return aace(z, y, self.threshold, self.mode).mean()
 
         return loss
 
 
-def aace(z: Tensor, y: Tensor, threshold: float = 0.0, mode: str = "adaptive") -> Tensor:
+def aace(z: Tensor, y: Tensor, threshold: float = 0.0, mode: str = "ada") -> Tensor:
     """KL(q ‖ p) of each example, (n,); z logits (n, classes), y labels (n,). q has no gradient."""
     log_p = z.log_softmax(-1)
     with torch.no_grad():
@@ -84,9 +94,9 @@ def _draws(z: Tensor) -> Tensor:
 
 
 SCORES: dict[str, Callable[[Tensor], Tensor]] = {  # logits of the target over the wrong classes
-    "adaptive": torch.clone,
-    "constant": torch.zeros_like,
-    "random": _draws,
+    "ada": torch.clone,
+    "const": torch.zeros_like,
+    "rand": _draws,
 }
 
 

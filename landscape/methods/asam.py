@@ -1,26 +1,30 @@
 """ASAM, adaptive SAM: Kwon, Kim, Park, Choi, ICML 2021 (arXiv 2102.11600)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
+from fnmatch import fnmatchcase
 
-from landscape.batch import Batch
+from torch import Tensor
+
 from landscape.methods import ascent, checks
 from landscape.walker import Walker
 
 
 @dataclass
-class ASAM:
+class ASAM(ascent.Ascent):
     """SAM in a ball that scales with the weights: min_w max_{‖e/T‖ ≤ ρ} L(w + e), e = ρ T²g/‖Tg‖.
 
-    T = |w| + η elementwise in tensors called weight, T = 1 in all others (biases): scaling one
-    layer up and the next one down leaves the perturbed function as it was.
+    T = |w| + η elementwise in the scaled tensors, T = 1 in all others: scaling one layer up and the
+    next one down leaves the perturbed function as it was.
 
     rho: radius, in multiples of the weights (0.5: the authors' example for CIFAR-10).
     eta: lets weights of zero move (0.01: the default of the authors' class).
+    scaled: which tensors scale: "weights", those called weight, scales of normalisation layers
+    among them (the authors' code); "all"; or a pattern of full names, as "*.weight" or "head.*".
 
     Cost: 2 passes a step.
 
-    Raises ValueError for a negative setting.
+    Raises ValueError for a negative setting, or a pattern that no parameter's name matches.
 
     Differs from the authors' code:
     - "weight" is looked for in the parameter's own name, not in the path of modules that leads to
@@ -29,19 +33,26 @@ class ASAM:
 
     rho: float = 0.5
     eta: float = 0.01
+    scaled: str = "weights"
 
     def __post_init__(self) -> None:
         checks.non_negative(rho=self.rho, eta=self.eta)
 
-    def step(self, walker: Walker, batch: Batch) -> None:
-        """One step on one batch."""
-        g = walker.grad(batch)
-        e = self.rule(walker)(g, walker.w, self.rho)
-        walker.descend(walker.grad(batch, at=walker.w + e))
+    def climb(self, walker: Walker, g: Tensor, w: Tensor, rho: ascent.Radius) -> Tensor:
+        """e = ρ T²g/‖Tg‖."""
+        scaled = scaled_names(self.scaled, walker.layers)
+        unscaled = [part for name, part in walker.layers.items() if name not in scaled]
+        return ascent.asam(g, w, rho, self.eta, unscaled)
 
-    def rule(self, walker: Walker) -> ascent.Rule:
-        """The ascent, for use inside another method."""
-        unscaled = [
-            part for name, part in walker.layers.items() if "weight" not in name.rpartition(".")[2]
-        ]
-        return partial(ascent.asam, eta=self.eta, unscaled=unscaled)
+
+def scaled_names(scaled: str, names: Iterable[str]) -> set[str]:
+    """The names among `names` that "weights", "all" or a pattern speaks of."""
+    if scaled == "weights":
+        return {name for name in names if "weight" in name.rpartition(".")[2]}
+    found = {name for name in names if scaled == "all" or fnmatchcase(name, scaled)}
+    if not found:
+        raise ValueError(
+            '`scaled` must be "weights", "all" or a pattern that fits a parameter. '
+            f"Got {scaled!r}, parameters are {', '.join(names)}."
+        )
+    return found

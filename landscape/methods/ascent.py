@@ -1,71 +1,148 @@
-"""Ascent rules: from a gradient g at w to the perturbation e of length rho that raises the loss.
+"""How a method climbs, and what an outer method may ask of the one inside it.
 
-A rule is a function of tensors, (g, w, rho) -> e, all of shape (n,) but rho. Methods that have one
-offer it as `rule(walker)`; that is all an outer method (msam, lookbehind, lets) asks of an inner
-one.
+Five choices nest freely: the climb (sam, asam, aace), the shards that climb on their own (msam),
+the chain of climbs (lookbehind, multistep-sam), the radius (fixed, or learned by lets) and the
+penalty (fam). The first two are an `Ascent`; a chain takes one of them as `over`; lets and
+lookahead take anything that perturbs, fam anything that makes a step.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import reduce
+from typing import Any
 
+import torch
 from torch import Tensor
 
+from landscape.batch import Batch
 from landscape.methods import checks
 from landscape.walker import Walker
 
 Radius = float | Tensor
-Rule = Callable[[Tensor, Tensor, Radius], Tensor]
-
-TINY = 1e-12  # keeps a zero gradient from becoming NaN; google-research/sam has the same
 
 
-class Ascends(Protocol):
-    """A method that can stand inside another one: it has a radius and an ascent rule."""
+class Perturbs:
+    """A method that looks elsewhere before it descends.
 
-    rho: float
+    rho: radius, its own to set; None is that of the method inside, `over`.
+    """
 
-    def rule(self, walker: Walker) -> Rule:
-        """(g, w, rho) -> e on this walker's weights."""
-        ...
+    rho: Any
+
+
+class Ascent(Perturbs):
+    """A method that climbs from w and descends along the gradient up there.
+
+    Three choices, here SAM's; a paper overrides the one that it changes: `parts`, `gradient`,
+    `climb`.
+    """
+
+    rho: Any = 0.05
+
+    @property
+    def plain(self) -> bool:
+        """Whether `gradient` is that of the loss itself."""
+        return True
+
+    def step(self, walker: Walker, batch: Batch) -> None:
+        """One step on one batch."""
+        e = self.ascend(walker, batch)
+        walker.descend(walker.grad(batch, at=walker.w + e))
+
+    def ascend(self, walker: Walker, part: Batch) -> Tensor:
+        """The perturbation e (n,) from w, by the step's own pass over a part."""
+        return self.climb(walker, self.gradient(walker, part), walker.w, start(self))
+
+    def parts(self, batch: Batch) -> list[Batch]:
+        """The parts of the batch that climb on their own."""
+        return [batch]
+
+    def gradient(self, walker: Walker, part: Batch, at: Tensor | None = None) -> Tensor:
+        """What the climb follows, (n,): at w in the step's own pass, elsewhere in a look."""
+        return walker.grad(part, at)
+
+    def climb(self, walker: Walker, g: Tensor, w: Tensor, rho: Radius) -> Tensor:
+        """From the gradient g at w to the perturbation e, all (n,)."""
+        return sam(g, w, rho)
+
+
+def length(g: Tensor) -> Tensor:
+    """‖g‖, shape (), but at least the smallest one whose square g's type holds: 0/‖0‖ is 0."""
+    return g.norm().clamp(min=torch.finfo(g.dtype).tiny ** 0.5)
 
 
 def sam(g: Tensor, w: Tensor, rho: Radius) -> Tensor:
-    """Steepest ascent in the Euclidean ball: e = ρ g / ‖g‖. One norm over all of (n,)."""
-    return rho * g / (g.norm() + TINY)
+    """Steepest ascent in the Euclidean ball: e = ρ g/‖g‖. One norm over all of (n,)."""
+    return rho * g / length(g)
 
 
 def asam(g: Tensor, w: Tensor, rho: Radius, eta: float, unscaled: Iterable[slice]) -> Tensor:
-    """Steepest ascent in the ball ‖e/T‖ ≤ ρ: e = ρ T²g / ‖Tg‖, T = |w| + η elementwise.
+    """Steepest ascent in the ball ‖e/T‖ ≤ ρ: e = ρ T²g/‖Tg‖, T = |w| + η elementwise.
 
     unscaled: the slices of w where T = 1.
     """
     t = w.abs() + eta
     for part in unscaled:
         t[part] = 1.0
-    return rho * t**2 * g / ((t * g).norm() + TINY)
+    return rho * t**2 * g / length(t * g)
 
 
-def of(
-    walker: Walker, over: Ascends | None, rho: Radius | None
-) -> Callable[[Tensor, Tensor], Tensor]:
-    """The ascent (g, w) -> e of an outer method: the rule of `over`, SAM's where that is None."""
-    length = start(over) if rho is None else rho
-    rule = sam if over is None else over.rule(walker)
-    return lambda g, w: rule(g, w, length)
+def inside(over: Ascent | None) -> Ascent:
+    """The climb of an outer method: that of `over`, SAM's where it is None."""
+    return Ascent() if over is None else over
 
 
-def start(over: Ascends | None) -> float:
-    """The radius of an outer method that has none of its own: that of `over`, SAM's 0.05."""
-    return 0.05 if over is None else over.rho
+def mean(parts: Sequence[Batch], gradients: Iterable[Tensor]) -> Tensor:
+    """Σ_j (n_j/n) g_j of the parts of one batch, (n,)."""
+    if len(parts) == 1:
+        return next(iter(gradients))
+    total = sum(part.share for part in parts)
+    weighed = (p.share / total * g for p, g in zip(parts, gradients, strict=True))
+    return reduce(torch.add, weighed)  # one at a time: they need not be in memory together
+
+
+def start(method: Any) -> Any:
+    """The radius of a method: its own, or that of the one inside; 0.05 where there is none."""
+    if method is None:
+        return Ascent.rho
+    return start(method.over) if method.rho is None else method.rho
+
+
+@contextmanager
+def radius(method: Any, rho: Radius) -> Iterator[None]:
+    """While open, the method has this radius."""
+    kept, method.rho = method.rho, rho
+    try:
+        yield
+    finally:
+        method.rho = kept
+
+
+def state_of(over: Any) -> dict[str, Any]:
+    """What the method inside has to keep, as {"over": ...}; empty where it has no memory."""
+    return {"over": over.state_dict()} if hasattr(over, "state_dict") else {}
+
+
+def load_state_of(over: Any, state: dict[str, Any]) -> None:
+    """Hand back what `state_of` gave, found among the state of the method outside."""
+    if "over" in state:
+        over.load_state_dict(state["over"])
 
 
 def check(over: Any, rho: float | None) -> None:
-    """Raise ValueError where an outer method cannot stand over `over`, saying why."""
+    """Raise ValueError where an outer method cannot climb as `over` does, saying why."""
     if rho is not None:
         checks.non_negative(rho=rho)
-    if over is not None and not hasattr(over, "rule"):
-        why = getattr(over, "no_rule", "it has none")
-        raise ValueError(
-            "`over` must have an ascent rule on the loss's own gradient, as SAM and ASAM have. "
-            f"Got {type(over).__name__}: {why}."
-        )
+    if over is not None and not isinstance(over, Ascent):
+        _refuse(over, "`over` must climb once from w, as SAM, ASAM, AACE and MSAM do.")
+
+
+def check_perturbs(over: Any) -> None:
+    """Raise ValueError where `over` is no method with a radius, saying why."""
+    if not isinstance(over, Perturbs) or not hasattr(over, "rho"):
+        _refuse(over, "`over` must be a method with a radius, as SAM or Lookbehind.")
+
+
+def _refuse(over: Any, rule: str) -> None:
+    why = getattr(over, "no_rule", "it has none")
+    raise ValueError(f"{rule} Got {type(over).__name__}: {why}.")

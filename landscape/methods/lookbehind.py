@@ -15,7 +15,7 @@ SCOPES = ("tensor", "global")
 
 
 @dataclass
-class Lookbehind:
+class Lookbehind(ascent.Perturbs):
     """Climb k times without coming back, descend from the start by each gradient found, then go
     the part α of the way.
 
@@ -32,12 +32,16 @@ class Lookbehind:
     scope: of the adaptive alpha, one per "tensor" (the authors' code) or one "global".
     reuse: climb along the gradient of the last descent, k + 1 passes instead of 2k; the same step
     where the model is deterministic.
-    over: whose ascent rule climbs, a method like SAM or ASAM; None is SAM at 0.05.
+    over: whose climb it is, a method like ASAM, AACE or MSAM; None is SAM at 0.05. Each shard of
+    MSAM climbs in a chain of its own; a descent takes the mean of their gradients.
+
+    Momentum is carried through the k descents and from step to step, and is not interpolated;
+    weight decay acts at f_i.
 
     Cost: 2k passes a step, k + 1 with `reuse`.
 
     Raises ValueError for a negative radius, k below 1, an alpha outside [0, 1], an unknown scope,
-    an `over` without an ascent rule.
+    an `over` that does not climb, `reuse` over a method that climbs by another loss.
 
     Differs from the authors' code:
     - batch norm's running statistics move in the first climb only, at φ, not 2k times.
@@ -49,8 +53,8 @@ class Lookbehind:
     alpha: float | str = 0.5
     scope: str = "tensor"
     reuse: bool = False
-    over: ascent.Ascends | None = None
-    no_rule: ClassVar[str] = "it is a chain of perturbations"
+    over: ascent.Ascent | None = None
+    no_rule: ClassVar[str] = "it is a chain of climbs and descents"
 
     def __post_init__(self) -> None:
         checks.whole(1, k=self.k)
@@ -60,20 +64,28 @@ class Lookbehind:
             raise ValueError(f'`alpha` must lie in [0, 1] or be "adaptive". Got {self.alpha!r}.')
         checks.one_of(SCOPES, scope=self.scope)
         ascent.check(self.over, self.rho)
+        if self.reuse and not ascent.inside(self.over).plain:
+            raise ValueError(
+                "`reuse` needs a climb along the gradient that the descent takes. "
+                f"Got {type(self.over).__name__}, which climbs by another loss: use reuse=False."
+            )
 
     def step(self, walker: Walker, batch: Batch) -> None:
         """One step on one batch."""
-        ascend = ascent.of(walker, self.over, self.rho)
-        z = first = fast = slow = walker.w
-        a = walker.grad(batch)
+        over, rho = ascent.inside(self.over), ascent.start(self)
+        parts = over.parts(batch)
+        first = fast = slow = walker.w
+        z = [slow for _ in parts]
+        a = [over.gradient(walker, part) for part in parts]
         for i in range(1, self.k + 1):
-            z = z + ascend(a, z)
-            g = walker.grad(batch, at=z)
-            walker.descend(g)
+            z = [z_j + over.climb(walker, a_j, z_j, rho) for z_j, a_j in zip(z, a, strict=True)]
+            g = [walker.grad(part, at=z_j) for part, z_j in zip(parts, z, strict=True)]
+            walker.descend(ascent.mean(parts, g))
             fast = walker.w
             first = fast if i == 1 else first
             if i < self.k:
-                a = g if self.reuse else walker.grad(batch, at=z)
+                climbing = zip(parts, z, strict=True)
+                a = g if self.reuse else [over.gradient(walker, *at) for at in climbing]
         alpha = self._alpha(first - slow, fast - slow, walker.layers.values())
         walker.log(alpha=alpha.mean())
         walker.move_to(torch.lerp(slow, fast, alpha))

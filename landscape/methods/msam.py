@@ -3,18 +3,23 @@
 arXiv 2302.09693, with arXiv 2212.04343.
 """
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor, nn
 
 from landscape.batch import Batch
 from landscape.methods import ascent, checks
 from landscape.walker import Walker
 
+MODES = ("auto", "sequential", "vmap")
+KEEPING = (nn.modules.batchnorm._NormBase, nn.RNNBase)  # running statistics; no rule for vmap
+DRAWING = (nn.modules.dropout._DropoutNd, nn.RReLU)
+GAINING, SMALL = 8, 10**6  # shards, and shards · n: twice as fast below, slower above (CPU)
+
 
 @dataclass
-class MSAM:
+class MSAM(ascent.Ascent):
     """Each shard of the batch climbs on its own; the gradients found up there are averaged.
 
     g_j = ∇L_j(w),  e_j = ρ g_j/‖g_j‖,  G = Σ_j (n_j/n) ∇L_j(w + e_j).  Not the perturbations are
@@ -22,34 +27,101 @@ class MSAM:
 
     rho: radius; None is that of `over`.
     num_shards: disjoint contiguous parts of the batch, their sizes at most one apart; 1 is SAM
-    (4: our choice, the papers' settings could not be read).
-    over: whose ascent rule climbs, a method like SAM or ASAM; None is SAM at 0.05.
+    (4: our choice, the papers' settings could not be read). Others call m the examples of a shard,
+    which are batch size/num_shards here.
+    mode: "sequential", shard after shard; "vmap", all shards in one vectorised pass, with
+    num_shards copies of w in memory, for equal shards of a model without batch norm, dropout or
+    penalty; "auto", vmap where that is so and it gains: 8 or more shards of a small model.
+    over: whose climb it is, a method like ASAM or AACE; None is SAM at 0.05.
 
-    Batch norm normalises each shard by itself and moves its running statistics once per shard.
+    Batch norm is ghost batch norm: it normalises each shard by itself, in both passes, and moves
+    its running statistics once per shard, at w. A fair comparison uses models without it.
 
     Cost: 2 passes over each shard a step: the arithmetic of 2 passes, with smaller batches.
 
     Raises ValueError for a negative radius, fewer than 1 shard, more shards than examples, an
-    `over` without an ascent rule.
+    `over` that does not climb, "vmap" where it cannot be.
 
     Differs from the authors' code: none was found; shards of unequal size count by their examples.
     """
 
     rho: float | None = None
     num_shards: int = 4
-    over: ascent.Ascends | None = None
-    no_rule: ClassVar[str] = "it perturbs every shard on its own"
+    mode: str = "auto"
+    over: ascent.Ascent | None = None
+
+    refused: bool = field(default=False, init=False, compare=False, repr=False)  # by vmap
 
     def __post_init__(self) -> None:
         checks.whole(1, num_shards=self.num_shards)
+        checks.one_of(MODES, mode=self.mode)
         ascent.check(self.over, self.rho)
+        if isinstance(self.over, MSAM):
+            raise ValueError(
+                "`over` must not be MSAM again. Multiply the two `num_shards` instead."
+            )
+
+    @property
+    def plain(self) -> bool:
+        """As the method inside."""
+        return ascent.inside(self.over).plain
 
     def step(self, walker: Walker, batch: Batch) -> None:
         """One step on one batch."""
-        ascend = ascent.of(walker, self.over, self.rho)
-        w = walker.w
-        average = torch.zeros_like(w)
-        for shard in batch.shards(self.num_shards):
-            e = ascend(walker.grad(shard), w)
-            average += shard.share / batch.share * walker.grad(shard, at=w + e)
-        walker.descend(average)
+        if self._vectorises(walker, batch):
+            try:
+                return self._vectorised_step(walker, batch)
+            except RuntimeError:  # a model with a draw or a branch that only the pass itself shows
+                if self.mode == "vmap":
+                    raise
+                self.refused = True
+        shards, w = self.parts(batch), walker.w
+        found = (walker.grad(shard, at=w + self.ascend(walker, shard)) for shard in shards)
+        return walker.descend(ascent.mean(shards, found))
+
+    def parts(self, batch: Batch) -> list[Batch]:
+        """The shards."""
+        return batch.shards(self.num_shards)
+
+    def gradient(self, walker: Walker, part: Batch, at: Tensor | None = None) -> Tensor:
+        """As the method inside."""
+        return ascent.inside(self.over).gradient(walker, part, at)
+
+    def climb(self, walker: Walker, g: Tensor, w: Tensor, rho: ascent.Radius) -> Tensor:
+        """As the method inside."""
+        return ascent.inside(self.over).climb(walker, g, w, rho)
+
+    def _vectorised_step(self, walker: Walker, batch: Batch) -> None:
+        w, rho = walker.w, ascent.start(self)
+        g = walker.grads(batch, self.num_shards)
+        e = torch.stack([self.climb(walker, g_j, w, rho) for g_j in g])
+        walker.descend(walker.grads(batch, self.num_shards, at=w + e).mean(0))
+
+    def _vectorises(self, walker: Walker, batch: Batch) -> bool:
+        if self.mode == "sequential" or self.refused:
+            return False
+        reason = obstacle(walker, batch, self.num_shards)
+        if not self.plain:
+            reason = f"{type(self.over).__name__} climbs by another loss"
+        if self.mode == "auto":
+            gains = self.num_shards >= GAINING and self.num_shards * walker.weights.n <= SMALL
+            return gains and reason is None
+        if reason is not None:
+            raise ValueError(f'`mode` "vmap" cannot be here: {reason}. Use "auto" or "sequential".')
+        return True
+
+
+def obstacle(walker: Walker, batch: Batch, num_shards: int) -> str | None:
+    """Why the shards cannot go through the model in one vectorised pass; None where they can."""
+    if not isinstance(walker, Walker):
+        return "a learned radius is differentiated shard by shard"
+    if not walker.plain:
+        return "a penalty looks into each pass"
+    if batch.size % num_shards:
+        return f"{num_shards} shards of {batch.size} examples are not equal"
+    if walker.autocast is not None:
+        return "autocast is on"
+    for module in walker.model.modules():
+        if isinstance(module, KEEPING) or (isinstance(module, DRAWING) and module.training):
+            return f"the model has a {type(module).__name__}"
+    return None

@@ -5,17 +5,24 @@ arXiv 2010.01412.
 
 from dataclasses import dataclass
 
-from landscape.batch import Batch
+from torch import Tensor
+
 from landscape.methods import ascent, checks
 from landscape.walker import Walker
 
 
 @dataclass
-class SAM:
+class SAM(ascent.Ascent):
     """Descend along the gradient at the worst point of a ball: min_w max_{‖e‖ ≤ ρ} L(w + e), to
     first order in e.
 
+    g = ∇L(w),  e = ρ g/‖g‖,  w⁺ = BaseOpt(w, ∇L(w + e)).
+
     rho: radius of the ball, in units of the weights (0.05: the usual value on CIFAR-10).
+    normalize: False climbs by e = ρ g, which shrinks with the gradient and grows with the loss's
+    scale.
+
+    m-sharpness, a climb for each m examples, is `msam` with batch size/m shards.
 
     Cost: 2 passes a step.
 
@@ -26,16 +33,11 @@ class SAM:
     """
 
     rho: float = 0.05
+    normalize: bool = True
 
     def __post_init__(self) -> None:
         checks.non_negative(rho=self.rho)
 
-    def step(self, walker: Walker, batch: Batch) -> None:
-        """One step on one batch."""
-        g = walker.grad(batch)
-        e = ascent.sam(g, walker.w, self.rho)
-        walker.descend(walker.grad(batch, at=walker.w + e))
-
-    def rule(self, walker: Walker) -> ascent.Rule:
-        """The ascent, for use inside another method."""
-        return ascent.sam
+    def climb(self, walker: Walker, g: Tensor, w: Tensor, rho: ascent.Radius) -> Tensor:
+        """e = ρ g/‖g‖."""
+        return ascent.sam(g, w, rho) if self.normalize else rho * g

@@ -9,7 +9,10 @@ from landscape.methods import METHODS, make
 from landscape.optim import Stepper
 from landscape.walker import Walker
 
-NESTED = ("lets+asam", "lookbehind+asam", "msam+asam")
+NESTED = (
+    *("lets+asam", "lookbehind+asam", "msam+asam", "lookbehind+msam", "lets+lookbehind"),
+    *("msam+aace", "multistep-sam+aace", "lookahead+sam"),
+)
 
 
 def cross_entropy(model, batch):
@@ -18,7 +21,7 @@ def cross_entropy(model, batch):
 
 @pytest.fixture(params=[*METHODS, *NESTED])
 def name(request):
-    """Each registered method, and the pairs."""
+    """Each registered method, and some pairs; all of them are in test_pairs."""
     return request.param
 
 

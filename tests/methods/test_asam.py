@@ -18,7 +18,7 @@ def cross_entropy(model, batch):
 def ascent_of(method, net, batch):
     walker = Walker(net, SGD(net.parameters(), lr=0.1), cross_entropy)
     w, g = walker.w, walker.grad(batch)
-    return walker, w, g, method.rule(walker)(g, w, method.rho)
+    return walker, w, g, method.climb(walker, g, w, method.rho)
 
 
 def test_the_formula_tensor_by_tensor(small_net, batch):

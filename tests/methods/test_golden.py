@@ -11,13 +11,20 @@ GOLDEN = {
     "sam": 1.569734595546,
     "asam": 1.626443957220,
     "lookbehind": 1.521446035567,
-    "lets": 1.569787112202,
+    "lets": 1.569748433749,
     "msam": 1.526845969080,
     "fam": 1.604710517970,
     "aace": 1.583531800430,
-    "lets+asam": 1.624289152584,
+    "lets+asam": 1.624610101597,
     "lookbehind+asam": 1.690683173087,
     "msam+asam": 1.567249358047,
+    "multistep-sam": 1.535080887971,
+    "lookahead": 1.653925841677,
+    "lookbehind+msam": 1.448511530845,
+    "lets+lookbehind": 1.521161735905,
+    "msam+aace": 1.491703478252,
+    "multistep-sam+aace": 1.560761864762,
+    "lookahead+sam": 1.626938533537,
 }
 
 

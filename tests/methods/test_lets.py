@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from landscape.batch import Batch
-from landscape.methods import ASAM, FAM, LETS, MSAM, SAM, ascent, radius
+from landscape.methods import ASAM, FAM, LETS, SAM, Lookahead, ascent, radius
 from landscape.walker import Walker
 
 SGD, Adam = torch.optim.SGD, torch.optim.Adam
@@ -148,14 +148,14 @@ def naive(net, batches, held_out, fresh, upper):
 
     theta = torch.cat([p.detach().flatten() for p in net.parameters()]).requires_grad_()
     for B in batches:
-        if pending is not None:
-            learn(theta, B, pending)
         rho = nu.detach().exp()
         radii.append(rho.item())
-        g = at(theta, B)[1]
+        g, start = at(theta, B)[1], theta
         gt = at(theta + rho * g / g.norm(), B)[1]
         theta, Hv = (theta - 0.1 * gt).detach().requires_grad_(), (gt - g) / rho
         if upper == "next":
+            if pending is not None:
+                learn(start, B, pending)
             pending = Hv
         else:
             learn(theta, B if upper == "same" else next(fresh), Hv)
@@ -271,7 +271,7 @@ def test_wrong_settings_are_refused(net_walker, batch):
         ({"parameterisation": "log"}, "one of exp, softplus, clip. Got 'log'."),
         ({"every": 0}, "`every` must be a whole number of at least 1. Got 0."),
         ({"bounds": (2.0, 3.0)}, "`bounds` must enclose 1, above zero. Got 2.0, 3.0."),
-        ({"over": MSAM()}, "Got MSAM: it perturbs every shard on its own."),
+        ({"over": Lookahead()}, "Got Lookahead: it pulls steps back and perturbs nothing of its"),
         ({"over": LETS()}, "Got LETS: a learned radius goes around everything else."),
         ({"over": FAM()}, "Got FAM: it penalises and perturbs nothing."),
     ]:

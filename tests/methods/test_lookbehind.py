@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from landscape.methods import ASAM, MSAM, SAM, Lookbehind
+from landscape.methods import AACE, ASAM, MSAM, SAM, Lookbehind
 from landscape.walker import Walker
 
 # H = diag(1, 10), w = (1, 1), rho 0.1, lr 0.05, plain SGD: k, z_k, f_k, phi at alpha 1/2, adaptive
@@ -220,6 +220,10 @@ def test_wrong_settings_are_refused():
         Lookbehind(k=0)
     with pytest.raises(ValueError, match=r"`scope` must be one of tensor, global. Got 'layer'."):
         Lookbehind(scope="layer")
-    with pytest.raises(ValueError, match="Got MSAM: it perturbs every shard on its own"):
-        Lookbehind(over=MSAM())
+    with pytest.raises(ValueError, match="Got Lookbehind: it is a chain of climbs and descents"):
+        Lookbehind(over=Lookbehind())
+    with pytest.raises(ValueError, match="Got AACE, which climbs by another loss: use reuse=False"):
+        Lookbehind(over=AACE(), reuse=True)
+    with pytest.raises(ValueError, match="`reuse` needs a climb along the gradient"):
+        Lookbehind(over=MSAM(over=AACE()), reuse=True)
     assert Lookbehind(over=SAM()).alpha == 0.5

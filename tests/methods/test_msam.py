@@ -84,7 +84,7 @@ def test_shards_have_longer_gradients(stepper, batch):
     """The penalty that mSAM adds: Σ_j (n_j/n)‖g_j‖ grows as the partition is refined."""
     norms = []
     for num_shards in (1, 2, 4, 12):
-        ours = stepper("msam", {"msam": {"num_shards": num_shards}})
+        ours = stepper("msam", {"msam": {"num_shards": num_shards, "mode": "sequential"}})
         ours.step(batch)
         norms.append(torch.stack([g.norm() for g in ours.walker.own]).mean().item())
     assert norms == sorted(norms)

@@ -10,7 +10,7 @@ EQUAL = [  # bit for bit
     ("asam", {"asam": {"rho": 0.0}}, "sgd", {}),
     ("msam", {"msam": {"rho": 0.0, "num_shards": 1}}, "sgd", {}),
     ("aace", {"aace": {"rho": 0.0}}, "sgd", {}),
-    ("aace", {"aace": {"rho": 0.0, "normalize": True, "mode": "random"}}, "sgd", {}),
+    ("aace", {"aace": {"rho": 0.0, "normalize": True, "mode": "rand"}}, "sgd", {}),
     ("fam", {"fam": {"lam": 0.0}}, "sgd", {}),
     ("fam", {"fam": {"lam": 0.0, "form": "kappa_hat", "gradient": "frozen"}}, "sgd", {}),
     ("lookbehind", {"lookbehind": {"rho": 0.0, "k": 1, "alpha": 1.0}}, "sgd", {}),

@@ -1,0 +1,90 @@
+"""Lookahead around another method, a control of Lookbehind-SAM.
+
+Zhang, Lucas, Hinton, Ba, NeurIPS 2019 (arXiv 1907.08610).
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from landscape.batch import Batch
+from landscape.methods import ascent, checks
+from landscape.walker import Walker
+
+
+@dataclass
+class Lookahead(ascent.Perturbs):
+    """Make k ordinary steps away from the slow weights φ, then go the part α of the way.
+
+    f_0 = φ;  for i = 1..k:  f_i = a step of `over` from f_{i-1};  φ⁺ = φ + α (f_k - φ).
+
+    Between two pull-backs the network stands at the fast weights f_i. Momentum goes through.
+
+    k: steps from one pull-back to the next (2: as in Lookbehind, whose control this is).
+    alpha: in [0, 1] (0.5: likewise).
+    same_batch: all k steps on one batch, within one step of this method; otherwise k batches.
+    over: whose steps they are, a method like SAM; None is the base optimizer alone.
+
+    Keeps its state in itself: one instance per run.
+
+    Cost: 1 pass a step, or those of `over`; k times as many with `same_batch`.
+
+    Raises ValueError for k below 1, an alpha outside [0, 1], an `over` that cannot stand inside.
+    """
+
+    k: int = 2
+    alpha: float = 0.5
+    same_batch: bool = False
+    over: Any = None
+    no_rule: ClassVar[str] = "it pulls steps back and perturbs nothing of its own"
+
+    taken: int = field(default=0, init=False, compare=False, repr=False)
+    slow: Tensor | None = field(default=None, init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        checks.whole(1, k=self.k)
+        if not 0 <= self.alpha <= 1:
+            raise ValueError(f"`alpha` must lie in [0, 1]. Got {self.alpha}.")
+        if isinstance(self.over, Lookahead):
+            raise ValueError("`over` must not be Lookahead again. Choose another k and alpha.")
+        if self.over is not None:
+            ascent.check_perturbs(self.over)
+
+    @property
+    def rho(self) -> Any:
+        """The radius, which belongs to the method inside."""
+        return self.over.rho
+
+    @rho.setter
+    def rho(self, rho: ascent.Radius) -> None:
+        self.over.rho = rho
+
+    def step(self, walker: Walker, batch: Batch) -> None:
+        """One step on one batch."""
+        self._step(walker, batch)
+        loss = walker.step_loss
+        for _ in range(self.k - 1 if self.same_batch else 0):
+            self._step(walker, batch)
+        walker.log(loss=loss)  # that of the first pass, at w
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next step depends on: numbers and tensors."""
+        return {"taken": self.taken, "slow": self.slow, **ascent.state_of(self.over)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict()`."""
+        self.taken, self.slow = state["taken"], state["slow"]
+        ascent.load_state_of(self.over, state)
+
+    def _step(self, walker: Walker, batch: Batch) -> None:
+        slow = walker.w if self.slow is None else self.slow
+        if self.over is None:
+            walker.descend(walker.grad(batch))
+        else:
+            self.over.step(walker, batch)
+        self.slow, self.taken = slow, self.taken + 1
+        if self.taken == self.k:
+            walker.move_to(torch.lerp(slow, walker.w, self.alpha))
+            self.slow, self.taken = None, 0
