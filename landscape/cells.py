@@ -6,8 +6,9 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for
 from pathlib import Path
@@ -80,13 +81,27 @@ def run_all(cells: Sequence[Cell], workers: int, progress: Listener) -> None:
     with ProcessPoolExecutor(
         workers, mp_context=context, initializer=_start_worker, initargs=(messages, stop)
     ) as pool:
-        futures = {pool.submit(_run_cell, cell): cell for cell in cells}
+        with _no_interrupt():  # workers inherit it: none may die of Ctrl-C while it starts
+            futures = {pool.submit(_run_cell, cell): cell for cell in cells}
         try:
             _follow(futures, messages, board)
         except BaseException:
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Ctrl-C is ignored inside; only the main thread can say so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kept = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, kept)
 
 
 def _follow(futures: dict[Future[None], Cell], messages: Any, board: "_Board") -> None:
@@ -124,8 +139,10 @@ class _Board:
 
     def finish(self, cell: Cell) -> None:
         """A cell has ended."""
+        label = f"{cell.method}, seed {cell.seed}"
         self._finished += 1
-        self._shares.pop(f"{cell.method}, seed {cell.seed}", None)
+        self._shares.pop(label, None)
+        self._progress(Progress("measure", label, 1, 1))
         self._whole()
 
     def _whole(self) -> None:

@@ -62,7 +62,10 @@ class Eigenvalues:
     def __call__(
         self, objective: Objective, *, progress: Progress | None = None
     ) -> EigenvaluesRecord:
-        """Ask it of the objective's point; `progress` counts Hessian-vector products."""
+        """Ask it of the objective's point.
+
+        `progress` counts Hessian-vector products; how many it will take is not known.
+        """
         n = objective.weights.n
         if self.k > n:
             raise ValueError(f"`k` must be at most n = {n}, the number of weights. Got {self.k}.")
@@ -88,7 +91,7 @@ class Eigenvalues:
             seed=self.seed,
             dtype=objective.w.dtype,
             device=objective.device,
-            callback=progress and (lambda done, _: progress(done, self.max_hvps or done)),
+            callback=progress and (lambda done, _: progress(done, self.max_hvps or 2 * done)),
         )
         found = ~result.values.isnan()
         rounding = product_error(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from landscape.methods import METHODS, make
+from landscape.methods import METHODS, make, options
 from landscape.names import unknown
 
 
@@ -171,7 +171,7 @@ def check_keys(layer: Mapping[str, Any], path: str = "") -> list[str]:
 
 def _check_section(name: str, values: Mapping[str, Any]) -> list[str]:
     of_method = name not in SECTIONS
-    known = [f.name for f in fields(METHODS[name] if of_method else SECTIONS[name]) if f.init]
+    known = options(name) if of_method else [f.name for f in fields(SECTIONS[name])]
     errors = []
     for key, value in values.items():
         if of_method and key in SECTIONS and isinstance(value, Mapping):
