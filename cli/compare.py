@@ -49,7 +49,7 @@ def compare(
     import landscape as ls
     from landscape_cli import progress, settings
 
-    chosen = list(ls.METHODS) if methods == "all" else options.names(methods)
+    chosen = list(ls.methods.PAPERS) if methods == "all" else options.names(methods)
     given = settings.read(config, set_, chosen, epochs=epochs, budget=budget, device=device)
     with on_interrupt(GO_ON), progress.shown(json) as listener:
         result = ls.compare(
