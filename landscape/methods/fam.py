@@ -10,9 +10,14 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from landscape import flatness
 from landscape.batch import Batch, LossFn
-from landscape.methods import checks
+from landscape.flatness import precise
+from landscape.methods import checks, penalty
+from landscape.methods.penalty import CLOSED, SIGNS, Call
+from landscape.methods.third_order import ThirdOrder
 from landscape.walker import Walker
 
 FORMS = ("kappa", "kappa_hat")
@@ -21,25 +26,34 @@ GRADIENTS = ("full", "frozen")
 
 @dataclass
 class FAM:
-    """Descend along the loss plus λ times the relative flatness of the softmax head: L + λ κ(W).
+    """Descend along the loss plus λ times the relative flatness of one layer: L + λ max(κ(W), 0).
 
-    W (classes, m) the head's weights, H its block of the Hessian, φ (m,) its input, p = softmax:
-    κ = Σ_{s,s'} ⟨w_s, w_s'⟩ tr H_{s,s'} = mean_i ‖φ_i‖² · (variance of the rows of W under p_i),
-    κ̂ = ‖W‖² tr H = ‖W‖² mean_i ‖φ_i‖² (1 - ‖p_i‖²).
+    W (d, m) the layer's weights, H_{s,s'} the block of the Hessian of rows w_s and w_s':
+    κ = Σ_{s,s'} ⟨w_s, w_s'⟩ tr H_{s,s'},  κ̂ = ‖W‖² tr H.
 
-    lam: λ, of κ itself (0.1/64: the code's 0.1 for CIFAR-10 multiplies κ/m, and m is 64 there).
-    layer: module name of the head; None is the last linear layer that the forward pass calls.
+    lam: λ, of κ itself (0.1/64: the code's 0.1 for CIFAR-10 multiplies κ/m, and m is 64 there);
+    0 is the base alone, bit for bit.
+    layer: module name of a linear layer or a convolution, there m = channels · kernel; None is the
+    last linear layer that the forward pass calls.
     form: the measure: "kappa" (the paper's) or "kappa_hat".
-    gradient: "full", through φ and p into all layers, or "frozen", tr H held constant: it then
-    moves W alone.
+    gradient: "full", also through tr H into all layers, or "frozen", tr H held constant: it then
+    moves W alone, by 2λTW with T_{s,s'} = tr H_{s,s'} for κ.
     warmup: steps over which λ grows linearly from 0, by the walker's count of steps.
+    draws: random signs a step for an estimate of κ; None takes them, one a step, only where
+    no exact way holds. The first step finds out which way that is: see `way`.
+    over: the method that descends on L + λκ; None is plain descent. All its gradients of the loss
+    are penalised, also those at w + e and on held-out data.
 
-    The loss must be the mean cross-entropy of the softmax of that layer's output, smoothed or not;
-    this is checked on the first batch. Logs loss (without the penalty) and kappa.
+    A negative κ, which smooth hidden layers can have, counts as zero: without that the sum has no
+    lower bound. With random signs that holds for each step's estimate. Logs kappa as it is, and as
+    loss the one without the penalty. Under autocast products with H have its precision. Keeps the
+    layer and its way in itself: one instance per run.
 
-    Cost: 1 pass a step.
+    Cost: 1 pass a step, or those of `over`. To each of them a softmax head adds next to nothing,
+    other layers d products with the Hessian at their output, or one with the Hessian a draw.
 
-    Raises ValueError for settings outside these, an unknown layer, a head of another kind.
+    Raises ValueError for settings outside these, an unknown layer, a layer whose flatness is not
+    defined or always 0, an `over` that is no method or another FAM.
 
     Differs from the authors' code:
     - the released loop reads the Hessian in another index order than it is stored in.
@@ -52,129 +66,137 @@ class FAM:
     form: str = "kappa"
     gradient: str = "full"
     warmup: int = 0
+    draws: int | None = None
+    over: Any = None
     no_rule: ClassVar[str] = "it penalises and perturbs nothing"
 
-    checked: nn.Module | None = field(default=None, init=False, compare=False, repr=False)
+    way: str | None = field(default=None, init=False, compare=False, repr=False)
+    found: str = field(default="", init=False, compare=False, repr=False)  # the layer
 
     def __post_init__(self) -> None:
         checks.non_negative(lam=self.lam)
         checks.one_of(FORMS, form=self.form)
         checks.one_of(GRADIENTS, gradient=self.gradient)
         checks.whole(0, warmup=self.warmup)
+        if self.draws is not None:
+            checks.whole(1, draws=self.draws)
+        if self.over is not None and (not hasattr(self.over, "step") or isinstance(self.over, FAM)):
+            raise ValueError(
+                "`over` must be a method other than FAM: one penalty has one layer. "
+                f"Got {type(self.over).__name__}."
+            )
+
+    @property
+    def base(self) -> type[torch.optim.Optimizer]:
+        """The base optimizer that `over` promises; AttributeError where it has none."""
+        return self.over.base
 
     def step(self, walker: Walker, batch: Batch) -> None:
         """One step on one batch."""
-        walker.descend(walker.grad(batch, loss=self._penalised(walker)))
+        if self.lam == 0:
+            self._descend(walker, batch)
+            return
+        means = Means(walker, batch)
+        with walker.minimising(self._penalised(walker, means)):
+            self._descend(walker, batch)
 
-    def _penalised(self, walker: Walker) -> LossFn:
-        lam = self.lam
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next step depends on, that of `over` included."""
+        over = self.over.state_dict() if hasattr(self.over, "state_dict") else {}
+        return {"way": self.way, "layer": self.found, "over": over}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict()`."""
+        self.way, self.found = state["way"], state["layer"]
+        if state["over"]:
+            self.over.load_state_dict(state["over"])
+
+    def _descend(self, walker: Walker, batch: Batch) -> None:
+        if self.over is None:
+            walker.descend(walker.grad(batch))
+        else:
+            self.over.step(walker, batch)
+
+    def _penalised(self, walker: Walker, means: "Means") -> LossFn:
+        plain_loss, lam = walker.loss, self.lam
         if self.warmup:
             lam *= min(1.0, walker.step_index / self.warmup)
 
         def loss(model: nn.Module, batch: Batch) -> Tensor:
-            with recorded_calls(linear_layers(model, self.layer)) as calls:
-                plain = walker.loss(model, batch)
-            head, phi, z = the_head(calls)
-            if self.checked is not head:
-                refuse_other_losses(plain, z)
-                self.checked = head
-            kappa = self._flatness(head.weight, phi, z)
-            walker.log(loss=plain.detach(), kappa=kappa.detach())
-            return plain + lam * kappa
+            layers = penalty.candidates(model, self.found or self.layer)
+            with self._differentiable(), penalty.recorded_calls(layers) as calls:
+                plain = plain_loss(model, batch)
+            if self.way is None:
+                self._choose(model, plain, calls, batch)
+            kappa = self._flatness(model.get_submodule(self.found), plain, calls, batch)
+            means.add(batch, plain.detach(), kappa.detach())
+            return plain + lam * kappa.clamp(min=0)
 
         return loss
 
-    def _flatness(self, weight: Tensor, phi: Tensor, z: Tensor) -> Tensor:
-        with torch.autocast(z.device.type, enabled=False):  # κ is small where it matters
-            phi, z = (precise(t).flatten(0, -2) for t in (phi, z))
-            if self.gradient == "frozen":
-                phi, z = phi.detach(), z.detach()
-            measure = kappa if self.form == "kappa" else kappa_hat
-            return measure(precise(weight), phi, z.softmax(-1))
+    @contextmanager
+    def _differentiable(self) -> Iterator[None]:
+        """Kernels with all the derivatives that the way needs: fused attention has no second one,
+        and torch's norms have no third.
+        """
+        if self.way == CLOSED:
+            yield
+            return
+        with sdpa_kernel(SDPBackend.MATH), ThirdOrder():
+            yield
 
-
-def kappa(weight: Tensor, phi: Tensor, p: Tensor) -> Tensor:
-    """Relative flatness of a softmax head, shape (); weight (d, m), phi (n, m), p (n, d).
-
-    The variance is taken about the likeliest class's row, so it stays exact where p saturates.
-    """
-    top = p.detach().argmax(-1)
-    gram = weight @ weight.T
-    squares = gram.diagonal()
-    distances = squares + squares[top, None] - 2 * gram[top]  # ‖w_s - w_top‖², (n, d)
-    shift = p @ weight - weight[top]
-    variance = (p * distances).sum(-1) - shift.square().sum(-1)
-    return (phi.square().sum(-1) * variance).mean()
-
-
-def kappa_hat(weight: Tensor, phi: Tensor, p: Tensor) -> Tensor:
-    """The simplified measure ‖W‖² tr H, shape (); shapes as in `kappa`."""
-    trace = (phi.square().sum(-1) * (p * (1 - p)).sum(-1)).mean()
-    return weight.square().sum() * trace
-
-
-def linear_layers(model: nn.Module, layer: str | None) -> list[nn.Linear]:
-    """All linear layers, or the named one."""
-    named = {k: m for k, m in model.named_modules() if isinstance(m, nn.Linear)}
-    if layer is None:
-        return list(named.values())
-    if layer not in named:
-        raise ValueError(f"`layer` must be a linear layer: {', '.join(named)}. Got {layer!r}.")
-    return [named[layer]]
-
-
-Call = tuple[nn.Linear, Tensor, Tensor]  # the layer, its input and its output
-
-
-@contextmanager
-def recorded_calls(layers: list[nn.Linear]) -> Iterator[list[Call]]:
-    """The calls of these layers while open, in order."""
-    calls: list[Call] = []
-
-    def record(layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        calls.append((layer, inputs[0], output))
-
-    hooks = [layer.register_forward_hook(record) for layer in layers]
-    try:
-        yield calls
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def the_head(calls: list[Call]) -> Call:
-    """The last call, if its layer has no other."""
-    if not calls:
-        raise ValueError("FAM needs a linear layer that the forward pass calls. Found none.")
-    if sum(layer is calls[-1][0] for layer, _, _ in calls) > 1:
-        raise ValueError("FAM needs a head that is called once a pass. It was called more often.")
-    return calls[-1]
-
-
-def refuse_other_losses(loss: Tensor, z: Tensor) -> None:
-    """Raise ValueError unless the loss's Hessian in z is that of mean softmax cross-entropy.
-
-    One product with it, at the head's output only: H u = p∘u - p⟨p, u⟩ for each row, over n.
-    """
-    rows = precise(z.detach()).flatten(0, -2)
-    p = rows.softmax(-1)
-    u = torch.linspace(-1.0, 1.0, rows.shape[-1], dtype=p.dtype, device=p.device).expand_as(p)
-    expected = (p * u - p * (p * u).sum(-1, keepdim=True)) / len(p)
-    found = torch.zeros_like(expected)
-    if loss.requires_grad:
-        (g,) = torch.autograd.grad(loss, z, create_graph=True, materialize_grads=True)
-        if g.requires_grad:
-            (h,) = torch.autograd.grad(
-                g, z, u.view_as(z).to(z), retain_graph=True, materialize_grads=True
+    def _choose(self, model: nn.Module, loss: Tensor, calls: list[Call], batch: Batch) -> None:
+        if self.layer is None and not calls:
+            raise ValueError(
+                "FAM needs a linear layer that the forward pass calls. Found none. "
+                "A convolution can be named in `layer`."
             )
-            found = h.to(p).flatten(0, -2)
-    if not (found - expected).norm() <= 0.05 * expected.norm():
-        raise ValueError(
-            "FAM needs a loss that is the mean cross-entropy of the softmax of the head's output. "
-            "Name the layer that gives the logits in `layer=`, or use another method."
-        )
+        name = self.layer if self.layer is not None else calls[-1][0]
+        layer = model.get_submodule(name)
+        way = SIGNS
+        if self.draws is None:
+            calls = [call for call in calls if call[0] == name]
+            way = penalty.choose(loss, layer, calls, batch.y)
+        if way == SIGNS:
+            penalty.check_signs(loss, name, layer, self.form)
+        self.way, self.found = way, name
+
+    def _flatness(self, layer: Any, loss: Tensor, calls: list[Call], batch: Batch) -> Tensor:
+        full, weight = self.gradient == "full", layer.weight
+        with torch.autocast(loss.device.type, enabled=False):
+            if self.way == SIGNS:
+                return penalty.signed(loss, weight, self.form, self.draws or 1, full)
+            _, phi, z = penalty.the_call(calls, self.found)
+            if self.way == CLOSED:
+                return penalty.closed(weight, phi, z, batch.y, self.form, full)
+            T = flatness.output_traces(loss, phi, z, full)
+            return flatness.of_traces(T if full else T.detach(), precise(weight), self.form)
 
 
-def precise(t: Tensor) -> Tensor:
-    """At least float32."""
-    return t.float() if t.dtype in (torch.float16, torch.bfloat16) else t
+class Means:
+    """What a step logs: loss and κ over its own passes, by examples.
+
+    Those are the first pass on the step's batch, or the first on each of its shards: what a method
+    asks again, or of other data, is a look. A method that logs a loss itself keeps it.
+    """
+
+    def __init__(self, walker: Walker, batch: Batch):
+        self.walker, self.size = walker, batch.size
+        self.seen: list[Batch] = []
+        self.loss, self.kappa = torch.tensor(0.0), torch.tensor(0.0)
+        self.before = walker.logged.get("loss")
+
+    def add(self, batch: Batch, loss: Tensor, kappa: Tensor) -> None:
+        """One pass."""
+        counted = sum(b.size for b in self.seen)
+        if counted >= self.size or any(b is batch for b in self.seen):
+            return
+        if not self.seen:
+            self.theirs = self.walker.logged.get("loss") is not self.before
+        self.seen.append(batch)
+        share = batch.size / (counted + batch.size)
+        self.loss = torch.lerp(self.loss.to(loss), loss, share)
+        self.kappa = torch.lerp(self.kappa.to(kappa), kappa, share)
+        self.walker.log(kappa=self.kappa)
+        if not self.theirs:
+            self.walker.log(loss=self.loss)

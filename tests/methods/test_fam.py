@@ -1,4 +1,4 @@
-"""FAM: the closed form against the Hessian of autograd, invariances, gradient, guard."""
+"""FAM on a softmax head, its closed form: gradient, warm-up, guard, settings."""
 
 import pytest
 import torch
@@ -6,80 +6,9 @@ import torch.nn.functional as F
 from torch import nn
 from torch.autograd.functional import hessian
 
+from landscape.batch import Batch
 from landscape.methods import FAM
-from landscape.methods.fam import kappa, kappa_hat
 from landscape.walker import Walker
-
-
-@pytest.fixture
-def head():
-    """Weight (d, m), features (n, m), labels (n,)."""
-    generator = torch.Generator().manual_seed(1)
-    weight = torch.randn(4, 5, generator=generator, dtype=torch.float64)
-    phi = torch.randn(7, 5, generator=generator, dtype=torch.float64)
-    return weight, phi, torch.arange(7) % 4
-
-
-def traces(weight, phi, y, bias=0.0):
-    """T_{s,s'} = tr H_{s,s'} by autograd, (d, d)."""
-    h = hessian(lambda w: F.cross_entropy(phi @ w.T + bias, y), weight)
-    return torch.einsum("stut->su", h)
-
-
-def closed(weight, phi):
-    return kappa(weight, phi, (phi @ weight.T).softmax(-1))
-
-
-def test_closed_forms_are_those_of_the_hessian(head):
-    weight, phi, y = head
-    t = traces(weight, phi, y)
-    torch.testing.assert_close(closed(weight, phi), (weight @ weight.T * t).sum())
-    found = kappa_hat(weight, phi, (phi @ weight.T).softmax(-1))
-    torch.testing.assert_close(found, weight.square().sum() * t.trace())
-
-
-def test_labels_do_not_enter(head):
-    weight, phi, y = head
-    torch.testing.assert_close(traces(weight, phi, y), traces(weight, phi, (y + 1) % 4))
-
-
-def test_a_head_by_hand():
-    weight = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], dtype=torch.float64)
-    phi = torch.tensor([[1.0, 2.0]], dtype=torch.float64)
-    p = (phi @ weight.T).softmax(-1)
-    assert kappa(weight, phi, p).item() == pytest.approx(1.3338075779, abs=1e-10)
-    assert kappa_hat(weight, phi, p).item() == pytest.approx(9.7891388422, abs=1e-10)
-
-
-@pytest.mark.parametrize("c", [0.1, 3.7, 10.0])
-def test_rescaling_the_head_and_its_input_changes_nothing(c, head):
-    """Which the plain ‖W‖ tr H does not survive."""
-    weight, phi, _ = head
-    p = (phi @ weight.T).softmax(-1)
-    torch.testing.assert_close(kappa(c * weight, phi / c, p), kappa(weight, phi, p))
-    torch.testing.assert_close(kappa_hat(c * weight, phi / c, p), kappa_hat(weight, phi, p))
-    assert kappa_hat(c * weight, phi / c, p) / (c * weight).norm() != pytest.approx(
-        (kappa_hat(weight, phi, p) / weight.norm()).item()
-    )
-
-
-def test_a_common_row_changes_kappa_alone_of_the_two(head):
-    """The function is the same; κ sees that, κ̂ does not."""
-    weight, phi, _ = head
-    p = (phi @ weight.T).softmax(-1)
-    moved = weight + phi[0]
-    torch.testing.assert_close(kappa(moved, phi, p), kappa(weight, phi, p))
-    assert kappa_hat(moved, phi, p) > 1.1 * kappa_hat(weight, phi, p)
-
-
-def test_saturated_heads_keep_their_digits(head):
-    """float32 at p_wrong about 1e-6 against float64; the naive variance has no digit left."""
-    weight, phi, _ = head
-    weight, p = 10 + weight, torch.tensor([[1 - 3e-6, 1e-6, 1e-6, 1e-6]], dtype=torch.float64)
-    exact = kappa(weight, phi[:1], p)
-    assert exact > 0
-    found = kappa(weight.float(), phi[:1].float(), p.float())
-    assert found.item() == pytest.approx(exact.item(), rel=1e-3)
 
 
 @pytest.mark.parametrize("form", ["kappa", "kappa_hat"])
@@ -104,7 +33,8 @@ def test_frozen_gradient_is_2TW_on_the_head_alone(watched_walker, batch):
     phi = walker.model[:2](batch.x).detach()
     weight = walker.model[2].weight.detach().clone()
     bias = walker.model[2].bias.detach().clone()
-    t = traces(weight, phi, batch.y, bias)
+    h = hessian(lambda w: F.cross_entropy(phi @ w.T + bias, batch.y), weight)
+    t = torch.einsum("stut->su", h)
     plain = walker.grad(batch, at=walker.w)
     FAM(lam=0.7, gradient="frozen").step(walker, batch)
     extra = walker.descents[0][1] - plain
@@ -143,13 +73,13 @@ class Named(nn.Module):
 
 
 def test_the_head_can_be_named(watched_walker, batch):
-    with pytest.raises(ValueError, match="Name the layer that gives the logits"):
+    with pytest.raises(ValueError, match="'spare': the loss does not depend on its weight"):
         FAM().step(watched_walker(model=Named()), batch)
     walker = watched_walker(model=Named())
     FAM(layer="head").step(walker, batch)
     assert walker.logged["kappa"] > 0
-    with pytest.raises(ValueError, match=r"must be a linear layer: head, spare. Got 'tail'."):
-        FAM(layer="tail").step(walker, batch)
+    with pytest.raises(ValueError, match=r"'heat'. Did you mean 'head'\? Known: head, spare."):
+        FAM(layer="heat").step(walker, batch)
 
 
 SOFTMAX_LOSSES = [
@@ -161,29 +91,68 @@ SOFTMAX_LOSSES = [
     (lambda z, y: F.cross_entropy(z, y, reduction="sum"), False),
     (lambda z, y: F.cross_entropy(z.relu(), y), False),
     (lambda z, y: F.mse_loss(z, F.one_hot(y, 3).double()), False),
-    (lambda z, y: z.mean(), False),
 ]
 
 
 @pytest.mark.parametrize(("of", "fits"), SOFTMAX_LOSSES)
-def test_other_losses_are_refused(of, fits, small_net, batch):
+def test_other_losses_go_another_way(of, fits, small_net, batch):
     net = small_net()
     base = torch.optim.SGD(net.parameters(), lr=0.1)
-    walker = Walker(net, base, lambda m, b: of(m(b.x), b.y))
-    if fits:
-        FAM().step(walker, batch)
-        return
-    with pytest.raises(ValueError, match="mean cross-entropy of the softmax of the head's output"):
+    walker, fam = Walker(net, base, lambda m, b: of(m(b.x), b.y)), FAM()
+    fam.step(walker, batch)
+    assert fam.way == ("closed" if fits else "exact")
+
+
+def test_a_loss_without_curvature_is_refused(small_net, batch):
+    net = small_net()
+    walker = Walker(net, torch.optim.SGD(net.parameters(), lr=0.1), lambda m, b: m(b.x).mean())
+    with pytest.raises(ValueError, match="linear there, so its relative flatness is 0"):
         FAM().step(walker, batch)
 
 
-def test_other_networks_are_refused(watched_walker, batch):
-    shared = nn.Linear(6, 6).double()
-    with pytest.raises(ValueError, match="called once a pass"):
-        FAM().step(watched_walker(model=nn.Sequential(shared, nn.Tanh(), shared)), batch)
-    convolution = nn.Sequential(nn.Unflatten(1, (1, 6)), nn.Conv1d(1, 3, 6), nn.Flatten())
-    with pytest.raises(ValueError, match="needs a linear layer"):
-        FAM().step(watched_walker(model=convolution.double()), batch)
+@pytest.mark.parametrize("form", ["kappa", "kappa_hat"])
+def test_ignored_labels_do_not_count(form, watched_walker, batch):
+    """The step is that on the batch without them."""
+    y = batch.y.clone()
+    y[::3] = -100
+    kept = y >= 0
+    found = []
+    for part in (Batch(batch.x, y), Batch(batch.x[kept], y[kept])):
+        walker, fam = watched_walker(), FAM(lam=0.7, form=form)
+        fam.step(walker, part)
+        assert fam.way == "closed"
+        found.append(walker.descents[0][1])
+    torch.testing.assert_close(*found, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_head_is_known_in_other_precisions(dtype, small_net, batch):
+    """bfloat16 by autocast; κ itself in float32."""
+    net = small_net(hidden=32).float()
+    base = torch.optim.SGD(net.parameters(), lr=0.1)
+    cast = None if dtype == torch.float32 else dtype
+    walker = Walker(net, base, lambda m, b: F.cross_entropy(m(b.x), b.y), autocast=cast)
+    fam = FAM()
+    fam.step(walker, Batch(batch.x.float(), batch.y))
+    assert (fam.way, walker.logged["kappa"].dtype) == ("closed", torch.float32)
+
+
+def test_batch_norm_and_random_state_are_those_of_the_plain_pass(watched_walker, batch):
+    """F10, on the first step too, which finds its way."""
+    net = {"batch_norm": True, "dropout": 0.3}
+    ours, plain = watched_walker(net=net), watched_walker(net=net)
+    loss = plain.value_and_grad(batch)[0]
+    FAM(lam=1.0).step(ours, batch)
+    assert torch.equal(ours.logged["loss"], loss)
+    pairs = zip(ours.model.buffers(), plain.model.buffers(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_only_convolutions_need_a_name(watched_walker, batch):
+    net = nn.Sequential(nn.Unflatten(1, (1, 6)), nn.Conv1d(1, 3, 6), nn.Flatten()).double()
+    with pytest.raises(ValueError, match="needs a linear layer that the forward pass calls"):
+        FAM().step(watched_walker(model=net), batch)
+    FAM(layer="1").step(watched_walker(model=net), batch)
 
 
 def test_wrong_settings_are_refused():
@@ -195,3 +164,5 @@ def test_wrong_settings_are_refused():
         FAM(gradient="none")
     with pytest.raises(ValueError, match="`warmup` must be a whole number of at least 0"):
         FAM(warmup=-1)
+    with pytest.raises(ValueError, match="`draws` must be a whole number of at least 1"):
+        FAM(draws=0)
