@@ -29,6 +29,10 @@ class Perturbs:
 
     rho: Any
 
+    def step(self, walker: Walker, batch: Batch) -> None:
+        """One step on one batch."""
+        raise NotImplementedError
+
 
 class Ascent(Perturbs):
     """A method that climbs from w and descends along the gradient up there.

@@ -30,10 +30,10 @@ class LETS:
     rho: start of the radius, positive; None is that of `over`.
     beta: Adam's step for the radius, in units of the start (0.01: our choice); 0 keeps it.
     hessian: what stands for H ż at a point z that moves by ż with the radius: "exact", a
-    Hessian-vector product; "difference", of gradients at z and z + 0.01ρ ż; "secant", (g̃ - g)/ρ,
-    the average over radii from 0 to ρ: free where the step's own pass gave the same gradient at w,
-    and where not (aace, whose own pass is of another loss) replaced by "difference"; "diagonal",
-    g̃² ż, not the Hessian's scale, for comparison only.
+    Hessian-vector product (for aace's adversarial loss "difference"); "difference", of gradients
+    at z and z + 0.01ρ ż; "secant", (g̃ - g)/ρ, the average over radii from 0 to ρ: free where the
+    step's own pass gave the same gradient at w, and where not (aace, whose own pass is of another
+    loss) replaced by "difference"; "diagonal", g̃² ż, not the Hessian's scale, for comparison only.
     upper: training batch of the gap: a "fresh" one, the step's own ("same"), or that of the
     "next" step, whose gradient at its start is needed anyway; the radius then changes after that
     step. On its own batch the step has just gone down, so "same" shrinks the radius whenever the
@@ -65,7 +65,7 @@ class LETS:
     every: int = 1
     parameterisation: str = "exp"
     bounds: tuple[float, float] = (0.02, 40.0)
-    over: Any = None
+    over: ascent.Perturbs | None = None
     no_rule: ClassVar[str] = "a learned radius goes around everything else"
 
     steps: int = field(default=0, init=False, compare=False, repr=False)

@@ -37,7 +37,7 @@ class Lookahead(ascent.Perturbs):
     k: int = 2
     alpha: float = 0.5
     same_batch: bool = False
-    over: Any = None
+    over: ascent.Perturbs | None = None
     no_rule: ClassVar[str] = "it pulls steps back and perturbs nothing of its own"
 
     taken: int = field(default=0, init=False, compare=False, repr=False)
@@ -55,10 +55,13 @@ class Lookahead(ascent.Perturbs):
     @property
     def rho(self) -> Any:
         """The radius, which belongs to the method inside."""
+        if self.over is None:
+            raise AttributeError("Without a method inside there is no radius.")
         return self.over.rho
 
     @rho.setter
     def rho(self, rho: ascent.Radius) -> None:
+        assert self.over is not None  # where it is, `rho` cannot be read either
         self.over.rho = rho
 
     def step(self, walker: Walker, batch: Batch) -> None:

@@ -106,7 +106,7 @@ class Traced:
         look: bool,
     ) -> Tensor:
         """Hż at z, (n,), or what stands for it."""
-        if self.hessian == "exact":
+        if self.hessian == "exact" and loss is None:  # a target held constant is in no Hessian
             return self.walker.hvp(batch, moving, at=z, loss=loss)
         if self.hessian == "diagonal":
             return g**2 * moving

@@ -32,7 +32,7 @@ def test_methods_come_with_cost_and_defaults(landscape):
         if entry["name"] == "sam"
     )
     assert sam["cost"] == "2 passes a step."
-    assert sam["defaults"] == {"rho": 0.05}
+    assert sam["defaults"] == {"rho": 0.05, "normalize": True}
     text = landscape("list", "methods").out
     assert "cost: 2 passes a step." in text
     assert "defaults: rho=0.05" in text

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from landscape.batch import Batch
 from landscape.methods import AACE
 from landscape.methods.aace import aace
 from landscape.walker import Walker
@@ -153,3 +154,62 @@ def test_wrong_settings_and_targets_are_refused(watched_walker, batch):
         AACE(rho=-1.0)
     with pytest.raises(ValueError, match="AACE needs integer targets"):
         AACE().step(watched_walker(), type(batch)(batch.x, batch.x[:, 0]))
+
+
+def test_sequences_are_their_tokens(small_net):
+    """Outputs (B, T, C) with targets (B, T), some ignored: as B·T examples without those."""
+    generator = torch.Generator().manual_seed(2)
+    x = torch.randn(3, 4, 6, generator=generator, dtype=torch.float64)
+    y = torch.randint(0, 3, (3, 4), generator=generator)
+    y[0, 2:] = -100
+
+    def ignoring(model, batch):
+        return F.cross_entropy(model(batch.x).flatten(0, -2), batch.y.flatten())
+
+    walkers = [
+        Walker(net, torch.optim.SGD(net.parameters(), lr=0.1), ignoring)
+        for net in (small_net(), small_net())
+    ]
+    AACE().step(walkers[0], Batch(x, y))
+    AACE().step(walkers[1], Batch(x.flatten(0, 1)[y.flatten() >= 0], y[y >= 0]))
+    torch.testing.assert_close(walkers[0].w, walkers[1].w, rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(walkers[0].step_loss, walkers[1].step_loss)
+
+
+def test_the_loss_of_all_shards_is_logged(stepper, batch):
+    """Uneven ones by their examples, the mean cross-entropy at w."""
+    ours = stepper("msam+aace", {"msam": {"num_shards": 5}})
+    expected = cross_entropy(ours.walker.model, batch).detach()
+    torch.testing.assert_close(ours.step(batch), expected)
+
+
+def test_twenty_steps_against_the_authors_loop(trained, small_net, batches):
+    """The weights moved in place, momentum and weight decay in the optimizer."""
+    net = small_net()
+    base = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
+    for batch in batches(20):
+        old = [p.detach().clone() for p in net.parameters()]
+        for p, a in zip(
+            net.parameters(),
+            torch.autograd.grad(coded(net(batch.x), batch.y).mean(), [*net.parameters()]),
+            strict=True,
+        ):
+            p.data -= 0.2 * a
+        base.zero_grad()
+        cross_entropy(net, batch).backward()
+        for p, kept in zip(net.parameters(), old, strict=True):
+            p.data = kept
+        base.step()
+    expected = torch.cat([p.detach().flatten() for p in net.parameters()])
+    torch.testing.assert_close(trained("aace", {}, batches(20)), expected, rtol=1e-9, atol=1e-11)
+
+
+def test_the_climb_has_its_length(stepper, batch):
+    """ρ‖a‖, or ρ where normalised."""
+    for normalize in (False, True):
+        ours = stepper("aace", {"aace": {"rho": 0.3, "normalize": normalize}})
+        w = ours.walker.w
+        ours.step(batch)
+        a = ours.walker.own[0].norm().item()
+        length = (ours.walker.points[0] - w).norm().item()
+        assert length == pytest.approx(0.3 if normalize else 0.3 * a)

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from landscape.methods import ASAM
+from landscape.methods import ASAM, ascent
 from landscape.walker import Walker
 
 SGD = torch.optim.SGD
@@ -81,3 +81,34 @@ def test_the_path_of_modules_does_not_count(batch):
 def test_negative_settings_are_refused():
     with pytest.raises(ValueError, match=r"`eta` must be non-negative. Got -1."):
         ASAM(eta=-1.0)
+
+
+@pytest.mark.parametrize(
+    ("scaled", "names"),
+    [
+        ("weights", ["0.weight", "2.weight"]),
+        ("all", ["0.weight", "0.bias", "2.weight", "2.bias"]),
+        ("2.*", ["2.weight", "2.bias"]),
+        ("*.weight", ["0.weight", "2.weight"]),
+    ],
+)
+def test_the_scaled_tensors_are_chosen(scaled, names, small_net, batch):
+    """e/g is one number in all tensors with T = 1, and (|w| + η)² times it in the others."""
+    walker, w, g, e = ascent_of(ASAM(eta=0.1, scaled=scaled), small_net(), batch)
+    t = torch.ones_like(w)
+    for name in names:
+        t[walker.layers[name]] = w[walker.layers[name]].abs() + 0.1
+    torch.testing.assert_close(e, 0.5 * t**2 * g / (t * g).norm())
+
+
+def test_a_pattern_that_fits_nothing_is_refused(small_net, batch):
+    with pytest.raises(ValueError, match=r"Got 'head\.\*', parameters are 0.weight, 0"):
+        ascent_of(ASAM(scaled="head.*"), small_net(), batch)
+
+
+def test_without_scaling_it_is_sam(small_net, batch):
+    """T = 1 in every tensor: no name has a weight in it but the pattern's."""
+    _, w, g, _ = ascent_of(ASAM(), small_net(), batch)
+    everything = [slice(0, len(w))]
+    found = ascent.asam(g, w, 0.3, 0.01, everything)
+    torch.testing.assert_close(found, ascent.sam(g, w, 0.3))

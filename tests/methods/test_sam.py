@@ -48,3 +48,21 @@ def test_a_negative_radius_is_refused():
         SAM(rho=-0.1)
     with pytest.raises(ValueError, match=r"`rho` must be non-negative. Got nan."):
         SAM(rho=float("nan"))
+
+
+def test_unnormalised_climb(quadratic_walker):
+    """e = ρ g, as long as the gradient: w⁺ = w - η A(w + ρ A w)."""
+    walker = quadratic_walker(diagonal=[1.0, 10.0], start=[1.0, 1.0], lr=0.05)
+    SAM(rho=0.05, normalize=False).step(walker, batch=None)
+    expected = [1 - 0.05 * 1.05, 1 - 0.5 * 1.5]
+    torch.testing.assert_close(walker.w.tolist(), expected, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_small_gradients_keep_their_direction(dtype):
+    """Down to the square root of what the type holds; a zero gradient stays zero."""
+    g = torch.tensor([3.0, 4.0], dtype=dtype) * (1e-15 if dtype != torch.float64 else 1e-150)
+    e = ascent.sam(g, g, 1.0)
+    torch.testing.assert_close(e.double(), torch.tensor([0.6, 0.8]).double(), rtol=0.01, atol=0)
+    assert torch.equal(ascent.sam(0 * g, g, 1.0), 0 * g)
+    assert torch.isfinite(ascent.sam(g * torch.finfo(dtype).tiny ** 0.5, g, 1.0)).all()

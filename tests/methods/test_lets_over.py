@@ -1,0 +1,122 @@
+"""LETS over any method: its hypergradient by finite differences through the real optimizer."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from landscape.methods import LETS, Lookbehind, ascent, make
+from landscape.walker import Walker
+
+SGD, Adam, AdamW = torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW
+MOMENTUM = (SGD, {"momentum": 0.9, "weight_decay": 0.1, "dampening": 0.2})
+NESTEROV = (SGD, {"momentum": 0.9, "weight_decay": 0.1, "nesterov": True})
+SETTINGS = {"lookbehind": {"k": 3}, "lookahead": {"same_batch": True}, "asam": {"eta": 0.3}}
+ADAPTIVE = {"lookbehind": {"k": 3, "alpha": "adaptive"}}
+AVERAGE = {"multistep-sam": {"k": 3, "average": True, "split": True}}
+
+
+def cross_entropy(model, batch):
+    return F.cross_entropy(model(batch.x), batch.y)
+
+
+def third_step(walker, method, batches, hessian):
+    """dF/dρ at 0.3 as LETS has it, and by a central difference; after two steps of the base."""
+    train, held_out = batches(2)
+    for _ in range(2):
+        walker.descend(walker.grad(train))
+    walker.feed([held_out], None)
+
+    def F_of(rho):
+        model = copy.deepcopy(walker.model)
+        base = type(walker.optimizer)(model.parameters(), lr=0.05)
+        base.load_state_dict(copy.deepcopy(walker.optimizer.state_dict()))
+        twin = Walker(model, base, walker.loss, max_grad_norm=walker.max_grad_norm)
+        with ascent.radius(method, rho):
+            method.step(twin, train)
+        return (twin.value(held_out) - twin.value(train)) ** 2 / 2
+
+    expected = ((F_of(0.3 + 1e-4) - F_of(0.3 - 1e-4)) / 2e-4).item()
+    LETS(rho=0.3, hessian=hessian, upper="same", over=method).step(walker, train)
+    return walker.logged["hypergradient"].item(), expected
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "base"),
+    [
+        ("sam", {}, (AdamW, {"weight_decay": 0.1})),
+        ("asam", {}, MOMENTUM),
+        ("aace", {}, MOMENTUM),
+        ("msam+asam", {}, NESTEROV),
+        ("multistep-sam+asam", {}, MOMENTUM),
+        ("multistep-sam+msam", AVERAGE, (Adam, {})),
+        ("lookbehind", {}, (SGD, {})),
+        ("lookbehind", {}, MOMENTUM),
+        ("lookbehind", ADAPTIVE, NESTEROV),
+        ("lookbehind+asam", {}, MOMENTUM),
+        ("lookbehind+msam+asam", {}, NESTEROV),
+        ("lookbehind+aace", {}, MOMENTUM),
+        ("lookahead+sam", {}, MOMENTUM),
+        ("lookahead+lookbehind+asam", {}, NESTEROV),
+    ],
+)
+@pytest.mark.parametrize("hessian", ["exact", "difference"])
+def test_every_step_is_differentiated(name, settings, base, hessian, small_net, batches):
+    """Exact to 1e-6, momentum carried; the forward difference to its own error, which also stands
+    for the derivative of aace's adversarial gradient.
+    """
+    model, (optimizer, options) = small_net(), base
+    walker = Walker(model, optimizer(model.parameters(), lr=0.05, **options), cross_entropy)
+    method = make(name, SETTINGS | settings)
+    found, expected = third_step(walker, method, batches, hessian)
+    exact = hessian == "exact" and name != "lookbehind+aace"
+    assert found == pytest.approx(expected, rel=1e-6 if exact else 0.02)
+    assert expected != 0
+
+
+def test_through_clipping(small_net, batches):
+    model = small_net()
+    base = SGD(model.parameters(), lr=0.05, momentum=0.9)
+    walker = Walker(model, base, cross_entropy, max_grad_norm=0.1)
+    found, expected = third_step(walker, make("lookbehind"), batches, "exact")
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_adam_forgets_between_two_descents_of_one_step(small_net, batches):
+    """The derivative of its moments is not carried, so Lookbehind's is near, not exact."""
+    model = small_net()
+    walker = Walker(model, Adam(model.parameters(), lr=0.05), cross_entropy)
+    found, expected = third_step(walker, make("lookbehind"), batches, "exact")
+    assert found == pytest.approx(expected, rel=0.5)
+    assert found != pytest.approx(expected, rel=1e-3)
+
+
+def test_the_secant_of_lookbehind(net_walker, batches):
+    """dφ⁺/dρ = -α lr Σ_i (∇L(z_i) - ∇L(φ))/ρ: the quotient from 0 to ρ, without a further pass."""
+    train, held_out = batches(2)
+    walker, plain = (net_walker(walker={"held_out": [held_out]}) for _ in range(2))
+    z, slope, g = plain.w, 0.0, plain.grad(train)
+    for _ in range(3):
+        a = plain.grad(train, at=z)
+        z = z + 0.2 * a / a.norm()
+        slope = slope - 0.4 * 0.1 * (plain.grad(train, at=z) - g) / 0.2
+    method = LETS(over=Lookbehind(rho=0.2, k=3, alpha=0.4))
+    method.step(walker, train)
+    torch.testing.assert_close(method.kept, slope, rtol=1e-10, atol=1e-13)
+    assert walker.passes == 6
+
+
+@pytest.mark.parametrize("name", ["lookbehind+asam", "msam+aace", "lookahead+sam"])
+def test_single_precision_and_the_radius_outside_stay(name, small_net, batches):
+    """Tangents have the weights' type; the method inside keeps its own radius."""
+    model = small_net().float()
+    held_out = [type(b)(b.x.float(), b.y) for b in batches(1)]
+    base = SGD(model.parameters(), lr=0.05, momentum=0.9)
+    walker = Walker(model, base, cross_entropy, held_out=held_out)
+    method, inside = LETS(over=make(name)), make(name)
+    for batch in batches(3):
+        method.step(walker, type(batch)(batch.x.float(), batch.y))
+    assert method.kept.dtype == torch.float32
+    assert method.over == inside
+    assert method.radius.item() != method.start
