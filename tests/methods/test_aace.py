@@ -183,27 +183,6 @@ def test_the_loss_of_all_shards_is_logged(stepper, batch):
     torch.testing.assert_close(ours.step(batch), expected)
 
 
-def test_twenty_steps_against_the_authors_loop(trained, small_net, batches):
-    """The weights moved in place, momentum and weight decay in the optimizer."""
-    net = small_net()
-    base = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
-    for batch in batches(20):
-        old = [p.detach().clone() for p in net.parameters()]
-        for p, a in zip(
-            net.parameters(),
-            torch.autograd.grad(coded(net(batch.x), batch.y).mean(), [*net.parameters()]),
-            strict=True,
-        ):
-            p.data -= 0.2 * a
-        base.zero_grad()
-        cross_entropy(net, batch).backward()
-        for p, kept in zip(net.parameters(), old, strict=True):
-            p.data = kept
-        base.step()
-    expected = torch.cat([p.detach().flatten() for p in net.parameters()])
-    torch.testing.assert_close(trained("aace", {}, batches(20)), expected, rtol=1e-9, atol=1e-11)
-
-
 def test_the_climb_has_its_length(stepper, batch):
     """ρ‖a‖, or ρ where normalised."""
     for normalize in (False, True):
