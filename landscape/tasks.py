@@ -48,7 +48,7 @@ class Task:
 
 
 _WIDE_NOISE = {"noise": {"sigmas": (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)}}
-_SMALL_SURFACE = {"surface": {"size": 25}}
+_SMALL_SURFACE = {"surface": {"size": 25}}  # their points are a thousand times dearer
 _ADAMW = {"training": {"lr": 1e-3, "weight_decay": 0.01}}
 
 TASKS: dict[str, Task] = {
@@ -81,7 +81,7 @@ TASKS: dict[str, Task] = {
             "data": {"batch_size": 128},
             "adamw": _ADAMW,
         },
-        measures=_SMALL_SURFACE,
+        measures={**_WIDE_NOISE, **_SMALL_SURFACE},
     ),
     "cifar10-resnet18": Task(
         "cifar10-resnet18",
