@@ -22,10 +22,11 @@ import torch
 from torch import Tensor
 
 
-def kappa(phi: Tensor, p: Tensor, W: Tensor) -> Tensor:
+def kappa(phi: Tensor, p: Tensor, W: Tensor, shares: Tensor | float = 1.0) -> Tensor:
     """Relative flatness κ ≥ 0, shape (); unchanged when one vector is added to every row of W.
 
     phi: (n, m) inputs of the head. p: (n, d) softmax of its outputs. W: (d, m) its weight.
+    shares: (n,) how much each example counts in the mean, on average 1.
     """
     likeliest, others = _without_the_likeliest(p)
     W = W - W.mean(0)
@@ -34,15 +35,15 @@ def kappa(phi: Tensor, p: Tensor, W: Tensor) -> Tensor:
     distance = norm + norm[likeliest, None] - 2 * reference @ W.T
     shift = others @ W - others.sum(1, keepdim=True) * reference
     variance = (others * distance).sum(1) - shift.square().sum(1)
-    return (phi.square().sum(1) * variance).mean()
+    return (shares * phi.square().sum(1) * variance).mean()
 
 
-def kappa_hat(phi: Tensor, p: Tensor, W: Tensor) -> Tensor:
+def kappa_hat(phi: Tensor, p: Tensor, W: Tensor, shares: Tensor | float = 1.0) -> Tensor:
     """Simplified relative flatness κ̂ ≥ 0, shape (); arguments as for `kappa`."""
     _, others = _without_the_likeliest(p)
     rest = others.sum(1)
     impurity = 2 * rest - rest.square() - others.square().sum(1)
-    return W.square().sum() * (phi.square().sum(1) * impurity).mean()
+    return W.square().sum() * (shares * phi.square().sum(1) * impurity).mean()
 
 
 def of_traces(T: Tensor, W: Tensor, form: str) -> Tensor:

@@ -183,7 +183,6 @@ class Means:
     def __init__(self, walker: Walker, batch: Batch):
         self.walker, self.size = walker, batch.size
         self.seen: list[Batch] = []
-        self.loss, self.kappa = torch.tensor(0.0), torch.tensor(0.0)
         self.before = walker.logged.get("loss")
 
     def add(self, batch: Batch, loss: Tensor, kappa: Tensor) -> None:
@@ -193,10 +192,12 @@ class Means:
             return
         if not self.seen:
             self.theirs = self.walker.logged.get("loss") is not self.before
+            self.loss, self.kappa = loss, kappa
+        else:
+            share = batch.size / (counted + batch.size)
+            self.loss = torch.lerp(self.loss, loss, share)
+            self.kappa = torch.lerp(self.kappa, kappa, share)
         self.seen.append(batch)
-        share = batch.size / (counted + batch.size)
-        self.loss = torch.lerp(self.loss.to(loss), loss, share)
-        self.kappa = torch.lerp(self.kappa.to(kappa), kappa, share)
         self.walker.log(kappa=self.kappa)
         if not self.theirs:
             self.walker.log(loss=self.loss)

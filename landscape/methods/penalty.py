@@ -109,7 +109,7 @@ def closed(weight: Tensor, phi: Tensor, z: Tensor, y: Any, form: str, create_gra
     if not create_graph:
         phi, z = phi.detach(), z.detach()
     measure = flatness.kappa if form == "kappa" else flatness.kappa_hat
-    return measure(phi * _shares(y, phi).sqrt(), z.softmax(1), precise(weight))
+    return measure(phi, z.softmax(1), precise(weight), _shares(y, phi))
 
 
 def signed(loss: Tensor, weight: Tensor, form: str, draws: int, create_graph: bool) -> Tensor:
@@ -121,11 +121,11 @@ def signed(loss: Tensor, weight: Tensor, form: str, draws: int, create_graph: bo
     return torch.stack(samples).mean()
 
 
-def _shares(y: Any, phi: Tensor) -> Tensor:
-    """How much each row counts, (n, 1), on average 1: nothing where its label is ignored."""
-    if not isinstance(y, Tensor) or y.is_floating_point() or y.numel() != len(phi):
-        return phi.new_ones(len(phi), 1)
-    counted = (y != -100).to(phi).view(-1, 1)
+def _shares(y: Any, rows: Tensor) -> Tensor | float:
+    """How much each row counts, (n,), on average 1: nothing where its label is ignored."""
+    if not isinstance(y, Tensor) or y.is_floating_point() or y.numel() != len(rows):
+        return 1.0
+    counted = (y.flatten() != -100).to(rows)
     return counted / counted.mean()
 
 
@@ -151,7 +151,9 @@ def _is_softmax(loss: Tensor, z: Tensor, y: Any) -> bool:
     found = precise(flatness.product(flatness.gradient(loss, z), z, u, False)).flatten(0, -2)
     rows, u = precise(z.detach()).flatten(0, -2), precise(u).flatten(0, -2)
     p = rows.softmax(1)
-    expected = (p * u - p * (p * u).sum(1, keepdim=True)) * (_shares(y, rows) / len(rows))
+    shares = _shares(y, rows)
+    shares = shares[:, None] if isinstance(shares, Tensor) else shares
+    expected = shares / len(rows) * (p * u - p * (p * u).sum(1, keepdim=True))
     eps = torch.finfo(z.dtype).eps
     rounding = 8 * torch.finfo(p.dtype).eps * u.norm() / len(rows)  # where all rows are saturated
     return bool((found - expected).norm() <= min(0.02, 3 * eps**0.5) * expected.norm() + rounding)
