@@ -38,6 +38,9 @@ class LETS:
     "next" step, whose gradient at its start is needed anyway; the radius then changes after that
     step. On its own batch the step has just gone down, so "same" shrinks the radius whenever the
     gap is positive: in a toy with noisy labels to 0.0001, where "fresh" and "next" kept it alive.
+    independent: G from a further held-out and a further fresh batch, forward only: products of two
+    independent estimates have no bias, while one pair of batches for both adds the variance of G
+    to what is minimised.
     every: steps between two updates of the radius.
     parameterisation: Adam works on log ρ ("exp"), on softplus⁻¹(ρ), or on ρ itself ("clip").
     bounds: of the radius, in units of the start ((0.02, 40): from 0.001 to 2 for a start of 0.05).
@@ -62,6 +65,7 @@ class LETS:
     beta: float = 0.01
     hessian: str = "secant"
     upper: str = "next"
+    independent: bool = False
     every: int = 1
     parameterisation: str = "exp"
     bounds: tuple[float, float] = (0.02, 40.0)
@@ -134,6 +138,9 @@ class LETS:
         """The upper step at w; loss and g of the training batch there, slope = dw/dρ."""
         held_out, g_held_out = walker.value_and_grad(walker.held_out(), at=w)
         gap, delta = held_out - loss, g_held_out - g
+        if self.independent:
+            others = walker.held_out(), walker.fresh()
+            gap = walker.value(others[0], at=w) - walker.value(others[1], at=w)
         along = delta @ slope.to(delta)
         hypergradient = gap * along
         self.learned = radius.descend(

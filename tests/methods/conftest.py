@@ -9,10 +9,7 @@ from landscape.methods import METHODS, make
 from landscape.optim import Stepper
 from landscape.walker import Walker
 
-NESTED = (
-    *("lets+asam", "lookbehind+asam", "msam+asam", "lookbehind+msam", "lets+lookbehind"),
-    *("msam+aace", "multistep-sam+aace", "lookahead+sam"),
-)
+NESTED = ("lets+lookbehind", "lookbehind+msam", "msam+aace", "lookahead+sam")
 
 
 def cross_entropy(model, batch):

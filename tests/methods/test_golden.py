@@ -28,6 +28,7 @@ GOLDEN = {
 }
 
 
+@pytest.mark.parametrize("name", GOLDEN)
 def test_twenty_steps(name, stepper, batches):
     ours = stepper(name)
     for batch in batches(20):

@@ -1,6 +1,7 @@
 """LETS: the hypergradient by hand and by finite differences, the radius, the order of a step."""
 
 import copy
+import itertools
 
 import pytest
 import torch
@@ -174,6 +175,40 @@ def test_ten_steps_against_a_naive_version(upper, small_net, batches, net_walker
     assert found == pytest.approx(radii, rel=1e-8)
     assert max(radii) - min(radii) > 0.01
     torch.testing.assert_close(walker.w, expected, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("independent", [True, False])
+def test_independent_estimates_have_no_bias(independent, quadratics):
+    """Over all draws of two training and two held-out batches the mean is that of their union."""
+    kept, a, b, c = quadratics()
+    _, d, *_ = quadratics(seed=1)
+    both = (
+        Batch(tuple(torch.cat(t) for t in zip(p.x, q.x, strict=True)), None)
+        for p, q in ((a, b), (c, d))
+    )
+
+    def mean_loss(model, batch):
+        L = [
+            kept.loss(model, Batch(tuple(t[i : i + 1] for t in batch.x), None))
+            for i in range(batch.size)
+        ]
+        return sum(L) / batch.size
+
+    def hypergradient(fresh, held_out, **settings):
+        walker, train, *_ = quadratics()
+        walker.loss = mean_loss
+        walker.feed(held_out, iter(fresh))
+        LETS(rho=0.3, upper="fresh", **settings).step(walker, train)
+        return walker.logged["hypergradient"].item()
+
+    train, held_out = both
+    expected = hypergradient([train], [held_out])
+    found = [
+        hypergradient(f, h, independent=independent)
+        for f in itertools.product((a, b), repeat=2)
+        for h in itertools.product((c, d), repeat=2)
+    ]
+    assert (sum(found) / len(found) == pytest.approx(expected, rel=1e-10)) == independent
 
 
 @pytest.mark.parametrize(

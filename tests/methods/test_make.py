@@ -15,7 +15,7 @@ def test_settings_by_method():
     assert options("asam") == ["rho", "eta", "scaled"]
     assert options("lookbehind") == ["rho", "k", "alpha", "scope", "reuse"]
     assert options("lets") == [
-        *["rho", "beta", "hessian", "upper", "every", "parameterisation", "bounds"]
+        *["rho", "beta", "hessian", "upper", "independent", "every", "parameterisation", "bounds"]
     ]
     assert options("msam") == ["rho", "num_shards", "mode"]
     assert options("fam") == ["lam", "layer", "form", "gradient", "warmup", "draws"]
