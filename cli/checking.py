@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 Tree = dict[str, Any]
 Classes = Mapping[str, type]
 Check = Callable[[type, Tree, str], Tree]
+PYTHON_ONLY = "only Python can set it"
 
 
 def checked(tree: Mapping[str, Any], classes: Classes) -> Tree:
@@ -64,10 +65,10 @@ class _Checks:
         try:
             return TypeAdapter(hint, config=config).validate_json(json.dumps(value, default=str))
         except ValidationError as error:
-            rules = dict.fromkeys(e["msg"].removeprefix("Input ") for e in error.errors())
+            rules = dict.fromkeys(_rule(e["type"], e["msg"]) for e in error.errors())
             self.errors.append(f"{place}: {' or '.join(rules)}. Got {value!r}.")
         except (PydanticSchemaGenerationError, SchemaError):
-            self.errors.append(f"{place}: only Python can set it. Got {value!r}.")
+            self.errors.append(f"{place}: {PYTHON_ONLY}. Got {value!r}.")
         return value
 
     def ranges(self, section: type, values: Tree, path: str) -> Tree:
@@ -76,6 +77,10 @@ class _Checks:
             each = [_refusal(section, {key: value}) for key, value in values.items()]
             self.errors += [_located(line, path) for line in filter(None, each)] or [whole]
         return values
+
+
+def _rule(kind: str, message: str) -> str:
+    return PYTHON_ONLY if kind == "needs_python_object" else message.removeprefix("Input ")
 
 
 def _refusal(section: type, values: Tree) -> str:

@@ -32,6 +32,12 @@ Set = Annotated[
     ),
 ]
 Epochs = Annotated[int | None, typer.Option(help="Passes over the training data.")]
+LabelNoise = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE", help="Share of the training labels to replace by another class, in [0, 1)."
+    ),
+]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 DataDir = Annotated[
     Path | None,

@@ -14,29 +14,43 @@ Tree = dict[str, Any]
 
 
 def read(
-    config: Path | None, assignments: Iterable[str] | None, methods: Iterable[str], **flags: Any
+    config: Path | None,
+    assignments: Iterable[str] | None,
+    methods: Iterable[str],
+    *,
+    label_noise: float | None = None,
+    **flags: Any,
 ) -> Tree:
     """Settings by section and method, {"training": {"epochs": 20}, "sam": {"rho": 0.1}}, typed.
 
-    Later ones win: the file, `--set`, then `flags`, which belong to [training] (None: not given).
+    Later ones win: the file, `--set`, then `label_noise`, of [data], and `flags`, which belong to
+    [training] (None: not given).
     Raises ValueError with all errors. A file may also hold methods that do not run now; a `--set`
     without effect is an error.
     """
     from landscape.methods import METHODS
-    from landscape.training.settings import SECTIONS, check_keys
+    from landscape.training.settings import SECTIONS, check_keys, unlabelled
 
     given = assigned(assignments or ())
-    training = {key: value for key, value in flags.items() if value is not None}
-    tree = merged(from_file(config) if config else {}, given, {"training": training})
-    in_use = [*SECTIONS, *(name for method in methods for name in method.split("+"))]
+    options = {"data": {"label_noise": label_noise}, "training": flags}
+    flagged = [
+        {section: {key: value}}
+        for section, values in options.items()
+        for key, value in values.items()
+        if value is not None
+    ]
+    tree = merged(from_file(config) if config else {}, given, *flagged)
+    parts = [part for method in methods for part in method.split("+")]
+    in_use = [*SECTIONS, *parts, *map(unlabelled, parts)]
     idle = [
         f"`--set {name}...` has no effect: {name} is not among the methods."
         for name in given
-        if name in METHODS and name not in in_use
+        if unlabelled(name) in METHODS and name not in in_use
     ]
     if errors := check_keys(tree) + idle:
         raise ValueError("\n".join(errors))
-    return checked(tree, {**SECTIONS, **METHODS})
+    variants = {name: METHODS[unlabelled(name)] for name in tree if name not in SECTIONS}
+    return checked(tree, {**SECTIONS, **METHODS, **variants})
 
 
 def from_file(path: Path) -> Tree:

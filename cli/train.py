@@ -27,6 +27,7 @@ def train(
     config: options.Config = None,
     set_: options.Set = None,
     epochs: options.Epochs = None,
+    label_noise: options.LabelNoise = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run.")] = False,
     snapshots: Annotated[
         int | None,
@@ -43,7 +44,10 @@ def train(
     import landscape as ls
     from landscape_cli import progress, settings
 
-    given = settings.read(config, set_, [method], epochs=epochs, snapshots=snapshots, device=device)
+    given = settings.read(
+        config, set_, [method],
+        label_noise=label_noise, epochs=epochs, snapshots=snapshots, device=device,
+    )  # fmt: skip
     with on_interrupt(GO_ON), progress.shown(json) as listener:
         run = ls.train(
             task,

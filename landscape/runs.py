@@ -111,7 +111,8 @@ class Run:
     ) -> Objective:
         """The task's plain loss around the final weights.
 
-        which: "train" (without augmentation, the part that was trained on) or "test".
+        which: "train" (the part that was trained on, with the labels, noisy or not, that were
+        trained on, without augmentation) or "test".
         examples: how many, chosen at random but the same ones for every run of a seed; all of
         them where there are fewer.
 
@@ -122,7 +123,8 @@ class Run:
         if examples < 1:
             raise ValueError(f"`examples` must be at least 1. Got {examples}.")
         dataset = load_data(self.task, data_dir or self._recorded_data_dir())
-        parts = split(dataset, self.settings.seed, self.settings.data.held_out)
+        data = self.settings.data
+        parts = split(dataset, self.settings.seed, data.held_out, data.label_noise)
         part = parts.train if which == "train" else parts.test
         rows = torch.randperm(part.size, generator=torch.Generator().manual_seed(0))[:examples]
         chosen = Batch(part.x[rows], part.y[rows])

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from landscape.batch import Batch
+from landscape.isolation import seed_of
 
 ARRAYS = ("train_x", "train_y", "test_x", "test_y")
 
@@ -73,26 +74,54 @@ class Split:
     test: Batch
 
 
-def split(dataset: DataSet, seed: int, held_out: float = 0.1) -> Split:
+def split(dataset: DataSet, seed: int, held_out: float = 0.1, label_noise: float = 0.0) -> Split:
     """Hold out a random fraction of the training set; the test set is the same for every seed.
 
     seed: decides which examples, by a permutation drawn on the CPU. Both parts keep their order.
     held_out: the fraction, in [0, 1), rounded to whole examples and never all of them.
+    label_noise: see `noisy`; over the whole training set before it is split, so held-out labels
+    are as noisy as those trained on (who has noisy labels has no clean ones to hold out). Test
+    labels stay as they are.
 
-    Raises ValueError when `held_out` is outside [0, 1).
+    Raises ValueError when `held_out` or `label_noise` is outside [0, 1).
     """
     if not 0 <= held_out < 1:
         raise ValueError(f"`held_out` must be in [0, 1). Got {held_out}.")
+    labels = noisy(dataset.train_y, dataset.classes, label_noise, seed)
     n = len(dataset.train_x)
     count = min(round(held_out * n), n - 1)
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
     order = order.to(dataset.train_x.device)
     held, kept = order[:count].sort().values, order[count:].sort().values
     return Split(
-        train=Batch(dataset.train_x[kept], dataset.train_y[kept]),
-        held_out=Batch(dataset.train_x[held], dataset.train_y[held]),
+        train=Batch(dataset.train_x[kept], labels[kept]),
+        held_out=Batch(dataset.train_x[held], labels[held]),
         test=Batch(dataset.test_x, dataset.test_y),
     )
+
+
+def noisy(labels: Tensor, classes: int, share: float, seed: int) -> Tensor:
+    """Symmetric label noise: a share of the labels (n,), each replaced by one of the OTHER classes.
+
+    share: in [0, 1), rounded to whole examples, all of which are wrong afterwards. Where other
+    authors draw from all classes, this is their share times (1 - 1/classes).
+    seed: decides which labels, and the new ones uniformly; drawn on the CPU.
+
+    Raises ValueError when `share` is outside [0, 1), or there is no other class.
+    """
+    if not 0 <= share < 1:
+        raise ValueError(f"`label_noise` must be in [0, 1). Got {share}.")
+    if share and classes < 2:
+        raise ValueError(f"`label_noise` needs at least 2 classes. Got {classes}.")
+    count = round(share * len(labels))
+    if not count:
+        return labels
+    generator = torch.Generator().manual_seed(seed_of(seed, "label noise"))
+    chosen = torch.randperm(len(labels), generator=generator)[:count].to(labels.device)
+    shift = torch.randint(1, classes, (count,), generator=generator).to(labels.device)
+    wrong = labels.clone()
+    wrong[chosen] = (labels[chosen] + shift) % classes
+    return wrong
 
 
 def batches(

@@ -117,8 +117,14 @@ def look(method: str) -> Look:
     if method in LOOKS:
         return LOOKS[method]
     colour, dark, marker = OTHERS[zlib.crc32(method.encode()) % len(OTHERS)]
-    parts = [LOOKS[part].label if part in LOOKS else part for part in method.split("+")]
-    return Look(" + ".join(parts), colour, dark, marker)
+    return Look(" + ".join(_label(part) for part in method.split("+")), colour, dark, marker)
+
+
+def _label(part: str) -> str:
+    """ "SAM (wide)" of the variant sam@wide."""
+    name, at, label = part.partition("@")
+    known = LOOKS[name].label if name in LOOKS else name
+    return f"{known} ({label.replace('-', ' ')})" if at else known
 
 
 def text(words: str) -> str:

@@ -16,7 +16,7 @@ from landscape.objective import Objective
 from landscape.tasks import Task, cross_entropy
 from landscape.training.checkpoint import clone
 from landscape.training.schedule import factor
-from landscape.training.settings import Settings
+from landscape.training.settings import Settings, unlabelled
 from landscape.training.streams import Shuffled, endless
 from landscape.walker import Walker
 
@@ -41,11 +41,12 @@ class Training:
         self.device = device_of(settings.training.device)
         with seeded(seed_of(settings.seed, "init"), self.device):
             self.model = task.build().to(self.device)
-        parts = split(dataset, settings.seed, settings.data.held_out)
+        data = settings.data
+        parts = split(dataset, settings.seed, data.held_out, data.label_noise)
         self.train, self.held_out, self.test = (
             part.to(self.device) for part in (parts.train, parts.held_out, parts.test)
         )
-        self.method = make(settings.method, settings.methods)
+        self.method = make(unlabelled(settings.method), settings.methods)
         self.optimizer = base_optimizer(self.model, settings, self.method)
         self.walker = Walker(
             self.model,

@@ -1,9 +1,11 @@
 """What a run is made of: frozen dataclasses, the same in Python, TOML and `--set a.b=value`.
 
 Precedence, weakest first: the defaults here, the task's, the task's for the method, the user's,
-the user's for the method (`[sam.training]` or `--set sam.training.lr=0.05`).
+the user's for the method (`[sam.training]` or `--set sam.training.lr=0.05`). Within each, a variant
+`sam@wide` follows `sam`, and its own section (`["sam@wide"]` or `--set sam@wide.rho=0.2`) wins.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
@@ -21,15 +23,21 @@ def _require(rule: str, holds: bool, found: object) -> None:
 class DataSettings:
     """batch_size: examples per step; held_out: share of the training set that no method trains on
     (LETS learns its radius there); augment: the task's augmentation, if it has one.
+    label_noise: share of the training labels, the held-out ones among them, that are replaced by
+    another class, uniformly, by the run's seed. Test labels are not. Measures on training examples
+    see the labels that were trained on: the minimum is one of that loss.
     """
 
     batch_size: int = 64
     held_out: float = 0.1
     augment: bool = True
+    label_noise: float = 0.0
 
     def __post_init__(self) -> None:
         _require("`data.batch_size` must be at least 1.", self.batch_size >= 1, self.batch_size)
         _require("`data.held_out` must be in [0, 1).", 0 <= self.held_out < 1, self.held_out)
+        noise = self.label_noise
+        _require("`data.label_noise` must be in [0, 1).", 0 <= noise < 1, noise)
 
 
 @dataclass(frozen=True)
@@ -93,7 +101,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 class Settings:
     """Everything that decides a run's numbers.
 
-    methods: hyper-parameters by method name, for the (possibly nested) method of this run.
+    method: a name, possibly nested and labelled, as "lets+asam@wide"; methods: hyper-parameters by
+    plain name ("asam") for its parts.
     """
 
     task: str
@@ -105,7 +114,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         _require("`seed` must be a non-negative integer.", self.seed >= 0, self.seed)
-        make(self.method, self.methods)
+        make(unlabelled(self.method), self.methods)
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, as `from_dict` reads them."""
@@ -137,14 +146,17 @@ def resolve(
     errors = [line for layer in layers for line in check_keys(layer)]
     if errors:
         raise ValueError("\n".join(dict.fromkeys(errors)))
-    names = method.split("+")
+    names = unlabelled(method).split("+")
     sections: dict[str, dict[str, Any]] = {name: {} for name in (*SECTIONS, *names)}
     for layer in layers:
-        for name in (*SECTIONS, *names):
-            sections[name].update(_own(layer.get(name, {})))
-        for name in names:
-            for section in SECTIONS:
-                sections[section].update(layer.get(name, {}).get(section, {}))
+        for name in SECTIONS:
+            sections[name].update(layer.get(name, {}))
+        for part in method.split("+"):
+            name = unlabelled(part)
+            for own in (layer.get(source, {}) for source in dict.fromkeys((name, part))):
+                sections[name].update({k: v for k, v in own.items() if k not in SECTIONS})
+                for section in SECTIONS:
+                    sections[section].update(own.get(section, {}))
     return Settings(
         task=task,
         method=method,
@@ -155,13 +167,26 @@ def resolve(
     )
 
 
-def check_keys(layer: Mapping[str, Any], path: str = "") -> list[str]:
+def unlabelled(method: str) -> str:
+    """ "lets+asam" of "lets+asam@wide": a label makes a variant with settings of its own.
+
+    Raises ValueError where a label is no word of letters, digits, - and _.
+    """
+    parts = [part.partition("@") for part in method.split("+")]
+    if any(at and not re.fullmatch(r"[\w-]+", label) for _, at, label in parts):
+        raise ValueError(
+            "A variant is written as in 'sam@wide', its label of letters, digits, - and _. "
+            f"Got {method!r}."
+        )
+    return "+".join(name for name, _, _ in parts)
+
+
+def check_keys(layer: Mapping[str, Any]) -> list[str]:
     """One line per key that no setting has."""
     errors = []
     for name, values in layer.items():
-        known = [*SECTIONS, *METHODS]
-        if name not in known:
-            errors.append(unknown("settings section", path + name, known))
+        if name not in SECTIONS and unlabelled(name) not in METHODS:
+            errors.append(unknown("settings section", name, [*SECTIONS, *METHODS]))
         elif not isinstance(values, Mapping):
             errors.append(f"`{name}` must be a table of settings. Got {values!r}.")
         else:
@@ -171,7 +196,7 @@ def check_keys(layer: Mapping[str, Any], path: str = "") -> list[str]:
 
 def _check_section(name: str, values: Mapping[str, Any]) -> list[str]:
     of_method = name not in SECTIONS
-    known = options(name) if of_method else [f.name for f in fields(SECTIONS[name])]
+    known = options(unlabelled(name)) if of_method else [f.name for f in fields(SECTIONS[name])]
     errors = []
     for key, value in values.items():
         if of_method and key in SECTIONS and isinstance(value, Mapping):
@@ -179,7 +204,3 @@ def _check_section(name: str, values: Mapping[str, Any]) -> list[str]:
         elif key not in known:
             errors.append(unknown("setting", f"{name}.{key}", [f"{name}.{k}" for k in known]))
     return errors
-
-
-def _own(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if key not in SECTIONS}

@@ -48,7 +48,7 @@ def test_flags_reach_the_library(landscape, asked, monkeypatch, tmp_path):
 def test_by_default_all_methods_and_six_seeds_go_to_runs(landscape, asked):
     landscape(*COMPARE)
     (((_, methods, seeds, out), _options),) = asked
-    assert methods == list(ls.METHODS)
+    assert methods == list(ls.methods.PAPERS)
     assert (seeds, str(out)) == (6, "runs/digits")
 
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+from landscape.methods import METHODS
+from landscape_cli.checking import checked
 from landscape_cli.settings import assigned, from_file, merged, read
 
 
@@ -107,7 +109,7 @@ def test_a_choice_names_the_nearest():
 
 def test_what_only_python_can_set_says_so():
     with pytest.raises(ValueError, match=r"^lets.over: only Python can set it. Got 'asam'.$"):
-        read(None, ["lets.over=asam"], ["lets"])
+        checked({"lets": {"over": "asam"}}, METHODS)
 
 
 def test_an_assignment_without_effect_is_refused_and_a_file_may_hold_more(tmp_path):

@@ -7,6 +7,7 @@ import torch
 
 from landscape.batch import Batch
 from landscape.data import DataSet, batches, split
+from landscape.data.dataset import noisy
 
 
 def numbered(n: int = 103, m: int = 20) -> DataSet:
@@ -198,3 +199,47 @@ def test_order_and_split_are_the_same_on_cuda():
         assert b.x.is_cuda
         assert b.y.is_cuda
         assert ids(a) == ids(b)
+
+
+def test_noisy_labels_are_exactly_the_share_and_always_another_class():
+    """30 % of 103 is 31 (30.9): all are wrong, and the other classes come equally often."""
+    labels, moves = torch.arange(103) % 3, torch.zeros(3)
+    for seed in range(200):
+        wrong = noisy(labels, 3, 0.3, seed)
+        assert (wrong != labels).sum() == 31 and wrong.min() >= 0 and wrong.max() < 3
+        moves += torch.bincount((wrong - labels) % 3, minlength=3)
+    half = 200 * 31 / 2
+    assert (moves[1:] - half).abs().max() < 5 * (half / 2) ** 0.5
+
+
+def test_noise_is_decided_by_the_seed_and_not_by_the_split():
+    dataset = numbered()
+    for held_out in (0.0, 0.3):
+        parts = split(dataset, 5, held_out, label_noise=0.3)
+        given = dict(zip(ids(parts.train), parts.train.y.tolist(), strict=True))
+        given |= dict(zip(ids(parts.held_out), parts.held_out.y.tolist(), strict=True))
+        assert [given[i] for i in range(103)] == noisy(dataset.train_y, 3, 0.3, 5).tolist()
+        assert any(
+            y != i % 3 for i, y in zip(ids(parts.train), parts.train.y.tolist(), strict=True)
+        )
+        assert torch.equal(parts.test.y, dataset.test_y)
+    assert not torch.equal(noisy(dataset.train_y, 3, 0.3, 5), noisy(dataset.train_y, 3, 0.3, 6))
+
+
+def test_noise_changes_neither_the_examples_nor_the_data_set():
+    dataset = numbered()
+    before, plain = dataset.train_y.clone(), split(dataset, 1, 0.3)
+    parts = split(dataset, 1, 0.3, label_noise=0.5)
+    assert ids(parts.train) == ids(plain.train) and ids(parts.held_out) == ids(plain.held_out)
+    assert torch.equal(dataset.train_y, before)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
+def test_an_impossible_share_of_noise_is_refused(share):
+    with pytest.raises(ValueError, match=rf"`label_noise` must be in \[0, 1\). Got {share}\."):
+        split(numbered(), 0, label_noise=share)
+
+
+def test_noise_needs_another_class():
+    with pytest.raises(ValueError, match=r"`label_noise` needs at least 2 classes. Got 1."):
+        noisy(torch.zeros(10, dtype=torch.long), 1, 0.5, 0)

@@ -59,6 +59,7 @@ def test_a_further_method_gets_a_look_from_its_name():
     """crc32("mine") % 5 == 1: no dependence on the process, as hash() would have."""
     assert look("mine").colour == OTHERS[1][0]
     assert look("lets+asam").label == "LETS + ASAM"
+    assert look("lets+sam@as-wide").label == "LETS + SAM (as wide)"
     assert look("lets+asam").colour not in {one.colour for one in LOOKS.values()}
 
 

@@ -52,3 +52,39 @@ def test_values_out_of_range_are_refused(key, value, message):
 def test_a_negative_radius_is_refused_with_the_settings():
     with pytest.raises(ValueError, match=r"`rho` must be non-negative. Got -0.1."):
         resolve("digits", "sam", 0, {"sam": {"rho": -0.1}})
+
+
+def test_a_variant_follows_its_method_and_its_own_section_wins():
+    task = {"sam": {"training": {"lr": 0.3}}, "sam@wide": {"rho": 0.4}}
+    user = {"training": {"lr": 0.2}, "sam@wide": {"training": {"epochs": 7}}, "sam": {"rho": 0.1}}
+    user["sam@wide"]["rho"] = 0.2
+    wide, sam = (resolve("digits", m, 0, task, user) for m in ("sam@wide", "sam"))
+    assert (wide.training.lr, wide.training.epochs, wide.methods) == (0.2, 7, {"sam": {"rho": 0.2}})
+    assert (sam.training.epochs, sam.methods) == (30, {"sam": {"rho": 0.1}})
+    inside = resolve("digits", "lets+sam@wide", 0, user)
+    assert inside.methods == {"lets": {}, "sam": {"rho": 0.2}}
+    assert Settings.from_dict(wide.to_dict()).method == "sam@wide"
+
+
+@pytest.mark.parametrize("name", ["sam@", "sam@a/b", "sam@a@b", "lets+sam@a.b"])
+def test_a_label_is_a_word(name):
+    with pytest.raises(ValueError, match="A variant is written as in 'sam@wide'"):
+        resolve("digits", name, 0)
+
+
+@pytest.mark.parametrize("section", ["training@wide", "lets+sam@wide", "smam@wide"])
+def test_only_methods_have_variants(section):
+    with pytest.raises(ValueError, match="Unknown settings section"):
+        resolve("digits", "sam", 0, {section: {}})
+
+
+def test_settings_from_before_label_noise_have_none():
+    tree = resolve("digits", "sam", 0).to_dict()
+    del tree["data"]["label_noise"]
+    assert Settings.from_dict(tree).data.label_noise == 0.0
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0])
+def test_an_impossible_label_noise_is_refused(share):
+    with pytest.raises(ValueError, match=rf"`data.label_noise` must be in \[0, 1\). Got {share}."):
+        resolve("digits", "sam", 0, {"data": {"label_noise": share}})

@@ -141,3 +141,20 @@ def test_no_write_permission_is_an_os_error(tmp_path):
     (tmp_path / "r").mkdir(mode=0o500)
     with pytest.raises(PermissionError):
         train("digits", "sgd", 0, tmp_path / "r" / "x", settings=SHORT)
+
+
+def test_noisy_labels_are_trained_on_and_measured_on_and_test_labels_stay(tmp_path):
+    """Half of all labels wrong: the training accuracy is near a half at best, that of the same
+    weights on the true labels is not; a measure sees the labels of the training.
+    """
+    settings = {"training": {"epochs": 8, "device": "cpu"}, "data": {"label_noise": 0.5}}
+    run = train("digits", "sgd", 0, tmp_path / "r", settings=settings)
+    last = Run.open(run.path).metrics[-1]
+    assert run.settings.data.label_noise == 0.5
+    assert last["train_accuracy"] < 0.75 and last["held_out_accuracy"] < 0.6
+    assert last["test_accuracy"] > 0.7
+    measured = run.objective("train", examples=10**6, device="cpu")
+    assert measured.accuracy() == pytest.approx(last["train_accuracy"], abs=1e-12)
+    assert run.objective("test", examples=10**6, device="cpu").accuracy() == pytest.approx(
+        last["test_accuracy"], abs=1e-12
+    )
