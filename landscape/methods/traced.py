@@ -107,7 +107,7 @@ class Traced:
     ) -> Tensor:
         """Hż at z, (n,), or what stands for it."""
         if self.hessian == "exact" and loss is None:  # a target held constant is in no Hessian
-            return self.walker.hvp(batch, moving, at=z, loss=loss)
+            return self.walker.hvp(batch, moving, at=z)
         if self.hessian == "diagonal":
             return g**2 * moving
         key = batch, loss is None
