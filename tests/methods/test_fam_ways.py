@@ -330,3 +330,13 @@ def test_a_layer_called_more_often_later_on(watched_walker, batch):
     fam.load_state_dict({"way": "exact", "layer": "hidden", "over": {}})
     with pytest.raises(ValueError, match="Now it was called 2 times"):
         fam.step(walker, batch)
+
+
+def test_the_try_draws_nothing(batch):
+    """Otherwise the signs of the first step would depend on whether there was one."""
+    net = built(perceptron)
+    with penalty.recorded_calls(penalty.candidates(net, "0")) as calls:
+        loss = cross_entropy(net(batch.x), batch.y)
+    before = torch.get_rng_state()
+    assert penalty.choose(loss, net[0], calls, batch.y) == "exact"
+    assert torch.equal(torch.get_rng_state(), before)
