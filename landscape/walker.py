@@ -16,8 +16,12 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim import Optimizer
 
 from landscape.batch import Batch, Logits, LossFn, scalar
+from landscape.closure import Closure
+from landscape.compatibility import check_parameters, check_precision
 from landscape.isolation import isolated_buffers, kept_modes, seed_of, seeded
+from landscape.micro_batches import MicroBatches, averaged
 from landscape.response import response
+from landscape.side_data import SideData
 from landscape.weights import Weights
 
 
@@ -31,9 +35,12 @@ class Walker:
     only for methods that ask for them.
     seed: of dropout masks and whatever else a pass draws: each pass from (seed, step, pass), or
     all passes of a step alike with `same_mask` (rule R5).
-    autocast: dtype of mixed precision, or None. max_grad_norm: clips what `descend` is given.
+    autocast: torch.bfloat16 for mixed precision, or None. max_grad_norm: clips what `descend` is
+    given.
 
-    Raises ValueError where optimizer and model do not belong together.
+    A pass over `MicroBatches` is one over each; a `Closure` runs with the parameters moved.
+
+    Raises ValueError where optimizer, model and precision do not go together.
     """
 
     def __init__(
@@ -53,11 +60,11 @@ class Walker:
         self.model, self.optimizer, self.loss = model, optimizer, loss
         self.plain = True  # without a penalty
         self.weights = Weights(model)
-        _check_parameters(self.weights, optimizer)
+        check_parameters(self.weights, optimizer)
+        check_precision(self.weights, autocast)
         self.device = self.weights.parameters[0].device
         self.autocast, self.max_grad_norm, self.same_mask = autocast, max_grad_norm, same_mask
-        self._logits, self._held_out, self._fresh, self._seed = logits, held_out, fresh, seed
-        self._held_out_stream: Iterator[Batch] = iter(())
+        self._logits, self._side, self._seed = logits, SideData(held_out, fresh), seed
         self._flat: Tensor | None = None
         self._versions: list[int] = []
         self._descended: tuple[Tensor, Tensor, bool] | None = None  # w, g, is it the first step
@@ -72,7 +79,7 @@ class Walker:
         self.step_size = size
         self.step_pass = 0
         self._flat = None
-        self._losses: list[tuple[Tensor, int]] = []
+        self._losses: list[tuple[Tensor, float]] = []
         self.logged: dict[str, Tensor | float] = {}
 
     @property
@@ -111,21 +118,18 @@ class Walker:
         self, batch: Batch, at: Tensor | None = None, loss: LossFn | None = None
     ) -> tuple[Tensor, Tensor]:
         """L, shape (), and ∇L, (n,), of one pass."""
-        leaf = self._leaf(at)
-        with self._opened(leaf, look=at is not None):
-            value = self._evaluate(batch, loss)
-            g = _gradient(value, leaf)  # inside, for modules that recompute activations
-        self._count(batch)
-        if at is None and loss is None:
-            self._losses.append((value.detach(), _size(batch)))
-        return value.detach(), g
+        return averaged(batch, lambda part: self._pass(part, at, loss))
 
     def grads(self, batch: Batch, num_shards: int, at: Tensor | None = None) -> Tensor:
         """∇L of each of `num_shards` equal parts of a batch, (num_shards, n), in one pass by vmap.
 
         Without `at` all at w, with it, (num_shards, n), each at its own point. For models that keep
-        and draw nothing in a pass: no batch norm, no dropout.
+        and draw nothing in a pass: no batch norm, no dropout. Micro-batches go one by one.
         """
+        if isinstance(batch, MicroBatches):
+            each = [None] * num_shards if at is None else at
+            shards = zip(batch.shards(num_shards), each, strict=True)
+            return torch.stack([self.grad(shard, point) for shard, point in shards])
         x, y = batch.stacked(num_shards)
 
         def value(point: Tensor, x: Any, y: Any) -> Tensor:
@@ -138,22 +142,30 @@ class Walker:
             g, values = vmap(grad_and_value(value), in_dims=dims)(points, x, y)
         self._count(batch)
         if at is None:
-            self._losses.append((values.mean().detach(), _size(batch)))
+            self._losses.append((values.mean().detach(), _share(batch)))
         return g.detach()
 
     def value(self, batch: Batch, at: Tensor | None = None, loss: LossFn | None = None) -> Tensor:
         """L on a batch without a gradient, shape (). A look, wherever it is taken."""
-        with torch.no_grad(), self._opened(self._leaf(at), look=True):
-            return self._evaluate(batch, loss)
+
+        def of(part: Batch) -> tuple[Tensor]:
+            with torch.no_grad(), self._opened(self._leaf(at), look=True):
+                return (self._evaluate(part, loss),)
+
+        return averaged(batch, of)[0]
 
     def hvp(self, batch: Batch, v: Tensor, at: Tensor, loss: LossFn | None = None) -> Tensor:
         """∇²L(at)·v on a batch, (n,), by double backward. A look."""
-        leaf = self._leaf(at)
-        with self._opened(leaf, look=True), sdpa_kernel(SDPBackend.MATH):
-            g = _gradient(self._evaluate(batch, loss), leaf, create_graph=True)
-            product = _gradient(g, leaf, v)
-        self._count(batch)
-        return product
+
+        def of(part: Batch) -> tuple[Tensor]:
+            leaf = self._leaf(at)
+            with self._opened(leaf, look=True), sdpa_kernel(SDPBackend.MATH):
+                g = _gradient(self._evaluate(part, loss), leaf, create_graph=True)
+                product = _gradient(g, leaf, v)
+            self._count(part)
+            return (product,)
+
+        return averaged(batch, of)[0]
 
     def descend(self, g: Tensor) -> None:
         """One step of the base optimizer with the gradient g (n,), clipped first if so asked."""
@@ -191,32 +203,15 @@ class Walker:
 
     def held_out(self) -> Batch:
         """The next batch of held-out data."""
-        batch = next(self._held_out_stream, None)
-        if batch is None:
-            if self._held_out is None:
-                raise ValueError(
-                    "This method needs held-out data. Pass held_out=, a list of batches "
-                    "(or a DataLoader) that are neither training nor test data."
-                )
-            self._held_out_stream = iter(self._held_out)
-            batch = next(self._held_out_stream, None)
-        if batch is None:
-            raise ValueError("`held_out` must hold at least one batch. Got none.")
-        return batch
+        return self._side.held_out()
 
     def fresh(self) -> Batch:
         """A further training batch, drawn independently of the step's own."""
-        batch = None if self._fresh is None else next(self._fresh, None)
-        if batch is None:
-            raise ValueError(
-                "This method needs fresh training batches. "
-                "Pass fresh=, an endless iterator of them."
-            )
-        return batch
+        return self._side.fresh()
 
     def feed(self, held_out: Iterable[Batch] | None, fresh: Iterator[Batch] | None) -> None:
         """Put other streams in the place of `held_out` and `fresh`; held-out data starts over."""
-        self._held_out, self._fresh, self._held_out_stream = held_out, fresh, iter(())
+        self._side = SideData(held_out, fresh)
 
     def log(self, **scalars: Tensor | float) -> None:
         """Values to keep beside the step's loss; `loss` itself where the passes do not show it."""
@@ -224,13 +219,29 @@ class Walker:
 
     @property
     def step_loss(self) -> Tensor:
-        """The loss at w before the step, mean over the step's own passes by examples; NaN: none."""
+        """The loss at w before the step, mean over the step's own passes by weight; NaN: none."""
         if "loss" in self.logged:
             return torch.as_tensor(self.logged["loss"])
         if not self._losses:
             return torch.tensor(float("nan"))
-        total = sum(size for _, size in self._losses)
-        return torch.stack([value * (size / total) for value, size in self._losses]).sum()
+        total = sum(share for _, share in self._losses)
+        return torch.stack([value * (share / total) for value, share in self._losses]).sum()
+
+    def _pass(self, batch: Batch, at: Tensor | None, loss: LossFn | None) -> tuple[Tensor, Tensor]:
+        look = at is not None
+        if isinstance(batch, Closure):
+            with self._opened(None, look):
+                other = loss if self.plain else self.loss
+                value, g = batch.value_and_grad(self.weights, at, other)
+        else:
+            leaf = self._leaf(at)
+            with self._opened(leaf, look):
+                value = self._evaluate(batch, loss)
+                g = _gradient(value, leaf)  # inside, for modules that recompute activations
+        self._count(batch)
+        if at is None and loss is None:
+            self._losses.append((value.detach(), _share(batch)))
+        return value.detach(), g
 
     def _current(self) -> Tensor:
         """Where the walker stands; never changed in place."""
@@ -243,8 +254,8 @@ class Walker:
         return (self._current() if at is None else at).detach().requires_grad_()
 
     @contextmanager
-    def _opened(self, point: Tensor, look: bool) -> Iterator[None]:
-        """The model stands at a point; a look is isolated."""
+    def _opened(self, point: Tensor | None, look: bool) -> Iterator[None]:
+        """The model stands at a point, None: where it is; a look is isolated."""
         mask = 0 if self.same_mask else self.step_pass
         self.step_pass += 1
         with ExitStack() as stack:
@@ -253,7 +264,8 @@ class Walker:
                 enter(kept_modes(self.model))
                 enter(isolated_buffers(self.model))
             enter(seeded(seed_of(self._seed, self.step_index, mask), self.device))
-            enter(self.weights.substituted(point))
+            if point is not None:
+                enter(self.weights.substituted(point))
             yield
 
     def _evaluate(self, batch: Batch, loss: LossFn | None) -> Tensor:
@@ -265,7 +277,7 @@ class Walker:
 
     def _count(self, batch: Batch) -> None:
         self.passes += 1
-        self.grad_evals += 1.0 if self.step_size is None else _size(batch) / self.step_size
+        self.grad_evals += 1.0 if self.step_size is None else batch.size / self.step_size
 
     def _clip(self, g: Tensor) -> Tensor:
         if self.max_grad_norm is None:
@@ -273,9 +285,9 @@ class Walker:
         return g * (self.max_grad_norm / g.norm().clamp(min=self.max_grad_norm))
 
 
-def _size(batch: Batch | None) -> int:
-    """Examples of a batch; 1 for the test objectives that need no data."""
-    return 1 if batch is None else batch.size
+def _share(batch: Batch | None) -> float:
+    """Weight of a batch; 1 for test objectives that need no data."""
+    return 1.0 if batch is None else batch.share
 
 
 def _gradient(
@@ -285,14 +297,3 @@ def _gradient(
         return torch.zeros_like(leaf)
     (g,) = torch.autograd.grad(y, leaf, v, create_graph=create_graph, materialize_grads=True)
     return g
-
-
-def _check_parameters(weights: Weights, optimizer: Optimizer) -> None:
-    ours = {id(p): name for name, p in zip(weights.names, weights.parameters, strict=True)}
-    theirs = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    missing = [name for key, name in ours.items() if key not in theirs]
-    if missing:
-        raise ValueError(
-            "The optimizer must hold every trainable parameter. "
-            f"Missing: {', '.join(missing[:5])}. Add them or set requires_grad=False."
-        )

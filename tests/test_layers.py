@@ -12,6 +12,7 @@ from landscape.methods import METHODS
 ROOT = Path(__file__).parents[1] / "landscape"
 EVERYWHERE = {"files", "names", "progress", "environment", "isolation"}
 TENSORS = {"batch", "weights", "batch_norm", "response", "flatness"}
+TENSORS |= {"micro_batches", "closure", "compatibility", "side_data"}
 ALLOWED = {
     "linalg": set(),
     "records": set(),
