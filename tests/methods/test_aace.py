@@ -176,9 +176,10 @@ def test_sequences_are_their_tokens(small_net):
     torch.testing.assert_close(walkers[0].step_loss, walkers[1].step_loss)
 
 
-def test_the_loss_of_all_shards_is_logged(stepper, batch):
-    """Uneven ones by their examples, the mean cross-entropy at w."""
-    ours = stepper("msam+aace", {"msam": {"num_shards": 5}})
+@pytest.mark.parametrize("name", ["msam+aace", "lookbehind+aace", "lookbehind+msam+aace"])
+def test_the_loss_is_that_of_the_passes_at_w(name, stepper, batch):
+    """Of all shards, uneven ones by their examples, and of no look."""
+    ours = stepper(name, {"msam": {"num_shards": 5}})
     expected = cross_entropy(ours.walker.model, batch).detach()
     torch.testing.assert_close(ours.step(batch), expected)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from landscape.methods import LETS, Lookbehind, ascent, make
+from landscape.methods import LETS, SAM, Lookahead, Lookbehind, ascent, make
 from landscape.walker import Walker
 
 SGD, Adam, AdamW = torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW
@@ -105,6 +105,16 @@ def test_the_secant_of_lookbehind(net_walker, batches):
     method.step(walker, train)
     torch.testing.assert_close(method.kept, slope, rtol=1e-10, atol=1e-13)
     assert walker.passes == 6
+
+
+def test_the_secant_behind_a_step(quadratic_walker):
+    """Lookahead's second climb starts where the radius has led: exact in one dimension."""
+    slopes = []
+    for hessian in ("secant", "exact"):
+        method = LETS(hessian=hessian, over=Lookahead(k=3, same_batch=True, over=SAM(rho=0.3)))
+        method.step(quadratic_walker([4.0], [1.0], lr=0.05, momentum=0.9), None)
+        slopes.append(method.kept)
+    torch.testing.assert_close(*slopes, rtol=1e-9, atol=0)
 
 
 @pytest.mark.parametrize("name", ["lookbehind+asam", "msam+aace", "lookahead+sam"])
