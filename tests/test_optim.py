@@ -1,12 +1,16 @@
 """The methods in a user's own loop."""
 
+import io
+
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.optim import lr_scheduler
 from torch.utils.data import DataLoader, TensorDataset
 
 from landscape import optim
-from landscape.methods import LETS, SAM, AdamW
+from landscape.batch import Batch
+from landscape.methods import LETS, METHODS, SAM, AdamW
 
 SGD = torch.optim.SGD
 
@@ -17,20 +21,18 @@ def cross_entropy(model, batch):
 
 @pytest.fixture
 def wrapped(small_net):
-    def make(method="sam", optimizer=SGD, **options):
-        net = small_net()
-        base = optimizer(net.parameters(), lr=0.1)
+    def make(method="sam", optimizer=SGD, base=None, net=None, **options):
+        net = small_net() if net is None else net
+        base = optimizer(net.parameters(), lr=0.1, **(base or {}))
         return optim.wrap(method, net, base, cross_entropy, **options)
 
     return make
 
 
 def test_a_plain_loop_learns(wrapped, batch):
-    """Names, objects, pairs (x, y) and schedules."""
+    """Names, objects and pairs (x, y)."""
     by_name, by_object = wrapped("sam"), wrapped(SAM())
-    schedule = torch.optim.lr_scheduler.StepLR(by_name.walker.optimizer, 10)
     losses = [by_name.step((batch.x, batch.y)).item() for _ in range(10)]
-    schedule.step()
     for _ in range(10):
         by_object.step(batch)
     assert torch.equal(by_name.walker.w, by_object.walker.w)
@@ -85,6 +87,143 @@ def test_the_state_is_a_snapshot(wrapped, batches):
     assert all(torch.equal(torch.as_tensor(state[k]), method[k]) for k in method)
 
 
+@pytest.mark.parametrize("name", ["sam", "lookahead+sam", "lets+lookbehind", "fam+lets"])
+@pytest.mark.parametrize("optimizer", [SGD, torch.optim.AdamW])
+def test_five_and_five_steps_are_ten(name, optimizer, wrapped, batches, small_net):
+    """With a scheduler: by a state kept in memory while training went on, and through a file."""
+
+    def begin():
+        base = {"momentum": 0.9} if optimizer is SGD else {}
+        net = small_net(batch_norm=True, dropout=0.3)
+        stepper = wrapped(name, optimizer, base, net, held_out=batches(3, seed=5))
+        return net, stepper, lr_scheduler.CosineAnnealingLR(stepper, T_max=10)
+
+    def run(net, stepper, scheduler, steps):
+        for batch in steps:
+            stepper.step(batch)
+            scheduler.step()
+        return stepper.state_dict(), stepper.walker.w, stepper.logged
+
+    ours, steps, file = begin(), batches(10), io.BytesIO()
+    state, _, _ = run(*ours, steps[:5])
+    weights = {key: value.clone() for key, value in ours[0].state_dict().items()}
+    kept = weights, state, ours[2].state_dict()
+    torch.save(kept, file)
+    file.seek(0)
+    expected = run(*ours, steps[5:])
+    for found in (kept, torch.load(file, weights_only=True)):
+        resumed = begin()
+        for part, its in zip(resumed, found, strict=True):
+            part.load_state_dict(its)
+        _, w, logged = run(*resumed, steps[5:])
+        assert torch.equal(w, expected[1])
+        assert logged == expected[2]
+        for count in ("step_index", "passes", "grad_evals"):
+            assert getattr(resumed[1].walker, count) == getattr(ours[1].walker, count)
+
+
+SCHEDULERS = {
+    "lambda": lambda o: lr_scheduler.LambdaLR(o, lambda i: 1 / (1 + i)),
+    "cosine": lambda o: lr_scheduler.CosineAnnealingLR(o, T_max=6),
+    "one cycle": lambda o: lr_scheduler.OneCycleLR(o, max_lr=0.3, total_steps=7),
+    "plateau": lambda o: lr_scheduler.ReduceLROnPlateau(o, patience=0, threshold=0.5),
+    "sequence": lambda o: lr_scheduler.SequentialLR(
+        o, [lr_scheduler.ConstantLR(o, 0.5, 2), lr_scheduler.ExponentialLR(o, 0.5)], [2]
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SCHEDULERS)
+def test_schedulers_take_the_stepper_for_an_optimizer(kind, wrapped, batch):
+    """The same steps as with the base optimizer in a scheduler; warnings are errors here."""
+    on_stepper, on_base = (wrapped("sam", base={"momentum": 0.9}) for _ in range(2))
+    rates = []
+    for stepper, target in ((on_stepper, on_stepper), (on_base, on_base.optimizer)):
+        scheduler = SCHEDULERS[kind](target)
+        for _ in range(6):
+            loss = stepper.step(batch)
+            rates.append((target.param_groups[0]["lr"], target.param_groups[0]["momentum"]))
+            scheduler.step(*([loss] if kind == "plateau" else []))
+    assert rates[:6] == rates[6:]
+    assert len(set(rates)) > 1
+    assert torch.equal(on_stepper.walker.w, on_base.walker.w)
+
+
+def test_groups_are_the_base_optimizers_also_after_loading(wrapped, batch):
+    """Whoever loads, and whoever sets the rate."""
+    stepper = wrapped("sam")
+    stepper.optimizer.load_state_dict(stepper.optimizer.state_dict())
+    scheduler = lr_scheduler.LambdaLR(stepper, lambda i: float(i == 0))
+    stepper.step(batch)
+    scheduler.step()
+    w = stepper.walker.w
+    stepper.step(batch)
+    assert torch.equal(stepper.walker.w, w)
+
+
+@pytest.mark.parametrize("before", ["nothing", "backward", "unscale_"])
+@pytest.mark.parametrize("by_closure", [False, True])
+def test_a_gradient_scaler_is_refused(before, by_closure, wrapped, batch):
+    """However it is tried."""
+    stepper, scaler = wrapped("sam"), torch.amp.GradScaler("cpu")
+
+    def closure():
+        loss = scaler.scale(cross_entropy(stepper.walker.model, batch))
+        loss.backward()
+        return loss
+
+    w = stepper.walker.w
+    scaler.scale(torch.ones(()))
+    if before != "nothing":
+        closure()
+    if before == "unscale_":
+        scaler.unscale_(stepper)
+    with pytest.raises(ValueError, match=r"cannot drive this step: .* autocast=torch.bfloat16"):
+        scaler.step(stepper, *([closure] if by_closure else []))
+    assert torch.equal(stepper.walker.w, w)
+
+
+def test_a_scaler_that_is_switched_off_may_stay(wrapped, batch):
+    scaled, plain = wrapped("sam"), wrapped("sam")
+    torch.amp.GradScaler("cpu", enabled=False).step(scaled, batch)
+    plain.step(batch)
+    assert torch.equal(scaled.walker.w, plain.walker.w)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_bfloat16_keeps_float32_weights(name, wrapped, small_net, batches):
+    """Weights, momentum and moments are float32, and hold more digits than bfloat16 has."""
+    held_out, *steps = (Batch(b.x.float(), b.y) for b in batches(4))
+    optimizer = torch.optim.AdamW if name == "adamw" else SGD
+    base = {} if name == "adamw" else {"momentum": 0.9}
+    net, seen = small_net().float(), []
+    net[0].register_forward_hook(lambda *call: seen.append(call[-1].dtype))
+    stepper = wrapped(name, optimizer, base, net, held_out=[held_out], autocast=torch.bfloat16)
+    for batch in steps:
+        assert stepper.step(batch).isfinite()
+    assert set(seen) == {torch.bfloat16}
+    state = [t for s in stepper.optimizer.state.values() for t in s.values()]
+    assert {t.dtype for t in (*net.parameters(), *state)} == {torch.float32}
+    assert not torch.equal(stepper.walker.w, stepper.walker.w.bfloat16().float())
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+@pytest.mark.parametrize("name", ["lookbehind+asam", "lets"])
+def test_a_compiled_model(name, wrapped, small_net, batches):
+    """The same numbers, from one graph: a move does not compile anew."""
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    net = small_net(batch_norm=True)
+    compiled = torch.compile(net, backend="eager", fullgraph=True)
+    ours = wrapped(name, net=compiled, held_out=batches(1, seed=5))
+    plain = wrapped(name, net=small_net(batch_norm=True), held_out=batches(1, seed=5))
+    for batch in batches(3):
+        assert torch.equal(ours.step(batch), plain.step(batch))
+    assert torch.equal(ours.walker.w, plain.walker.w)
+    assert torch.equal(net[1].running_mean, plain.walker.model[1].running_mean)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+
+
 def test_misfits_are_refused(wrapped, small_net, batches):
     with pytest.raises(ValueError, match=r"Unknown method 'smam'. Did you mean 'sam'"):
         wrapped("smam")
@@ -102,5 +241,7 @@ def test_misfits_are_refused(wrapped, small_net, batches):
         wrapped("sam").load_state_dict(lets.state_dict())
     with pytest.raises(ValueError, match=r"must come from the same method. LETS does not fit"):
         lets.load_state_dict(wrapped("sam").state_dict())
+    with pytest.raises(ValueError, match=r"An optimizer's own goes to `stepper.optimizer.load_"):
+        lets.load_state_dict(lets.optimizer.state_dict())
     with pytest.raises(ValueError, match=r"a landscape.Batch or a pair"):
         lets.step(3)
