@@ -130,3 +130,14 @@ def test_single_precision_and_the_radius_outside_stay(name, small_net, batches):
     assert method.kept.dtype == torch.float32
     assert method.over == inside
     assert method.radius.item() != method.start
+
+
+def test_the_gap_of_next_is_taken_at_the_start(net_walker, batches):
+    """Also where the step goes on to further points with passes of its own."""
+    train, held_out = batches(2)
+    walker = net_walker(walker={"held_out": [held_out]})
+    method = LETS(over=Lookahead(same_batch=True, over=SAM()))
+    method.step(walker, train)
+    expected = walker.value(held_out) - walker.value(train)
+    method.step(walker, train)
+    torch.testing.assert_close(walker.logged["gap"], expected, rtol=1e-10, atol=0)
