@@ -13,6 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from landscape import batch_norm as bn
 from landscape.batch import Batch, Logits, LossFn, as_batch, correct_and_counted, scalar, tensors
+from landscape.differentiable import SecondOrder
 from landscape.isolation import (
     full_precision,
     isolated_buffers,
@@ -146,7 +147,7 @@ class Objective:
         if self._kept_gradient is None or not torch.equal(self._kept_gradient[0], point):
             self._kept_gradient = None
             leaf = point.clone().requires_grad_()
-            with self.opened(leaf):
+            with self.opened(leaf), SecondOrder():
                 if not self._graph_fits(leaf):
                     return self._streamed_product(leaf, v)
                 self._kept_gradient = leaf, self._gradient(leaf, create_graph=True)

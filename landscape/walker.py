@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 from landscape.batch import Batch, Logits, LossFn, scalar
 from landscape.closure import Closure
 from landscape.compatibility import check_parameters, check_precision
+from landscape.differentiable import SecondOrder
 from landscape.isolation import isolated_buffers, kept_modes, seed_of, seeded
 from landscape.micro_batches import MicroBatches, averaged
 from landscape.response import response
@@ -159,7 +160,7 @@ class Walker:
 
         def of(part: Batch) -> tuple[Tensor]:
             leaf = self._leaf(at)
-            with self._opened(leaf, look=True), sdpa_kernel(SDPBackend.MATH):
+            with self._opened(leaf, look=True), sdpa_kernel(SDPBackend.MATH), SecondOrder():
                 g = _gradient(self._evaluate(part, loss), leaf, create_graph=True)
                 product = _gradient(g, leaf, v)
             self._count(part)

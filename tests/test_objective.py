@@ -256,3 +256,16 @@ def test_cuda_agrees_with_float64_on_the_cpu(warm_net, two_batches, policy):
         (on_gpu.hvp(v.float().cuda()), exact.hvp(v)),
     ):
         assert (found.cpu().double() - true).norm() <= 1e-4 * true.norm()
+
+
+def test_weight_norm_has_its_exact_hessian():
+    """Torch's own second derivative of it is wrong, without an error."""
+    torch.manual_seed(0)
+    layer = nn.utils.parametrizations.weight_norm(nn.Linear(4, 5))
+    model = nn.Sequential(layer, nn.Tanh(), nn.Linear(5, 2)).double()
+    x = torch.randn(7, 4, dtype=FLOAT64)
+    objective = Objective(model, [(x, x)], lambda m, b: m(b.x).pow(2).mean())
+    v = torch.randn(objective.weights.n, dtype=FLOAT64)
+    h = 1e-5
+    numeric = (objective.grad(objective.w + h * v) - objective.grad(objective.w - h * v)) / (2 * h)
+    torch.testing.assert_close(objective.hvp(v), numeric, rtol=1e-6, atol=1e-8)

@@ -17,7 +17,7 @@ from landscape.batch import Batch, LossFn
 from landscape.flatness import precise
 from landscape.methods import checks, penalty
 from landscape.methods.penalty import CLOSED, SIGNS, Call
-from landscape.methods.third_order import ThirdOrder
+from landscape.differentiable import ThirdOrder
 from landscape.walker import Walker
 
 FORMS = ("kappa", "kappa_hat")

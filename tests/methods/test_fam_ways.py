@@ -11,7 +11,7 @@ from torch.func import functional_call
 
 from landscape.batch import Batch
 from landscape.methods import FAM, penalty
-from landscape.methods.third_order import ThirdOrder
+from landscape.differentiable import ThirdOrder
 from landscape.walker import Walker
 
 

@@ -1,4 +1,6 @@
-"""Normalisation that can be differentiated three times, as the gradient of a flatness needs.
+"""Normalisation that can be differentiated twice and three times, where torch's own cannot.
+
+The gradient of a flatness needs third derivatives, a Hessian-vector product second ones.
 
 Torch's own batch, layer and instance norm have the right first two derivatives and, without an
 error, a wrong third: their saved mean and deviation count as constants there (pytorch issues
@@ -6,7 +8,7 @@ error, a wrong third: their saved mean and deviation count as constants there (p
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -15,20 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 from landscape.flatness import precise
 
-
-class ThirdOrder(TorchFunctionMode):
-    """While open, these layers are computed from their formulas; running statistics move as ever,
-    to the bit, where what comes in is the same to the bit.
-    """
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        return COMPOSED.get(func, func)(*args, **(kwargs or {}))
+Composed = dict[Callable[..., Any], Callable[..., Tensor]]
 
 
 def batch_norm(
@@ -87,14 +76,6 @@ def weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
     return v * (g / v.square().sum(dims, keepdim=dim != -1).sqrt())
 
 
-COMPOSED: dict[Callable[..., Any], Callable[..., Tensor]] = {  # modules call these of torch's
-    F.batch_norm: batch_norm,
-    F.instance_norm: instance_norm,
-    F.layer_norm: layer_norm,
-    torch._weight_norm: weight_norm,
-}
-
-
 def _by_channel(x: Tensor, *parameters: Tensor | None) -> list[Tensor | None]:
     shape = [-1, *[1] * (x.dim() - 2)]
     return [None if p is None else p.view(shape) for p in parameters]
@@ -108,3 +89,31 @@ def _normalised(
     y = y if weight is None else y * weight
     y = y if bias is None else y + bias
     return y.to(x.dtype)
+
+
+class ThirdOrder(TorchFunctionMode):
+    """While open, these layers are computed from their formulas; running statistics move as ever,
+    to the bit, where what comes in is the same to the bit.
+    """
+
+    composed: ClassVar[Composed] = {  # modules call these of torch's
+        F.batch_norm: batch_norm,
+        F.instance_norm: instance_norm,
+        F.layer_norm: layer_norm,
+        torch._weight_norm: weight_norm,
+    }
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        return self.composed.get(func, func)(*args, **(kwargs or {}))
+
+
+class SecondOrder(ThirdOrder):
+    """The same for the layers whose second derivative is wrong already."""
+
+    composed: ClassVar[Composed] = {torch._weight_norm: weight_norm}

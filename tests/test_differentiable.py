@@ -6,7 +6,7 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn.utils.parametrizations import weight_norm
 
-from landscape.methods.third_order import ThirdOrder
+from landscape.differentiable import ThirdOrder
 
 MODULES = {
     "batch": lambda: nn.BatchNorm1d(3),
