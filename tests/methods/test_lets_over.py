@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from landscape.methods import LETS, SAM, Lookahead, Lookbehind, ascent, make
+from landscape.methods import AACE, LETS, MSAM, SAM, Lookahead, Lookbehind, ascent, make
 from landscape.walker import Walker
 
 SGD, Adam, AdamW = torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW
@@ -132,11 +132,14 @@ def test_single_precision_and_the_radius_outside_stay(name, small_net, batches):
     assert method.radius.item() != method.start
 
 
-def test_the_gap_of_next_is_taken_at_the_start(net_walker, batches):
-    """Also where the step goes on to further points with passes of its own."""
+@pytest.mark.parametrize(
+    "over", [MSAM(num_shards=5), Lookahead(same_batch=True, over=SAM()), AACE()], ids=repr
+)
+def test_the_gap_of_next_is_taken_at_the_start(over, net_walker, batches):
+    """Over all shards, and also where the step goes on to further points by passes of its own."""
     train, held_out = batches(2)
     walker = net_walker(walker={"held_out": [held_out]})
-    method = LETS(over=Lookahead(same_batch=True, over=SAM()))
+    method = LETS(over=over)
     method.step(walker, train)
     expected = walker.value(held_out) - walker.value(train)
     method.step(walker, train)
