@@ -87,6 +87,7 @@ def test_a_hidden_draw_goes_shard_by_shard(watched_walker, batches):
         for batch in batches(3, size=16):
             walker.begin(batch.size)
             method.step(walker, batch)
+        assert method.refused == (mode == "auto")
         found.append(walker.w)
     assert torch.equal(*found)
     with pytest.raises(RuntimeError, match="random"):
