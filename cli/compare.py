@@ -15,7 +15,9 @@ GO_ON = "Interrupted. Finished cells are kept; the same command goes on."
 
 def compare(
     task: options.Task,
-    methods: Annotated[str, typer.Option(help="Names with commas between, or all.")] = "all",
+    methods: Annotated[
+        str, typer.Option(help="Names with commas between, or all; sam@wide is a variant.")
+    ] = "all",
     seeds: Annotated[
         int, typer.Option(callback=options.at_least(1), help="Runs per method; the same for all.")
     ] = 6,
@@ -29,6 +31,24 @@ def compare(
         str | None,
         typer.Option(help="What is equal for all: epochs (the default) or grad-evals."),
     ] = None,
+    label_noise: options.LabelNoise = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="A.B=V,V",
+            help="Values to choose from on held-out data, with as many trials for every method; "
+            "repeatable. sam.rho=.02,.05,.1, training.lr=.05,.1.",
+        ),
+    ] = None,
+    tune_seeds: Annotated[
+        int, typer.Option(callback=options.at_least(1), help="Seeds of a trial, not the study's.")
+    ] = 1,
+    controls: Annotated[
+        bool,
+        typer.Option(
+            "--controls", help="Add SAM with the radius and learning rate of each lookbehind."
+        ),
+    ] = False,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -50,7 +70,11 @@ def compare(
     from landscape_cli import progress, settings
 
     chosen = list(ls.methods.PAPERS) if methods == "all" else options.names(methods)
-    given = settings.read(config, set_, chosen, epochs=epochs, budget=budget, device=device)
+    given = settings.read(
+        config, set_, chosen,
+        label_noise=label_noise, epochs=epochs, budget=budget, device=device,
+    )  # fmt: skip
+    tried = settings.grid(grid or [], chosen)
     with on_interrupt(GO_ON), progress.shown(json) as listener:
         result = ls.compare(
             task,
@@ -58,6 +82,9 @@ def compare(
             seeds,
             out or Path("runs") / task,
             settings=given,
+            grid=tried,
+            tune_seeds=tune_seeds,
+            controls=controls,
             workers=workers,
             examples=examples,
             data_dir=data_dir,

@@ -55,11 +55,14 @@ def _registry(module: str, name: str) -> dict[str, Any]:
 
 
 def _methods() -> list[Entry]:
+    from landscape.cost import nests, passes_per_step
     from landscape.methods import METHODS, options
 
     entries = _described(METHODS)
     for entry in entries:  # leaves out `over`, which is written lets+asam
         entry["defaults"] = {key: entry["defaults"][key] for key in options(entry["name"])}
+        entry["passes_per_step"] = passes_per_step(entry["name"])
+        entry["inside"] = nests(entry["name"])
     return entries
 
 
@@ -105,7 +108,13 @@ def _section(kind: str, entries: Iterable[Entry]) -> str:
 
 def _lines(entry: Entry) -> list[str]:
     settings = ", ".join(f"{key}={value}" for key, value in entry["defaults"].items())
-    details = {"cost": entry.get("cost"), "defaults": settings}
+    passes, inside = entry.get("passes_per_step"), entry.get("inside")
+    details = {
+        "passes per step": f"{passes:g} (counted)" if passes is not None else "",
+        "cost": entry.get("cost"),
+        "defaults": settings,
+        "takes inside": ", ".join(f"{entry['name']}+{name}" for name in inside or []),
+    }
     return [
         f"  {entry['name']:<18} {entry['summary']}",
         *(f"  {'':<18} {name}: {text}" for name, text in details.items() if text),

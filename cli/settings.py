@@ -3,8 +3,11 @@
 Every error is told at once, one line each, with its path.
 """
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ def read(
     methods: Iterable[str],
     *,
     label_noise: float | None = None,
+    option: str = "--set",
     **flags: Any,
 ) -> Tree:
     """Settings by section and method, {"training": {"epochs": 20}, "sam": {"rho": 0.1}}, typed.
@@ -26,12 +30,12 @@ def read(
     Later ones win: the file, `--set`, then `label_noise`, of [data], and `flags`, which belong to
     [training] (None: not given).
     Raises ValueError with all errors. A file may also hold methods that do not run now; a `--set`
-    without effect is an error.
+    without effect is an error, and names `option`.
     """
     from landscape.methods import METHODS
     from landscape.training.settings import SECTIONS, check_keys, unlabelled
 
-    given = assigned(assignments or ())
+    given = assigned(assignments or (), option)
     options = {"data": {"label_noise": label_noise}, "training": flags}
     flagged = [
         {section: {key: value}}
@@ -43,7 +47,7 @@ def read(
     parts = [part for method in methods for part in method.split("+")]
     in_use = [*SECTIONS, *parts, *map(unlabelled, parts)]
     idle = [
-        f"`--set {name}...` has no effect: {name} is not among the methods."
+        f"`{option} {name}...` has no effect: {name} is not among the methods."
         for name in given
         if unlabelled(name) in METHODS and name not in in_use
     ]
@@ -51,6 +55,20 @@ def read(
         raise ValueError("\n".join(errors))
     variants = {name: METHODS[unlabelled(name)] for name in tree if name not in SECTIONS}
     return checked(tree, {**SECTIONS, **METHODS, **variants})
+
+
+def grid(entries: Iterable[str], methods: Iterable[str]) -> dict[str, list[Any]]:
+    """{"sam.rho": [0.02, 0.05]} from "sam.rho=.02,.05", each value checked as by `--set`."""
+    methods = list(methods)
+    found: dict[str, list[Any]] = {}
+    for entry in entries:
+        path, equals, text = (part.strip() for part in entry.partition("="))
+        if not equals or not text:
+            raise ValueError(f"`--grid` takes section.key=value,value. Got {entry!r}.")
+        for value in re.split(r",(?![^\[]*\])", text):  # a comma in [brackets] is part of a value
+            tree = read(None, [f"{path}={value}"], methods, option="--grid")
+            found.setdefault(path, []).append(reduce(getitem, path.split("."), tree))
+    return found
 
 
 def from_file(path: Path) -> Tree:
@@ -61,14 +79,14 @@ def from_file(path: Path) -> Tree:
         raise ValueError(f"{path} is not valid TOML: {error}.") from None
 
 
-def assigned(assignments: Iterable[str]) -> Tree:
+def assigned(assignments: Iterable[str], option: str = "--set") -> Tree:
     """{"a": {"b": value}} from "a.b=value"; the value is TOML, or else the text as it stands."""
     tree: Tree = {}
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
         keys = path.strip().split(".")
         if not equals or len(keys) < 2 or not all(keys):
-            raise ValueError(f"`--set` takes section.key=value. Got {assignment!r}.")
+            raise ValueError(f"`{option}` takes section.key=value. Got {assignment!r}.")
         leaf: Any = _literal(text.strip())
         for key in reversed(keys):
             leaf = {key: leaf}

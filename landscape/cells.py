@@ -1,5 +1,7 @@
 """Work shared out over processes: one cell trains and measures one method with one seed."""
 
+import hashlib
+import json
 import multiprocessing
 import os
 import queue
@@ -9,16 +11,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from landscape import files
 from landscape.analysis import analyze
 from landscape.progress import Listener, Progress
 from landscape.runs import Run
+from landscape.training.settings import Settings
 from landscape.training.train import train
 
 MESSAGE_SECONDS = 0.2  # between two messages of a worker
@@ -27,7 +31,10 @@ TRAINING_SHARE = 0.8  # of a cell's progress
 
 @dataclass(frozen=True)
 class Cell:
-    """One method with one seed: what to train, what to measure, and where to keep it."""
+    """One method with one seed: what to train, what to measure, and where to keep it.
+
+    measures: none where it is only trained. title: what progress calls it, if not "sam, seed 0".
+    """
 
     task: str
     method: str
@@ -39,9 +46,20 @@ class Cell:
     examples: int
     batch_norm: str
     data_dir: Path | None
+    title: str = ""
+
+    @property
+    def label(self) -> str:
+        """What progress calls it; no two cells that run at once are called the same."""
+        return self.title or f"{self.method}, seed {self.seed}"
 
     def run(self, progress: Listener) -> Run:
         """Train and measure; what is finished already is not done again."""
+
+        def tell(message: Progress) -> None:
+            label = message.label.replace(f"{self.method}, seed {self.seed}", self.label, 1)
+            progress(replace(message, label=label))
+
         run = train(
             self.task,
             self.method,
@@ -50,9 +68,9 @@ class Cell:
             settings=self.overrides,
             data_dir=self.data_dir,
             resume=True,
-            progress=progress,
+            progress=tell,
         )
-        if run.status["state"] == "finished":
+        if run.status["state"] == "finished" and self.measures:
             analyze(
                 run,
                 self.measures,
@@ -60,17 +78,27 @@ class Cell:
                 batch_norm=self.batch_norm,
                 options=self.options,
                 data_dir=self.data_dir,
-                progress=progress,
+                progress=tell,
             )
         return run
 
 
-def run_all(cells: Sequence[Cell], workers: int, progress: Listener) -> None:
+def cell_folder(parent: Path, settings: Settings) -> Path:
+    """Where a cell is kept: its name ends in a hash of the settings that decide its weights."""
+    content = files.plain(settings.to_dict())
+    if not content["data"]["label_noise"]:
+        del content["data"]["label_noise"]  # so that folders from before there was any are found
+    key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return parent / f"{settings.method}-seed{settings.seed}-{key[:8]}"
+
+
+def run_all(cells: Sequence[Cell], workers: int, progress: Listener, stage: str = "") -> None:
     """Run every cell, in this process or in `workers` others with one thread each.
 
+    stage: what the whole is called where it is one of several, as "tuning".
     An error or Ctrl-C stops the rest; finished cells stay, unfinished ones can be resumed.
     """
-    board = _Board(len(cells), progress)
+    board = _Board(len(cells), progress, stage)
     if workers <= 1:
         for cell in cells:
             cell.run(board.hear)
@@ -125,8 +153,8 @@ def _drain(messages: Any, hear: Callable[[Progress], None]) -> None:
 class _Board:
     """Sums up the cells' messages to the progress of the whole."""
 
-    def __init__(self, total: int, progress: Listener):
-        self._total, self._progress = total, progress
+    def __init__(self, total: int, progress: Listener, stage: str):
+        self._total, self._progress, self._stage = total, progress, stage
         self._finished, self._shares = 0, dict[str, float]()
 
     def hear(self, message: Progress) -> None:
@@ -139,15 +167,14 @@ class _Board:
 
     def finish(self, cell: Cell) -> None:
         """A cell has ended."""
-        label = f"{cell.method}, seed {cell.seed}"
         self._finished += 1
-        self._shares.pop(label, None)
-        self._progress(Progress("measure", label, 1, 1))
+        self._shares.pop(cell.label, None)
+        self._progress(Progress("measure", cell.label, 1, 1))
         self._whole()
 
     def _whole(self) -> None:
         done = self._finished + sum(self._shares.values())
-        self._progress(Progress("compare", "", done, self._total))
+        self._progress(Progress("compare", self._stage, done, self._total))
 
 
 _messages: Any = None

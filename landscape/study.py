@@ -1,18 +1,17 @@
 """A study: methods x seeds on one task, trained, measured and compared."""
 
-import hashlib
-import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from landscape import files
-from landscape.cells import Cell, run_all
+from landscape.cells import Cell, cell_folder, run_all
 from landscape.comparison import compare_minima
+from landscape.controls import with_controls
 from landscape.environment import environment
 from landscape.measures import MEASURES
 from landscape.measures.noise import sigma_at_drop
@@ -23,6 +22,9 @@ from landscape.runs import Run, load_data
 from landscape.tasks import task as find_task
 from landscape.training.loop import device_of
 from landscape.training.train import settings_for
+from landscape.tuning import FIRST_SEED, applied, tune
+
+Overrides = Mapping[str, Mapping[str, Any]]
 
 
 class Study:
@@ -71,6 +73,11 @@ class Study:
             status=status.astype(str),
             task=self.plan["task"],
             budget=self.plan["budget"],
+            settings={
+                "label_noise": {m: r.settings.data.label_noise for (m, _), r in self.runs.items()},
+                "tuning": self.plan.get("tuning", {}),
+                "controls": self.plan.get("controls", {}),
+            },
             provenance=environment(),
         )
 
@@ -86,51 +93,61 @@ def compare(
     seeds: int = 6,
     out: Path | str | None = None,
     *,
-    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    settings: Overrides | None = None,
+    grid: Mapping[str, Sequence[Any]] | None = None,
+    tune_seeds: int = 1,
+    controls: bool = False,
     workers: int | None = None,
     examples: int = 1000,
     batch_norm: str = "stored",
-    options: Mapping[str, Mapping[str, Any]] | None = None,
+    options: Overrides | None = None,
     data_dir: Path | None = None,
     command: str = "",
     progress: Listener = silent,
 ) -> Study:
     """Train methods x seeds, measure every minimum, compare them, write the report.
 
+    methods: names; "sam@wide" is a variant of sam, with a section ["sam@wide"] of its own.
     seeds: how many; the same 0, 1, ... for all methods. Below 6 no exact paired test can reach
     p < 0.05. Surfaces are measured for the first seed.
+    grid: values to choose from on held-out data, {"sam.rho": (0.02, 0.05), "training.lr": ...}; as
+    many trials for every method, with `tune_seeds` seeds or more that the study does not use. See
+    `landscape.tuning`. controls: adds those of `landscape.controls`; they are derived, not tuned.
     workers: processes; default one per core on the CPU, one on CUDA.
     Cells that are finished are not done again, so the same call goes on where it was interrupted.
 
-    Raises ValueError for unknown names and bad settings, before anything is trained.
+    Raises ValueError for unknown names and bad settings, before anything is trained, and where a
+    method diverged with every combination of the grid.
     """
-    if seeds < 1:
-        raise ValueError(f"`seeds` must be at least 1. Got {seeds}.")
-    if len(set(methods)) != len(methods) or not methods:
-        raise ValueError(f"`methods` must be different names. Got {', '.join(methods) or 'none'}.")
+    _check(methods, seeds)
     path = Path(out) if out is not None else Path("runs") / task
-    overrides = settings or {}
     load_data(find_task(task), data_dir)
-    cells = [
-        _cell(path, task, method, seed, overrides, examples, batch_norm, options or {}, data_dir)
-        for seed in range(seeds)
-        for method in methods
-    ]
-    chosen = settings_for(task, methods[0], 0, overrides).training
+    kept = _Kept(path, task, examples, batch_norm, options or {}, data_dir)
+    untuned = dict.fromkeys(methods, settings or {})
+    planned = [kept.cell(method, 0, own) for method, own in untuned.items()]
+    if controls:
+        with_controls(task, untuned)  # what is wrong with them is told before anything is trained
+    chosen = settings_for(task, methods[0], 0, untuned[methods[0]]).training
+    workers = workers or (1 if device_of(chosen.device).type == "cuda" else os.cpu_count() or 1)
+    tuning = tune(planned, grid or {}, tune_seeds, max(FIRST_SEED, seeds), workers, progress)
+    tuned = {m: applied(own, tuning.chosen.get(m, {})) for m, own in untuned.items()}
+    overrides, words = with_controls(task, tuned) if controls else (tuned, {})
+    cells = [kept.cell(m, seed, own) for seed in range(seeds) for m, own in overrides.items()]
     plan = {
         "task": task,
-        "methods": list(methods),
+        "methods": list(overrides),
         "seeds": list(range(seeds)),
         "budget": chosen.budget,
-        "settings": overrides,
+        "settings": settings or {},
+        "tuning": tuning.to_dict(),
+        "controls": words,
         "examples": examples,
         "batch_norm": batch_norm,
         "command": command,
         "cells": [[c.method, c.seed, c.path.relative_to(path).as_posix()] for c in cells],
     }
     files.write_json(path / "study.json", plan)
-    on_gpu = device_of(chosen.device).type == "cuda"
-    run_all(cells, workers or (1 if on_gpu else os.cpu_count() or 1), progress)
+    run_all(cells, workers, progress)
     progress(Progress("report", "", 0, 1))
     report(path)
     return Study(path)
@@ -172,34 +189,44 @@ def numbers(last: Mapping[str, float], records: Mapping[str, Any]) -> dict[str, 
     return found
 
 
-def _cell(
-    path: Path,
-    task: str,
-    method: str,
-    seed: int,
-    overrides: Mapping[str, Mapping[str, Any]],
-    examples: int,
-    batch_norm: str,
-    options: Mapping[str, Mapping[str, Any]],
-    data_dir: Path | None,
-) -> Cell:
-    """The cell, its folder named by the content of the settings that decide its weights."""
-    settings = settings_for(task, method, seed, overrides)
-    for name in options:
-        look_up("measure", name, MEASURES)
-    content = json.dumps(files.plain(settings.to_dict()), sort_keys=True)
-    key = hashlib.sha256(content.encode()).hexdigest()
-    measures = tuple(name for name in MEASURES if name != "surface" or seed == 0)
-    folder = path / "runs" / f"{method}-seed{seed}-{key[:8]}"
-    return Cell(
-        task, method, seed, folder, overrides, measures, options, examples, batch_norm, data_dir
-    )
+def _check(methods: Sequence[str], seeds: int) -> None:
+    if seeds < 1:
+        raise ValueError(f"`seeds` must be at least 1. Got {seeds}.")
+    if len(set(methods)) != len(methods) or not methods:
+        raise ValueError(f"`methods` must be different names. Got {', '.join(methods) or 'none'}.")
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What all cells of a study share."""
+
+    path: Path
+    task: str
+    examples: int
+    batch_norm: str
+    options: Overrides
+    data_dir: Path | None
+
+    def cell(self, method: str, seed: int, overrides: Overrides) -> Cell:
+        """Its folder is named by the content of the settings that decide its weights."""
+        settings = settings_for(self.task, method, seed, overrides)
+        for name in self.options:
+            look_up("measure", name, MEASURES)
+        return Cell(
+            self.task, method, seed, cell_folder(self.path / "runs", settings), overrides,
+            tuple(name for name in MEASURES if name != "surface" or seed == 0),
+            self.options, self.examples, self.batch_norm, self.data_dir,
+        )  # fmt: skip
 
 
 def _notes(study: Study) -> list[str]:
     """What a reader of the report must know besides the numbers."""
+    from landscape.plots.style import look
+
     data_note = files.read_json(next(iter(study.runs.values())).path / "environment.json")
     notes = [data_note["data_note"]] if data_note.get("data_note") else []
+    controls = study.plan.get("controls", {})
+    notes += [f"{look(name).label} is a control: {words}" for name, words in controls.items()]
     missing = len(study.plan["cells"]) - len(study.runs)
     if missing:
         notes.append(f"{missing} of {len(study.plan['cells'])} runs are not finished.")

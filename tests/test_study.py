@@ -1,12 +1,16 @@
 """A study: planned before anything runs, content-hashed, gathered, compared."""
 
+import hashlib
+import importlib
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from landscape.comparison import compare_minima
-from landscape.records import METRICS, StudyRecord
+from landscape.files import plain
+from landscape.records import METRICS, StudyRecord, load
 from landscape.runs import Run
 from landscape.study import Study, compare, numbers, report
 
@@ -63,6 +67,52 @@ def test_the_report_and_its_tables_are_there(study):
     assert report(study.path) == study.report
 
 
+def test_folders_are_named_as_before_there_was_label_noise(study):
+    """The hash of a study made earlier: the same compare must find its runs again."""
+    settings = study.runs["sam", 0].settings.to_dict()
+    del settings["data"]["label_noise"]
+    key = hashlib.sha256(json.dumps(plain(settings), sort_keys=True).encode()).hexdigest()
+    assert study.runs["sam", 0].path.name == f"sam-seed0-{key[:8]}"
+
+
+def test_a_study_made_before_tuning_still_reads(study, tmp_path):
+    shutil.copytree(study.path, tmp_path / "s")
+    plan = json.loads((tmp_path / "s" / "study.json").read_text())
+    del plan["tuning"], plan["controls"]
+    (tmp_path / "s" / "study.json").write_text(json.dumps(plan))
+    settings = Study(tmp_path / "s").record.settings
+    assert settings["tuning"] == settings["controls"] == {}
+
+
+def test_a_tuned_study_with_a_control_and_noisy_labels(tmp_path, monkeypatch):
+    """The control is Lookbehind's as it was tuned; cost and choice are in record and report."""
+    page = importlib.import_module("landscape.report.write")
+    monkeypatch.setattr(page, "figures", lambda _: [])  # they take longer than all the rest
+    given = {**SHORT, "data": {"label_noise": 0.2}, "lookbehind": {"rho": 0.1, "alpha": 0.5}}
+    study = compare(
+        "digits", ["sgd", "lookbehind"], 1, tmp_path / "s", settings=given,
+        grid={"training.lr": (0.01, 0.2), "lookbehind.k": (1, 2)}, controls=True,
+        options=SMALL, examples=60, workers=1,
+    )  # fmt: skip
+    tuning = study.record.settings["tuning"]
+    assert {m: len(found["trials"]) for m, found in tuning.items()} == {"sgd": 4, "lookbehind": 4}
+    assert tuning["sgd"]["grad_evals"] == 4 * 18
+    assert study.runs["sgd", 0].settings.training.lr == tuning["sgd"]["chosen"]["training.lr"]
+    tuned, control = (study.runs[m, 0].settings for m in ("lookbehind", "sam@as-lookbehind"))
+    k = tuning["lookbehind"]["chosen"]["lookbehind.k"]
+    assert tuned.methods["lookbehind"]["k"] == k
+    assert control.methods["sam"]["rho"] == pytest.approx((k + 1) * 0.1 / 2)
+    assert control.training.lr == pytest.approx(0.5 * k * tuned.training.lr)
+    assert not {t["seed"] for found in tuning.values() for t in found["trials"]} & {0}
+    assert study.record.settings["label_noise"]["sam@as-lookbehind"] == 0.2
+    saved = load(study.path / "tables" / "study.nc")
+    assert saved.settings["tuning"]["sgd"]["grad_evals"] == 4 * 18
+    text = study.report.read_text()
+    for words in ("20 % of the training labels", "from 4 trials for each method", "training.lr = ",
+                  "SAM (as lookbehind) is a control: radius (k+1)ρ/2"):  # fmt: skip
+        assert words in text
+
+
 def test_other_settings_make_other_folders_and_leave_the_first(study):
     before = {p.name for p in (study.path / "runs").iterdir()}
     again = compare(
@@ -74,8 +124,6 @@ def test_other_settings_make_other_folders_and_leave_the_first(study):
 
 
 def test_a_half_written_and_a_damaged_run_do_not_pass_silently(study, tmp_path):
-    import shutil
-
     shutil.copytree(study.path, tmp_path / "s")
     run = next((tmp_path / "s" / "runs").glob("sgd-seed0-*"))
     plan = json.loads((tmp_path / "s" / "study.json").read_text())

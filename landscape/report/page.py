@@ -14,7 +14,7 @@ from landscape.plots import output
 from landscape.plots.prepare import axis_label, plural, shown
 from landscape.plots.style import look
 from landscape.records import METRICS, ComparisonRecord
-from landscape.report import story
+from landscape.report import conditions, story
 from landscape.report.contents import Contents
 from landscape.report.figures import Shown, drawable, figures
 from landscape.report.inline import colour_variables, inline_svg, variable
@@ -56,6 +56,7 @@ def page(contents: Contents, drawn: Sequence[Shown]) -> str:
         scene=_scene(contents),
         correlations=_correlations(contents),
         differences=_differences(contents),
+        tuning=conditions.tuning_rows(contents.study),
         settings=_flat(contents.settings),
         environment=_flat(contents.environment),
     )
@@ -67,12 +68,13 @@ def _compared(contents: Contents) -> str:
     total = contents.study.status.size
     budget = "passes" if contents.study.budget == "passes" else "epochs"
     same = f"the same for all methods, and equal {budget}" if len(contents.methods) > 1 else ""
-    return (
+    first = (
         f"{names} on the task “{contents.study.task}”, "
         f"{plural(contents.seeds, 'seed')} each, {same}".rstrip(", ")
         + f"; {runs} of {total} runs finished. The baseline is "
         f"{story.name(contents.comparison.baseline)}."
     )
+    return " ".join([first, *conditions.sentences(contents.study)])
 
 
 def _column(metric: str) -> dict[str, str]:

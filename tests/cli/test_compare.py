@@ -31,15 +31,19 @@ def test_flags_reach_the_library(landscape, asked, monkeypatch, tmp_path):
     done = landscape(
         *COMPARE, "--methods", "sgd, sam,sgd", "--seeds", "2", "--epochs", "3", "--budget",
         "grad-evals", "--device", "cpu", "--workers", "1", "--examples", "50", "--out", "a b",
-        "--data-dir", tmp_path, "--set", "sam.rho=0.1",
+        "--data-dir", tmp_path, "--set", "sam.rho=0.1", "--label-noise", ".2",
+        "--grid", "sam.rho=.02,.05", "--grid", "training.lr=.1", "--tune-seeds", "3", "--controls",
     )  # fmt: skip
     assert done.code == 0, done.err
     (((task, methods, seeds, out), options),) = asked
     assert (task, methods, seeds, str(out)) == ("digits", ["sgd", "sam"], 2, "a b")
     assert options["settings"] == {
         "sam": {"rho": 0.1},
+        "data": {"label_noise": 0.2},
         "training": {"epochs": 3, "budget": "grad-evals", "device": "cpu"},
     }
+    assert options["grid"] == {"sam.rho": [0.02, 0.05], "training.lr": [0.1]}
+    assert (options["tune_seeds"], options["controls"]) == (3, True)
     assert (options["workers"], options["examples"], options["data_dir"]) == (1, 50, tmp_path)
     assert options["command"] == "landscape compare --task digits --out 'a b'"
     assert done.last_line == str(tmp_path / "study" / "report.html")
@@ -80,6 +84,10 @@ def test_ctrl_c_says_that_the_same_command_goes_on(landscape, monkeypatch):
         (["--workers", "0"], "Invalid value for '--workers': must be at least 1. Got 0."),
         (["--examples", "0"], "Invalid value for '--examples': must be at least 1. Got 0."),
         (["--budget", "grad"], "Unknown training.budget 'grad'. Did you mean 'grad-evals'?"),
+        (["--label-noise", "1"], "`data.label_noise` must be in [0, 1). Got 1.0."),
+        (["--grid", "sam.rho"], "`--grid` takes section.key=value,value. Got 'sam.rho'."),
+        (["--tune-seeds", "2"], "`tune_seeds` has no effect without `grid`. Got 2."),
+        (["--methods", "sgd", "--controls"], "`controls` has no effect: lookbehind is not among"),
         (["--set", "training.epochs=many"], "training.epochs: should be a valid integer."),
     ],
 )

@@ -32,11 +32,14 @@ def test_methods_come_with_cost_and_defaults(landscape):
         if entry["name"] == "sam"
     )
     assert sam["cost"] == "2 passes a step."
+    assert sam["passes_per_step"] == 2 and sam["inside"] == []
     assert sam["defaults"] == {"rho": 0.05, "normalize": True}
     text = landscape("list", "methods").out
     assert "cost: 2 passes a step." in text
     assert "defaults: rho=0.05" in text
     assert "over=" not in text
+    assert "passes per step: 2 (counted)" in text
+    assert "takes inside: lookbehind+sam, " in text
 
 
 def test_every_method_states_its_cost(landscape):

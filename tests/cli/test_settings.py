@@ -4,7 +4,7 @@ import pytest
 
 from landscape.methods import METHODS
 from landscape_cli.checking import checked
-from landscape_cli.settings import assigned, from_file, merged, read
+from landscape_cli.settings import assigned, from_file, grid, merged, read
 
 
 def lines(error):
@@ -129,3 +129,39 @@ def test_broken_toml_says_where(tmp_path):
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(ValueError, match=r"broken.toml is not valid TOML"):
         from_file(path)
+
+
+def test_a_variant_is_set_by_its_own_name_and_by_that_of_its_method():
+    tree = read(None, ["sam@wide.rho=.2", "sam.training.lr=1"], ["lets+sam@wide"])
+    assert tree == {"sam@wide": {"rho": 0.2}, "sam": {"training": {"lr": 1.0}}}
+    with pytest.raises(ValueError, match="sam@narrow is not among the methods"):
+        read(None, ["sam@narrow.rho=1"], ["sam@wide"])
+    with pytest.raises(ValueError, match=r"sam@wide.rho: should be a valid number. Got 'x'."):
+        read(None, ["sam@wide.rho=x"], ["sam@wide"])
+
+
+def test_a_grid_holds_typed_values_by_path():
+    entries = ["sam.rho=.02,.05, 1", "training.milestones=[0.5],[0.5, 0.75]", "sam.rho=.3"]
+    assert grid([*entries, "sam.training.schedule=step,cosine"], ["sgd", "sam"]) == {
+        "sam.rho": [0.02, 0.05, 1.0, 0.3],
+        "training.milestones": [(0.5,), (0.5, 0.75)],
+        "sam.training.schedule": ["step", "cosine"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("sam.rho=", "`--grid` takes section.key=value,value. Got 'sam.rho='."),
+        ("rho=1,2", "`--grid` takes section.key=value. Got 'rho=1'."),
+        ("sam.rho=.1,", "sam.rho: should be a valid number. Got ''."),
+        ("sam.rho=.1,x", "sam.rho: should be a valid number. Got 'x'."),
+        ("sam.roh=1,2", "Unknown setting 'sam.roh'. Did you mean 'sam.rho'?"),
+        ("fam.lam=1,2", "`--grid fam...` has no effect: fam is not among the methods."),
+        ("training.lr=.1,-1", "`training.lr` must be positive. Got -1.0."),
+    ],
+)
+def test_a_grid_that_cannot_be(entry, message):
+    with pytest.raises(ValueError) as error:
+        grid([entry], ["sam"])
+    assert str(error.value).startswith(message)

@@ -1,0 +1,73 @@
+"""Under which conditions a study was made: noisy labels, and how its settings were chosen."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from landscape.records import StudyRecord
+from landscape.report.numbers import NONE, number
+from landscape.report.story import name
+
+
+def sentences(study: StudyRecord) -> list[str]:
+    """What the first paragraph must say besides task, methods and seeds."""
+    return [*_noise(study), *_tuned(study)]
+
+
+def tuning_rows(study: StudyRecord) -> list[dict[str, Any]]:
+    """A row per tuned method: what was chosen, at which cost, out of which trials."""
+    return [
+        {
+            "method": name(method),
+            "chosen": _values(found["chosen"]),
+            "trials": len(found["trials"]),
+            "grad_evals": f"{found['grad_evals']:,.0f}",
+            "seconds": number(found["seconds"]),
+            "each": [_trial(trial) for trial in found["trials"]],
+        }
+        for method, found in _tuning(study).items()
+    ]
+
+
+def _noise(study: StudyRecord) -> list[str]:
+    shares = sorted(set(study.settings.get("label_noise", {}).values()))
+    if not any(shares):
+        return []
+    words = " or ".join(f"{100 * share:g} %" for share in shares)
+    return [
+        f"{words} of the training labels, held-out ones included, were replaced by another class; "
+        "training losses and curvatures are those of the labels trained on, the test labels are "
+        "as they were."
+    ]
+
+
+def _tuned(study: StudyRecord) -> list[str]:
+    tuning = _tuning(study)
+    if not tuning:
+        return []
+    counts = sorted({len(found["trials"]) for found in tuning.values()})
+    each = " or ".join(map(str, counts))
+    return [
+        f"The settings were chosen on held-out data, never on test data, from {each} trials for "
+        "each method, with seeds that the study does not use; the cost of that is not in the table."
+    ]
+
+
+def _tuning(study: StudyRecord) -> Mapping[str, Any]:
+    return study.settings.get("tuning", {})
+
+
+def _values(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{path} = {value}" for path, value in values.items()) or NONE
+
+
+def _trial(trial: Mapping[str, Any]) -> dict[str, str]:
+    accuracy, loss = (
+        math.nan if trial[key] is None else float(trial[key]) for key in ("accuracy", "loss")
+    )
+    return {
+        "values": _values(trial["values"]),
+        "seed": str(trial["seed"]),
+        "accuracy": "diverged" if math.isnan(accuracy) else number(100 * accuracy),
+        "loss": number(loss),
+    }

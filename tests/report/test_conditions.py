@@ -1,0 +1,63 @@
+"""What a reader must know of how a study was made."""
+
+import dataclasses
+
+import numpy as np
+
+from landscape.records import METRICS, StudyRecord
+from landscape.report import conditions, render
+
+
+def trial(accuracy, lr=0.1, seed=1000):
+    loss = None if accuracy is None else 0.5
+    return {"values": {"training.lr": lr}, "seed": seed, "accuracy": accuracy, "loss": loss}
+
+
+def tuned(*trials):
+    return {"chosen": {"training.lr": 0.1, "sam.rho": 0.05}, "grad_evals": 12345.0,
+            "seconds": 6.78912, "trials": trials}  # fmt: skip
+
+
+def study(**settings):
+    shape = (len(METRICS), 1, 1)
+    return StudyRecord(
+        np.array(list(METRICS)), np.array(["sam"]), np.arange(1), np.full(shape, np.nan),
+        np.full(shape[1:], "finished"), "t", settings=settings,
+    )  # fmt: skip
+
+
+def test_nothing_special_needs_no_words():
+    assert conditions.sentences(study()) == []
+    assert conditions.sentences(study(label_noise={"sam": 0.0}, tuning={})) == []
+    assert conditions.tuning_rows(study()) == []
+
+
+def test_noisy_labels_are_told_with_their_share():
+    (words,) = conditions.sentences(study(label_noise={"sam": 0.2, "sgd": 0.2}))
+    assert words.startswith("20 % of the training labels, held-out ones included, were replaced")
+    (words,) = conditions.sentences(study(label_noise={"sam": 0.2, "sgd": 0.0}))
+    assert words.startswith("0 % or 20 % of")
+
+
+def test_trials_are_counted_and_their_cost_told():
+    record = study(tuning={"sam": tuned(trial(0.9), trial(None, lr=9.0, seed=1001))})
+    (words,) = conditions.sentences(record)
+    assert "from 2 trials for each method" in words and "never on test data" in words
+    (row,) = conditions.tuning_rows(record)
+    assert row["method"] == "SAM" and row["chosen"] == "training.lr = 0.1, sam.rho = 0.05"
+    assert (row["trials"], row["grad_evals"], row["seconds"]) == (2, "12,345", "6.789")
+    assert row["each"] == [
+        {"values": "training.lr = 0.1", "seed": "1000", "accuracy": "90", "loss": "0.5"},
+        {"values": "training.lr = 9.0", "seed": "1001", "accuracy": "diverged", "loss": "–"},
+    ]
+
+
+def test_the_page_shows_both(small):
+    settings = {"label_noise": {"sgd": 0.2}, "tuning": {"sgd": tuned(trial(None), trial(0.75))}}
+    record = dataclasses.replace(small.study, settings=settings)
+    page = render(dataclasses.replace(small, study=record, cells={}))
+    first = page[page.index("<header>") : page.index("</header>")]
+    assert "20 % of the training labels" in first and "held-out data" in first
+    section = page[page.index('<section id="tuning">') :]
+    for words in ("12,345", "sam.rho = 0.05", "diverged", "<td>75</td>"):
+        assert words in section
