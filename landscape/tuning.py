@@ -97,17 +97,18 @@ def schedule(counts: Mapping[str, int], seeds: int) -> dict[str, list[tuple[int,
 
 
 def combinations(cell: Cell, grid: Mapping[str, Sequence[Any]]) -> list[Values]:
-    """The product of the grids that concern a cell's method, without those that change nothing.
+    """The product of the grids that concern a cell's method, each outcome once.
 
+    A grid that stronger settings hide, as sam.rho under sam@wide.rho, is left out.
     Raises ValueError for settings that do not exist or hold.
     """
     axes = {path: values for path, values in grid.items() if _concerns(path, cell.method)}
-    distinct: dict[str, Values] = {}
-    for point in product(*axes.values()):
-        values = dict(zip(axes, point, strict=True))
-        settings = settings_for(cell.task, cell.method, 0, applied(cell.overrides, values))
-        distinct.setdefault(json.dumps(files.plain(settings.to_dict()), sort_keys=True), values)
-    return list(distinct.values())
+    found = _outcomes(cell, axes)
+    for path in [path for path, values in axes.items() if len(values) > 1]:
+        fewer = {other: values for other, values in axes.items() if other != path}
+        if (same := _outcomes(cell, fewer)).keys() == found.keys():
+            axes, found = fewer, same
+    return list(found.values())
 
 
 def applied(overrides: Mapping[str, Any], values: Values) -> Tree:
@@ -182,6 +183,16 @@ def check(cells: Sequence[Cell], grid: Mapping[str, Sequence[Any]], seeds: int) 
             raise ValueError(
                 f"`grid` chooses on held-out data: set data.held_out above 0. Got {share}."
             )
+
+
+def _outcomes(cell: Cell, axes: Mapping[str, Sequence[Any]]) -> dict[str, Values]:
+    """Settings, as text, -> the first values of the product that lead to them."""
+    found: dict[str, Values] = {}
+    for point in product(*axes.values()):
+        values = dict(zip(axes, point, strict=True))
+        settings = settings_for(cell.task, cell.method, 0, applied(cell.overrides, values))
+        found.setdefault(json.dumps(files.plain(settings.to_dict()), sort_keys=True), values)
+    return found
 
 
 def _concerns(path: str, method: str) -> bool:

@@ -74,13 +74,16 @@ def test_a_method_tries_what_concerns_it(cell):
     assert len(combinations(cell("sam"), grid)) == 4
     assert combinations(cell("lets+sam"), grid)[0] == {"sam.rho": 0.02, "training.lr": 0.1}
     wide = combinations(cell("sam@wide"), grid)  # its own rho hides that of sam
-    assert [values["training.lr"] for values in wide] == [0.1, 0.2]
+    assert wide == [{"sam@wide.rho": 0.5, "training.lr": lr} for lr in (0.1, 0.2)]
 
 
 def test_a_combination_that_changes_nothing_is_no_further_trial(cell):
     grid = {"training.lr": (0.1, 0.2, 0.1)}
     assert len(combinations(cell("sam"), grid)) == 2
-    assert len(combinations(cell("sam", sam={"training": {"lr": 0.3}}), grid)) == 1
+    assert combinations(cell("sam", sam={"training": {"lr": 0.3}}), grid) == [{}]
+    assert combinations(cell("sam"), {"training.lr": (0.2,)}) == [{"training.lr": 0.2}]
+    both = {"sam.training.lr": (0.3, 0.4), "training.lr": (0.1, 0.2)}
+    assert combinations(cell("sam"), both) == [{"sam.training.lr": 0.3}, {"sam.training.lr": 0.4}]
 
 
 @pytest.mark.parametrize(
