@@ -10,8 +10,9 @@ from torch import nn
 from torch.optim import Optimizer
 
 from landscape.batch import Logits, LossFn
-from landscape.methods import METHODS, Method, make
+from landscape.methods import LETS, METHODS, Method, make
 from landscape.stepper import Stepper
+from landscape.training.distributed import DistributedWalker
 from landscape.walker import Walker
 
 __all__ = ["Stepper", "wrap"]
@@ -30,6 +31,7 @@ def wrap(
     same_mask: bool = False,
     autocast: torch.dtype | None = None,
     max_grad_norm: float | None = None,
+    distributed: str | None = None,
 ) -> Stepper:
     """A stepper that trains `model` with `method` on top of the base `optimizer`.
 
@@ -42,6 +44,8 @@ def wrap(
     seed: of dropout masks, each pass from (seed, step, pass), or one per step with `same_mask`.
     autocast: torch.bfloat16 for mixed precision; the weights stay float32.
     max_grad_norm: clips the final gradient.
+    distributed: under torchrun, on the bare module: "global", every gradient averaged over the
+    ranks; or "per-rank", each climbs on its own batch (see `landscape.training.distributed`).
 
     Freeze, add or replace parameters before, or wrap again.
 
@@ -52,17 +56,30 @@ def wrap(
     if isinstance(method, str):
         method = make(method)
     _check_method(method, optimizer)
-    walker = Walker(
-        model,
-        optimizer,
-        loss,
-        logits=logits,
-        seed=seed,
-        same_mask=same_mask,
-        autocast=autocast,
-        max_grad_norm=max_grad_norm,
-    )
+    options: dict[str, Any] = {
+        "logits": logits,
+        "seed": seed,
+        "same_mask": same_mask,
+        "autocast": autocast,
+        "max_grad_norm": max_grad_norm,
+    }
+    if distributed is None:
+        walker = Walker(model, optimizer, loss, **options)
+    else:
+        _check_ranks(method, distributed)
+        walker = DistributedWalker(model, optimizer, loss, ascent=distributed, **options)
     return Stepper(method, walker, held_out, fresh)
+
+
+def _check_ranks(method: Any, distributed: str) -> None:
+    """A learned radius must be the same on all ranks."""
+    inside = method
+    while inside is not None:
+        if isinstance(inside, LETS) and distributed == "per-rank":
+            raise ValueError(
+                'lets would learn another radius on every rank. Use distributed="global".'
+            )
+        inside = getattr(inside, "over", None)
 
 
 def _check_method(method: Any, optimizer: Optimizer) -> None:

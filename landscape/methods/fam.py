@@ -14,10 +14,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from landscape import flatness
 from landscape.batch import Batch, LossFn
+from landscape.differentiable import ThirdOrder
 from landscape.flatness import precise
 from landscape.methods import checks, penalty
 from landscape.methods.penalty import CLOSED, SIGNS, Call
-from landscape.differentiable import ThirdOrder
 from landscape.walker import Walker
 
 FORMS = ("kappa", "kappa_hat")

@@ -10,8 +10,8 @@ from torch.autograd.functional import hessian
 from torch.func import functional_call
 
 from landscape.batch import Batch
-from landscape.methods import FAM, penalty
 from landscape.differentiable import ThirdOrder
+from landscape.methods import FAM, penalty
 from landscape.walker import Walker
 
 
