@@ -40,7 +40,7 @@ def analyze(
 
     Raises ValueError for unknown measures and settings, and for a run that diverged.
     """
-    names = list(measures or MEASURES)
+    names = list(MEASURES if measures is None else measures)
     asked = {name: _measure(name, _options(run, name, options or {})) for name in names}
     if run.status["state"] == "diverged":
         raise ValueError(f"{run.path} diverged in training: there is no minimum to measure.")
