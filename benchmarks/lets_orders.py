@@ -27,8 +27,8 @@ def main():
     lines = [
         "# LETS: the training batch of the gap",
         "",
-        "Secant, exp, beta 0.01, start 0.05; CPU, one thread, one run; means over seeds. Radius and",
-        "agreement (cosine of δ and dθ⁺/dρ) are the last epoch's means; passes count by examples.",
+        "Secant, exp, beta 0.01, start 0.05; CPU, one thread, one run; means over seeds. Radius",
+        "and agreement (cosine of δ, dθ⁺/dρ) are the last epoch's means; passes count by examples.",
         "",
         "| task | upper | seeds | passes | radius | agreement | held-out loss | test acc. |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
