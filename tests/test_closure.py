@@ -1,12 +1,14 @@
 """A step by torch's closure is the step on its batch."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from landscape import optim
-from landscape.methods import METHODS
+from landscape.methods import METHODS, SAM
 
 REFUSED = {
     "msam": r"MSAM cannot step on a closure: it splits the batch into shards. Call step\(batch\).",
@@ -35,6 +37,26 @@ def wrapped(small_net):
         return optim.wrap(name, net, base, loss, **options)
 
     return make_stepper
+
+
+class Asks:
+    """A user's own method."""
+
+    def __init__(self, ask):
+        self.ask = ask
+
+    def step(self, walker, batch):
+        self.ask(walker, batch)
+
+
+class Looks:
+    """A look far away and no step."""
+
+    def __init__(self, distance):
+        self.distance = distance
+
+    def step(self, walker, batch):
+        walker.grad(batch, at=walker.w + self.distance)
 
 
 def closure_of(stepper, batch):
@@ -105,27 +127,51 @@ def test_a_closure_that_raises_leaves_all_as_it_was(failing, wrapped, batch):
     assert net.training == (failing > 1)  # the first pass is the step's own: modes are the user's
 
 
-def test_an_open_autocast_block_does_not_hide_the_move(wrapped, batch):
-    """R6: inside one block torch keeps the bfloat16 copies of the weights."""
-    stepper = wrapped("sam", torch.float32)
-    stepper.method.rho = 5.0
-    x, losses = batch.x.float(), []
-    net = stepper.walker.model.eval()
+def test_an_open_autocast_block_does_not_hide_the_move(small_net, batch):
+    """R6: inside one block torch keeps the bfloat16 copies of the weights, whatever they become.
+
+    Two steps in one block are those of a closure that opens a block of its own.
+    """
+
+    def run(outside):
+        net, losses = small_net().float(), []
+        sgd = torch.optim.SGD(net.parameters(), lr=0.5)
+        stepper = optim.wrap(SAM(rho=5.0), net, sgd, cross_entropy)
+
+        def block(opened):
+            return torch.autocast("cpu", torch.bfloat16) if opened else nullcontext()
+
+        def closure():
+            with block(not outside):
+                losses.append(F.cross_entropy(net(batch.x.float()), batch.y))
+            losses[-1].backward()
+            return losses[-1]
+
+        with block(outside):
+            for _ in range(2):
+                stepper.step(closure)
+        return [loss.item() for loss in losses], stepper.walker.w
+
+    (losses, w), (expected, w_expected) = run(outside=True), run(outside=False)
+    assert losses == expected
+    assert torch.equal(w, w_expected)
+    assert len(set(losses)) == 4
+
+
+def test_a_block_that_stays_open_sees_the_weights_again(small_net, batch):
+    """After a look the copies are those of w, not of w + e."""
+    net, x = small_net().float(), batch.x.float()
+    stepper = optim.wrap(Looks(5.0), net, torch.optim.SGD(net.parameters(), lr=0.1), cross_entropy)
 
     def closure():
         loss = F.cross_entropy(net(x), batch.y)
         loss.backward()
-        losses.append(loss.item())
         return loss
 
     with torch.autocast("cpu", torch.bfloat16):
-        value = stepper.step(closure)
-        after = F.cross_entropy(net(x), batch.y).item()
-    assert value.item() == losses[0]
-    assert losses[1] > losses[0] + 0.1
-    with torch.autocast("cpu", torch.bfloat16):
-        assert F.cross_entropy(net(x), batch.y).item() == after
-    assert after not in losses
+        at_w = F.cross_entropy(net(x), batch.y).item()
+        stepper.step(closure)
+        assert F.cross_entropy(net(x), batch.y).item() == at_w
 
 
 def test_gradients_may_be_kept_by_the_closure_as_zeros(wrapped, batch):
@@ -142,11 +188,29 @@ def test_gradients_may_be_kept_by_the_closure_as_zeros(wrapped, batch):
         return closure
 
     plain, none, zeros = steppers
+    for p in none.walker.model.parameters():
+        p.grad = torch.ones_like(p)
     for _ in range(3):
         expected = plain.step(batch).item()
         assert none.step(closure_with(none, lambda: None)).item() == expected
         clear = zeros.optimizer.zero_grad
         assert zeros.step(closure_with(zeros, lambda c=clear: c(set_to_none=False))) == expected
+
+
+def test_an_unused_parameter_has_gradient_zero(batch):
+    net = nn.ModuleList([nn.Linear(6, 3), nn.Linear(6, 3)]).double()
+    stepper = optim.wrap("sam", net, torch.optim.SGD(net.parameters(), lr=0.1), cross_entropy)
+    before = stepper.walker.w
+
+    def closure():
+        loss = F.cross_entropy(net[0](batch.x), batch.y)
+        loss.backward()
+        return loss
+
+    stepper.step(closure)
+    moved = stepper.walker.w - before
+    assert moved[stepper.walker.layers["0.weight"]].abs().min() > 0
+    assert moved[stepper.walker.layers["1.weight"]].abs().max() == 0
 
 
 def test_closures_that_are_none_are_refused(wrapped, batch):
@@ -158,16 +222,6 @@ def test_closures_that_are_none_are_refused(wrapped, batch):
         stepper.step(lambda: cross_entropy(net, batch).backward())
     with pytest.raises(ValueError, match="`autocast` does not reach into a closure"):
         wrapped("sam", torch.float32, autocast=torch.bfloat16).step(lambda: None)
-
-
-class Asks:
-    """A user's own method."""
-
-    def __init__(self, ask):
-        self.ask = ask
-
-    def step(self, walker, batch):
-        self.ask(walker, batch)
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_the_state_is_a_snapshot(wrapped, batches):
 @pytest.mark.parametrize("name", ["sam", "lookahead+sam", "lets+lookbehind", "fam+lets"])
 @pytest.mark.parametrize("optimizer", [SGD, torch.optim.AdamW])
 def test_five_and_five_steps_are_ten(name, optimizer, wrapped, batches, small_net):
-    """With a scheduler: by a state kept in memory while training went on, and through a file."""
+    """With a scheduler: from a state kept in memory, twice, and through a file."""
 
     def begin():
         base = {"momentum": 0.9} if optimizer is SGD else {}
@@ -111,7 +111,7 @@ def test_five_and_five_steps_are_ten(name, optimizer, wrapped, batches, small_ne
     torch.save(kept, file)
     file.seek(0)
     expected = run(*ours, steps[5:])
-    for found in (kept, torch.load(file, weights_only=True)):
+    for found in (kept, kept, torch.load(file, weights_only=True)):
         resumed = begin()
         for part, its in zip(resumed, found, strict=True):
             part.load_state_dict(its)
@@ -152,7 +152,10 @@ def test_schedulers_take_the_stepper_for_an_optimizer(kind, wrapped, batch):
 def test_groups_are_the_base_optimizers_also_after_loading(wrapped, batch):
     """Whoever loads, and whoever sets the rate."""
     stepper = wrapped("sam")
+    assert stepper.param_groups is stepper.optimizer.param_groups
+    assert stepper.state is stepper.optimizer.state
     stepper.optimizer.load_state_dict(stepper.optimizer.state_dict())
+    assert stepper.state is stepper.optimizer.state
     scheduler = lr_scheduler.LambdaLR(stepper, lambda i: float(i == 0))
     stepper.step(batch)
     scheduler.step()
