@@ -93,6 +93,8 @@ class Eigenvalues:
             device=objective.device,
             callback=progress and (lambda done, _: progress(done, self.max_hvps or 2 * done)),
         )
+        if progress is not None:
+            progress(result.matvecs, result.matvecs)
         found = ~result.values.isnan()
         rounding = product_error(
             objective, result.vectors[:, found.to(objective.device)], self.seed
