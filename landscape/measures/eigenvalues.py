@@ -93,12 +93,13 @@ class Eigenvalues:
             device=objective.device,
             callback=progress and (lambda done, _: progress(done, self.max_hvps or 2 * done)),
         )
-        if progress is not None:
-            progress(result.matvecs, result.matvecs)
         found = ~result.values.isnan()
         rounding = product_error(
             objective, result.vectors[:, found.to(objective.device)], self.seed
         )
+        hvps = result.matvecs + 2 + REPEATS + 1  # and those of the two checks
+        if progress is not None:
+            progress(hvps, hvps)
         bounds = result.bounds + rounding
         converged = result.converged & (bounds <= self.tolerance * result.norm)
         return {
@@ -107,7 +108,7 @@ class Eigenvalues:
             "bounds": bounds.numpy(force=True),
             "converged": converged.numpy(force=True),
             "vectors": result.vectors.numpy(force=True),
-            "hvps": result.matvecs + 2 + REPEATS + 1,
+            "hvps": hvps,
         }
 
     def _pyhessian(self, objective: Objective, progress: Progress | None) -> dict[str, Any]:
