@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from landscape import optim
 from landscape.batch import Batch
 from landscape.methods import LETS, METHODS, SAM, AdamW
+from landscape.walker import Walker
 
 SGD = torch.optim.SGD
 
@@ -248,3 +249,16 @@ def test_misfits_are_refused(wrapped, small_net, batches):
         lets.load_state_dict(lets.optimizer.state_dict())
     with pytest.raises(ValueError, match=r"a landscape.Batch or a pair"):
         lets.step(3)
+
+
+@pytest.mark.parametrize("option", [{"max_grad_norm": 0.01}, {"same_mask": True}, {"seed": 1}])
+def test_options_reach_the_walker(option, wrapped, small_net, batch):
+    """The step is that of a walker with the option, and another one without."""
+    ours, plain = (wrapped("sam", net=small_net(dropout=0.5), **o) for o in (option, {}))
+    net = small_net(dropout=0.5)
+    walker = Walker(net, SGD(net.parameters(), lr=0.1), cross_entropy, **option)
+    walker.begin(batch.size)
+    for step in (ours.step, plain.step, lambda b: SAM().step(walker, b)):
+        step(batch)
+    assert torch.equal(ours.walker.w, walker.w)
+    assert not torch.equal(plain.walker.w, walker.w)

@@ -197,3 +197,41 @@ def test_another_loss_stands_in_and_the_own_one_comes_back(small_net, batch):
         torch.testing.assert_close(walker.grad(batch), 3 * g)
         raise RuntimeError
     assert walker.loss is own
+
+
+def test_a_look_that_raises_puts_modes_and_buffers_back(small_net, batch):
+    """R1: also where batch norm has moved and the loss has switched the mode."""
+    net = small_net(batch_norm=True)
+
+    def loss(model, b):
+        model(b.x)
+        model.eval()
+        raise RuntimeError
+
+    walker = Walker(net, SGD(net.parameters(), lr=0.1), loss)
+    buffers = [(b, b.clone()) for b in net.buffers()]
+    for look in (walker.grad, walker.value):
+        with pytest.raises(RuntimeError):
+            look(batch, at=walker.w + 1.0)
+        assert all(m.training for m in net.modules())
+        assert all(a is b for a, (b, _) in zip(net.buffers(), buffers, strict=True))
+        assert all(torch.equal(*pair) for pair in buffers)
+
+
+def test_masks_change_from_step_to_step(net_walker, batch):
+    """R5: at one point, on one batch, in the first pass of each step."""
+    walker = net_walker(dropout=0.5)
+    first = walker.grad(batch)
+    walker.begin(batch.size)
+    assert not torch.equal(walker.grad(batch), first)
+
+
+def test_w_is_the_callers_to_write_into(net_walker, batch):
+    """R11: neither where the walker stands nor its gradient follows."""
+    walker = net_walker()
+    w, g = walker.w, walker.grad(batch)
+    kept, expected = w.clone(), g.clone()
+    w += 1.0
+    g.zero_()
+    assert torch.equal(walker.w, kept)
+    assert torch.equal(walker.grad(batch), expected)
