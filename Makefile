@@ -1,12 +1,13 @@
 # make demo: install, compare nine methods on the digits, print the path of the report.
 # make test: install with the developers' tools, lint, check types, test.
+# make mutations: plant bugs in a copy of the last commit, one at a time; the tests must notice each.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint unit slow clean
+.PHONY: demo test lint unit slow mutations clean
 
 demo: $(VENV)/installed
 	@$(BIN)/landscape compare --task digits --out demo
@@ -23,6 +24,9 @@ unit: $(VENV)/installed-dev
 
 slow: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 2 -m "slow and not gpu"
+
+mutations: $(VENV)/installed-dev
+	$(BIN)/python benchmarks/mutations.py --out benchmarks/results/mutations.md
 
 clean:
 	rm -rf $(VENV) demo build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
