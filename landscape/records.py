@@ -175,6 +175,18 @@ class CurvesRecord(Record):
 
 
 @dataclass(frozen=True, eq=False)
+class RadiusRecord(Record):
+    """The radius that LETS learned, mean over each epoch, and what moved it."""
+
+    kind: ClassVar[str] = "radius"
+    epoch: Annotated[Array, Axes("epoch")]
+    radius: Annotated[Array, Axes("epoch")]
+    gap: Annotated[Array, Axes("epoch")]  # held-out minus training loss on the step's batches
+    agreement: Annotated[Array, Axes("epoch")]  # cosine of δ and dθ⁺/dρ
+    negative: Annotated[Array, Axes("epoch")]  # share of steps in which it was below zero
+
+
+@dataclass(frozen=True, eq=False)
 class StudyRecord(Record):
     """One number per metric, method and seed; NaN where it was not computed."""
 
@@ -251,6 +263,7 @@ RECORDS: dict[str, type[Record]] = {
     "noise": NoiseRecord,
     "surface": SurfaceRecord,
     "curves": CurvesRecord,
+    "radius": RadiusRecord,
     "study": StudyRecord,
     "comparison": ComparisonRecord,
 }

@@ -133,9 +133,11 @@ class Run:
         return Objective(model, pieces, cross_entropy, batch_norm=batch_norm)
 
     def records(self) -> dict[str, records.Record]:
-        """Records by kind, the learning curves among them."""
+        """Records by kind, those that the metrics make among them."""
         found = {path.stem: records.load(path) for path in sorted(self.path.glob("records/*.nc"))}
-        return {"curves": curves(self.metrics), **found}
+        rows = self.metrics
+        learned: dict[str, records.Record] = {"radius": radius(rows)} if "rho" in rows[-1] else {}
+        return {"curves": curves(rows), **learned, **found}
 
     def _recorded_data_dir(self) -> Path | None:
         recorded = files.read_json(self.path / "environment.json").get("data_dir")
@@ -157,3 +159,13 @@ def curves(rows: list[dict[str, float]]) -> records.CurvesRecord:
     names = records.axes_of(records.CurvesRecord)
     columns: dict[str, Any] = {n: np.array([row[n] for row in rows]) for n in names}
     return records.CurvesRecord(**columns)
+
+
+def radius(rows: list[dict[str, float]]) -> records.RadiusRecord:
+    """Metrics rows of a run with a learned radius as a record."""
+    names = {"epoch": "epoch", "radius": "rho"} | {n: n for n in ("gap", "agreement", "negative")}
+    learned = [row for row in rows if "rho" in row]
+    nan = float("nan")
+    return records.RadiusRecord(
+        **{n: np.array([row.get(key, nan) for row in learned]) for n, key in names.items()}
+    )

@@ -48,7 +48,7 @@ def test_held_out_data_from_a_loader(wrapped, batches):
     stepper = wrapped("lets+asam", held_out=held_out, fresh=iter(batches(3)))
     for batch in batches(8):
         stepper.step(batch)
-    assert set(stepper.logged) == {"rho", "gap", "hypergradient", "agreement"}
+    assert set(stepper.logged) == {"rho", "gap", "hypergradient", "agreement", "negative"}
     assert stepper.logged["rho"] != 0.5
 
 

@@ -48,8 +48,8 @@ class LETS:
 
     The two losses of the gap are taken in train mode, without a trace. A gap or gradient that is
     not finite leaves the radius alone. With dropout, ask the walker for `same_mask`: the secant
-    subtracts two passes. Logs rho, gap, hypergradient (dF/dρ), and agreement, the cosine of δ and
-    dθ⁺/dρ. Keeps its state in itself: one instance per run.
+    subtracts two passes. Logs rho, gap, hypergradient (dF/dρ), agreement, the cosine of δ and
+    dθ⁺/dρ, and whether it was negative. Keeps its state in itself: one instance per run.
 
     Cost: 3 passes a step over SAM, over others theirs and 1; 1 more with "fresh", "same", and
     "next" over aace; 1 more for each look with "exact", "difference", or a secant that is not free.
@@ -149,3 +149,4 @@ class LETS:
         length = delta.norm() * slope.norm()
         agreement = torch.where(length > 0, along / length, 0.0)
         walker.log(gap=gap, hypergradient=hypergradient, agreement=agreement)
+        walker.log(negative=(along < 0).double())

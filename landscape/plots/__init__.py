@@ -7,6 +7,7 @@ from landscape.plots.comparison import comparison, differences
 from landscape.plots.curves import curves
 from landscape.plots.noise import noise
 from landscape.plots.output import FORMATS, save
+from landscape.plots.radius import radius
 from landscape.plots.scatter import scatter
 from landscape.plots.scene import scene
 from landscape.plots.spectrum import spectrum
@@ -17,18 +18,20 @@ PLOTS: dict[str, Callable[..., Any]] = {
     "curves": curves,
     "spectrum": spectrum,
     "noise": noise,
+    "radius": radius,
     "surface": surface,
     "scene": scene,
     "comparison": comparison,
     "differences": differences,
     "scatter": scatter,
 }
-# Name of a plot -> kind of the record that it draws. The first five take one record, or a mapping
+# Name of a plot -> kind of the record that it draws. The first six take one record, or a mapping
 # method -> record or records; the others the one record of a study.
 DRAWS: dict[str, str] = {
     "curves": "curves",
     "spectrum": "eigenvalues",
     "noise": "noise",
+    "radius": "radius",
     "surface": "surface",
     "scene": "surface",
     "comparison": "comparison",
@@ -37,6 +40,6 @@ DRAWS: dict[str, str] = {
 }
 
 __all__ = [
-    "DRAWS", "FORMATS", "PLOTS", "comparison", "curves", "differences", "noise", "save", "scatter",
-    "scene", "spectrum", "surface",
+    "DRAWS", "FORMATS", "PLOTS", "comparison", "curves", "differences", "noise", "radius", "save",
+    "scatter", "scene", "spectrum", "surface",
 ]  # fmt: skip

@@ -28,6 +28,7 @@ TITLES = {
     "comparison": "What each method reached",
     "differences": "Distance to the baseline",
     "curves": "Training",
+    "radius": "The radius that was learned",
     "spectrum": "Curvature of the minima",
     "noise": "Robustness to noise on the weights",
     "surface": "The loss around each minimum",
@@ -40,6 +41,9 @@ READINGS = {
     "the line at zero, no difference is shown.",
     "curves": "The lower the loss at the same place, the faster the training. Each line is a "
     "mean over seeds, its band the 95 % interval; the accuracy axis starts after the first climb.",
+    "radius": "Left, the radius of the perturbation over training. Right, how often the gradient of "
+    "the gap and the effect of the radius pointed apart: at one half the radius wanders, away from "
+    "it the radius is driven.",
     "spectrum": "Each column is one minimum, each marker one eigenvalue of the Hessian. The higher "
     "the topmost, the sharper the minimum; along hollow ones, below zero, the loss bends down.",
     "noise": "The further right a curve stays up (accuracy) or down (loss), the more noise its "
@@ -67,6 +71,7 @@ def figures(contents: Contents) -> list[Shown]:
         "comparison": (lambda: plots.comparison(contents.comparison)) if estimated else None,
         "differences": (lambda: plots.differences(contents.comparison)) if paired else None,
         "curves": _cells(contents, "curves"),
+        "radius": _cells(contents, "radius"),
         "spectrum": _cells(contents, "spectrum"),
         "noise": _cells(contents, "noise"),
         "surface": (lambda: plots.surface(drawable(contents))) if drawable(contents) else None,

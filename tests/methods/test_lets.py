@@ -65,6 +65,7 @@ def test_the_hypergradient_by_hand(hessian, expected, point_walker):
     assert walker.logged["gap"].item() == pytest.approx(-0.2938, abs=1e-12)
     assert walker.logged["hypergradient"].item() == pytest.approx(expected, abs=1e-10)
     assert walker.logged["agreement"].item() == pytest.approx(1.0)
+    assert walker.logged["negative"].item() == 0.0
 
 
 @pytest.mark.parametrize("hessian", ["exact", "secant", "difference"])
