@@ -41,9 +41,9 @@ READINGS = {
     "the line at zero, no difference is shown.",
     "curves": "The lower the loss at the same place, the faster the training. Each line is a "
     "mean over seeds, its band the 95 % interval; the accuracy axis starts after the first climb.",
-    "radius": "Left, the radius of the perturbation over training. Right, how often the gradient of "
-    "the gap and the effect of the radius pointed apart: at one half the radius wanders, away from "
-    "it the radius is driven.",
+    "radius": "Left, the radius of the perturbation over training. Right, how often the gradient "
+    "of the gap and the effect of the radius pointed apart: at one half the radius wanders, away "
+    "from it the radius is driven.",
     "spectrum": "Each column is one minimum, each marker one eigenvalue of the Hessian. The higher "
     "the topmost, the sharper the minimum; along hollow ones, below zero, the loss bends down.",
     "noise": "The further right a curve stays up (accuracy) or down (loss), the more noise its "
