@@ -166,6 +166,7 @@ def radius(rows: list[dict[str, float]]) -> records.RadiusRecord:
     names = {"epoch": "epoch", "radius": "rho"} | {n: n for n in ("gap", "agreement", "negative")}
     learned = [row for row in rows if "rho" in row]
     nan = float("nan")
-    return records.RadiusRecord(
-        **{n: np.array([row.get(key, nan) for row in learned]) for n, key in names.items()}
-    )
+    columns: dict[str, Any] = {
+        name: np.array([row.get(key, nan) for row in learned]) for name, key in names.items()
+    }
+    return records.RadiusRecord(**columns)

@@ -5,7 +5,7 @@ loss. Everything else (momentum, weight decay, schedules, clipping, autocast, ba
 is the walker's and the base optimizer's business and happens in one place: here.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -235,10 +235,10 @@ class Walker:
                 other = loss if self.plain else self.loss
                 value, g = batch.value_and_grad(self.weights, at, other)
         else:
-            leaf = self._leaf(at)
-            with self._opened(leaf, look):
+            leaves = self.weights.leaves(self._current() if at is None else at)
+            with self._opened(leaves, look):
                 value = self._evaluate(batch, loss)
-                g = _gradient(value, leaf)  # inside, for modules that recompute activations
+                g = self._flat_gradient(value, leaves)  # inside: some modules recompute
         self._count(batch)
         if at is None and loss is None:
             self._losses.append((value.detach(), _share(batch)))
@@ -255,7 +255,7 @@ class Walker:
         return (self._current() if at is None else at).detach().requires_grad_()
 
     @contextmanager
-    def _opened(self, point: Tensor | None, look: bool) -> Iterator[None]:
+    def _opened(self, point: Tensor | Sequence[Tensor] | None, look: bool) -> Iterator[None]:
         """The model stands at a point, None: where it is; a look is isolated."""
         mask = 0 if self.same_mask else self.step_pass
         self.step_pass += 1
@@ -275,6 +275,11 @@ class Walker:
             self.device.type, dtype=self.autocast, enabled=self.autocast is not None
         ):
             return scalar((loss or self.loss)(self.model, batch))
+
+    def _flat_gradient(self, value: Tensor, leaves: Sequence[Tensor]) -> Tensor:
+        if not value.requires_grad:
+            return torch.zeros_like(self._current())
+        return self.weights.flatten(torch.autograd.grad(value, leaves, allow_unused=True))
 
     def _count(self, batch: Batch) -> None:
         self.passes += 1

@@ -96,12 +96,19 @@ class Weights:
             for p, part in zip(self._parameters.values(), w.split(self._sizes), strict=True)
         ]
 
+    def leaves(self, w: Tensor) -> list[Tensor]:
+        """`w` (n,) as leaves of a graph, one per parameter, in its shape and memory format.
+
+        For a first derivative cheaper than one flat leaf: a tenth of a pass on a ResNet-18.
+        """
+        return [part.detach().requires_grad_() for part in self.split(w.detach())]
+
     @contextmanager
-    def substituted(self, w: Tensor) -> Iterator[None]:
+    def substituted(self, w: Tensor | Sequence[Tensor]) -> Iterator[None]:
         """While open, the module computes with views of `w`. Its own parameters are never
         touched.
         """
-        views = self.split(w)
+        views = self.split(w) if isinstance(w, Tensor) else w
         kept = [module._parameters[key] for module, key, _ in self._owners]
         try:
             for module, key, i in self._owners:

@@ -78,6 +78,7 @@ def test_workers_end_with_their_parent(tmp_path, how):
         cwd=Path(__file__).parents[1],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
         stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job may ignore it
     )
     runs = tmp_path / "study" / "runs"
     _wait_until(lambda: len(list(runs.glob("*/settings.json"))) == 2, 60)

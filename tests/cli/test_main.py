@@ -94,6 +94,7 @@ def test_ctrl_c_while_training_keeps_the_run(refused, tmp_path):
         [sys.executable, "-m", "landscape_cli.main", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job may ignore it
     ) as process:  # fmt: skip
         assert process.stdout is not None
         assert "train: sgd, seed 0" in process.stdout.readline()
