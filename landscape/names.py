@@ -19,4 +19,4 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     known = list(known)
     near = get_close_matches(str(name), known, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"Unknown {kind} {name!r}.{hint} Known: {', '.join(known)}."
+    return f"Unknown {kind} {name!r}.{hint} Known: {', '.join(known) or 'none'}."

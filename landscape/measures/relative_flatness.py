@@ -11,7 +11,6 @@ s and s'. Three ways, the first that holds:
 * any other layer: κ = E⟨W Z, ∇²L[W Z]⟩ over random signs Z (m, m), with a standard error.
 """
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import torch
@@ -97,24 +96,13 @@ def exactly(
                 closed = False
                 if not _through_z_alone(loss, leaf, own, z):
                     return None
-                T = output_traces(loss, phi, z)
-                pair = [(W @ W.T * T).sum(), W.square().sum() * T.trace()]
+                T = flatness.output_traces(loss, phi.double(), z, create_graph=False)
+                pair = [flatness.of_traces(T, W, form) for form in ("kappa", "kappa_hat")]
             sums += batch.share / total * torch.stack(pair)
             if progress is not None:
                 progress(done, len(objective.batches))
     value, simplified = sums.tolist()
     return value, simplified, CLOSED if closed else EXACT
-
-
-def output_traces(loss: Tensor, phi: Tensor, z: Tensor) -> Tensor:
-    """T (d, d) with T_{s,s'} = tr H_{s,s'} = Σ_i ‖φ_i‖² ∂²loss/∂z_is ∂z_is', float64.
-
-    phi: (n, m); z: (n, d), a leaf whose rows do not see each other on the way to the loss.
-    """
-    product = _product_at(loss, z)
-    squares = phi.double().square().sum(1)
-    unit = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
-    return torch.stack([squares @ product(s.expand_as(z)).double() for s in unit])
 
 
 def signed(
@@ -154,22 +142,11 @@ def _through_z_alone(loss: Tensor, leaf: Tensor, own: slice, z: Tensor) -> bool:
     (direct,) = torch.autograd.grad(loss, leaf, retain_graph=True, materialize_grads=True)
     if direct[own].any():
         return False
-    product = _product_at(loss, z)
+    g = flatness.gradient(loss, z)
     (v,) = probes.gaussians(z.new_empty(z.numel()), 1, seed=0)
     (r,) = probes.signs(z.new_empty(len(z)), 1, seed=1)
     v, r = v.view(z.shape), r[:, None]
-    apart, together = product(r * v), r * product(v)
+    apart, together = (flatness.product(g, z, u, create_graph=False) for u in (r * v, v))
+    together = r * together
     allowed = 3 * torch.finfo(z.dtype).eps ** 0.5 * together.norm()
     return bool((apart - together).norm() <= allowed)
-
-
-def _product_at(loss: Tensor, z: Tensor) -> Callable[[Tensor], Tensor]:
-    """v (n, d) -> ∂²loss/∂z² v; zero where the loss is linear in z."""
-    (g,) = torch.autograd.grad(loss, z, create_graph=True, materialize_grads=True)
-
-    def product(v: Tensor) -> Tensor:
-        if not g.requires_grad:
-            return torch.zeros_like(z)
-        return torch.autograd.grad(g, z, v, retain_graph=True, materialize_grads=True)[0]
-
-    return product

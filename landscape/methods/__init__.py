@@ -1,7 +1,6 @@
 """The training methods, one paper per file, and how they are named and nested."""
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Protocol
 
@@ -16,6 +15,7 @@ from landscape.methods.msam import MSAM
 from landscape.methods.multistep import MultistepSAM
 from landscape.methods.sam import SAM
 from landscape.methods.sgd import SGD, AdamW
+from landscape.names import look_up
 from landscape.walker import Walker
 
 __all__ = [
@@ -73,10 +73,13 @@ def make(name: str, settings: Mapping[str, Mapping[str, Any]] | None = None) -> 
     """
     settings = settings or {}
     for method, values in settings.items():
-        known = options(_known(method, METHODS, "method"))
+        look_up("method", method, METHODS)
+        known = dict.fromkeys(options(method))
         for key in values:
-            _known(key, known, f"setting of {method}")
-    names = [_known(part, METHODS, "method") for part in name.split("+")]
+            look_up(f"setting of {method}", key, known)
+    names = name.split("+")
+    for part in names:
+        look_up("method", part, METHODS)
     made = None
     for part in reversed(names):
         nested: dict[str, Any] = {}
@@ -91,16 +94,6 @@ def make(name: str, settings: Mapping[str, Mapping[str, Any]] | None = None) -> 
 def options(method: str) -> list[str]:
     """The settings of a method, by name."""
     return [f.name for f in fields(METHODS[method]) if f.init and f.name != "over"]
-
-
-def _known(name: str, known: Iterable[str], what: str) -> str:
-    known = list(known)
-    if name in known:
-        return name
-    nearest = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-    listed = ", ".join(known) or "none"
-    raise ValueError(f"Unknown {what} {name!r}.{hint} Known: {listed}.")
 
 
 def _check_takes_another(part: str, name: str) -> None:
