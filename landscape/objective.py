@@ -180,6 +180,10 @@ class Objective:
                 hook.remove()
         return _total(parts).item(), correct / counted if counted else float("nan")
 
+    def evaluate(self, points: Iterable[Tensor]) -> list[tuple[float, float]]:
+        """(L, accuracy) at each of many points (n,)."""
+        return [self.value_and_accuracy(point) for point in points]
+
     def _point(self, at: Tensor | None) -> Tensor:
         return self._w if at is None else at.detach().to(self._w)
 

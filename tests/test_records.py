@@ -73,7 +73,7 @@ def test_a_damaged_file_is_named(tmp_path, damage):
 
 def test_a_newer_schema_is_refused(tmp_path, monkeypatch):
     record = example("noise")
-    monkeypatch.setattr(records, "SCHEMA", 99)
+    monkeypatch.setattr(records.record, "SCHEMA", 99)
     record.save(tmp_path / "x.nc")
     monkeypatch.undo()
     with pytest.raises(ValueError, match="schema 99; this program reads schema 1"):

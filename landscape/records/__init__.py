@@ -1,0 +1,54 @@
+"""What measures answer: arrays with named axes, units, settings and uncertainty; no torch."""
+
+from pathlib import Path
+
+from landscape.records.curvature import EigenvaluesRecord
+from landscape.records.flatness import RelativeFlatnessRecord
+from landscape.records.record import SCHEMA, Array, Axes, Point, Record, axes_of
+from landscape.records.robustness import NoiseRecord
+from landscape.records.study import METRICS, ComparisonRecord, Metric, StudyRecord
+from landscape.records.surfaces import SurfaceRecord
+from landscape.records.training import CurvesRecord, RadiusRecord
+
+__all__ = [
+    "METRICS", "RECORDS", "SCHEMA", "Array", "Axes", "ComparisonRecord", "CurvesRecord",
+    "EigenvaluesRecord", "Metric", "NoiseRecord", "Point", "RadiusRecord", "Record",
+    "RelativeFlatnessRecord", "StudyRecord", "SurfaceRecord", "axes_of", "load",
+]  # fmt: skip
+
+RECORDS: dict[str, type[Record]] = {
+    "eigenvalues": EigenvaluesRecord,
+    "relative_flatness": RelativeFlatnessRecord,
+    "noise": NoiseRecord,
+    "surface": SurfaceRecord,
+    "curves": CurvesRecord,
+    "radius": RadiusRecord,
+    "study": StudyRecord,
+    "comparison": ComparisonRecord,
+}
+
+
+def load(path: Path | str) -> Record:
+    """The record in a NetCDF file.
+
+    Raises ValueError where the file is no record, is damaged, or was written by a newer program.
+    """
+    import xarray as xr
+
+    try:
+        with xr.open_dataset(path, engine="scipy") as opened:
+            dataset = opened.load()
+        kind, schema = dataset.attrs["kind"], int(dataset.attrs["schema"])
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{path} is not a record, or is damaged ({error}). Redo it.") from None
+    if schema > SCHEMA or kind not in RECORDS:
+        raise ValueError(
+            f"{path} holds a {kind!r} record of schema {schema}; this program reads schema "
+            f"{SCHEMA} of {', '.join(RECORDS)}. Use a newer landscape."
+        )
+    try:
+        return RECORDS[kind].from_dataset(dataset)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} lacks what a {kind} record needs ({error}). Redo it.") from None

@@ -1,0 +1,127 @@
+"""What all records share.
+
+A record is a frozen dataclass. It goes to an `xarray.Dataset` and back, and through that to NetCDF,
+and one way to JSON. Arrays that were not computed hold NaN; arrays that were not asked for are
+None, as are those that an older program did not know.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
+
+import numpy as np
+
+from landscape import files
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+SCHEMA = 1
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Axes:
+    """Names of an array's axes, in order, and the unit of its values."""
+
+    def __init__(self, *names: str, units: str = "1"):
+        self.names, self.units = names, units
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where a measure looked: what stands beside every flatness number, and on which data.
+
+    loss, grad_norm, w_norm: L(w), ‖∇L(w)‖, ‖w‖; n: length of w; examples: how many were used;
+    split: "train", "test" or "given"; batch_norm: the policy; fingerprint: of the data.
+    """
+
+    loss: float
+    grad_norm: float
+    w_norm: float
+    n: int
+    examples: int
+    split: str
+    batch_norm: str
+    dtype: str
+    device: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Record:
+    """Common to all records. settings: of the measure; provenance: versions of what computed it."""
+
+    kind: ClassVar[str]
+    point: Point | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dataset(self) -> "xr.Dataset":
+        """Arrays as variables over named axes, everything else as JSON in the attributes."""
+        import xarray as xr
+
+        arrays, attributes = {}, {"kind": self.kind, "schema": SCHEMA}
+        axes = axes_of(type(self))
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if f.name in axes and value is None:
+                continue
+            if f.name in axes:
+                arrays[f.name] = (axes[f.name].names, value, {"units": axes[f.name].units})
+            elif f.name == "point":
+                attributes["point"] = json.dumps(None if value is None else vars(value))
+            elif not f.metadata.get("transient"):
+                attributes[f.name] = json.dumps(_jsonable(value))
+        return xr.Dataset(arrays, attrs=attributes)
+
+    @classmethod
+    def from_dataset(cls, dataset: "xr.Dataset") -> Self:
+        """The record that `to_dataset` wrote."""
+        axes = axes_of(cls)
+        values: dict[str, Any] = {}
+        for f in fields(cls):
+            if f.name in axes and f.name in dataset:
+                values[f.name] = dataset[f.name].to_numpy()
+            elif f.name in dataset.attrs:
+                values[f.name] = _frozen(json.loads(dataset.attrs[f.name]))
+        if values.get("point") is not None:
+            values["point"] = Point(**values["point"])
+        return cls(**values)
+
+    def to_netcdf(self) -> bytes:
+        """NetCDF-3, as xarray and every netCDF reader takes it."""
+        return bytes(self.to_dataset().to_netcdf(engine="scipy"))
+
+    def to_json(self) -> str:
+        """Strict JSON; NaN as null."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if not _is_transient(f)}
+        values["point"] = None if self.point is None else vars(self.point)
+        return json.dumps(files.plain({"kind": self.kind, "schema": SCHEMA, **values}), indent=1)
+
+    def save(self, path: Path | str) -> None:
+        """Write `path` atomically: NetCDF, or JSON where the name ends in .json."""
+        path = Path(path)
+        files.write(path, self.to_json() if path.suffix == ".json" else self.to_netcdf())
+
+
+def axes_of(record: type[Record]) -> dict[str, Axes]:
+    """The arrays of a kind of record, by name."""
+    hints = get_type_hints(record, include_extras=True)
+    marks = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items()}
+    return {name: mark[0] for name, mark in marks.items() if mark}
+
+
+def _is_transient(f: Any) -> bool:
+    return bool(f.metadata.get("transient"))
+
+
+def _jsonable(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _frozen(item) for key, item in value.items()}
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

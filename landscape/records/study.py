@@ -1,0 +1,78 @@
+"""Records of a study: its numbers, and the statistics over its minima."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from landscape.records.record import Array, Axes, Record
+
+
+@dataclass(frozen=True, eq=False)
+class StudyRecord(Record):
+    """One number per metric, method and seed; NaN where it was not computed."""
+
+    kind: ClassVar[str] = "study"
+    metrics: Annotated[Array, Axes("metric")]  # (m,) names, keys of METRICS
+    methods: Annotated[Array, Axes("method")]  # (k,) names
+    seeds: Annotated[Array, Axes("seed")]  # (s,) integers
+    table: Annotated[Array, Axes("metric", "method", "seed")]
+    status: Annotated[Array, Axes("method", "seed")]  # "finished", "diverged", "missing"
+    task: str
+    budget: str = "epochs"
+
+    def values(self, metric: str, method: str) -> Array:
+        """One metric of one method over the seeds, (s,)."""
+        i, j = list(self.metrics).index(metric), list(self.methods).index(method)
+        return self.table[i, j]
+
+
+@dataclass(frozen=True, eq=False)
+class ComparisonRecord(Record):
+    """Statistics over the minima of a study: intervals, paired differences, rank correlations."""
+
+    kind: ClassVar[str] = "comparison"
+    metrics: Annotated[Array, Axes("metric")]
+    methods: Annotated[Array, Axes("method")]
+    mean: Annotated[Array, Axes("metric", "method")]
+    low: Annotated[Array, Axes("metric", "method")]  # 95 % t interval
+    high: Annotated[Array, Axes("metric", "method")]
+    n: Annotated[Array, Axes("metric", "method")]  # seeds that count
+    difference: Annotated[Array, Axes("metric", "method")]  # paired, method minus baseline
+    difference_low: Annotated[Array, Axes("metric", "method")]
+    difference_high: Annotated[Array, Axes("metric", "method")]
+    effect_size: Annotated[Array, Axes("metric", "method")]  # d_z
+    t_p: Annotated[Array, Axes("metric", "method")]
+    holm_p: Annotated[Array, Axes("metric", "method")]  # of t_p over the methods
+    sign_flip_p: Annotated[Array, Axes("metric", "method")]
+    measures: Annotated[
+        Array, Axes("measure")
+    ]  # metrics whose rank correlation with the gap is given
+    tau: Annotated[Array, Axes("measure")]  # Kendall tau-b with the generalisation gap, all minima
+    tau_low: Annotated[Array, Axes("measure")]
+    tau_high: Annotated[Array, Axes("measure")]
+    within_tau: Annotated[Array, Axes("measure")]  # mean of the tau within each method
+    baseline: str
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is shown. better: "higher", "lower" or "" where neither is."""
+
+    label: str
+    unit: str
+    better: str
+
+
+METRICS: dict[str, Metric] = {
+    "test_accuracy": Metric("test accuracy", "", "higher"),
+    "test_loss": Metric("test loss", "nats", "lower"),
+    "train_loss": Metric("training loss", "nats", "lower"),
+    "generalisation_gap": Metric("test loss − training loss", "nats", "lower"),
+    "grad_norm": Metric("‖∇L‖", "", ""),
+    "w_norm": Metric("‖w‖", "", ""),
+    "lambda_max": Metric("λ max of the Hessian", "", "lower"),
+    "kappa": Metric("relative flatness κ", "", "lower"),
+    "kappa_hat": Metric("simplified relative flatness κ̂", "", "lower"),
+    "noise_sigma_5": Metric("noise σ at −5 points of accuracy", "", "higher"),
+    "grad_evals": Metric("gradient evaluations", "passes", "lower"),
+    "seconds": Metric("training time", "s", "lower"),
+}
