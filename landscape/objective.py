@@ -1,10 +1,10 @@
 """L(w), its gradient and its Hessian-vector product at any point, on fixed data."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from landscape import batch_norm as bn
 from landscape.batch import Batch, Logits, LossFn, as_batch, correct_and_counted, scalar, tensors
-from landscape.differentiable import SecondOrder
+from landscape.blocks import Block
 from landscape.isolation import (
     full_precision,
     isolated_buffers,
@@ -22,6 +22,7 @@ from landscape.isolation import (
     seeded,
     snapshot,
 )
+from landscape.products import Products, derivative, hessian, total
 from landscape.weights import Weights
 
 __all__ = ["Batch", "Logits", "LossFn", "Objective", "Summary"]
@@ -81,11 +82,11 @@ class Objective:
         self.batches = tuple(as_batch(b).to(self.device) for b in batches)
         if not self.batches:
             raise ValueError("An objective needs at least one batch. Got none: is the data empty?")
-        total = sum(b.share for b in self.batches)
-        self._shares = [b.share / total for b in self.batches]
+        weight = sum(b.share for b in self.batches)
+        self.shares = [b.share / weight for b in self.batches]
         self._w = self.weights.read()
         self._buffers = snapshot(model)
-        self._kept_gradient: tuple[Tensor, Tensor] | None = None
+        self._products = Products(hessian, Block.of(model, self.weights, None))
         self._refuse_two_answers()
 
     @property
@@ -122,13 +123,13 @@ class Objective:
     def value(self, at: Tensor | None = None) -> float:
         """L at a point (n,), default `w`."""
         with torch.no_grad(), self.opened(self._point(at)):
-            return _total(part.double() for part in self._parts()).item()
+            return total(part.double() for part in self._parts()).item()
 
     def grad(self, at: Tensor | None = None) -> Tensor:
         """∇L at a point, shape (n,)."""
         leaf = self._point(at).clone().requires_grad_()
         with self.opened(leaf):
-            return self._gradient(leaf, create_graph=False)
+            return self._gradient(leaf)
 
     def hvp(self, v: Tensor, at: Tensor | None = None) -> Tensor:
         """Hessian-vector product ∇²L·v at a point, by double backward; v (n,) or (n, k), and so is
@@ -143,17 +144,12 @@ class Objective:
             raise ValueError(f"`v` must have shape ({n},) or ({n}, k). Got {tuple(v.shape)}.")
         if v.dim() == 2:
             return torch.stack([self.hvp(column, at) for column in v.unbind(1)], 1)
-        point = self._point(at)
-        if self._kept_gradient is None or not torch.equal(self._kept_gradient[0], point):
-            self._kept_gradient = None
-            leaf = point.clone().requires_grad_()
-            with self.opened(leaf), SecondOrder():
-                if not self._graph_fits(leaf):
-                    return self._streamed_product(leaf, v)
-                self._kept_gradient = leaf, self._gradient(leaf, create_graph=True)
-        leaf, gradient = self._kept_gradient
-        with full_precision(self.device):
-            return _product(gradient, leaf, v)
+        return self._products(self, v, self._point(at))
+
+    @property
+    def keeps_graphs(self) -> bool | None:
+        """Whether `hvp` keeps its graphs from one product to the next; None before the first."""
+        return self._products.keeps
 
     def accuracy(self, at: Tensor | None = None) -> float:
         """Share of targets that the largest logit names, in [0, 1]; NaN where targets are no
@@ -168,7 +164,7 @@ class Objective:
         with torch.no_grad(), self.opened(self._point(at)):
             hook = self.model.register_forward_hook(lambda _module, _x, out: outputs.append(out))
             try:
-                for batch, share in zip(self.batches, self._shares, strict=True):
+                for batch, share in zip(self.batches, self.shares, strict=True):
                     outputs.clear()
                     parts.append(share * scalar(self.loss(self.model, batch)).double())
                     z = outputs[0] if len(outputs) == 1 else None
@@ -178,7 +174,7 @@ class Objective:
                     correct, counted = correct + found[0], counted + found[1]
             finally:
                 hook.remove()
-        return _total(parts).item(), correct / counted if counted else float("nan")
+        return total(parts).item(), correct / counted if counted else float("nan")
 
     def evaluate(self, points: Iterable[Tensor]) -> list[tuple[float, float]]:
         """(L, accuracy) at each of many points (n,)."""
@@ -188,7 +184,7 @@ class Objective:
         return self._w if at is None else at.detach().to(self._w)
 
     @contextmanager
-    def opened(self, point: Tensor, seed: int = 0) -> Iterator[None]:
+    def opened(self, point: Tensor | Sequence[Tensor], seed: int = 0) -> Iterator[None]:
         """While open, the model stands at a point (n,), isolated, normalising as the policy says.
 
         seed: tells passes apart that shall draw different random numbers.
@@ -215,40 +211,17 @@ class Objective:
 
     def _parts(self) -> Iterator[Tensor]:
         """share_b · loss_b, one batch after the other."""
-        for batch, share in zip(self.batches, self._shares, strict=True):
+        for batch, share in zip(self.batches, self.shares, strict=True):
             yield share * scalar(self.loss(self.model, batch))
 
-    def _gradient(self, leaf: Tensor, create_graph: bool) -> Tensor:
+    def _gradient(self, leaf: Tensor) -> Tensor:
         """Batch by batch, so that memory does not grow with the data.
 
         Re-estimated statistics tie all batches into one graph.
         """
         if self.batch_norm == "reestimated":
-            return _product(sum(self._parts()), leaf, None, create_graph)
-        return _total(_product(part, leaf, None, create_graph) for part in self._parts())
-
-    def _streamed_product(self, leaf: Tensor, v: Tensor) -> Tensor:
-        return _total(
-            _product(_product(part, leaf, None, create_graph=True), leaf, v, retain_graph=False)
-            for part in self._parts()
-        )
-
-    def _graph_fits(self, leaf: Tensor) -> bool:
-        """Whether the gradient graphs of all batches fit `memory`, judged by what the first one
-        saves.
-        """
-        if self.batch_norm == "reestimated":  # one graph by nature
-            return True
-        saved: dict[int, int] = {}
-
-        def count(t: Tensor) -> Tensor:
-            storage = t.untyped_storage()
-            saved[storage.data_ptr()] = storage.nbytes()
-            return t
-
-        with torch.autograd.graph.saved_tensors_hooks(count, lambda t: t):
-            _product(next(self._parts()), leaf, None, create_graph=True)
-        return sum(saved.values()) * self.examples / self.batches[0].size <= self.memory
+            return derivative(sum(self._parts()), leaf, None)
+        return total(derivative(part, leaf, None) for part in self._parts())
 
     def _refuse_two_answers(self) -> None:
         """Dropout left on, or any other source of randomness, would make every curvature wrong."""
@@ -262,27 +235,3 @@ class Objective:
                 "The model answers differently twice on the same batch. "
                 "Switch off what is random in it (dropout that ignores eval mode, sampling)."
             )
-
-
-def _total(parts: Iterable[Tensor]) -> Tensor:
-    return reduce(Tensor.add, parts)
-
-
-def _product(
-    y: Any,
-    leaf: Tensor,
-    v: Tensor | None,
-    create_graph: bool = False,
-    retain_graph: bool | None = True,
-) -> Tensor:
-    """vᵀ dy/dleaf, shape (n,); zeros where y does not depend on the point."""
-    if not y.requires_grad:
-        return torch.zeros_like(leaf)
-    if v is None:
-        retain_graph = create_graph
-    else:
-        v = v.to(y)
-    (g,) = torch.autograd.grad(
-        y, leaf, v, create_graph=create_graph, retain_graph=retain_graph, materialize_grads=True
-    )
-    return g

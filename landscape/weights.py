@@ -92,7 +92,7 @@ class Weights:
         if w.shape != (self.n,):
             raise ValueError(f"A point must have shape ({self.n},). Got {tuple(w.shape)}.")
         return [
-            _in_format_of(p, part.view(p.shape))
+            in_format_of(p, part.view(p.shape))
             for p, part in zip(self._parameters.values(), w.split(self._sizes), strict=True)
         ]
 
@@ -140,7 +140,7 @@ class Weights:
         return torch.cat(parts)
 
 
-def _in_format_of(parameter: Tensor, view: Tensor) -> Tensor:
+def in_format_of(parameter: Tensor, view: Tensor) -> Tensor:
     """The view itself, or a copy in the parameter's channels_last format."""
     for dims, memory_format in ((4, torch.channels_last), (5, torch.channels_last_3d)):
         if (
