@@ -18,6 +18,10 @@ DATA_OF: dict[str, str] = {  # which examples answer what, unless the user says 
     "relative_flatness": "train",
     "surface": "train",
     "noise": "test",
+    "quantization": "test",
+    "pruning": "test",
+    "worst_case": "test",
+    "sharpness": "train",
 }
 
 

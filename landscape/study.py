@@ -14,10 +14,10 @@ from landscape.comparison import compare_minima
 from landscape.controls import with_controls
 from landscape.environment import environment
 from landscape.measures import MEASURES
-from landscape.measures.noise import sigma_at_drop
 from landscape.names import look_up
 from landscape.progress import Listener, Progress, silent
 from landscape.records import METRICS, ComparisonRecord, Record, StudyRecord
+from landscape.robustness import sigma_at_drop
 from landscape.runs import Run, load_data
 from landscape.tasks import task as find_task
 from landscape.training.loop import device_of
@@ -185,7 +185,7 @@ def numbers(last: Mapping[str, float], records: Mapping[str, Any]) -> dict[str, 
         found["kappa"] = records["relative_flatness"].value
         found["kappa_hat"] = records["relative_flatness"].simplified
     if "noise" in records:
-        found["noise_sigma_5"] = sigma_at_drop(records["noise"], points=5)
+        found["noise_sigma_5"] = sigma_at_drop(records["noise"], points=5).mean
     return found
 
 

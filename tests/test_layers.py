@@ -22,6 +22,7 @@ ALLOWED = {
     "methods": {*TENSORS, "walker"},
     "measures": {*TENSORS, "objective", "linalg", "records"},
     "statistics": set(),
+    "robustness": {"records", "statistics"},
     "plots": {"records"},
     "report": {"records", "plots"},
 }

@@ -1,27 +1,17 @@
 """Robustness to noise on the weights: loss and accuracy at w + σ s ⊙ ξ, ξ ~ N(0, I)."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from landscape.environment import environment
 from landscape.linalg import probes
-from landscape.measures import filters
+from landscape.measures import scales
 from landscape.measures.context import Progress, point_of
 from landscape.objective import Objective
-from landscape.records import NoiseRecord
-
-# Name -> the length s (n,) that one unit of noise has at each weight.
-SCALES: dict[str, Callable[[Objective, Tensor], Tensor]] = {
-    "max": lambda objective, w: filters.largest(filters.by_tensor(objective), w),
-    "rms": lambda objective, w: filters.rms(filters.by_tensor(objective), w),
-    "filter": lambda objective, w: filters.rms(filters.by_filter(objective), w),
-    "elementwise": lambda _, w: w.abs(),
-    "absolute": lambda _, w: torch.ones_like(w),
-}
+from landscape.records import Array, NoiseRecord
 
 
 @dataclass(frozen=True)
@@ -38,6 +28,7 @@ class NoiseRobustness:
     biases, normalisation: whether these parameters are noisy too; weights of linear layers and
     convolutions always are.
 
+    Intervals, the noise that is borne and paired differences: `landscape.robustness`.
     Defaults are the project's own protocol, no paper's.
     Raises ValueError for settings out of range, and where the model has nothing to perturb.
     """
@@ -50,57 +41,70 @@ class NoiseRobustness:
     normalisation: bool = False
 
     def __post_init__(self) -> None:
-        if not self.sigmas or not all(sigma >= 0 for sigma in self.sigmas):
-            raise ValueError(f"`sigmas` must be non-negative levels. Got {self.sigmas}.")
-        if list(self.sigmas) != sorted(set(self.sigmas)):
-            raise ValueError(f"`sigmas` must rise from level to level. Got {self.sigmas}.")
+        scales.check_rising("sigmas", self.sigmas)
         if self.draws < 2:
             raise ValueError(f"`draws` must be at least 2, for an interval. Got {self.draws}.")
-        if self.scale not in SCALES:
-            raise ValueError(f"`scale` must be one of {', '.join(SCALES)}. Got {self.scale!r}.")
+        scales.check(self.scale)
 
-    def __call__(self, objective: Objective, *, progress: Progress | None = None) -> NoiseRecord:
-        """Ask it of the objective's point; `progress` counts draws."""
+    def __call__(
+        self,
+        objective: Objective,
+        *,
+        other: Objective | None = None,
+        progress: Progress | None = None,
+    ) -> NoiseRecord:
+        """Ask it of the objective's point; `progress` counts draws.
+
+        other: the same network on other data, as the training set beside the test set: it is
+        asked at the same noisy points. Raises ValueError where its parameters differ in shape.
+        """
         w = objective.w
-        unit = SCALES[self.scale](objective, w)
-        unit = unit * filters.mask(objective, self.biases, self.normalisation)
-        clean = objective.value_and_accuracy()
-        found = np.empty((2, len(self.sigmas), self.draws))
+        unit = scales.unit(objective, self.scale, self.biases, self.normalisation)
+        asked = [objective] if other is None else [objective, _same_network(objective, other)]
+        clean = np.array([subject.value_and_accuracy(w) for subject in asked])  # (data, 2)
+        found = np.empty((len(asked), 2, len(self.sigmas), self.draws))
         for draw, xi in enumerate(probes.gaussians(w, self.draws, self.seed)):
-            step = unit * xi
-            for i, sigma in enumerate(self.sigmas):
-                at_w = sigma == 0
-                found[:, i, draw] = (
-                    clean if at_w else objective.value_and_accuracy(w + sigma * step)
-                )
+            for subject, at_w, values in zip(asked, clean, found[..., draw], strict=True):
+                values[:] = self._levels(subject, w, unit * xi, at_w)
             if progress is not None:
                 progress(draw + 1, self.draws)
         return NoiseRecord(
             sigma=np.array(self.sigmas),
-            loss=found[0],
-            accuracy=found[1],
+            loss=found[0, 0],
+            accuracy=found[0, 1],
             scale=self.scale,
-            clean_loss=clean[0],
-            clean_accuracy=clean[1],
+            clean_loss=float(clean[0, 0]),
+            clean_accuracy=float(clean[0, 1]),
+            **({} if other is None else _beside(other, clean[1], found[1])),
             point=point_of(objective),
             settings=asdict(self),
             provenance=environment(),
         )
 
+    def _levels(self, subject: Objective, w: Tensor, step: Tensor, clean: Array) -> Array:
+        """Loss and accuracy at w + σ·step for every level, (2, s); at σ = 0 the clean ones."""
+        found = np.empty((len(self.sigmas), 2))
+        noisy = np.array(self.sigmas) > 0
+        found[~noisy] = clean
+        if noisy.any():
+            found[noisy] = subject.evaluate(w + s * step for s in self.sigmas if s > 0)
+        return found.T
 
-def sigma_at_drop(record: NoiseRecord, points: float = 5.0) -> float:
-    """The level at which the mean accuracy has fallen by `points` hundredths below the clean one.
 
-    Linear between levels; NaN where it never falls that far, or where there is no accuracy.
-    """
-    if not points > 0:
-        raise ValueError(f"`points` must be positive. Got {points}.")
-    sigma = np.concatenate([[0.0], record.sigma])
-    accuracy = np.concatenate([[record.clean_accuracy], record.accuracy.mean(1)])
-    threshold = record.clean_accuracy - points / 100
-    below = np.flatnonzero(accuracy <= threshold)
-    if len(below) == 0:
-        return float("nan")
-    i = below[0]
-    share = (accuracy[i - 1] - threshold) / (accuracy[i - 1] - accuracy[i])
-    return float(sigma[i - 1] + share * (sigma[i] - sigma[i - 1]))
+def _same_network(objective: Objective, other: Objective) -> Objective:
+    if other.weights.shapes != objective.weights.shapes:
+        raise ValueError(
+            "`other` must be an objective of the same network on other data. "
+            f"Got one with {other.weights.n} weights beside {objective.weights.n}, or other names."
+        )
+    return other
+
+
+def _beside(other: Objective, clean: Array, found: Array) -> dict[str, Any]:
+    return {
+        "other_loss": found[0],
+        "other_accuracy": found[1],
+        "other_clean_loss": float(clean[0]),
+        "other_clean_accuracy": float(clean[1]),
+        "other_point": asdict(point_of(other)),
+    }

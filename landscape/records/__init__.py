@@ -3,23 +3,33 @@
 from pathlib import Path
 
 from landscape.records.curvature import EigenvaluesRecord
-from landscape.records.flatness import RelativeFlatnessRecord
+from landscape.records.flatness import RelativeFlatnessRecord, SharpnessRecord
 from landscape.records.record import SCHEMA, Array, Axes, Point, Record, axes_of
-from landscape.records.robustness import NoiseRecord
+from landscape.records.robustness import (
+    NoiseRecord,
+    PruningRecord,
+    QuantizationRecord,
+    WorstCaseRecord,
+)
 from landscape.records.study import METRICS, ComparisonRecord, Metric, StudyRecord
 from landscape.records.surfaces import SurfaceRecord
 from landscape.records.training import CurvesRecord, RadiusRecord
 
 __all__ = [
     "METRICS", "RECORDS", "SCHEMA", "Array", "Axes", "ComparisonRecord", "CurvesRecord",
-    "EigenvaluesRecord", "Metric", "NoiseRecord", "Point", "RadiusRecord", "Record",
-    "RelativeFlatnessRecord", "StudyRecord", "SurfaceRecord", "axes_of", "load",
+    "EigenvaluesRecord", "Metric", "NoiseRecord", "Point", "PruningRecord",
+    "QuantizationRecord", "RadiusRecord", "Record", "RelativeFlatnessRecord", "SharpnessRecord",
+    "StudyRecord", "SurfaceRecord", "WorstCaseRecord", "axes_of", "load",
 ]  # fmt: skip
 
 RECORDS: dict[str, type[Record]] = {
     "eigenvalues": EigenvaluesRecord,
     "relative_flatness": RelativeFlatnessRecord,
     "noise": NoiseRecord,
+    "quantization": QuantizationRecord,
+    "pruning": PruningRecord,
+    "worst_case": WorstCaseRecord,
+    "sharpness": SharpnessRecord,
     "surface": SurfaceRecord,
     "curves": CurvesRecord,
     "radius": RadiusRecord,

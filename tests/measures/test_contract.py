@@ -19,6 +19,10 @@ SETTINGS = {
     "eigenvalues": {"k": 2},
     "relative_flatness": {},
     "noise": {"draws": 2, "sigmas": (0.0, 0.05)},
+    "quantization": {},
+    "pruning": {"fractions": (0.0, 0.5)},
+    "worst_case": {"radii": (0.1, 0.2), "steps": 2},
+    "sharpness": {"radii": (0.1, 0.2), "steps": 2, "m": 4},
     "surface": {"size": 3},
 }
 CASES = [MEASURES[name](**settings) for name, settings in SETTINGS.items()] + [
@@ -144,6 +148,10 @@ def test_uncertainty(setting, measure):
         "eigenvalues": lambda: record.bounds.shape == record.values.shape,
         "relative_flatness": lambda: record.stderr >= 0,
         "noise": lambda: record.loss.shape[1] >= 2,
+        "quantization": lambda: record.point.examples > 0,
+        "pruning": lambda: record.point.examples > 0,
+        "worst_case": lambda: record.reached.shape[1] == 3,
+        "sharpness": lambda: (record.stderr >= 0).all(),
         "surface": lambda: record.point.examples > 0,
     }
     assert stated[record.kind]()

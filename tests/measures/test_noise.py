@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from landscape import Batch
-from landscape.measures import NoiseRobustness, sigma_at_drop
-from landscape.records import NoiseRecord
+from landscape.measures import NoiseRobustness
 
 
 def rows(p):
@@ -104,42 +103,67 @@ def test_no_classes_no_accuracy(net, data):
     assert np.isnan(record.accuracy).all()
     assert np.isnan(record.clean_accuracy)
     assert np.isfinite(record.loss).all()
-    assert np.isnan(sigma_at_drop(record))
 
 
-class TestSigmaAtDrop:
-    @staticmethod
-    def record(accuracy, sigma=(0.0, 0.1, 0.2, 0.4)):
-        accuracy = np.array(accuracy)
-        return NoiseRecord(
-            sigma=np.array(sigma),
-            loss=np.zeros_like(accuracy),
-            accuracy=accuracy,
-            scale="max",
-            clean_loss=0.0,
-            clean_accuracy=0.9,
-        )
+def test_other_data_at_the_same_noisy_points(net, data):
+    """The other data's numbers are those of asking it alone, whatever data came first."""
+    from landscape import Objective
 
-    def test_between_two_levels(self):
-        """Means 0.9, 0.88, 0.80, 0.5: 0.85 lies three eighths of the way from 0.1 to 0.2."""
-        means = [[0.9, 0.9], [0.9, 0.86], [0.82, 0.78], [0.5, 0.5]]
-        assert sigma_at_drop(self.record(means)) == pytest.approx(0.1375)
-        assert sigma_at_drop(self.record(means), points=10) == pytest.approx(0.2)
+    def loss(model, batch):
+        return torch.nn.functional.cross_entropy(model(batch.x), batch.y)
 
-    def test_never_on_the_grid(self):
-        assert np.isnan(sigma_at_drop(self.record([[0.9], [0.9], [0.88], [0.86]])))
+    here, there = (Objective(net("mlp"), data(sizes=sizes), loss) for sizes in ((7, 4), (9,)))
+    ask = NoiseRobustness(sigmas=(0.0, 0.2), draws=3)
+    both, alone = ask(here, other=there), ask(there)
+    np.testing.assert_array_equal(both.loss, ask(here).loss)
+    assert ask(here).other is None
+    for name in ("loss", "accuracy", "clean_loss", "clean_accuracy"):
+        np.testing.assert_allclose(getattr(both.other, name), getattr(alone, name), rtol=1e-12)
+    assert both.other.point == alone.point
+    assert both.other.other is None
+    assert not np.allclose(both.loss[1], both.other.loss[1])
 
-    def test_before_the_first_level(self):
-        record = self.record([[0.7], [0.6]], sigma=(0.1, 0.2))
-        assert sigma_at_drop(record) == pytest.approx(0.025)
 
-    def test_first_crossing_counts(self):
-        record = self.record([[0.9], [0.8], [0.9], [0.5]])
-        assert sigma_at_drop(record) == pytest.approx(0.05)
+def test_other_data_come_back_from_a_file(objective, tmp_path):
+    from landscape.records import load
 
-    def test_points_must_be_positive(self):
-        with pytest.raises(ValueError, match=r"`points` must be positive. Got 0"):
-            sigma_at_drop(self.record([[0.9]] * 4), points=0)
+    record = NoiseRobustness(sigmas=(0.1,), draws=2)(
+        objective(), other=objective(batch_norm="batch")
+    )
+    record.save(tmp_path / "noise.nc")
+    again = load(tmp_path / "noise.nc").other
+    np.testing.assert_array_equal(again.loss, record.other_loss)
+    assert again.point.batch_norm == "batch"
+
+
+def test_another_network_beside_is_refused(objective):
+    with pytest.raises(ValueError, match="`other` must be an objective of the same network"):
+        NoiseRobustness()(objective("mlp"), other=objective("tied"))
+
+
+def test_rise_is_half_the_noise_seen_by_the_hessian(objective, dense_hessian):
+    """E[L(w + σsξ)] − L(w) = σ²/2 Σ_i s_i² H_ii for small σ, on a network, within its own error."""
+    subject, sigma = objective("mlp"), 1e-3
+    rms = [p.detach().square().mean().sqrt() for p in subject.model.parameters()]
+    s = torch.cat([
+        (r if p.dim() > 1 else 0 * r).expand(p.numel())
+        for r, p in zip(rms, subject.model.parameters(), strict=True)
+    ])  # fmt: skip
+    expected = sigma**2 / 2 * (s**2 @ dense_hessian(subject).diagonal()).item()
+    record = NoiseRobustness(sigmas=(sigma,), draws=400, scale="rms")(subject)
+    step = torch.stack(
+        [
+            torch.randn(53, generator=g)
+            for g in [torch.Generator().manual_seed(0)]
+            for _ in range(400)
+        ]
+    )
+    slope = (
+        sigma * (step.double() * s) @ subject.grad()
+    )  # odd in ξ: its mean is zero, known exactly
+    rise = record.loss[0] - record.clean_loss - slope.numpy()
+    assert abs(rise.mean() - expected) < 4.5 * rise.std(ddof=1) / 400**0.5
+    assert rise.std(ddof=1) / 400**0.5 < 0.2 * abs(expected)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,108 @@
+"""Projected gradient ascent in balls of rising radius: how high a function was seen to climb.
+
+Every height is reached at a point inside its ball, so it is a lower bound of the highest there is.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Hill:
+    """A function of u (n,), zero at the ball's centre, and its gradient."""
+
+    height: Callable[[Tensor], float]
+    slope: Callable[[Tensor], Tensor]
+
+    def at(self, u: Tensor) -> "Place":
+        """A place with its height."""
+        return Place(self.height(u), u)
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """A point u (n,) and how high it lies."""
+
+    height: float
+    u: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Reached:
+    """In one ball: the first step's height, that from each start, and the highest place so far."""
+
+    first: float
+    heights: list[float]
+    best: Place
+
+
+def walk(
+    hill: Hill, centre: Place, radii: Sequence[float], steps: int, directions: Iterable[Tensor] = ()
+) -> Iterator[Reached]:
+    """What is reached within each radius, ‖u‖ ≤ ρ, by `steps` steps from each start.
+
+    The first start is the centre: one step of length ρ along its gradient, the ascent of SAM; then
+    on from the highest place known, which is that step, the best of the smaller balls or the latter
+    moved out to the new radius. So the heights never fall, and one step at all radii costs one
+    gradient. Each of `directions` (n,), of length one, is another start, on the sphere.
+    """
+    uphill, directions = unit(hill.slope(centre.u)), list(directions)
+    best, last = centre, 0.0
+    for rho in radii:
+        first = hill.at(rho * uphill)
+        known = [best, first]
+        if last > 0 and steps > 1:
+            known.append(hill.at(best.u * (rho / last)))
+        chains = [ascend(hill, highest(known), rho, steps - 1)]
+        chains += [ascend(hill, hill.at(rho * d), rho, steps) for d in directions]
+        best, last = highest(chains), rho
+        yield Reached(first.height, [place.height for place in chains], best)
+
+
+def ascend(hill: Hill, place: Place, rho: float, steps: int) -> Place:
+    """Up from a place in the ball: u ← P(u + s ∇f/‖∇f‖), P the projection onto ‖u‖ ≤ ρ.
+
+    A step that does not rise is not taken. s starts at ρ, doubles after a rise, halves otherwise:
+    large steps on the sphere are power iterations, which find the direction of largest curvature
+    fast; small ones save the day where the slope turns.
+    """
+    length, g = rho, None
+    for _ in range(steps):
+        g = unit(hill.slope(place.u)) if g is None else g
+        trial = hill.at(into_ball(place.u + length * g, rho))
+        if trial.height > place.height:
+            place, length, g = trial, 2 * length, None
+        else:
+            length /= 2
+    return place
+
+
+def highest(places: Sequence[Place]) -> Place:
+    """The first of the highest; one that is not a number is the lowest of all."""
+    return max(places, key=lambda p: -math.inf if math.isnan(p.height) else p.height)
+
+
+def into_ball(u: Tensor, rho: float) -> Tensor:
+    """The nearest point with ‖u‖ ≤ ρ."""
+    return u * (rho / u.norm().clamp(min=rho))
+
+
+def unit(v: Tensor) -> Tensor:
+    """v/‖v‖; zero stays zero."""
+    return v / v.norm().clamp(min=torch.finfo(v.dtype).tiny ** 0.5)
+
+
+def check(radii: Sequence[float], steps: int, restarts: int) -> None:
+    """Raise ValueError for settings out of range."""
+    if not radii or not all(0 < rho < math.inf for rho in radii):
+        raise ValueError(f"`radii` must be positive. Got {radii}.")
+    if list(radii) != sorted(set(radii)):
+        raise ValueError(f"`radii` must rise from one to the next. Got {radii}.")
+    if steps < 1:
+        raise ValueError(f"`steps` must be at least 1. Got {steps}.")
+    if restarts < 0:
+        raise ValueError(f"`restarts` must be non-negative. Got {restarts}.")

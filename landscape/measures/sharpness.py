@@ -1,0 +1,155 @@
+"""Sharpness at a radius: how much the loss of a batch rises in a ball around w, a lower bound.
+
+m-sharpness: Foret, Kleiner, Mobahi, Neyshabur, ICLR 2021 (arXiv 2010.01412), section 4.1; the
+adaptive ball: Kwon, Kim, Park, Choi, ICML 2021 (arXiv 2102.11600).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from landscape.batch import Batch, scalar
+from landscape.environment import environment
+from landscape.linalg import probes
+from landscape.measures import climb
+from landscape.measures.context import Progress, point_of
+from landscape.objective import Objective
+from landscape.records import SharpnessRecord
+
+RULES = ("sam", "asam")
+
+
+@dataclass(frozen=True)
+class Sharpness:
+    """S_ρ = mean over batches B of max L_B(w + e) − L_B(w), ‖e/T‖ ≤ ρ, as far as it was found.
+
+    A lower bound: the highest of all starts and steps and of all smaller radii. The first step,
+    e = ρ T²g/‖Tg‖, is that of SAM's and ASAM's training; the record holds its rise too.
+
+    radii: rising, in units of T; the default is 0.05 times 1/2, 1, 2, 4, 8. Those of "asam" are
+    about ten times larger.
+    m: most examples in a batch; the objective's batches are cut to it, or joined first where all
+    are smaller. Smaller batches are sharper: compare at one m only.
+    rule: "sam", T = 1; "asam", T = |w| + eta in tensors called weight, else 1, as in training.
+    steps: of ascent from each start; restarts: further starts, random points of the sphere, the
+    same for every batch and every model of one shape. One step and no restart is the sharpness that
+    SAM sees, 0 at a stationary point whatever its curvature.
+
+    Cost: for one step without restarts a pass and a look for each radius; else about
+    (1 + restarts) · steps passes and as many looks for each.
+    Defaults are the project's own protocol; eta that of ASAM's class.
+    Raises ValueError for settings out of range.
+    """
+
+    radii: tuple[float, ...] = (0.025, 0.05, 0.1, 0.2, 0.4)
+    m: int = 100
+    rule: str = "sam"
+    steps: int = 10
+    restarts: int = 1
+    eta: float = 0.01
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        climb.check(self.radii, self.steps, self.restarts)
+        if self.m < 1:
+            raise ValueError(f"`m` must be at least 1. Got {self.m}.")
+        if self.rule not in RULES:
+            raise ValueError(f"`rule` must be one of {', '.join(RULES)}. Got {self.rule!r}.")
+        if not self.eta >= 0:
+            raise ValueError(f"`eta` must be non-negative. Got {self.eta}.")
+
+    def __call__(
+        self, objective: Objective, *, progress: Progress | None = None
+    ) -> SharpnessRecord:
+        """Ask it of the objective's point; `progress` counts batches."""
+        w, batches = objective.w, regrouped(objective.batches, self.m)
+        t = adaptive(objective, self.eta) if self.rule == "asam" else torch.ones_like(w)
+        starts = [climb.unit(xi) for xi in probes.gaussians(w, self.restarts, self.seed)]
+        loss = np.empty(len(batches))
+        rise = np.empty((2, len(self.radii), len(batches)))
+        for b, batch in enumerate(batches):
+            hill = around(objective, batch, t)
+            centre = hill.at(torch.zeros_like(w))
+            loss[b] = centre.height
+            walk = climb.walk(hill, centre, self.radii, self.steps, starts)
+            for i, reached in enumerate(walk):
+                rise[:, i, b] = reached.best.height, reached.first
+            if progress is not None:
+                progress(b + 1, len(batches))
+        return SharpnessRecord(
+            radii=np.array(self.radii),
+            sharpness=rise[0] - loss,
+            one_step=rise[1] - loss,
+            loss=loss,
+            share=np.array([batch.share for batch in batches]),
+            rule=self.rule,
+            point=point_of(objective),
+            settings=asdict(self),
+            provenance=environment(),
+        )
+
+
+def adaptive(objective: Objective, eta: float) -> Tensor:
+    """T = |w| + η in tensors whose own name says weight, 1 in the others, (n,)."""
+    t = objective.w.abs() + eta
+    for name, part in objective.layers.items():
+        if "weight" not in name.rpartition(".")[2]:
+            t[part] = 1.0
+    return t
+
+
+def around(objective: Objective, batch: Batch, t: Tensor) -> climb.Hill:
+    """L_B(w + T u) of one batch and its gradient by u, normalising as the objective does."""
+    w = objective.w
+
+    def height(u: Tensor) -> float:
+        with torch.no_grad(), objective.opened(w + t * u):
+            return scalar(objective.loss(objective.model, batch)).item()
+
+    def slope(u: Tensor) -> Tensor:
+        at = (w + t * u).requires_grad_()
+        with objective.opened(at):
+            value = scalar(objective.loss(objective.model, batch))
+            if not value.requires_grad:
+                return torch.zeros_like(u)
+            (g,) = torch.autograd.grad(value, at, materialize_grads=True)
+        return t * g
+
+    return climb.Hill(height, slope)
+
+
+def regrouped(batches: Sequence[Batch], m: int) -> list[Batch]:
+    """The same examples in the same order in batches of at most m, sizes about equal.
+
+    Raises ValueError where batches have to be joined and do not fit together.
+    """
+    if len(batches) > 1 and all(batch.size < m for batch in batches):
+        batches = [_joined(batches, m)]
+    return [part for batch in batches for part in batch.shards(-(-batch.size // m))]
+
+
+def _joined(batches: Sequence[Batch], m: int) -> Batch:
+    try:
+        x, y = (_cat([getattr(batch, name) for batch in batches]) for name in ("x", "y"))
+    except RuntimeError as error:
+        raise ValueError(
+            f"Batches of different shapes cannot be joined to `m` = {m} examples ({error}). "
+            f"Set `m` to at most {max(batch.size for batch in batches)}."
+        ) from None
+    return Batch(x, y, sum(batch.share for batch in batches))
+
+
+def _cat(trees: list[Any]) -> Any:
+    """Nested tensors of one form, joined along their rows."""
+    first = trees[0]
+    if isinstance(first, Tensor):
+        return torch.cat(trees)
+    if isinstance(first, Mapping):
+        return {key: _cat([tree[key] for tree in trees]) for key in first}
+    if isinstance(first, tuple | list):
+        return type(first)(_cat(list(parts)) for parts in zip(*trees, strict=True))
+    return first
