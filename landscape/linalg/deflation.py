@@ -1,0 +1,104 @@
+"""A subspace whose share of tr H is known, so that only the rest needs random directions.
+
+With V (m, n) orthonormal rows and P = I − VᵀV, tr H = tr(V H Vᵀ) + tr(P H P). The error of the rest
+goes with its Frobenius norm, ‖P H P‖² = ‖H‖² − 2‖V H‖² + ‖V H Vᵀ‖²: how much of it another
+vector takes away is known before any direction is drawn, so the basis stops growing where
+directions are cheaper, and its size tells nothing of their outcome (Persson, Cortinovis & Kressner
+2022, arXiv 2109.10659, "A-Hutch++").
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from scipy.special import ndtri
+from torch import Tensor
+
+from landscape.linalg import probes
+from landscape.linalg.quadratic_forms import LEVEL, project_out
+from landscape.linalg.subspace import ROUNDING, MatVec, Subspace
+
+LOOKED_AT = 4  # what a vector takes away is averaged over the last few
+
+
+@dataclass(frozen=True)
+class Deflation:
+    """basis V, or None for no vector; known: tr(V H Vᵀ), with the rounding it may be off by."""
+
+    basis: Tensor | None = None  # (m, n)
+    known: float = 0.0
+    rounding: float = 0.0
+
+    @property
+    def size(self) -> int:
+        """The dimension m."""
+        return 0 if self.basis is None else len(self.basis)
+
+
+def nothing(matvec: MatVec, like: Tensor, tolerance: float, most: int, seed: int) -> Deflation:
+    """No subspace: plain Hutchinson. Arguments as for `krylov`."""
+    return Deflation()
+
+
+def krylov(matvec: MatVec, like: Tensor, tolerance: float, most: int, seed: int) -> Deflation:
+    """The whole basis of Lanczos, one product a vector: the outer eigenvalues first.
+
+    like: (n,) of the dtype and on the device to work with; most: vectors at the most.
+    tolerance: relative, of the interval of the trace that this is for.
+    """
+    space = Subspace(matvec, len(like), most, seed=seed, dtype=like.dtype, device=like.device)
+    captured = [0.0]
+    while not space.full and _pays(captured, float(space.projected.trace()), tolerance, 1):
+        space.expand()
+        outside = float(space.coupling.square().sum())
+        captured.append(float(space.projected.square().sum()) + 2 * outside)
+    known = float(space.projected.trace())
+    return Deflation(space.basis, known, space.size * space.noise)
+
+
+def sketch(matvec: MatVec, like: Tensor, tolerance: float, most: int, seed: int) -> Deflation:
+    """The range of H on random vectors, two products a vector: Hutch++ (Meyer, Musco, Musco &
+    Woodruff 2021, arXiv 2010.09649). Arguments as for `krylov`.
+    """
+    basis = like.new_zeros(most, len(like))
+    known, norm, m, captured = 0.0, 0.0, 0, [0.0]
+    eps = torch.finfo(like.dtype).eps
+    while m < most and _pays(captured, known, tolerance, 2):
+        (z,) = probes.gaussians(like, 1, seed + m)
+        image = matvec(z)
+        rest = project_out(basis[:m], image)
+        length = torch.linalg.vector_norm(rest)
+        if length <= 100 * eps * torch.linalg.vector_norm(image):
+            break  # the range of H is exhausted
+        basis[m] = rest / length
+        product = matvec(basis[m])
+        inside = (basis[: m + 1] @ product).double()
+        squared = float(product.square().sum(dtype=torch.float64))
+        norm = max(norm, squared**0.5)
+        # of 2‖VH‖² − ‖VHVᵀ‖², whose second term grows by the new row and the new column
+        captured.append(
+            captured[-1] + 2 * squared - float(2 * inside.square().sum() - inside[-1] ** 2)
+        )
+        known += float(inside[-1])
+        m += 1
+    return Deflation(basis[:m], known, ROUNDING * eps * norm * m)
+
+
+def _pays(captured: list[float], known: float, tolerance: float, cost: int) -> bool:
+    """Whether another vector saves more directions than the products that it costs.
+
+    An interval of ± tolerance·|known| takes 2(z/(tolerance·known))²·‖PHP‖² directions.
+    """
+    looked_at = min(LOOKED_AT, len(captured) - 1)
+    if looked_at < LOOKED_AT or not tolerance * known:
+        return True
+    taken = (captured[-1] - captured[-1 - looked_at]) / looked_at
+    quantile = float(ndtri((1 + LEVEL) / 2))
+    return 2 * (quantile / (tolerance * known)) ** 2 * taken > cost
+
+
+METHODS: dict[str, Callable[[MatVec, Tensor, float, int, int], Deflation]] = {
+    "krylov": krylov,
+    "hutch++": sketch,
+    "hutchinson": nothing,
+}

@@ -1,0 +1,137 @@
+"""tr H of a symmetric H by products H v, with an interval that holds.
+
+A share is known from a subspace, random directions tell the rest.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from landscape.linalg.deflation import METHODS, Deflation
+from landscape.linalg.quadratic_forms import Estimate, directions, estimate, project_out
+from landscape.linalg.subspace import MatVec
+
+FEWEST = 10  # directions: with fewer the interval falls short where one eigenvalue dominates
+SPARE = 1.05  # more directions than the last look asks for: most runs end at the second look
+OTHERS = 2**31  # added to the seed: directions that have nothing to do with the subspace
+
+
+@dataclass(frozen=True)
+class TraceEstimate:
+    """tr H lies in [low, high] with 95 % confidence."""
+
+    value: float
+    stderr: float
+    low: float
+    high: float
+    draws: int  # random directions
+    deflated: int  # dimension of the subspace whose share is known
+    matvecs: int
+    converged: bool  # (high − low)/2 ≤ tolerance·|value|
+
+
+def trace(
+    matvec: MatVec,
+    like: Tensor,
+    *,
+    method: str = "krylov",
+    tolerance: float = 0.01,
+    max_matvecs: int = 300,
+    memory: int = 2**31,
+    seed: int = 0,
+    rounding: float = 0.0,
+    callback: Callable[[int], None] | None = None,
+) -> TraceEstimate:
+    """Spend products until the 95 % interval is value ± tolerance·|value|, or `max_matvecs`.
+
+    matvec: v (n,) ↦ H v (n,), H symmetric; like: (n,) of its dtype and on its device.
+    method: of the subspace, a name in `METHODS`; it takes at most half of the products, and as many
+        vectors as `memory` bytes hold.
+    rounding: ‖Ĥv − Hv‖ for a unit v, where known: of the products as computed.
+    callback: called as callback(matvecs) after each product.
+
+    Stopping does not bend the interval: the subspace is chosen by what it takes away, the number of
+    directions by a variance that ten of them tell nearly exactly (see `quadratic_forms`), in few
+    looks.
+
+    ValueError: method, tolerance or max_matvecs out of range; a product that is not finite.
+    """
+    if method not in METHODS:
+        raise ValueError(f"`method` must be one of {', '.join(METHODS)}. Got {method!r}.")
+    if not tolerance >= 0:
+        raise ValueError(f"`tolerance` must be non-negative. Got {tolerance}.")
+    if max_matvecs < 2 * FEWEST:
+        raise ValueError(f"`max_matvecs` must be at least {2 * FEWEST}. Got {max_matvecs}.")
+    n, counted = len(like), _Counted(matvec, callback)
+    cost = 2 if method == "hutch++" else 1
+    affordable = memory // (n * like.dtype.itemsize) - 1
+    most = max(1, min(n, max_matvecs // 2 // cost, affordable))
+    known = METHODS[method](counted, like, tolerance, most, seed)
+    spent = counted.calls
+    found = _rest(counted, like, known, tolerance, max_matvecs - spent, seed, n**0.5 * rounding)
+    value, half = float(found.value), float(found.half)
+    return TraceEstimate(
+        value=value,
+        stderr=float(found.stderr),
+        low=value - half,
+        high=value + half,
+        draws=counted.calls - spent,
+        deflated=known.size,
+        matvecs=counted.calls,
+        converged=half <= tolerance * abs(value),
+    )
+
+
+def _rest(
+    matvec: MatVec,
+    like: Tensor,
+    known: Deflation,
+    tolerance: float,
+    most: int,
+    seed: int,
+    rounding: float,
+) -> Estimate:
+    """The known share plus what up to `most` directions say of tr(P H P); half holds rounding."""
+    d, floor = len(like) - known.size, known.rounding + rounding
+    found = Estimate(np.array(known.known), np.array(0.0), np.array(floor))
+    forms: list[float] = []
+    squares: list[float] = []
+    planned = FEWEST
+    for x in directions(like, most if d else 0, seed + OTHERS, known.basis):
+        image = project_out(known.basis, matvec(x))
+        forms.append(float((x * image).sum(dtype=torch.float64)))
+        squares.append(float(image.square().sum(dtype=torch.float64)))
+        if len(forms) not in (planned, most):
+            continue
+        rest = estimate(np.array(forms), np.array(squares), d)
+        found = Estimate(rest.value + known.known, rest.stderr, rest.half + floor)
+        allowed = tolerance * abs(float(found.value)) - floor
+        if rest.half <= allowed:
+            break
+        wanted = math.inf if allowed <= 0 else len(forms) * float(rest.half / allowed) ** 2
+        planned = math.ceil(min(SPARE * wanted, most))
+    return found
+
+
+class _Counted:
+    """The matvec, its products counted, told of and checked."""
+
+    def __init__(self, matvec: MatVec, callback: Callable[[int], None] | None):
+        self.matvec, self.callback, self.calls = matvec, callback, 0
+
+    def __call__(self, v: Tensor) -> Tensor:
+        product = self.matvec(v).detach().to(v)
+        self.calls += 1
+        if not bool(torch.isfinite(product).all()):
+            raise ValueError(
+                "`matvec` must return finite numbers. "
+                f"Got NaN or infinity in product {self.calls}: "
+                "check that the loss and its gradient are finite at this point, or use float64."
+            )
+        if self.callback is not None:
+            self.callback(self.calls)
+        return product
