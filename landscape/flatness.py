@@ -15,6 +15,9 @@ sums run over the classes other than the likeliest one.
 
 Linear layer whose outputs z reach the loss each by itself: T = Σ_i ‖φ_i‖² ∂²L/∂z_i², exact.
 
+Where its positions p within an example i see one another (tokens, pixels of a convolution):
+T = Σ_i Σ_{p,p'} ⟨φ_ip, φ_ip'⟩ ∂²L/∂z_ip ∂z_ip', exact.
+
 Any other weight: κ = E⟨W Z, H[W Z]⟩ and tr T = E⟨Z, H[Z]⟩ over random signs Z, unbiased.
 """
 
@@ -25,7 +28,8 @@ from torch import Tensor
 def kappa(phi: Tensor, p: Tensor, W: Tensor, shares: Tensor | float = 1.0) -> Tensor:
     """Relative flatness κ ≥ 0, shape (); unchanged when one vector is added to every row of W.
 
-    phi: (n, m) inputs of the head. p: (n, d) softmax of its outputs. W: (d, m) its weight.
+    phi: (n, m) inputs of the head, or (n, 1) their norms: nothing else of them enters.
+    p: (n, d) softmax of its outputs. W: (d, m) its weight.
     shares: (n,) how much each example counts in the mean, on average 1.
     """
     likeliest, others = _without_the_likeliest(p)
@@ -54,14 +58,30 @@ def of_traces(T: Tensor, W: Tensor, form: str) -> Tensor:
 def output_traces(loss: Tensor, phi: Tensor, z: Tensor, create_graph: bool = True) -> Tensor:
     """T (d, d) of a linear layer, with d products at its output, at least in float32.
 
-    phi: (..., m) its inputs. z: (..., d) its outputs, on the way to `loss`, which must not mix
-    their rows. create_graph: T can be differentiated.
+    phi: (..., m) its inputs, or (..., 1) their norms. z: (..., d) its outputs, on the way to
+    `loss`, which must not mix their rows. create_graph: T can be differentiated.
     """
     g = gradient(loss, z)
     squares = precise(phi).square().sum(-1, keepdim=True)
     unit = torch.eye(z.shape[-1], dtype=z.dtype, device=z.device)
     products = (product(g, z, s.expand_as(z), create_graph) for s in unit)
     return torch.stack([(squares * precise(h)).flatten(0, -2).sum(0) for h in products])
+
+
+def position_traces(loss: Tensor, phi: Tensor, z: Tensor) -> Tensor:
+    """T (d, d) of a layer whose P positions see one another and whose n examples do not, with P d
+    products at its output: T_{s,s'} = Σ_i Σ_{p,p'} ⟨φ_ip, φ_ip'⟩ ∂²L/∂z_ips ∂z_ip's'.
+
+    phi: (n, P, m). z: (n, P, d), on the way to `loss`.
+    """
+    g, gram = gradient(loss, z), phi @ phi.mT
+    T = phi.new_zeros(z.shape[-1], z.shape[-1])
+    for p in range(z.shape[1]):
+        for s in range(z.shape[2]):
+            unit = torch.zeros_like(z)
+            unit[:, p, s] = 1
+            T[s] += torch.einsum("iq,iqr->r", gram[:, p], product(g, z, unit, False).to(phi))
+    return T
 
 
 def signed(loss: Tensor, W: Tensor, Z: Tensor, form: str, create_graph: bool = True) -> Tensor:

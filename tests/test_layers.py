@@ -12,7 +12,15 @@ from landscape.methods import METHODS
 ROOT = Path(__file__).parents[1] / "landscape"
 EVERYWHERE = {"files", "names", "progress", "environment", "isolation"}
 TENSORS = {"batch", "weights", "batch_norm", "response", "flatness", "differentiable"}
-TENSORS |= {"micro_batches", "closure", "compatibility", "side_data", "blocks", "products"}
+TENSORS |= {
+    "layer_outputs",
+    "micro_batches",
+    "closure",
+    "compatibility",
+    "side_data",
+    "blocks",
+    "products",
+}
 ALLOWED = {
     "linalg": set(),
     "records": set(),

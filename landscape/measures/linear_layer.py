@@ -1,81 +1,140 @@
-"""One linear layer z = W φ + b inside a network: which one, its inputs, and the loss as a function
-of its outputs.
-"""
+"""The layer that relative flatness speaks of: which one, its weight as a matrix, its features."""
 
-import difflib
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from landscape.layer_outputs import CONVOLUTIONS, TRANSPOSED, output_axis, recorded_calls
+from landscape.names import unknown
 from landscape.objective import Objective
 
+KINDS = (nn.Linear, *CONVOLUTIONS, *TRANSPOSED)
 
-def find(objective: Objective, layer: str | None) -> str:
-    """The name of the layer asked for; by default the linear layer that is called last in a pass.
 
-    Raises ValueError where it is no nn.Linear, or where its weight is frozen, used elsewhere too
-    or not a parameter of its own.
+@dataclass(frozen=True, eq=False)
+class LinearLayer:
+    """A linear layer or a convolution by its module name.
+
+    tied: whether other modules use its weight too.
     """
-    linear = {
-        name: module
-        for name, module in objective.model.named_modules()
-        if isinstance(module, nn.Linear)
+
+    name: str
+    module: Any
+    tied: bool
+
+    @property
+    def parameter(self) -> str:
+        """The parameter name of its weight."""
+        return f"{self.name}.weight" if self.name else "weight"
+
+    @property
+    def transposed(self) -> bool:
+        """Whether its weight stands as (inputs, outputs, ...)."""
+        return isinstance(self.module, TRANSPOSED)
+
+    def matrix(self, weight: Tensor) -> Tensor:
+        """The weight as W (d, m), one row for each output; m counts inputs times kernel size."""
+        return (weight.transpose(0, 1) if self.transposed else weight).flatten(1)
+
+    def weight(self, W: Tensor) -> Tensor:
+        """W (d, m) in the shape of the weight."""
+        shape = list(self.module.weight.shape)
+        if self.transposed:
+            shape[:2] = shape[1], shape[0]
+        W = W.view(shape)
+        return W.transpose(0, 1) if self.transposed else W
+
+    def scale(self, x: Tensor, factors: Tensor) -> Tensor:
+        """x, an input of the layer, with each feature times its factor."""
+        axis = output_axis(self.module)
+        return x * factors.view(-1, *[1] * (-1 - axis))
+
+    def columns(self, factors: Tensor) -> Tensor:
+        """Factors of the features as factors of the columns of W, (m,)."""
+        m = self.module.weight.numel() // self.module.weight.shape[1 if self.transposed else 0]
+        return factors.repeat_interleave(m // len(factors))
+
+
+def find(objective: Objective, layer: str | None) -> LinearLayer:
+    """The layer asked for; by default the nn.Linear that is called last in a pass.
+
+    Raises ValueError where there is none of this name, or where its weight is frozen, computed from
+    other parameters, or used in groups.
+    """
+    known: dict[str, nn.Module] = {
+        n: m for n, m in objective.model.named_modules() if isinstance(m, KINDS)
     }
     if layer is None:
-        layer = _last_called(objective, linear)
-    if layer not in linear:
-        near = difflib.get_close_matches(layer, linear, 1)
+        layer = _last_called(objective, known)
+    if layer not in known:
+        raise ValueError(unknown("linear layer or convolution in `layer`:", layer, known))
+    module = known[layer]
+    weight = module._parameters.get("weight")
+    if weight is None or not weight.requires_grad:
         raise ValueError(
-            f"`layer` must name an nn.Linear of the model: {', '.join(linear) or 'there is none'}. "
-            f"Got {layer!r}." + (f" Did you mean {near[0]!r}?" if near else "")
+            f"The weight of layer {layer!r} must be a trainable parameter of its own. It is "
+            "frozen, or computed from other parameters. Name another in `layer`."
         )
-    weight = linear[layer].weight
+    if getattr(module, "groups", 1) > 1:
+        raise ValueError(
+            f"Relative flatness compares the rows of one matrix. Layer {layer!r} has "
+            f"{module.groups} groups, whose rows weigh different inputs. Name another in `layer`."
+        )
     owners = [m for m in objective.model.modules() for p in m._parameters.values() if p is weight]
-    if parameter(layer) not in objective.layers or len(owners) != 1:
-        raise ValueError(
-            f"The weight of layer {layer!r} must be a trainable parameter of that layer alone. "
-            "It is frozen, tied to another layer, or computed from other parameters."
-        )
-    return layer
+    return LinearLayer(layer, module, len(owners) > 1)
 
 
-def parameter(layer: str) -> str:
-    """The parameter name of a layer's weight."""
-    return f"{layer}.weight" if layer else "weight"
+def deviations(objective: Objective, layer: LinearLayer) -> Tensor:
+    """How large each feature is on the data, float64: its standard deviation over examples and
+    positions; of a constant feature its absolute value; so 0 for a dead one alone.
 
-
-@contextmanager
-def cut_at(
-    objective: Objective, layer: str, point: Tensor
-) -> Iterator[list[tuple[Tensor, Tensor]]]:
-    """While open, the layer's output z is a leaf: passes differentiate the loss by z alone.
-
-    Each call of the layer appends φ (rows, m) and z (rows, d) to the list that is yielded.
+    The features of a convolution are its input channels, whose patches share one number.
+    Raises ValueError where the layer's inputs are not seen.
     """
-    seen: list[tuple[Tensor, Tensor]] = []
+    if layer.tied:
+        raise ValueError(
+            f"`normalize_features` needs a weight of one layer alone. That of {layer.name!r} is "
+            "tied to another layer, which has other features."
+        )
+    axis, leaf = output_axis(layer.module), objective.w.requires_grad_()
+    weights, means, variances = [], [], []
+    with objective.opened(leaf), recorded_calls({layer.name: layer.module}) as calls:
+        for batch, share in zip(objective.batches, objective.shares, strict=True):
+            calls.clear()
+            objective.loss(objective.model, batch)
+            for call in calls:
+                x = call.x.detach().double().movedim(axis, -1).flatten(0, -2)
+                weights.append(share / len(calls))
+                means.append(x.mean(0))
+                variances.append(x.var(0, correction=0))
+    if not means:
+        raise ValueError(
+            f"`normalize_features` needs the features of layer {layer.name!r}. The model uses its "
+            "weight without calling it."
+        )
+    weight = means[0].new_tensor(weights)
+    mean = weight @ torch.stack(means)
+    between = weight @ (torch.stack(means) - mean).square()
+    deviation = (weight @ torch.stack(variances) + between).sqrt()
+    constant = deviation <= 4 * torch.finfo(leaf.dtype).eps * mean.abs()
+    return torch.where(constant, mean.abs(), deviation)
 
-    def cut(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        z = output.detach().flatten(0, -2).requires_grad_()
-        seen.append((inputs[0].detach().flatten(0, -2), z))
-        return z.view(output.shape).clone()  # a copy, because modules may work in place
 
-    with objective.opened(point):
-        handle = objective.model.get_submodule(layer).register_forward_hook(cut)
-        try:
-            yield seen
-        finally:
-            handle.remove()
-
-
-def _last_called(objective: Objective, linear: dict[str, nn.Linear]) -> str:
+def _last_called(objective: Objective, known: dict[str, nn.Module]) -> str:
+    linear = {name: module for name, module in known.items() if isinstance(module, nn.Linear)}
     called: list[str] = []
-    with torch.no_grad(), objective.opened(objective.w), ExitStack() as hooks:
+    # With a graph: without one some of torch's modules take a short cut around their layers.
+    with objective.opened(objective.w.requires_grad_()), ExitStack() as hooks:
         for name, module in linear.items():
             handle = module.register_forward_hook(lambda *_, name=name: called.append(name))
             hooks.callback(handle.remove)
         objective.loss(objective.model, objective.batches[0])
     if not called:
-        raise ValueError("Relative flatness needs an nn.Linear. The model calls none in a pass.")
+        raise ValueError(
+            "Relative flatness needs an nn.Linear that a pass calls, or a layer named in `layer`. "
+            f"Linear layers and convolutions here: {', '.join(known) or 'none'}."
+        )
     return called[-1]

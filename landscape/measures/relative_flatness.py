@@ -3,69 +3,91 @@
     κ = Σ_{s,s'} ⟨w_s, w_s'⟩ tr H_{s,s'}        κ̂ = ‖W‖² tr H
 
 w_s: row s of W (d, m), the weights into output s; H_{s,s'} (m, m): second derivatives of L by rows
-s and s'. Three ways, the first that holds:
+s and s'. The ways, the first that holds:
 
 * softmax head with cross-entropy: closed form, see `landscape.flatness`;
-* examples that do not see each other after the layer: tr H_{s,s'} = Σ_i ‖φ_i‖² ∂²L/∂z_is ∂z_is',
-  exact, with d cheap products at the layer's output z = W φ + b, whatever the loss;
-* any other layer: κ = E⟨W Z, ∇²L[W Z]⟩ over random signs Z (m, m), with a standard error.
+* the weight reaches the loss through z = W φ + b of one call, and examples do not see each other
+  after it: tr H_{s,s'} = Σ_i Σ_{p,p'} ⟨φ_ip, φ_ip'⟩ ∂²L/∂z_ips ∂z_ip's' over examples i and
+  positions p (tokens, pixels), exact whatever the loss. It costs d products with the Hessian at z
+  where positions do not see each other either, else P d;
+* any other layer: κ = E⟨W Z, H[W Z]⟩ and κ̂ = ‖W‖² E⟨Z, H[Z]⟩ over random signs Z.
 """
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from landscape import flatness
 from landscape.batch import scalar
 from landscape.environment import environment
-from landscape.linalg import probes
+from landscape.layer_outputs import (
+    Call,
+    apart,
+    is_softmax,
+    norms,
+    patches,
+    recorded_calls,
+    shares,
+    through_outputs_alone,
+)
 from landscape.measures.context import Progress, point_of
-from landscape.measures.linear_layer import cut_at, find, parameter
+from landscape.measures.linear_layer import LinearLayer, deviations, find
+from landscape.measures.operators import REFUSALS
+from landscape.measures.random_signs import by_signs, inverse
 from landscape.objective import Objective
 from landscape.records import RelativeFlatnessRecord
 
-CLOSED, EXACT, SIGNS = "softmax head, closed form", "output Hessian, exact", "random signs"
+CLOSED, EXACT = "softmax head, closed form", "output Hessian, exact"
+CHECKS = 3  # products at the output that tell whether an exact way holds
 
 
 @dataclass(frozen=True)
 class RelativeFlatness:
-    """κ and κ̂ of one linear layer.
+    """κ and κ̂ of one linear layer or convolution.
 
-    layer: module name; default the linear layer that is called last, the head.
-    draws, seed: of random signs, where it takes them; κ̂ is then not computed, NaN.
+    layer: module name; default the nn.Linear that is called last, the head. A convolution counts
+    as the linear layer on its patches, m = channels times kernel size.
+    normalize_features: first divide each feature by its standard deviation on the data and multiply
+    its column of W by it, as Petzka et al. measured. The function stays, and both numbers no longer
+    depend on the scale of single features. Of a constant feature its absolute value is taken, a
+    dead one counts for nothing; the features of a convolution are its input channels.
+    max_products: at a layer's output, per batch, up to which an exact way is taken; 0 for never.
+    draws, seed: of the random signs otherwise, each one product for κ and one for κ̂.
 
     κ can be negative where activations are smooth and the layer is hidden; it is reported so.
-    Raises ValueError for a layer that is no nn.Linear or whose weight is not its own.
+    Raises ValueError for settings out of range, and for layers that have no relative flatness: of
+    another kind, frozen, grouped, or with weights computed from other parameters.
+
+    Differs from the authors' code: a feature without variance does not divide by zero; the trace is
+    that of the loss as given, no weight decay is added.
     """
 
     layer: str | None = None
+    normalize_features: bool = False
+    max_products: int = 1024
     draws: int = 100
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.draws < 2:
             raise ValueError(f"`draws` must be at least 2. Got {self.draws}.")
+        if self.max_products < 0:
+            raise ValueError(f"`max_products` must be non-negative. Got {self.max_products}.")
 
     def __call__(
         self, objective: Objective, *, progress: Progress | None = None
     ) -> RelativeFlatnessRecord:
         """Ask it of the objective's point; `progress` counts batches, or draws."""
-        layer, stderr = find(objective, self.layer), 0.0
-        exact = exactly(objective, layer, progress)
-        if exact is not None:
-            value, simplified, estimator = exact
-        else:
-            samples = signed(objective, layer, self.draws, self.seed, progress)
-            value, simplified, estimator = samples.mean().item(), float("nan"), SIGNS
-            stderr = (samples.std() / len(samples) ** 0.5).item()
+        layer = find(objective, self.layer)
+        scale = deviations(objective, layer) if self.normalize_features else None
+        found = exactly(objective, layer, scale, self.max_products, progress)
+        if found is None:
+            found = by_signs(objective, layer, scale, self.draws, self.seed, progress)
         return RelativeFlatnessRecord(
-            value=value,
-            simplified=simplified,
-            stderr=stderr,
-            layer=layer,
-            estimator=estimator,
+            **found,
+            layer=layer.name,
             point=point_of(objective),
             settings=asdict(self),
             provenance=environment(),
@@ -73,80 +95,73 @@ class RelativeFlatness:
 
 
 def exactly(
-    objective: Objective, layer: str, progress: Progress | None = None
-) -> tuple[float, float, str] | None:
-    """κ, κ̂ and the way taken; None where no exact way holds."""
-    leaf, name = objective.w.requires_grad_(), parameter(layer)
-    own = objective.layers[name]
-    W = leaf.detach()[own].view(objective.weights.shapes[name]).double()
-    total = sum(batch.share for batch in objective.batches)
-    sums, closed = W.new_zeros(2), True
-    with cut_at(objective, layer, leaf) as seen:
-        for done, batch in enumerate(objective.batches, 1):
-            seen.clear()
+    objective: Objective,
+    layer: LinearLayer,
+    scale: Tensor | None,
+    max_products: int,
+    progress: Progress | None = None,
+) -> dict[str, Any] | None:
+    """κ, κ̂ and the way taken; None where no exact way holds within `max_products`.
+
+    scale: of the features, float64; None for 1.
+    """
+    if not max_products or layer.transposed:
+        return None
+    found, leaf, watched = [], objective.w.requires_grad_(), {layer.name: layer.module}
+    with objective.opened(leaf), recorded_calls(watched) as calls:
+        for batch in objective.batches:
+            calls.clear()
             loss = scalar(objective.loss(objective.model, batch))
-            if len(seen) != 1:
+            try:
+                answer = _of_batch(loss, layer, calls, batch.y, scale, max_products)
+            except RuntimeError as error:
+                if not any(phrase in str(error) for phrase in REFUSALS):
+                    raise
                 return None
-            (phi, z), y = seen[0], batch.y
-            if _is_cross_entropy(loss, z, y):
-                counted = y.flatten() != -100  # torch's mark of targets to ignore
-                phi, p = phi[counted].double(), z.detach()[counted].double().softmax(1)
-                pair = [flatness.kappa(phi, p, W), flatness.kappa_hat(phi, p, W)]
-            else:
-                closed = False
-                if not _through_z_alone(loss, leaf, own, z):
-                    return None
-                T = flatness.output_traces(loss, phi.double(), z, create_graph=False)
-                pair = [flatness.of_traces(T, W, form) for form in ("kappa", "kappa_hat")]
-            sums += batch.share / total * torch.stack(pair)
+            if answer is None:
+                return None
+            found.append(answer)
             if progress is not None:
-                progress(done, len(objective.batches))
-    value, simplified = sums.tolist()
-    return value, simplified, CLOSED if closed else EXACT
+                progress(len(found), len(objective.batches))
+    ways, products, pairs = zip(*found, strict=True)
+    value, simplified = (pairs[0].new_tensor(objective.shares) @ torch.stack(pairs)).tolist()
+    return {
+        "value": value,
+        "simplified": simplified,
+        "stderr": 0.0,
+        "simplified_stderr": 0.0,
+        "estimator": CLOSED if set(ways) == {CLOSED} else EXACT,
+        "hvps": sum(products),
+    }
 
 
-def signed(
-    objective: Objective, layer: str, draws: int, seed: int, progress: Progress | None = None
-) -> Tensor:
-    """Unbiased samples ⟨W Z, ∇²L[W Z]⟩ of κ for any layer and loss, (draws,) float64, CPU."""
-    w, name = objective.w, parameter(layer)
-    own, shape = objective.layers[name], objective.weights.shapes[name]
-    W, m = w[own].view(shape), shape[1]
-    samples = []
-    for z in probes.signs(w.new_empty(m * m), draws, seed):
-        v = torch.zeros_like(w)
-        v[own] = (W @ z.view(m, m)).flatten()
-        samples.append((v @ objective.hvp(v)).double().cpu())
-        if progress is not None:
-            progress(len(samples), draws)
-    return torch.stack(samples)
-
-
-def _is_cross_entropy(loss: Tensor, z: Tensor, y: object) -> bool:
-    """Whether the loss is the mean cross-entropy of z (rows, d) with the targets, as softmax
-    logits.
-    """
-    if not isinstance(y, Tensor) or y.dtype != torch.int64 or y.numel() != len(z):
-        return False
-    y = y.flatten()
-    if not bool(((y == -100) | (y >= 0) & (y < z.shape[1])).all()):
-        return False
-    return bool(torch.isclose(F.cross_entropy(z, y), loss, rtol=1e-5, atol=0.0))
-
-
-def _through_z_alone(loss: Tensor, leaf: Tensor, own: slice, z: Tensor) -> bool:
-    """Whether W reaches the loss through z only, and each example through its own row of it.
-
-    The second is tried: H(r ⊙ v) = r ⊙ Hv for random v and one random sign r for each row.
-    """
-    (direct,) = torch.autograd.grad(loss, leaf, retain_graph=True, materialize_grads=True)
-    if direct[own].any():
-        return False
-    g = flatness.gradient(loss, z)
-    (v,) = probes.gaussians(z.new_empty(z.numel()), 1, seed=0)
-    (r,) = probes.signs(z.new_empty(len(z)), 1, seed=1)
-    v, r = v.view(z.shape), r[:, None]
-    apart, together = (flatness.product(g, z, u, create_graph=False) for u in (r * v, v))
-    together = r * together
-    allowed = 3 * torch.finfo(z.dtype).eps ** 0.5 * together.norm()
-    return bool((apart - together).norm() <= allowed)
+def _of_batch(
+    loss: Tensor,
+    layer: LinearLayer,
+    calls: list[Call],
+    y: Any,
+    scale: Tensor | None,
+    max_products: int,
+) -> tuple[str, int, Tensor] | None:
+    """The way, its products, and κ and κ̂ of one batch's loss, (2,) float64; None for no way."""
+    if len(calls) != 1 or not through_outputs_alone(loss, layer.module, calls[0]):
+        return None
+    x, z = calls[0].x.detach().double(), calls[0].z
+    W = layer.matrix(layer.module.weight).detach().double()
+    if scale is not None:
+        x, W = layer.scale(x, inverse(scale)), W * layer.columns(scale)
+    (n, positions, d), forms = z.shape, ("kappa", "kappa_hat")
+    if is_softmax(loss, z, y):
+        phi, p = norms(layer.module, x).flatten(0, 1), z.detach().double().flatten(0, 1).softmax(1)
+        counts = shares(y, p)
+        pair = [f(phi, p, W, counts) for f in (flatness.kappa, flatness.kappa_hat)]
+        return CLOSED, 1, torch.stack(pair)
+    if d <= max_products and apart(loss, z, (n, positions, 1)):
+        T = flatness.output_traces(loss, norms(layer.module, x), z, create_graph=False)
+        products = CHECKS + d
+    elif 1 < positions <= max_products / d and apart(loss, z, (n, 1, 1)):
+        T = flatness.position_traces(loss, patches(layer.module, x), z)
+        products = CHECKS + 2 + positions * d
+    else:
+        return None
+    return EXACT, products, torch.stack([flatness.of_traces(T, W, form) for form in forms])

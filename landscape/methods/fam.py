@@ -16,8 +16,9 @@ from landscape import flatness
 from landscape.batch import Batch, LossFn
 from landscape.differentiable import ThirdOrder
 from landscape.flatness import precise
+from landscape.layer_outputs import Call, patches, recorded_calls
 from landscape.methods import checks, penalty
-from landscape.methods.penalty import CLOSED, SIGNS, Call
+from landscape.methods.penalty import CLOSED, SIGNS
 from landscape.walker import Walker
 
 FORMS = ("kappa", "kappa_hat")
@@ -124,7 +125,7 @@ class FAM:
 
         def loss(model: nn.Module, batch: Batch) -> Tensor:
             layers = penalty.candidates(model, self.found or self.layer)
-            with self._differentiable(), penalty.recorded_calls(layers) as calls:
+            with self._differentiable(), recorded_calls(layers) as calls:
                 plain = plain_loss(model, batch)
             if self.way is None:
                 self._choose(model, plain, calls, batch)
@@ -151,11 +152,11 @@ class FAM:
                 "FAM needs a linear layer that the forward pass calls. Found none. "
                 "A convolution can be named in `layer`."
             )
-        name = self.layer if self.layer is not None else calls[-1][0]
+        name = self.layer if self.layer is not None else calls[-1].name
         layer = model.get_submodule(name)
         way = SIGNS
         if self.draws is None:
-            calls = [call for call in calls if call[0] == name]
+            calls = [call for call in calls if call.name == name]
             way = penalty.choose(loss, layer, calls, batch.y)
         if way == SIGNS:
             penalty.check_signs(loss, name, layer, self.form)
@@ -166,7 +167,8 @@ class FAM:
         with torch.autocast(loss.device.type, enabled=False):
             if self.way == SIGNS:
                 return penalty.signed(loss, weight, self.form, self.draws or 1, full)
-            _, phi, z = penalty.the_call(calls, self.found)
+            call = penalty.the_call(calls, self.found)
+            phi, z = patches(layer, call.x), call.z
             if self.way == CLOSED:
                 return penalty.closed(weight, phi, z, batch.y, self.form, full)
             T = flatness.output_traces(loss, phi, z, full)

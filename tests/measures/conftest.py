@@ -7,6 +7,7 @@ from torch import nn
 
 from landscape.batch import Batch
 from landscape.objective import Objective
+from landscape.weights import TRANSPOSED
 
 
 def cross_entropy(model, batch):
@@ -154,3 +155,27 @@ def _conv(objective, leaf):
         for t, m, v in zip(h, means, variances, strict=True)
     ]
     return _mean(objective, [torch.tanh(t).flatten(1) @ head.view(3, 8).T + bias for t in normal])
+
+
+@pytest.fixture
+def flatness_by_definition():
+    """κ = Σ ⟨w_s, w_s'⟩ tr H_ss' and κ̂ = ‖W‖² tr H of a layer, from its block of ∇²L; with features
+    divided and columns multiplied by `scale` (m,).
+    """
+
+    def make(objective, layer, scale=1.0):
+        name = f"{layer}.weight"
+        own, shape = objective.layers[name], objective.weights.shapes[name]
+        columns = torch.eye(objective.weights.n, dtype=torch.float64)[:, own]
+        H = objective.hvp(columns)[own].view(*shape, *shape)
+        W = objective.w[own].view(shape)
+        if isinstance(objective.model.get_submodule(layer), TRANSPOSED):
+            W, H = W.transpose(0, 1), H.transpose(0, 1).transpose(len(shape), len(shape) + 1)
+        W = W.flatten(1)
+        d, m = W.shape
+        scale = torch.ones(m, dtype=torch.float64) * scale
+        T = torch.einsum("stut,t->su", H.reshape(d, m, d, m), scale**-2)
+        W = W * scale
+        return float((W @ W.T * T).sum()), float(W.square().sum() * T.trace())
+
+    return make

@@ -11,6 +11,7 @@ from torch.func import functional_call
 
 from landscape.batch import Batch
 from landscape.differentiable import ThirdOrder
+from landscape.layer_outputs import recorded_calls
 from landscape.methods import FAM, penalty
 from landscape.walker import Walker
 
@@ -335,7 +336,7 @@ def test_a_layer_called_more_often_later_on(watched_walker, batch):
 def test_the_try_draws_nothing(batch):
     """Otherwise the signs of the first step would depend on whether there was one."""
     net = built(perceptron)
-    with penalty.recorded_calls(penalty.candidates(net, "0")) as calls:
+    with recorded_calls(penalty.candidates(net, "0")) as calls:
         loss = cross_entropy(net(batch.x), batch.y)
     before = torch.get_rng_state()
     assert penalty.choose(loss, net[0], calls, batch.y) == "exact"
