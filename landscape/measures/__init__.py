@@ -3,11 +3,20 @@
 from landscape.measures.context import Progress, point_of
 from landscape.measures.eigenvalues import Eigenvalues
 from landscape.measures.noise import NoiseRobustness
+from landscape.measures.path import Path
+from landscape.measures.planes import (
+    Plane,
+    eigenvector_plane,
+    pca_plane,
+    plane_through,
+    random_plane,
+)
+from landscape.measures.profile import Profile
 from landscape.measures.pruning import Pruning
 from landscape.measures.quantization import Quantization
 from landscape.measures.relative_flatness import RelativeFlatness
 from landscape.measures.sharpness import Sharpness
-from landscape.measures.surface import Plane, Surface
+from landscape.measures.surface import Surface
 from landscape.measures.worst_case import WorstCase
 
 MEASURES = {
@@ -19,13 +28,17 @@ MEASURES = {
     "worst_case": WorstCase,
     "sharpness": Sharpness,
     "surface": Surface,
+    "profile": Profile,
+    "path": Path,
 }
 
 __all__ = [
     "MEASURES",
     "Eigenvalues",
     "NoiseRobustness",
+    "Path",
     "Plane",
+    "Profile",
     "Progress",
     "Pruning",
     "Quantization",
@@ -33,5 +46,9 @@ __all__ = [
     "Sharpness",
     "Surface",
     "WorstCase",
+    "eigenvector_plane",
+    "pca_plane",
+    "plane_through",
     "point_of",
+    "random_plane",
 ]

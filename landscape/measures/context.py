@@ -1,6 +1,12 @@
 """What every record carries beside its answer: the point it speaks of and what computed it."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
 
 from landscape.objective import Objective
 from landscape.records import Point
@@ -23,3 +29,24 @@ def point_of(objective: Objective, split: str = "given") -> Point:
         device=str(objective.device),
         fingerprint=objective.fingerprint,
     )
+
+
+def settings_of(measure: Any) -> dict[str, Any]:
+    """A measure's fields as a record keeps them: tensors by their fingerprint."""
+    return {f.name: _kept(getattr(measure, f.name)) for f in fields(measure)}
+
+
+def _kept(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return fingerprint(value)
+    if isinstance(value, Mapping):
+        return {key: _kept(item) for key, item in value.items()}
+    return settings_of(value) if is_dataclass(value) else value
+
+
+def fingerprint(t: Tensor) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of a tensor's numbers, shape and type."""
+    data = t.detach().cpu().flatten().clone()
+    digest = hashlib.sha256(f"{data.dtype} {tuple(t.shape)}".encode())
+    digest.update(data.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]

@@ -57,6 +57,17 @@ def mask(objective: Objective, biases: bool = False, normalisation: bool = False
     return chosen.to(objective.device)
 
 
+def ratios(objective: Objective, d: Tensor) -> tuple[float, float] | None:
+    """The smallest and the largest ‖filter of d‖ / ‖filter of w‖; None where w has no filters."""
+    groups, w = by_filter(objective), objective.w
+    lengths = length(groups, w)
+    compared = (objective.weights.filter_index().to(w.device) >= 0) & (lengths > 0)
+    if not compared.any():
+        return None
+    found = length(groups, d)[compared] / lengths[compared]
+    return float(found.min()), float(found.max())
+
+
 def _of_normalisation(model: nn.Module) -> set[int]:
     layers = (module for module in model.modules() if isinstance(module, NORMALISATION))
     return {id(p) for layer in layers for p in layer.parameters()}

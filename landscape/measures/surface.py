@@ -1,139 +1,172 @@
-"""The loss on a plane through the point: L(w + x d1 + y d2), Li et al., NeurIPS 2018 (arXiv
+"""The loss on a plane through weight space: L(origin + x d1 + y d2), Li et al., NeurIPS 2018 (arXiv
 1712.09913).
 """
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from landscape.environment import environment
-from landscape.linalg import probes
-from landscape.measures import filters
-from landscape.measures.context import Progress, point_of
-from landscape.measures.eigenvalues import Eigenvalues
+from landscape.measures import filters, grids, preview
+from landscape.measures.context import Progress, point_of, settings_of
+from landscape.measures.planes import Plane, eigenvector_plane, pca_plane, random_plane
+from landscape.measures.sampling import relative_stderr
+from landscape.measures.walk import described, walk
 from landscape.objective import Objective
-from landscape.records import SurfaceRecord
+from landscape.records import Array, SurfaceRecord
 
-DIRECTIONS = ("random", "eigenvectors")
-
-
-@dataclass(frozen=True, eq=False)
-class Plane:
-    """The points origin + x·d1 + y·d2; all three of shape (n,)."""
-
-    origin: Tensor
-    d1: Tensor
-    d2: Tensor
-
-    def point(self, x: float, y: float) -> Tensor:
-        """(n,)."""
-        return self.origin + x * self.d1 + y * self.d2
-
-    @property
-    def cosine(self) -> float:
-        """Of the angle between the two directions."""
-        d1, d2 = self.d1.double(), self.d2.double()
-        return float(d1 @ d2 / (d1.norm() * d2.norm()))
+# Directions -> the plane, from the seed and the points (k, n) that it shall fit.
+DIRECTIONS: dict[str, Callable[[Objective, int, Any], Plane]] = {
+    "random": lambda objective, seed, _: random_plane(objective, seed),
+    "eigenvectors": lambda objective, seed, _: eigenvector_plane(objective, seed),
+    "trajectory": lambda objective, _, points: pca_plane(points, objective.w.to(points)),
+    "minima": lambda _objective, _, points: pca_plane(points),
+}
+FITTED = ("trajectory", "minima")
 
 
 @dataclass(frozen=True)
 class Surface:
-    """Loss and accuracy on a square grid whose centre is the point itself.
+    """Loss and accuracy on a grid in a plane, in one pass on one or two data sets.
 
-    size: points along each axis, odd. span: the axes run from -span to span.
-    directions: "random", see `random_plane`; or "eigenvectors", the two of largest |λ|, of length
-    one, so that second differences along the axes are eigenvalues.
-    plane: the caller's own; then the centre is its origin.
-    seed: of the random directions, or of the eigenvectors' start.
+    size: points along each axis, or (nx, ny); odd, so that the origin is on the grid.
+    span: the axes run from -span to span, or (x, y); or ((from, to), (from, to)), of any size, for
+    axes that need not hold the origin. None: 1, or the box of the points that a plane is fitted to.
+    directions: "random", filter-normalised, in units of filter norms (`random_plane`);
+    "eigenvectors" (`eigenvector_plane`); "trajectory" or "minima", the principal directions of
+    `points`, through w or through their mean (`pca_plane`), in lengths of weight space.
+    plane: the caller's own, in place of `directions`.
+    points: (k, n), or name -> (n,), to be located in the plane and drawn over it.
+    preview: measure about a quarter of the points and interpolate the log loss; the record says so,
+    with the error found at 16 others.
+    seed: of the random directions, of the eigenvectors' start, of what a preview checks.
 
-    Raises ValueError for settings out of range and for a plane of other shape than w.
+    Raises ValueError for settings out of range, for points that are missing or span no plane, and
+    for a plane of other shape than w.
     """
 
-    size: int = 51
-    span: float = 1.0
+    size: grids.Size = 51
+    span: grids.Span | None = None
     directions: str = "random"
     plane: Plane | None = None
+    points: Mapping[str, Tensor] | Tensor | None = None
+    preview: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.size < 3 or self.size % 2 == 0:
-            raise ValueError(
-                f"`size` must be odd and at least 3, so that the point is on the grid. "
-                f"Got {self.size}."
-            )
-        if not self.span > 0:
-            raise ValueError(f"`span` must be positive. Got {self.span}.")
+        grids.check(self.size, self.span)
         if self.directions not in DIRECTIONS:
             raise ValueError(
                 f"`directions` must be one of {', '.join(DIRECTIONS)}. Got {self.directions!r}."
             )
 
-    def __call__(self, objective: Objective, *, progress: Progress | None = None) -> SurfaceRecord:
-        """Ask it of the objective's point; `progress` counts grid points."""
-        plane = self._plane(objective)
-        half = self.size // 2
-        axis = self.span * np.arange(-half, half + 1) / half
-        found = np.empty((2, self.size, self.size))
-        for i, x in enumerate(axis.tolist()):
-            for j, y in enumerate(axis.tolist()):
-                found[:, i, j] = objective.value_and_accuracy(plane.point(x, y))
-            if progress is not None:
-                progress((i + 1) * self.size, self.size**2)
+    def __call__(
+        self,
+        objective: Objective,
+        *,
+        other: Objective | None = None,
+        keep: Path | str | None = None,
+        progress: Progress | None = None,
+    ) -> SurfaceRecord:
+        """Ask it of the objective's point.
+
+        other: the same network on other data, walked over the same points.
+        keep: a file in which finished rows are kept until the end, so that the same call goes on
+        after a kill, with the same numbers.
+        progress: counts grid points.
+        """
+        names, points = self._points()
+        plane = self._plane(objective, points)
+        marks = _marks(plane, names, points)
+        fitted = self.plane is not None or self.directions in FITTED
+        x, y = grids.axes(self.size, self.span, marks.get("points") if fitted else None)
+        options = {"other": other, "keep": keep, "progress": progress}
+        found = self._walked(objective, plane, x, y, options)
         return SurfaceRecord(
-            x=axis,
-            y=axis.copy(),
-            loss=found[0],
-            accuracy=found[1],
+            x=x,
+            y=y,
+            **found,
+            **marks,
+            **_self_check(objective, plane, x, y, found["loss"]),
             directions="plane" if self.plane else self.directions,
-            cosine=plane.cosine,
+            explained=plane.explained and np.array(plane.explained),
+            relative_stderr=relative_stderr(objective),
             point=point_of(objective),
-            settings=asdict(replace(self, plane=None)),
+            settings=settings_of(self),
             provenance=environment(),
         )
 
-    def _plane(self, objective: Objective) -> Plane:
+    def _points(self) -> tuple[list[str], Tensor | None]:
+        """Names and rows (k, n)."""
+        if isinstance(self.points, Mapping):
+            return list(self.points), torch.stack(list(self.points.values()))
+        return [] if self.points is None else [*map(str, range(len(self.points)))], self.points
+
+    def _plane(self, objective: Objective, points: Tensor | None) -> Plane:
         w = objective.w
-        if self.plane is not None:
-            for name, v in vars(self.plane).items():
-                if v.shape != w.shape:
-                    raise ValueError(
-                        f"`plane.{name}` must have shape {tuple(w.shape)}. Got {tuple(v.shape)}."
-                    )
-            return Plane(*(v.detach().to(w) for v in vars(self.plane).values()))
-        if self.directions == "eigenvectors":
-            vectors = Eigenvalues(k=2, seed=self.seed)(objective).vectors
-            d1, d2 = torch.from_numpy(vectors).to(w).unbind(1)
-            return Plane(w, d1, d2)
-        return random_plane(objective, self.seed)
+        if self.plane is None:
+            if points is None and self.directions in FITTED:
+                raise ValueError(f"The plane of a {self.directions} needs `points` to go through.")
+            return DIRECTIONS[self.directions](objective, self.seed, points).to(w)
+        if self.plane.origin.shape != w.shape:
+            raise ValueError(
+                f"`plane` must lie in the space of w, of shape {tuple(w.shape)}. "
+                f"Got {tuple(self.plane.origin.shape)}."
+            )
+        return self.plane.to(w)
+
+    def _walked(
+        self, objective: Objective, plane: Plane, x: Array, y: Array, options: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The fields that the walk fills."""
+        rows, columns = (preview.coarse(a) if self.preview else np.arange(len(a)) for a in (x, y))
+
+        def points(i: int) -> Iterator[Tensor]:
+            return (plane.point(x[rows[i]], y[j]) for j in columns)
+
+        question = {"settings": settings_of(self), "plane": settings_of(plane), "x": x, "y": y}
+        shape = len(rows), len(columns)
+        found = walk(objective, points, shape, question=question, **options)
+        about = described(found, options["other"])
+        if not self.preview:
+            return {**found, **about}
+        for name, values in found.items():
+            log = name.endswith("loss")
+            found[name] = preview.filled(x, y, rows, columns, values, log)
+        cells = preview.cells_to_check(found["loss"].shape, rows, columns, self.seed)
+        truth = objective.evaluate(plane.point(x[i], y[j]) for i, j in cells)
+        error = preview.worst_error([found["loss"][i, j] for i, j in cells], truth)
+        return {**found, **about, "preview": True, "preview_error": error}
 
 
-def random_plane(objective: Objective, seed: int = 0) -> Plane:
-    """Two orthogonal Gaussian directions whose filters are as long as those of the weights.
+def _marks(plane: Plane, names: list[str], points: Tensor | None) -> dict[str, Any]:
+    if points is None:
+        return {}
+    coordinates, distances = plane.project(points)
+    return {
+        "points": coordinates.numpy(),
+        "point_names": np.array(names),
+        "points_off_plane": distances.numpy(),
+    }
 
-    Zero in biases and normalisation parameters. The Gaussian numbers depend on the seed alone: the
-    same for all models of one shape. Making the second orthogonal bends the filters' lengths and
-    the other way round, so the two are done in turn until both hold; `cosine` says how well.
 
-    Raises ValueError where no two such directions exist: hardly any weights.
-    """
-    w, groups = objective.w, filters.by_filter(objective)
-    wanted = filters.length(groups, w.double()) * filters.mask(objective)
-
-    def normalised(v: Tensor) -> Tensor:
-        found = filters.length(groups, v)
-        return v * torch.where(found > 0, wanted / found, 0.0)
-
-    d1, d2 = (normalised(g.double()) for g in probes.gaussians(w, 2, seed))
-    plane = Plane(w, d1, d2)
-    for _ in range(100):
-        if abs(plane.cosine) < 1e-12:
-            break
-        plane = Plane(w, d1, normalised(plane.d2 - (plane.d2 @ d1) / (d1 @ d1) * d1))
-    if not abs(plane.cosine) < 0.5:
-        raise ValueError(
-            "The weights are too few for two independent directions with given filter lengths. "
-            "Give a plane."
-        )
-    return Plane(w, plane.d1.to(w), plane.d2.to(w))
+def _self_check(
+    objective: Objective, plane: Plane, x: Array, y: Array, loss: Array
+) -> dict[str, Any]:
+    """What the record tells of itself: the place of w and the loss found there, the directions."""
+    (position,), (off_plane,) = plane.project(objective.w[None])
+    at = np.flatnonzero(x == float(position[0])), np.flatnonzero(y == float(position[1]))
+    on_grid = off_plane == 0 and all(len(found) for found in at)
+    ratios = [filters.ratios(objective, d) for d in (plane.d1, plane.d2)]
+    return {
+        "position": position.numpy(),
+        "off_plane": float(off_plane),
+        "centre": float(loss[at[0][0], at[1][0]]) if on_grid else float("nan"),
+        "cosine": plane.cosine,
+        "filter_ratios": None if None in ratios else np.array(ratios),
+    }

@@ -12,14 +12,15 @@ from landscape.records.robustness import (
     WorstCaseRecord,
 )
 from landscape.records.study import METRICS, ComparisonRecord, Metric, StudyRecord
-from landscape.records.surfaces import SurfaceRecord
+from landscape.records.surfaces import PathRecord, ProfileRecord, SurfaceRecord, barrier
 from landscape.records.training import CurvesRecord, RadiusRecord
 
 __all__ = [
     "METRICS", "RECORDS", "SCHEMA", "Array", "Axes", "ComparisonRecord", "CurvesRecord",
-    "EigenvaluesRecord", "Metric", "NoiseRecord", "Point", "PruningRecord",
-    "QuantizationRecord", "RadiusRecord", "Record", "RelativeFlatnessRecord", "SharpnessRecord",
-    "StudyRecord", "SurfaceRecord", "WorstCaseRecord", "axes_of", "load",
+    "EigenvaluesRecord", "Metric", "NoiseRecord", "PathRecord", "Point", "ProfileRecord",
+    "PruningRecord", "QuantizationRecord", "RadiusRecord", "Record", "RelativeFlatnessRecord",
+    "SharpnessRecord", "StudyRecord", "SurfaceRecord", "WorstCaseRecord", "axes_of", "barrier",
+    "load",
 ]  # fmt: skip
 
 RECORDS: dict[str, type[Record]] = {
@@ -31,6 +32,8 @@ RECORDS: dict[str, type[Record]] = {
     "worst_case": WorstCaseRecord,
     "sharpness": SharpnessRecord,
     "surface": SurfaceRecord,
+    "profile": ProfileRecord,
+    "path": PathRecord,
     "curves": CurvesRecord,
     "radius": RadiusRecord,
     "study": StudyRecord,

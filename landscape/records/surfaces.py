@@ -3,17 +3,105 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
+import numpy as np
+
 from landscape.records.record import Array, Axes, Record
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class WalkRecord(Record):
+    """Common to all walks through weight space.
+
+    relative_stderr: of the loss at w, over draws of the examples: how much of a picture is the
+    choice of data. Others' points share their examples, so differences are known better.
+    nonfinite: share of the points whose loss is NaN or infinite.
+    other_split, other_examples: of the second data set that was walked over the same points.
+    """
+
+    relative_stderr: float = NAN
+    nonfinite: float = NAN
+    other_split: str = ""
+    other_examples: int = 0
 
 
 @dataclass(frozen=True, eq=False)
-class SurfaceRecord(Record):
-    """Loss and accuracy on a plane: loss[i, j] at origin + x_i·d1 + y_j·d2."""
+class SurfaceRecord(WalkRecord):
+    """Loss and accuracy on a plane: loss[i, j] at origin + x_i·d1 + y_j·d2.
+
+    directions: what chose the plane; cosine: between d1 and d2 as used. A check by its own numbers:
+    `centre` must equal `point.loss`, `filter_ratios` be 1 for random directions, `nonfinite` small.
+    """
 
     kind: ClassVar[str] = "surface"
-    x: Annotated[Array, Axes("x")]  # (s,)
-    y: Annotated[Array, Axes("y")]  # (s,)
-    loss: Annotated[Array, Axes("x", "y")]  # (s, s)
-    accuracy: Annotated[Array, Axes("x", "y")]  # (s, s) in [0, 1]
+    x: Annotated[Array, Axes("x")]  # (nx,)
+    y: Annotated[Array, Axes("y")]  # (ny,)
+    loss: Annotated[Array, Axes("x", "y")]  # (nx, ny)
+    accuracy: Annotated[Array, Axes("x", "y")]  # (nx, ny) in [0, 1]
     directions: str
-    cosine: float  # between the two directions as used
+    cosine: float
+    other_loss: Annotated[Array | None, Axes("x", "y")] = None
+    other_accuracy: Annotated[Array | None, Axes("x", "y")] = None
+    position: Annotated[Array | None, Axes("coordinate")] = None  # (2,) of w; None: (0, 0)
+    off_plane: float = 0.0  # distance of w from the plane
+    centre: float = NAN  # loss found at the grid point that is w; NaN where none is
+    filter_ratios: Annotated[Array | None, Axes("direction", "extreme")] = None  # (2, 2) of
+    # ‖filter of d‖ / ‖filter of w‖: the smallest and the largest, for d1 and d2
+    points: Annotated[Array | None, Axes("named", "coordinate")] = None  # (k, 2) drawn over it
+    point_names: Annotated[Array | None, Axes("named")] = None  # (k,)
+    points_off_plane: Annotated[Array | None, Axes("named")] = None  # (k,) distances from it
+    explained: Annotated[Array | None, Axes("coordinate")] = None  # (2,) share of their variance
+    preview: bool = False  # interpolated between a quarter of the points
+    preview_error: float | None = None  # largest relative error of the loss at 16 checked points
+
+
+@dataclass(frozen=True, eq=False)
+class ProfileRecord(WalkRecord):
+    """Loss and accuracy along lines through w: loss[d, i] at w + x_i·direction_d."""
+
+    kind: ClassVar[str] = "profile"
+    x: Annotated[Array, Axes("x")]  # (s,)
+    loss: Annotated[Array, Axes("line", "x")]  # (lines, s)
+    accuracy: Annotated[Array, Axes("line", "x")]  # (lines, s) in [0, 1]
+    directions: str
+    other_loss: Annotated[Array | None, Axes("line", "x")] = None
+    other_accuracy: Annotated[Array | None, Axes("line", "x")] = None
+
+
+@dataclass(frozen=True, eq=False)
+class PathRecord(WalkRecord):
+    """Loss and accuracy on the line from w to another point: at (1 − t)·w + t·end.
+
+    length: ‖end − w‖. stale: batch norm used the statistics stored at w all the way, also where
+    they belong to other weights: the barrier is then of that network, not of two trained ones.
+    """
+
+    kind: ClassVar[str] = "path"
+    t: Annotated[Array, Axes("t")]  # (s,) from 0 to 1
+    loss: Annotated[Array, Axes("t")]  # (s,)
+    accuracy: Annotated[Array, Axes("t")]  # (s,) in [0, 1]
+    length: float
+    end: str  # what lies at t = 1
+    stale: bool
+    other_loss: Annotated[Array | None, Axes("t")] = None
+    other_accuracy: Annotated[Array | None, Axes("t")] = None
+
+    @property
+    def barrier(self) -> float:
+        """max_t L(t) − ((1 − t) L(0) + t L(1)), Entezari et al., ICLR 2022, definition 1.
+
+        Over the points walked, so at most the true height; 0 where the line lies below its chord.
+        Frankle et al., ICML 2020, subtract the mean of the ends: the same for equal ends.
+        """
+        return barrier(self.t, self.loss)
+
+    @property
+    def other_barrier(self) -> float:
+        """The same on the second data set; NaN where there is none."""
+        return NAN if self.other_loss is None else barrier(self.t, self.other_loss)
+
+
+def barrier(t: Array, loss: Array) -> float:
+    """max_t L(t) − ((1 − t) L(0) + t L(1)); t and loss (s,)."""
+    return float(np.max(loss - ((1 - t) * loss[0] + t * loss[-1])))

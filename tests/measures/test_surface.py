@@ -1,4 +1,4 @@
-"""Surfaces against a naive loop, a function with no symmetry, and the definition of the plane."""
+"""Surfaces against a naive loop, a function with no symmetry, and the eigenvalues."""
 
 import copy
 
@@ -8,28 +8,31 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from landscape import Objective
-from landscape.measures import Eigenvalues, Plane, Surface
-from landscape.measures.surface import random_plane
+from landscape import Objective, Plane
+from landscape.measures import Eigenvalues, Surface, pca_plane, random_plane
 
 
-def test_loss_i_j_belongs_to_x_i_y_j(bare_objective):
+@pytest.mark.parametrize("size", [(3, 2), (2, 3), (4, 4)])
+def test_loss_i_j_belongs_to_x_i_y_j(bare_objective, size):
     """Rule R9: L = 10 w_0 + w_1³ has no symmetry that would hide a transposed or mirrored grid."""
     subject = bare_objective([0.5, 0.0], lambda w: 10 * w[0] + w[1] ** 3)
     e = torch.eye(2, dtype=torch.float64)
-    record = Surface(size=5, span=2.0, plane=Plane(subject.w, e[0], e[1]))(subject)
-    np.testing.assert_array_equal(record.x, [-2, -1, 0, 1, 2])
-    np.testing.assert_array_equal(record.y, [-2, -1, 0, 1, 2])
+    span = ((-2.0, 2.0), (1.0, 4.0))
+    record = Surface(size=size, span=span, plane=Plane(subject.w, e[0], e[1]))(subject)
+    np.testing.assert_array_equal(record.x, np.linspace(-2, 2, size[0]))
+    np.testing.assert_array_equal(record.y, np.linspace(1, 4, size[1]))
     expected = 10 * (0.5 + record.x[:, None]) + record.y[None, :] ** 3
     np.testing.assert_allclose(record.loss, expected, rtol=1e-12)
     assert record.directions == "plane"
+    assert np.isnan(record.centre)  # the grid does not hold w, and says so
 
 
 @pytest.mark.parametrize("policy", ["stored", "batch"])
 def test_equals_a_naive_loop_over_copies(objective, policy):
     subject = objective("conv", batch_norm=policy)
-    record = Surface(size=5, span=0.7, seed=3)(subject)
+    record = Surface(size=(5, 3), span=(0.7, 0.4), seed=3)(subject)
     plane = random_plane(subject, seed=3)
+    assert record.loss.shape == (5, 3)
     for i, x in enumerate(record.x):
         for j, y in enumerate(record.y):
             model = copy.deepcopy(subject.model).eval()
@@ -43,72 +46,173 @@ def test_equals_a_naive_loop_over_copies(objective, policy):
             np.testing.assert_allclose(record.accuracy[i, j], accuracy, rtol=1e-12)
 
 
-@pytest.mark.parametrize("size", [3, 7, 11])
-def test_the_point_is_the_centre(objective, size):
-    subject, half = objective(), size // 2
-    record = Surface(size=size, span=0.3)(subject)
+def test_float32_equals_the_naive_loop_in_float64(net, data):
+    """Within 1e-5 · max(loss, 0.01), which is what a picture may differ by."""
+    exact = net("mlp")
+    single = Objective(
+        copy.deepcopy(exact).float(), [(b.x.float(), b.y) for b in data()], cross_entropy
+    )
+    plane = random_plane(single)
+    record = Surface(size=5, plane=plane)(single)
+    for i, x in enumerate(record.x):
+        for j, y in enumerate(record.y):
+            model = copy.deepcopy(exact)
+            nn.utils.vector_to_parameters(plane.point(x, y).double(), model.parameters())
+            z = torch.cat([model(b.x) for b in data()]).detach()
+            loss = F.cross_entropy(z, torch.cat([b.y for b in data()])).item()
+            assert abs(record.loss[i, j] - loss) <= 1e-5 * max(loss, 0.01)
+
+
+def cross_entropy(model, batch):
+    return F.cross_entropy(model(batch.x), batch.y)
+
+
+@pytest.mark.parametrize("size", [3, 7, 11, 51])
+def test_the_point_is_the_centre(bare_objective, size):
+    subject, half = bare_objective([0.3, 0.7], lambda w: (w**2).sum()), size // 2
+    e = torch.eye(2, dtype=torch.float64)
+    record = Surface(size=size, span=0.3, plane=Plane(subject.w, *e))(subject)
     assert record.x[half] == record.y[half] == 0
-    assert record.loss[half, half] == subject.value()
+    assert record.loss[half, half] == record.centre == subject.value() == record.point.loss
     assert (record.x[0], record.x[-1]) == (-0.3, 0.3)
     np.testing.assert_allclose(np.diff(record.x), record.x[1] - record.x[0])
 
 
-@pytest.mark.parametrize("name", ["mlp", "conv", "layer_norm", "tied"])
-def test_random_directions(objective, name):
-    """Every filter as long as the weights' own, the rest zero, the two orthogonal."""
-    subject = objective(name)
-    plane = random_plane(subject, seed=1)
-    assert abs(plane.cosine) < 1e-10
-    assert torch.equal(plane.origin, subject.w)
-    parts = zip(*map(subject.weights.split, (subject.w, plane.d1, plane.d2)), strict=True)
-    norms = [k for k, m in subject.model.named_modules() if isinstance(m, nn.LayerNorm)]
-    for key, (w, d1, d2) in zip(subject.weights.names, parts, strict=True):
-        for d in (d1, d2):
-            if w.dim() == 1 or key.rpartition(".")[0] in norms:
-                assert not d.any()
-            else:
-                lengths = d.flatten(1).norm(dim=1) / w.flatten(1).norm(dim=1)
-                torch.testing.assert_close(lengths, torch.ones_like(lengths), rtol=1e-6, atol=0)
-
-
-def test_the_gaussian_depends_on_the_seed_alone(objective):
-    """Filter by filter the direction at another minimum is a multiple of the direction here."""
-    here, there = (random_plane(objective("mlp", seed=s), seed=4) for s in (0, 1))
-    other = random_plane(objective("mlp"), seed=5)
-    rows = [p.d1[:30].view(5, 6) for p in (here, there, other)]
-    cosines = [F.cosine_similarity(rows[0], r) for r in rows[1:]]
-    torch.testing.assert_close(cosines[0], torch.ones(5, dtype=torch.float64))
-    assert (cosines[1] < 0.99).all()
-
-
-def test_directions_are_not_all_alike(objective):
-    """Gaussian, not uniform on [0, 1): over seeds the mean direction is near zero."""
-    directions = torch.stack([random_plane(objective(), seed=s).d1 for s in range(20)])
-    assert directions.mean(0).norm() < 0.5 * directions[0].norm()
-
-
-def test_filters_of_one_weight(data, objective):
-    """Single weights can only change sign: no two such directions are orthogonal here."""
-    model = nn.Sequential(nn.Linear(6, 1, bias=False)).double()
-    subject = Objective(model, data(), lambda m, b: m(b.x).square().mean())
-    assert abs(random_plane(subject).cosine) < 1e-10
-    tiny = nn.Linear(1, 1).double()
-    subject = Objective(tiny, [(torch.ones(2, 1).double(), None)], lambda m, b: m(b.x).mean())
-    with pytest.raises(ValueError, match=r"too few.*Give a plane"):
-        random_plane(subject)
-
-
-def test_eigenvector_axes_show_eigenvalues(objective):
-    subject, h = objective("mlp"), 1e-3
-    record = Surface(size=3, span=h, directions="eigenvectors")(subject)
+@pytest.mark.parametrize("policy", ["stored", "batch", "reestimated"])
+def test_curvatures_along_eigenvectors_are_eigenvalues(objective, policy):
+    """Rule R7: surface and eigenvalues speak of one function, under each batch-norm policy."""
+    subject, h = objective("conv", batch_norm=policy), 1e-3
+    loss = Surface(size=3, span=h, directions="eigenvectors")(subject).loss
     values = Eigenvalues(k=2)(subject).values
-    loss = record.loss
     curvatures = [
         (loss[2, 1] - 2 * loss[1, 1] + loss[0, 1]) / h**2,
         (loss[1, 2] - 2 * loss[1, 1] + loss[1, 0]) / h**2,
     ]
     np.testing.assert_allclose(curvatures, values, rtol=1e-3)
-    assert record.directions == "eigenvectors"
+
+
+def test_two_data_sets_in_one_pass(objective, data):
+    """The second one's numbers are those of a walk of its own over the same plane."""
+    subject = objective("conv", batch_norm="batch")
+    other = Objective(
+        subject.model,
+        [(-b.x, b.y) for b in data("conv", (6, 3))],
+        cross_entropy,
+        batch_norm="batch",
+    )
+    record = Surface(size=3)(subject, other=other)
+    alone = Surface(size=3, plane=random_plane(subject))(other)
+    np.testing.assert_array_equal(record.other_loss, alone.loss)
+    np.testing.assert_array_equal(record.other_accuracy, alone.accuracy)
+    np.testing.assert_array_equal(record.loss, Surface(size=3)(subject).loss)
+    assert (record.other_split, record.other_examples) == ("given", 9)
+    assert Surface(size=3)(subject).other_loss is None
+
+
+def test_a_second_objective_must_fit(objective, data):
+    subject = objective("conv")
+    with pytest.raises(ValueError, match=r"`other` must have the same batch-norm policy, stored"):
+        Surface(size=3)(subject, other=objective("conv", batch_norm="batch"))
+    with pytest.raises(ValueError, match=r"`other` must be an objective of the same network"):
+        Surface(size=3)(subject, other=objective("mlp"))
+
+
+def test_the_record_checks_itself(objective):
+    record = Surface(size=3)(objective("conv"))
+    np.testing.assert_allclose(record.filter_ratios, 1.0, rtol=1e-6)
+    assert abs(record.cosine) < 1e-10
+    assert record.nonfinite == 0
+    assert record.position.tolist() == [0, 0]
+    subject = objective("mlp")
+    d1, d2 = 3 * subject.w, torch.ones_like(subject.w)
+    skewed = Surface(size=3, plane=Plane(subject.w, d1, d2))(subject)
+    np.testing.assert_allclose(skewed.filter_ratios[0], 3.0)
+    assert skewed.filter_ratios[1, 0] < 0.9 * skewed.filter_ratios[1, 1]
+    assert skewed.cosine == pytest.approx(float(F.cosine_similarity(d1, d2, 0)))
+
+
+def test_the_share_that_is_not_finite(bare_objective):
+    subject = bare_objective([1.0, 1.0], lambda w: w[0].log() + w[1])
+    e = torch.eye(2, dtype=torch.float64)
+    record = Surface(size=5, span=1.5, plane=Plane(subject.w, *e))(subject)
+    assert record.nonfinite == 1 / 5
+
+
+def test_planes_are_laid_through_points(objective):
+    """A trajectory through its end, minima through their mean; the box holds all of them."""
+    subject = objective()
+    steps = torch.randn(5, 53, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    points = torch.cat([subject.w + steps, subject.w[None]])
+    walked = Surface(size=7, directions="trajectory", points=points)(subject)
+    assert walked.centre == subject.value()
+    np.testing.assert_allclose(walked.points[-1], 0, atol=1e-12)
+    plane = pca_plane(points)
+    named = {str(k): p for k, p in enumerate(points)}
+    fitted = Surface(size=7, directions="minima", points=named)(subject)
+    np.testing.assert_allclose(fitted.points, plane.project(points)[0], atol=1e-12)
+    np.testing.assert_allclose(fitted.points_off_plane, plane.project(points)[1])
+    np.testing.assert_allclose(fitted.explained, plane.explained)
+    np.testing.assert_allclose(fitted.position, fitted.points[-1])
+    assert fitted.off_plane == pytest.approx(fitted.points_off_plane[-1])
+    assert fitted.point_names.tolist() == list("012345")
+    for record in (walked, fitted):
+        for axis, along in zip((record.x, record.y), record.points.T, strict=True):
+            assert axis[0] < along.min()
+            assert along.max() < axis[-1]
+            assert 0 in axis
+    with pytest.raises(ValueError, match=r"The plane of a trajectory needs `points`"):
+        Surface(directions="trajectory")(subject)
+
+
+def test_a_killed_walk_goes_on_with_the_same_numbers(objective, tmp_path):
+    keep, calls = tmp_path / "rows", []
+    whole = Surface(size=5)(objective("conv"))
+
+    class Killed(BaseException):
+        pass
+
+    def kill(done, _):
+        if done == 15:
+            raise Killed
+
+    with pytest.raises(Killed):
+        Surface(size=5)(objective("conv"), keep=keep, progress=kill)
+    subject = objective("conv")
+    asked = subject.evaluate
+    subject.evaluate = lambda points: calls.append(1) or asked(points)
+    record = Surface(size=5)(subject, keep=keep)
+    assert len(calls) == 2
+    assert record.loss.tobytes() == whole.loss.tobytes()
+    assert record.accuracy.tobytes() == whole.accuracy.tobytes()
+    assert not keep.exists()
+
+
+@pytest.mark.parametrize("changed", ["seed", "data", "w", "policy", "buffers", "other"])
+def test_rows_of_another_question_are_not_taken(objective, data, tmp_path, changed):
+    keep = tmp_path / "rows"
+
+    def ask(change, progress=None):
+        subject = objective(
+            "conv",
+            seed=int(change == "w"),
+            batch_norm="batch" if change == "policy" else "stored",
+        )
+        if change == "buffers":
+            subject.model[1].running_mean += 1
+        shift = float(change == "data")
+        batches = [(b.x + shift, b.y) for b in data("conv")]
+        subject = Objective(subject.model, batches, cross_entropy, batch_norm=subject.batch_norm)
+        measure = Surface(size=3, seed=int(change == "seed"))
+        other = subject if change == "other" else None
+        return measure(subject, other=other, keep=keep, progress=progress)
+
+    def kill(done, _):
+        raise KeyboardInterrupt
+
+    expected = ask(changed)
+    with pytest.raises(KeyboardInterrupt):
+        ask(None, kill)
+    np.testing.assert_array_equal(ask(changed).loss, expected.loss)
 
 
 def test_progress_counts_points(objective):
@@ -121,9 +225,13 @@ def test_progress_counts_points(objective):
     ("settings", "message"),
     [
         ({"size": 50}, "`size` must be odd and at least 3.* Got 50."),
+        ({"size": (5, 4)}, "`size` must be odd and at least 3.* Got 4."),
         ({"size": 1}, "`size` must be odd and at least 3"),
+        ({"size": 1, "span": ((0.0, 1.0), (0.0, 1.0))}, "`size` must be at least 2. Got 1."),
         ({"span": 0.0}, "`span` must be positive. Got 0.0."),
-        ({"directions": "pca"}, "`directions` must be one of random, eigenvectors. Got 'pca'."),
+        ({"span": (1.0, float("nan"))}, "`span` must be positive. Got"),
+        ({"span": ((0.0, 1.0), (2.0, 1.0))}, "`span` must rise from one end to the other. Got"),
+        ({"directions": "pca"}, "`directions` must be one of random, eigenvectors, .* Got 'pca'."),
     ],
 )
 def test_settings_out_of_range(settings, message):
@@ -132,7 +240,6 @@ def test_settings_out_of_range(settings, message):
 
 
 def test_a_plane_of_other_shape_is_refused(objective):
-    subject = objective()
-    plane = Plane(subject.w, subject.w[:-1], subject.w)
-    with pytest.raises(ValueError, match=r"`plane.d1` must have shape \(53,\). Got \(52,\)."):
-        Surface(plane=plane)(subject)
+    plane = Plane(*torch.eye(3))
+    with pytest.raises(ValueError, match=r"`plane` must lie in the space of w, of shape \(53,\)"):
+        Surface(plane=plane)(objective())

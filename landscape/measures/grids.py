@@ -1,0 +1,61 @@
+"""Axes of the grid of a surface."""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from landscape.records import Array
+
+Size: TypeAlias = int | tuple[int, int]
+Span: TypeAlias = float | tuple[float, float] | tuple[tuple[float, float], tuple[float, float]]
+
+MARGIN = 0.15  # of the points' extent, left free on each side
+
+
+def check(size: Size, span: Span | None) -> None:
+    """ValueError for sizes and spans that make no grid, or miss the origin without saying so."""
+    explicit = isinstance(span, tuple) and isinstance(span[0], tuple)
+    for n in _pair(size):
+        if not explicit and (n < 3 or n % 2 == 0):
+            raise ValueError(
+                f"`size` must be odd and at least 3, so that the point is on the grid. Got {n}."
+            )
+        if n < 2:
+            raise ValueError(f"`size` must be at least 2. Got {n}.")
+    for limits in _pair(span) if span is not None else ():
+        low, high = limits if explicit else (-limits, limits)
+        if not (np.isfinite([low, high]).all() and low < high):
+            rule = "rise from one end to the other" if explicit else "be positive"
+            raise ValueError(f"`span` must {rule}. Got {span}.")
+
+
+def axes(size: Size, span: Span | None, points: Array | None = None) -> tuple[Array, Array]:
+    """x (nx,) and y (ny,).
+
+    points: (k, 2), what an axis without a span shall hold; the origin is among them.
+    """
+    nx, ny = _pair(size)
+    if span is None and points is not None:
+        low, high = points.min(0), points.max(0)
+        free = np.maximum(MARGIN * (high - low), 0.05 * (high - low).max())
+        (x0, y0), (x1, y1) = low - free, high + free
+        return _shifted(np.linspace(x0, x1, nx)), _shifted(np.linspace(y0, y1, ny))
+    (x0, x1), (y0, y1) = (
+        e if isinstance(e, tuple) else (-e, e) for e in _pair(1.0 if span is None else span)
+    )
+    return _zeroed(np.linspace(x0, x1, nx)), _zeroed(np.linspace(y0, y1, ny))
+
+
+def _pair(value: Any) -> tuple[Any, Any]:
+    return value if isinstance(value, tuple) else (value, value)
+
+
+def _zeroed(axis: Array) -> Array:
+    """A zero that came out as rounding is made exact: there the point itself is asked."""
+    axis[np.abs(axis) < 1e-9 * np.ptp(axis)] = 0.0
+    return axis
+
+
+def _shifted(axis: Array) -> Array:
+    """Moved by at most half a step, so that zero is on it."""
+    return _zeroed(axis - axis[np.abs(axis).argmin()])

@@ -1,0 +1,70 @@
+"""The straight line between two minima, and the barrier on it: Frankle et al., ICML 2020 (arXiv
+1912.05671); Entezari et al., ICLR 2022 (arXiv 2110.06296).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path as File
+
+import numpy as np
+from torch import Tensor
+
+from landscape import batch_norm as bn
+from landscape.environment import environment
+from landscape.measures.context import Progress, point_of, settings_of
+from landscape.measures.sampling import relative_stderr
+from landscape.measures.walk import described, walk
+from landscape.objective import Objective
+from landscape.records import PathRecord
+
+
+@dataclass(frozen=True)
+class Path:
+    """Loss and accuracy at (1 − t)·w + t·end for t from 0 to 1; the record has the `barrier`.
+
+    end: another point (n,), as a rule the final weights of another run.
+    size: points on the line, both ends included. name: of the end, for figures.
+
+    With batch norm the policy decides: "stored" keeps the statistics of w all the way and then
+    shows barriers that are none (the record says `stale`); take "reestimated" or "batch".
+    Raises ValueError for settings out of range, and for an end of other shape than w.
+    """
+
+    end: Tensor
+    size: int = 21
+    name: str = "end"
+
+    def __post_init__(self) -> None:
+        if self.size < 3:
+            raise ValueError(f"`size` must be at least 3. Got {self.size}.")
+
+    def __call__(
+        self,
+        objective: Objective,
+        *,
+        other: Objective | None = None,
+        keep: File | str | None = None,
+        progress: Progress | None = None,
+    ) -> PathRecord:
+        """Ask it of the objective's point; the options are those of `Surface`."""
+        w = objective.w
+        if self.end.shape != w.shape:
+            raise ValueError(
+                f"`end` must have shape {tuple(w.shape)}, as w. Got {tuple(self.end.shape)}."
+            )
+        end, t = self.end.detach().to(w), np.linspace(0.0, 1.0, self.size)
+        found = walk(
+            objective, lambda _: (w.lerp(end, share) for share in t), (1, self.size),
+            question=settings_of(self), other=other, keep=keep, progress=progress,
+        )  # fmt: skip
+        return PathRecord(
+            t=t,
+            **{name: values[0] for name, values in found.items()},
+            **described(found, other),
+            length=float((end - w).norm()),
+            end=self.name,
+            stale=objective.batch_norm == "stored" and bool(bn.layers(objective.model)),
+            relative_stderr=relative_stderr(objective),
+            point=point_of(objective),
+            settings=settings_of(self),
+            provenance=environment(),
+        )

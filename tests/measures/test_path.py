@@ -1,0 +1,57 @@
+"""Paths: the line and its barrier, by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from landscape.measures import Path
+from landscape.records import barrier
+
+
+def test_a_double_well_by_hand(bare_objective):
+    """L = (w² − 1)² + w/4 from −1 to 1 on its line: the chord is w/4, the barrier 1, at t = 1/2."""
+    subject = bare_objective([-1.0], lambda w: ((w**2 - 1) ** 2 + w / 4).sum())
+    record = Path(torch.tensor([1.0], dtype=torch.float64), size=5, name="the other")(subject)
+    np.testing.assert_array_equal(record.t, [0, 0.25, 0.5, 0.75, 1])
+    w = 2 * record.t - 1
+    np.testing.assert_allclose(record.loss, (w**2 - 1) ** 2 + w / 4, atol=1e-15)
+    assert record.barrier == pytest.approx(1.0)
+    assert record.length == 2.0
+    assert record.end == "the other"
+    assert np.isnan(record.other_barrier)
+
+
+def test_a_bowl_has_no_barrier(bare_objective):
+    subject = bare_objective([-1.0, 2.0], lambda w: (w**2).sum())
+    assert Path(torch.tensor([3.0, 0.0]))(subject).barrier == 0.0
+
+
+def test_the_barrier_stands_on_the_chord_between_unequal_ends():
+    """Not on the mean of the ends, nor on the higher one."""
+    t = np.array([0.0, 0.5, 1.0])
+    assert barrier(t, np.array([0.0, 3.0, 4.0])) == 1.0
+    assert barrier(t, np.array([4.0, 3.0, 0.0])) == 1.0
+    assert np.isnan(barrier(t, np.array([0.0, np.nan, 0.0])))
+
+
+def test_the_ends_are_the_two_points(objective):
+    here, there = objective("mlp", seed=0), objective("mlp", seed=1)
+    record = Path(there.w, size=3)(here, other=here)
+    assert (record.loss[0], record.loss[-1]) == (here.value(), there.value())
+    assert record.other_barrier == record.barrier
+
+
+@pytest.mark.parametrize(
+    ("name", "policy", "stale"),
+    [("conv", "stored", True), ("conv", "batch", False), ("mlp", "stored", False)],
+)
+def test_statistics_of_the_first_end_are_said_to_be_stale(objective, name, policy, stale):
+    subject = objective(name, batch_norm=policy)
+    assert Path(0.5 * subject.w, size=3)(subject).stale is stale
+
+
+def test_what_is_refused(objective):
+    with pytest.raises(ValueError, match=r"`size` must be at least 3. Got 2."):
+        Path(torch.zeros(3), size=2)
+    with pytest.raises(ValueError, match=r"`end` must have shape \(53,\), as w. Got \(3,\)."):
+        Path(torch.zeros(3))(objective())
