@@ -87,7 +87,7 @@ def assigned(assignments: Iterable[str], option: str = "--set") -> Tree:
         keys = path.strip().split(".")
         if not equals or len(keys) < 2 or not all(keys):
             raise ValueError(f"`{option}` takes section.key=value. Got {assignment!r}.")
-        leaf: Any = _literal(text.strip())
+        leaf: Any = literal(text.strip())
         for key in reversed(keys):
             leaf = {key: leaf}
         tree = merged(tree, leaf)
@@ -104,7 +104,8 @@ def merged(*trees: Mapping[str, Any]) -> Tree:
     return result
 
 
-def _literal(text: str) -> Any:
+def literal(text: str) -> Any:
+    """The value that TOML reads, or else the text as it stands."""
     zero = "0" if text.startswith(".") else ""  # TOML does not know .5
     try:
         parsed = tomllib.loads(f"value = {zero}{text}")

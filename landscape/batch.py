@@ -41,7 +41,7 @@ class Batch:
                 f"`num_shards` must be between 1 and the batch's {n} examples. Got {num_shards}."
             )
         ends = [n * j // num_shards for j in range(num_shards + 1)]
-        return [self._rows(start, end) for start, end in pairwise(ends)]
+        return [self.rows(slice(start, end)) for start, end in pairwise(ends)]
 
     def stacked(self, num_shards: int) -> tuple[Any, Any]:
         """x and y of `num_shards` equal parts, each tensor (num_shards, examples in one, ...)."""
@@ -49,9 +49,11 @@ class Batch:
         x, y = (_map(tree, lambda t: t.unflatten(0, (num_shards, -1))) for tree in trees)
         return x, y
 
-    def _rows(self, start: int, end: int) -> "Batch":
-        x, y = (_map(tree, lambda t: t[start:end]) for tree in (self.x, self.y))
-        return Batch(x, y, self.share * (end - start) / self.size)
+    def rows(self, chosen: slice | Tensor) -> "Batch":
+        """Some of the examples, by a slice or by their numbers (k,); the weight in proportion."""
+        x, y = (_map(tree, lambda t: t[chosen]) for tree in (self.x, self.y))
+        part = Batch(x, y)
+        return replace(part, weight=self.share * part.size / self.size)
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on another device."""

@@ -56,7 +56,7 @@ class MicroBatches(Batch):
         for part in self.parts:
             a, b = max(start - before, 0), min(end - before, part.size)
             if a < b:
-                pieces.append(part._rows(a, b))
+                pieces.append(part.rows(slice(a, b)))
             before += part.size
         return pieces[0] if len(pieces) == 1 else MicroBatches(pieces)
 

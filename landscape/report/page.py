@@ -1,11 +1,9 @@
 """Records to one HTML page that asks nothing of the network."""
 
 import math
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
 
@@ -17,11 +15,10 @@ from landscape.records import METRICS, ComparisonRecord
 from landscape.report import conditions, story
 from landscape.report.contents import Contents
 from landscape.report.figures import Shown, drawable, figures
-from landscape.report.inline import colour_variables, inline_svg, variable
+from landscape.report.inline import inline_svg, variable
 from landscape.report.numbers import listed, number, p_value, signed_interval, with_interval
+from landscape.report.template import flat, rendered
 from landscape.report.verdict import COSTS, verdict
-
-TEMPLATES = Path(__file__).parent
 
 
 def render(contents: Contents) -> str:
@@ -31,22 +28,12 @@ def render(contents: Contents) -> str:
 
 def page(contents: Contents, drawn: Sequence[Shown]) -> str:
     """The page around figures that were drawn before."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = (TEMPLATES / "page.css").read_text(encoding="utf-8")
-    return environment.get_template("page.html.jinja").render(
+    return rendered(
+        "page.html.jinja",
         contents=contents,
         title=f"{contents.study.task}: {len(contents.methods)} methods compared"
         if len(contents.methods) > 1
         else f"{contents.study.task}: {story.name(contents.methods[0])}",
-        style=Markup(style),
-        light=Markup(colour_variables(dark=False)),
-        dark=Markup(colour_variables(dark=True)),
         headline=story.headline(contents),
         findings=story.findings(contents),
         compared=_compared(contents),
@@ -57,8 +44,8 @@ def page(contents: Contents, drawn: Sequence[Shown]) -> str:
         correlations=_correlations(contents),
         differences=_differences(contents),
         tuning=conditions.tuning_rows(contents.study),
-        settings=_flat(contents.settings),
-        environment=_flat(contents.environment),
+        settings=flat(contents.settings),
+        environment=flat(contents.environment),
     )
 
 
@@ -166,14 +153,3 @@ def _differences(contents: Contents) -> list[dict[str, str]]:
             }
         )
     return rows
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Nested settings as lines ("training.epochs", "20")."""
-    lines: list[tuple[str, str]] = []
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            lines += _flat(value, f"{prefix}{key}.")
-        else:
-            lines.append((f"{prefix}{key}", str(value)))
-    return lines

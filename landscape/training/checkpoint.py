@@ -44,17 +44,24 @@ def load_into(model: nn.Module, state: dict[str, Tensor], source: Path) -> None:
     Raises ValueError that lists which tensors differ.
     """
     expected = model.state_dict()
-    lines = [f"{name}: missing" for name in expected.keys() - state.keys()]
-    lines += [f"{name}: unexpected" for name in state.keys() - expected.keys()]
-    lines += [
-        f"{name}: {tuple(state[name].shape)} instead of {tuple(expected[name].shape)}"
-        for name in expected.keys() & state.keys()
-        if state[name].shape != expected[name].shape
-    ]
-    if lines:
-        shown = "; ".join(sorted(lines)[:8]) + ("; ..." if len(lines) > 8 else "")
-        raise ValueError(f"{source} is of another architecture. {len(lines)} differ: {shown}.")
-    model.load_state_dict(state)
+    counters = [name for name in expected if name.endswith("num_batches_tracked")]  # of newer torch
+    differing = {
+        "missing": [n for n in expected if n not in state and n not in counters],
+        "unexpected": [n for n in state if n not in expected],
+        "of another shape": [
+            f"{n} {tuple(state[n].shape)} instead of {tuple(expected[n].shape)}"
+            for n in expected
+            if n in state and state[n].shape != expected[n].shape
+        ],
+    }
+    if any(differing.values()):
+        words = [f"{len(ns)} {what}: {_some(ns)}" for what, ns in differing.items() if ns]
+        raise ValueError(f"{source} is of another architecture. {'; '.join(words)}.")
+    model.load_state_dict(state, strict=False)
+
+
+def _some(names: list[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
 def clone(tree: Any) -> Any:

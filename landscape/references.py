@@ -1,0 +1,116 @@
+"""The user's own code, named as "pkg.mod:attribute" or "file.py:attribute".
+
+Only what the user has named in this process is ever imported: a run's folder or a checkpoint may
+say "evil:main", and it stays a string until the user has said the same.
+"""
+
+import importlib
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from functools import reduce
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from landscape.names import unknown
+
+_allowed: set[str] = set()
+
+
+def is_reference(name: str) -> bool:
+    """Whether a name is of the form "where:what"."""
+    return ":" in name
+
+
+def allow(references: Iterable[str]) -> None:
+    """The user has named these; from now on they may be imported."""
+    _allowed.update(references)
+
+
+def imported(reference: str) -> Any:
+    """What a reference names: "pkg.mod:factory", "file.py:factory", "pkg.mod:Class.method".
+
+    Raises ValueError, in one line, where it was not allowed, is not there, or its module fails.
+    """
+    where, _, what = reference.partition(":")
+    if not where or not what:
+        raise ValueError(f"A reference is written pkg.mod:name or file.py:name. Got {reference!r}.")
+    if reference not in _allowed:
+        raise ValueError(
+            f"{reference} is named by a folder and not by you, so it is not imported. "
+            "Add --trust if you know this code."
+        )
+    module = _from_file(Path(where)) if where.endswith(".py") else _from_name(where, reference)
+    try:
+        return reduce(getattr, what.split("."), module)
+    except AttributeError:
+        names = [name for name in vars(module) if not name.startswith("_")]
+        raise ValueError(unknown(f"name in {where}", what, names[:30])) from None
+
+
+def called(reference: str, arguments: Mapping[str, Any]) -> Any:
+    """The answer of a factory, loader or class to keyword arguments; errors in one line."""
+    factory = imported(reference)
+    if not callable(factory):
+        raise ValueError(f"{reference} must be callable. Got {type(factory).__name__}.")
+    try:
+        inspect.signature(factory).bind(**arguments)
+    except TypeError as error:
+        raise ValueError(f"{reference} does not take these arguments: {error}.") from None
+    except ValueError:  # a built-in without a signature
+        pass
+    return _guarded(lambda: factory(**arguments), reference)
+
+
+def _from_name(where: str, reference: str) -> ModuleType:
+    try:
+        found = importlib.util.find_spec(where)
+    except (ImportError, ValueError):
+        found = None
+    if found is None:
+        raise ValueError(
+            f"There is no module {where!r} to take {reference} from. Is it installed, or in the "
+            "folder you are in?"
+        )
+    module: ModuleType = _guarded(lambda: importlib.import_module(where), reference)
+    return module
+
+
+def _from_file(path: Path) -> ModuleType:
+    """The module of a file, executed once; modules beside it can be imported by it."""
+    path = path.resolve()
+    if not path.is_file():
+        raise ValueError(f"There is no file {path}.")
+    name = f"landscape_user_{path.stem}_{abs(hash(path)):x}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{path} cannot be imported.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
+    loader = spec.loader
+    try:
+        _guarded(lambda: loader.exec_module(module), str(path))
+    except ValueError:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _guarded(call: Callable[[], Any], reference: str) -> Any:
+    """What the user's code answers; its error as one line with the place."""
+    try:
+        return call()
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        what = str(error).strip().splitlines() or [""]
+        raise ValueError(
+            f"{reference} failed: {type(error).__name__}: {what[0]} "
+            f"({Path(frame.filename).name}, line {frame.lineno})."
+        ) from error

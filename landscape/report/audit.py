@@ -1,0 +1,162 @@
+"""An audit as files: audit.json for programs, junit.xml for pipelines, audit.html for people."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from matplotlib.figure import Figure
+
+from landscape import files, plots
+from landscape.records import NoiseRecord, Record
+from landscape.report.inline import inline_svg
+from landscape.report.template import flat, rendered
+from landscape.requirements import HOLDS, QUANTITIES
+from landscape.verdicts import Audit, Verdict
+
+SCHEMA = 1
+FIGURES = {  # measure -> how to read its figure
+    "noise": "The further right the curve stays up (accuracy) or down (loss), the more noise the "
+    "network bears. The band is the 95 % interval over draws.",
+    "quantization": "Loss and accuracy with the weights rounded to fewer bits.",
+    "pruning": "Loss and accuracy with the smallest weights set to zero.",
+    "worst_case": "The worst that gradient ascent found within each radius: the true worst case "
+    "is at least as bad.",
+    "eigenvalues": "Each marker is one eigenvalue of the Hessian. The higher the topmost, the "
+    "sharper the minimum; along hollow ones, below zero, the loss bends down.",
+}
+
+
+def write(audit: Audit, folder: Path | str, *, about: Mapping[str, Any], command: str = "") -> Path:
+    """Write audit.json, junit.xml, the records and audit.html; answer the path of the page.
+
+    about: what was audited: checkpoint, model, data and how they were read, for the record.
+    """
+    folder = Path(folder)
+    records = {name: r for name, r in audit.answers.items() if isinstance(r, Record)}
+    for name, record in records.items():
+        record.save(folder / "records" / f"{name}.nc")
+    tree = as_tree(audit, about, command)
+    files.write_json(folder / "audit.json", tree)
+    files.write(folder / "junit.xml", junit(audit, str(about["checkpoint"])))
+    drawn = [(name, figure) for name in records if (figure := _figure(name, records[name]))]
+    page = rendered(
+        "audit.html.jinja",
+        title=f"Audit of {Path(str(about['checkpoint'])).name}",
+        verdict=_headline(audit),
+        comparison=audit.robustness,
+        evaluation=audit.answers["evaluation"],
+        verdicts=audit.verdicts,
+        measured=_measured(audit),
+        figures=[
+            (name.replace("_", " "), inline_svg(figure, name, FIGURES[name]), FIGURES[name])
+            for name, figure in drawn
+        ],
+        notes=about.get("notes", ()),
+        about=flat({key: value for key, value in about.items() if key != "notes" and value}),
+        environment=flat(next(iter(records.values())).provenance) if records else [],
+        command=command,
+    )
+    files.write(folder / "audit.html", page)
+    return folder / "audit.html"
+
+
+def as_tree(audit: Audit, about: Mapping[str, Any], command: str = "") -> dict[str, Any]:
+    """The audit as plain values, as audit.json holds them."""
+    return {
+        "kind": "audit",
+        "schema": SCHEMA,
+        "passed": audit.passed,
+        "on_uncertain": audit.on_uncertain,
+        "about": {key: value for key, value in about.items() if value not in (None, "", {}, ())},
+        "command": command,
+        "requirements": [_as_tree(verdict) for verdict in audit.verdicts],
+        "robustness_beside_baseline": audit.robustness,
+        "evaluation": vars(audit.answers["evaluation"]),
+        "measured": {row["name"]: row for row in _measured(audit)},
+    }
+
+
+def junit(audit: Audit, checkpoint: str) -> str:
+    """JUnit XML: a test case for each requirement, failed where it does not hold."""
+    failed = [v for v in audit.verdicts if not _accepted(audit, v)]
+    suite = ElementTree.Element(
+        "testsuite",
+        name=f"landscape audit {checkpoint}",
+        tests=str(len(audit.verdicts)),
+        failures=str(len(failed)),
+        errors="0",
+    )
+    for verdict in audit.verdicts:
+        case = ElementTree.SubElement(
+            suite, "testcase", classname="landscape.audit", name=verdict.requirement.text
+        )
+        if verdict in failed:
+            ElementTree.SubElement(case, "failure", message=verdict.line, type=verdict.outcome)
+        ElementTree.SubElement(case, "system-out").text = verdict.line
+    body = ElementTree.tostring(suite, encoding="unicode")
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{body}\n'
+
+
+def _accepted(audit: Audit, verdict: Verdict) -> bool:
+    return verdict.outcome == HOLDS or (
+        audit.on_uncertain == "pass" and verdict.outcome != "falls short"
+    )
+
+
+def _as_tree(verdict: Verdict) -> dict[str, Any]:
+    number = verdict.number
+    return {
+        "requirement": verdict.requirement.text,
+        "outcome": verdict.outcome,
+        "value": number.mean,
+        "low": number.low,
+        "high": number.high,
+    }
+
+
+def _headline(audit: Audit) -> str:
+    if not audit.verdicts:
+        return "Measured; no requirement was set."
+    held = sum(verdict.outcome == HOLDS for verdict in audit.verdicts)
+    unsure = sum(verdict.outcome == "uncertain" for verdict in audit.verdicts)
+    words = f"{held} of {len(audit.verdicts)} requirements hold"
+    doubt = f", {unsure} uncertain" if unsure else ""
+    return f"{'Passed' if audit.passed else 'Not passed'}: {words}{doubt}."
+
+
+def _measured(audit: Audit) -> list[dict[str, Any]]:
+    """Every single number that the records answer, with its interval."""
+    rows = []
+    for name, quantity in QUANTITIES.items():
+        record = audit.answers.get(quantity.measure)
+        for argument in () if record is None else _arguments(record, bool(quantity.argument)):
+            number = quantity.read(record, argument)
+            rows.append(
+                {
+                    "name": f"{name}@{argument}" if argument else name,
+                    "value": number.mean,
+                    "low": number.low,
+                    "high": number.high,
+                }
+            )
+    return [row for row in rows if row["value"] == row["value"]]
+
+
+def _arguments(record: Any, takes_one: bool) -> list[str]:
+    """The levels, formats, fractions or radii of a record, as a requirement writes them."""
+    if not takes_one:
+        return [""]
+    if record.kind == "quantization":
+        kinds = [f"-{kind}" for kind in record.granularity]
+        return [f"int{bits}{kind}" for bits in record.bits for kind in kinds]
+    axis = {"noise": "sigma", "pruning": "fraction", "worst_case": "radius"}[record.kind]
+    return [f"{value:g}" for value in getattr(record, axis)]
+
+
+def _figure(measure: str, record: Record) -> Figure | None:
+    if measure not in FIGURES or (isinstance(record, NoiseRecord) and len(record.sigma) < 2):
+        return None
+    plot = next(name for name, kind in plots.DRAWS.items() if kind == measure)
+    figure: Figure = plots.PLOTS[plot](record)
+    return figure
