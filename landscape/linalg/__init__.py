@@ -2,6 +2,18 @@
 
 from landscape.linalg import probes
 from landscape.linalg.lanczos import LanczosResult, lanczos
+from landscape.linalg.quadrature import Quadrature, stochastic_lanczos
 from landscape.linalg.subspace import MatVec, Subspace
+from landscape.linalg.trace import TraceEstimate, trace
 
-__all__ = ["LanczosResult", "MatVec", "Subspace", "lanczos", "probes"]
+__all__ = [
+    "LanczosResult",
+    "MatVec",
+    "Quadrature",
+    "Subspace",
+    "TraceEstimate",
+    "lanczos",
+    "probes",
+    "stochastic_lanczos",
+    "trace",
+]

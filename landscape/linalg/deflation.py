@@ -16,18 +16,20 @@ from torch import Tensor
 
 from landscape.linalg import probes
 from landscape.linalg.quadratic_forms import LEVEL, project_out
-from landscape.linalg.subspace import ROUNDING, MatVec, Subspace
+from landscape.linalg.subspace import MatVec, Subspace
 
 LOOKED_AT = 4  # what a vector takes away is averaged over the last few
 
 
 @dataclass(frozen=True)
 class Deflation:
-    """basis V, or None for no vector; known: tr(V H Vᵀ), with the rounding it may be off by."""
+    """basis V, or None for no vector; known: tr(V H Vᵀ); reach: Σ ‖H v_i‖, which the relative error
+    of a product multiplies.
+    """
 
     basis: Tensor | None = None  # (m, n)
     known: float = 0.0
-    rounding: float = 0.0
+    reach: float = 0.0
 
     @property
     def size(self) -> int:
@@ -52,8 +54,8 @@ def krylov(matvec: MatVec, like: Tensor, tolerance: float, most: int, seed: int)
         space.expand()
         outside = float(space.coupling.square().sum())
         captured.append(float(space.projected.square().sum()) + 2 * outside)
-    known = float(space.projected.trace())
-    return Deflation(space.basis, known, space.size * space.noise)
+    products = torch.cat([space.projected, space.coupling[None]]).norm(dim=0)
+    return Deflation(space.basis, float(space.projected.trace()), float(products.sum()))
 
 
 def sketch(matvec: MatVec, like: Tensor, tolerance: float, most: int, seed: int) -> Deflation:
@@ -61,7 +63,7 @@ def sketch(matvec: MatVec, like: Tensor, tolerance: float, most: int, seed: int)
     Woodruff 2021, arXiv 2010.09649). Arguments as for `krylov`.
     """
     basis = like.new_zeros(most, len(like))
-    known, norm, m, captured = 0.0, 0.0, 0, [0.0]
+    known, reach, m, captured = 0.0, 0.0, 0, [0.0]
     eps = torch.finfo(like.dtype).eps
     while m < most and _pays(captured, known, tolerance, 2):
         (z,) = probes.gaussians(like, 1, seed + m)
@@ -74,14 +76,14 @@ def sketch(matvec: MatVec, like: Tensor, tolerance: float, most: int, seed: int)
         product = matvec(basis[m])
         inside = (basis[: m + 1] @ product).double()
         squared = float(product.square().sum(dtype=torch.float64))
-        norm = max(norm, squared**0.5)
+        reach += squared**0.5
         # of 2‖VH‖² − ‖VHVᵀ‖², whose second term grows by the new row and the new column
         captured.append(
             captured[-1] + 2 * squared - float(2 * inside.square().sum() - inside[-1] ** 2)
         )
         known += float(inside[-1])
         m += 1
-    return Deflation(basis[:m], known, ROUNDING * eps * norm * m)
+    return Deflation(basis[:m], known, reach)
 
 
 def _pays(captured: list[float], known: float, tolerance: float, cost: int) -> bool:

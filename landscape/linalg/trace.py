@@ -13,7 +13,7 @@ from torch import Tensor
 
 from landscape.linalg.deflation import METHODS, Deflation
 from landscape.linalg.quadratic_forms import Estimate, directions, estimate, project_out
-from landscape.linalg.subspace import MatVec
+from landscape.linalg.subspace import ROUNDING, MatVec
 
 FEWEST = 10  # directions: with fewer the interval falls short where one eigenvalue dominates
 SPARE = 1.05  # more directions than the last look asks for: most runs end at the second look
@@ -43,7 +43,7 @@ def trace(
     max_matvecs: int = 300,
     memory: int = 2**31,
     seed: int = 0,
-    rounding: float = 0.0,
+    error: float = 0.0,
     callback: Callable[[int], None] | None = None,
 ) -> TraceEstimate:
     """Spend products until the 95 % interval is value ± tolerance·|value|, or `max_matvecs`.
@@ -51,7 +51,7 @@ def trace(
     matvec: v (n,) ↦ H v (n,), H symmetric; like: (n,) of its dtype and on its device.
     method: of the subspace, a name in `METHODS`; it takes at most half of the products, and as many
         vectors as `memory` bytes hold.
-    rounding: ‖Ĥv − Hv‖ for a unit v, where known: of the products as computed.
+    error: relative, of one product, where it is more than rounding; it widens the interval.
     callback: called as callback(matvecs) after each product.
 
     Stopping does not bend the interval: the subspace is chosen by what it takes away, the number of
@@ -72,7 +72,8 @@ def trace(
     most = max(1, min(n, max_matvecs // 2 // cost, affordable))
     known = METHODS[method](counted, like, tolerance, most, seed)
     spent = counted.calls
-    found = _rest(counted, like, known, tolerance, max_matvecs - spent, seed, n**0.5 * rounding)
+    error = max(error, ROUNDING * torch.finfo(like.dtype).eps)
+    found = _rest(counted, like, known, tolerance, max_matvecs - spent, seed, error)
     value, half = float(found.value), float(found.half)
     return TraceEstimate(
         value=value,
@@ -93,10 +94,10 @@ def _rest(
     tolerance: float,
     most: int,
     seed: int,
-    rounding: float,
+    error: float,
 ) -> Estimate:
-    """The known share plus what up to `most` directions say of tr(P H P); half holds rounding."""
-    d, floor = len(like) - known.size, known.rounding + rounding
+    """The known share plus what up to `most` directions say of tr(P H P)."""
+    d, floor = len(like) - known.size, error * known.reach
     found = Estimate(np.array(known.known), np.array(0.0), np.array(floor))
     forms: list[float] = []
     squares: list[float] = []
@@ -108,6 +109,7 @@ def _rest(
         if len(forms) not in (planned, most):
             continue
         rest = estimate(np.array(forms), np.array(squares), d)
+        floor = error * (known.reach + float(np.sqrt(np.mean(squares))))
         found = Estimate(rest.value + known.known, rest.stderr, rest.half + floor)
         allowed = tolerance * abs(float(found.value)) - floor
         if rest.half <= allowed:

@@ -129,17 +129,23 @@ def test_every_product_is_told_and_counted():
     assert found.matvecs == found.deflated + found.draws
 
 
-def test_rounding_widens_the_interval():
-    tight = asked(spectra()["heavy"], tolerance=0.1)
-    wide = asked(spectra()["heavy"], tolerance=0.1, rounding=1e-3)
-    assert wide.high - wide.low == pytest.approx(tight.high - tight.low + 2e-3 * N**0.5, rel=1e-9)
+@pytest.mark.parametrize("method", METHODS)
+def test_the_error_of_products_widens_the_interval(method):
+    values = spectra()["heavy"]
+    settings = {"tolerance": 0.0, "max_matvecs": 30, "method": method}
+    exact = asked(values, **settings)
+    rough = asked(values, **settings, error=1e-2)
+    assert (rough.draws, rough.value) == (exact.draws, exact.value)
+    wider = (rough.high - rough.low - exact.high + exact.low) / 2
+    longest = 1e-2 * float(values.abs().sum() + values.norm())
+    assert 1e-2 * float(values.norm()) / 2 < wider < 1.5 * longest
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_interval_holds(method):
-    """500 seeds: 0.92 is three standard deviations below 0.95; all cases at 1,000 below."""
-    share, _ = coverage(spectra()["heavy"], 500, method=method, tolerance=0.3, max_matvecs=60)
-    assert 0.92 <= share <= 0.98
+    """300 seeds: 0.91 is three standard deviations below 0.95; all cases at 1,000 below."""
+    share, _ = coverage(spectra()["heavy"], 300, method=method, tolerance=0.3, max_matvecs=60)
+    assert 0.91 <= share <= 0.99
 
 
 @pytest.mark.slow
