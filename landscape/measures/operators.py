@@ -160,21 +160,9 @@ class Operator:
         return approximate
 
     def _has_custom_functions(self) -> bool:
-        """Whether the loss runs through a user's autograd.Function: where its backward leaves
-        torch's operations, double backward drops terms without an error.
-        """
         objective, batch = self.objective, self.objective.batches[0]
         with objective.opened(objective.w.requires_grad_()):
-            loss = objective.loss(objective.model, batch)
-        seen, ahead = set(), [loss.grad_fn]
-        while ahead:
-            node = ahead.pop()
-            if node is not None and node not in seen:
-                if isinstance(node, torch.autograd.function.BackwardCFunction):
-                    return True
-                seen.add(node)
-                ahead.extend(following for following, _ in node.next_functions)
-        return False
+            return has_custom_functions(objective.loss(objective.model, batch))
 
     @property
     def _shares_graphs(self) -> bool:
@@ -184,3 +172,18 @@ class Operator:
         if self.objective.device.type == "cuda":
             torch.cuda.synchronize(self.objective.device)
         return time.perf_counter()
+
+
+def has_custom_functions(loss: Tensor) -> bool:
+    """Whether a loss runs through a user's autograd.Function: where its backward leaves torch's
+    operations, double backward drops terms without an error.
+    """
+    seen, ahead = set(), [loss.grad_fn]
+    while ahead:
+        node = ahead.pop()
+        if node is not None and node not in seen:
+            if isinstance(node, torch.autograd.function.BackwardCFunction):
+                return True
+            seen.add(node)
+            ahead.extend(following for following, _ in node.next_functions)
+    return False

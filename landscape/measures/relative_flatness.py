@@ -34,7 +34,7 @@ from landscape.layer_outputs import (
 )
 from landscape.measures.context import Progress, point_of
 from landscape.measures.linear_layer import LinearLayer, deviations, find
-from landscape.measures.operators import REFUSALS
+from landscape.measures.operators import REFUSALS, has_custom_functions
 from landscape.measures.random_signs import by_signs, inverse
 from landscape.objective import Objective
 from landscape.records import RelativeFlatnessRecord
@@ -144,7 +144,9 @@ def _of_batch(
     max_products: int,
 ) -> tuple[str, int, Tensor] | None:
     """The way, its products, and κ and κ̂ of one batch's loss, (2,) float64; None for no way."""
-    if len(calls) != 1 or not through_outputs_alone(loss, layer.module, calls[0]):
+    if len(calls) != 1 or has_custom_functions(loss):
+        return None
+    if not through_outputs_alone(loss, layer.module, calls[0]):
         return None
     x, z = calls[0].x.detach().double(), calls[0].z
     W = layer.matrix(layer.module.weight).detach().double()
@@ -164,4 +166,6 @@ def _of_batch(
         products = CHECKS + 2 + positions * d
     else:
         return None
+    if (T - T.T).norm() > 3 * torch.finfo(z.dtype).eps ** 0.5 * T.norm():
+        return None  # products with the Hessian of the weight are made in more than one way
     return EXACT, products, torch.stack([flatness.of_traces(T, W, form) for form in forms])
