@@ -56,6 +56,7 @@ def compare(
         ),
     ] = None,
     examples: options.Examples = 1000,
+    measure_every: options.MeasureEvery = None,
     data_dir: options.DataDir = None,
     device: options.Device = None,
     json: options.Json = False,
@@ -72,7 +73,8 @@ def compare(
     chosen = list(ls.methods.PAPERS) if methods == "all" else options.names(methods)
     given = settings.read(
         config, set_, chosen,
-        label_noise=label_noise, epochs=epochs, budget=budget, device=device,
+        label_noise=label_noise, epochs=epochs, budget=budget, measure_every=measure_every,
+        device=device,
     )  # fmt: skip
     tried = settings.grid(grid or [], chosen)
     with on_interrupt(GO_ON), progress.shown(json) as listener:

@@ -38,6 +38,14 @@ LabelNoise = Annotated[
         metavar="SHARE", help="Share of the training labels to replace by another class, in [0, 1)."
     ),
 ]
+MeasureEvery = Annotated[
+    int | None,
+    typer.Option(
+        callback=at_least(0),
+        metavar="STEPS",
+        help="Record λ max, gradient and climb every so many steps; costs some 20 passes each.",
+    ),
+]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 DataDir = Annotated[
     Path | None,

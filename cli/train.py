@@ -33,6 +33,7 @@ def train(
         int | None,
         typer.Option(callback=options.at_least(0), help="Weights to keep along the way."),
     ] = None,
+    measure_every: options.MeasureEvery = None,
     data_dir: options.DataDir = None,
     device: options.Device = None,
     json: options.Json = False,
@@ -46,7 +47,8 @@ def train(
 
     given = settings.read(
         config, set_, [method],
-        label_noise=label_noise, epochs=epochs, snapshots=snapshots, device=device,
+        label_noise=label_noise, epochs=epochs, snapshots=snapshots, measure_every=measure_every,
+        device=device,
     )  # fmt: skip
     with on_interrupt(GO_ON), progress.shown(json) as listener:
         run = ls.train(

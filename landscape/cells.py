@@ -84,10 +84,13 @@ class Cell:
 
 
 def cell_folder(parent: Path, settings: Settings) -> Path:
-    """Where a cell is kept: its name ends in a hash of the settings that decide its weights."""
+    """Where a cell is kept: its name ends in a hash of the settings that decide its files."""
     content = files.plain(settings.to_dict())
     if not content["data"]["label_noise"]:
         del content["data"]["label_noise"]  # so that folders from before there was any are found
+    if not content["training"]["measure_every"]:
+        for name in ("measure_every", "measure_examples", "measure_batch_norm"):
+            del content["training"][name]
     key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     return parent / f"{settings.method}-seed{settings.seed}-{key[:8]}"
 

@@ -4,10 +4,12 @@ settings.json        what decided the numbers      environment.json  where they 
 metrics.jsonl, .csv  one line per epoch            status.json       running, finished, ...
 weights.safetensors  at the end                    snapshots/        along the way, if asked for
 checkpoint.safetensors  while it is unfinished     records/          what measures answered
+sharpness.jsonl, .csv   along the way, if asked for
 manifest.json        SHA-256 of the above, when finished
 """
 
-import json
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,14 +19,14 @@ import torch
 from torch import nn
 
 from landscape import files, records
-from landscape.batch import Batch
 from landscape.data import DataSet, batches, split
 from landscape.objective import Objective
 from landscape.tasks import Task, cross_entropy
 from landscape.tasks import task as find_task
-from landscape.training import checkpoint
+from landscape.training import checkpoint, tables
 from landscape.training.loop import device_of
 from landscape.training.settings import Settings
+from landscape.training.watcher import subset
 
 
 class Run:
@@ -70,9 +72,7 @@ class Run:
     @property
     def metrics(self) -> list[dict[str, float]]:
         """One row per epoch; row 0 is before the first step. Null reads as NaN."""
-        lines = (self.path / "metrics.jsonl").read_text().splitlines()
-        rows = [json.loads(line) for line in lines]
-        return [{k: float("nan") if v is None else v for k, v in row.items()} for row in rows]
+        return tables.read(self.path / "metrics.jsonl")
 
     def verify(self) -> None:
         """ValueError where a file differs from what was written."""
@@ -126,8 +126,7 @@ class Run:
         data = self.settings.data
         parts = split(dataset, self.settings.seed, data.held_out, data.label_noise)
         part = parts.train if which == "train" else parts.test
-        rows = torch.randperm(part.size, generator=torch.Generator().manual_seed(0))[:examples]
-        chosen = Batch(part.x[rows], part.y[rows])
+        chosen = subset(part, examples)
         model = self.model().to(device_of(device or self.settings.training.device))
         pieces = batches(chosen, self.task.measured_at_once)
         return Objective(model, pieces, cross_entropy, batch_norm=batch_norm)
@@ -135,12 +134,22 @@ class Run:
     def records(self) -> dict[str, records.Record]:
         """Records by kind, those that the metrics make among them."""
         found = {path.stem: records.load(path) for path in sorted(self.path.glob("records/*.nc"))}
-        rows = self.metrics
-        learned: dict[str, records.Record] = {"radius": radius(rows)} if "rho" in rows[-1] else {}
-        return {"curves": curves(rows), **learned, **found}
+        rows, looks = self.metrics, self.path / "sharpness.jsonl"
+        made: list[records.Record] = [curves(rows)]
+        if "rho" in rows[-1]:
+            made.append(radius(rows))
+        if looks.exists():
+            made.append(sharpness(tables.read(looks), self._environment["sharpness"]))
+        settings, environment = self.settings.to_dict(), self._environment
+        signed = (replace(r, settings=settings, provenance=environment) for r in made)
+        return {record.kind: record for record in signed} | found
+
+    @property
+    def _environment(self) -> dict[str, Any]:
+        return files.read_json(self.path / "environment.json")
 
     def _recorded_data_dir(self) -> Path | None:
-        recorded = files.read_json(self.path / "environment.json").get("data_dir")
+        recorded = self._environment.get("data_dir")
         return Path(recorded) if recorded else None
 
 
@@ -170,3 +179,14 @@ def radius(rows: list[dict[str, float]]) -> records.RadiusRecord:
         name: np.array([row.get(key, nan) for row in learned]) for name, key in names.items()
     }
     return records.RadiusRecord(**columns)
+
+
+def sharpness(
+    rows: list[dict[str, float]], where: Mapping[str, Any]
+) -> records.SharpnessOverTrainingRecord:
+    """Rows of the looks along a run as a record; where: what its point says of the examples."""
+    kind = records.SharpnessOverTrainingRecord
+    names = [name for name in records.axes_of(kind) if name in rows[0]]
+    columns: dict[str, Any] = {n: np.array([row[n] for row in rows]) for n in names}
+    last: dict[str, Any] = {name: rows[-1][name] for name in ("loss", "grad_norm", "w_norm")}
+    return kind(**columns, point=records.Point(**last, **where))

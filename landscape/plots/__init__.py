@@ -7,18 +7,28 @@ from landscape.plots.comparison import comparison, differences
 from landscape.plots.curves import curves
 from landscape.plots.noise import noise
 from landscape.plots.output import FORMATS, save
+from landscape.plots.pruning import pruning
+from landscape.plots.quantization import quantization
 from landscape.plots.radius import radius
 from landscape.plots.scatter import scatter
 from landscape.plots.scene import scene
+from landscape.plots.sharpness import sharpness
 from landscape.plots.spectrum import spectrum
+from landscape.plots.stability import stability
 from landscape.plots.surface import surface
+from landscape.plots.worst_case import worst_case
 
 # Name of a plot -> function(records, ...) -> figure.
 PLOTS: dict[str, Callable[..., Any]] = {
     "curves": curves,
     "spectrum": spectrum,
     "noise": noise,
+    "quantization": quantization,
+    "pruning": pruning,
+    "worst_case": worst_case,
+    "sharpness": sharpness,
     "radius": radius,
+    "stability": stability,
     "surface": surface,
     "scene": scene,
     "comparison": comparison,
@@ -31,7 +41,12 @@ DRAWS: dict[str, str] = {
     "curves": "curves",
     "spectrum": "eigenvalues",
     "noise": "noise",
+    "quantization": "quantization",
+    "pruning": "pruning",
+    "worst_case": "worst_case",
+    "sharpness": "sharpness",
     "radius": "radius",
+    "stability": "sharpness_over_training",
     "surface": "surface",
     "scene": "surface",
     "comparison": "comparison",
@@ -40,6 +55,7 @@ DRAWS: dict[str, str] = {
 }
 
 __all__ = [
-    "DRAWS", "FORMATS", "PLOTS", "comparison", "curves", "differences", "noise", "radius", "save",
-    "scatter", "scene", "spectrum", "surface",
+    "DRAWS", "FORMATS", "PLOTS", "comparison", "curves", "differences", "noise", "pruning",
+    "quantization", "radius", "save", "scatter", "scene", "sharpness", "spectrum", "stability",
+    "surface", "worst_case",
 ]  # fmt: skip

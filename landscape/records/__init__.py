@@ -13,14 +13,14 @@ from landscape.records.robustness import (
 )
 from landscape.records.study import METRICS, ComparisonRecord, Metric, StudyRecord
 from landscape.records.surfaces import PathRecord, ProfileRecord, SurfaceRecord, barrier
-from landscape.records.training import CurvesRecord, RadiusRecord
+from landscape.records.training import CurvesRecord, RadiusRecord, SharpnessOverTrainingRecord
 
 __all__ = [
     "METRICS", "RECORDS", "SCHEMA", "Array", "Axes", "ComparisonRecord", "CurvesRecord",
     "EigenvaluesRecord", "Metric", "NoiseRecord", "PathRecord", "Point", "ProfileRecord",
     "PruningRecord", "QuantizationRecord", "RadiusRecord", "Record", "RelativeFlatnessRecord",
-    "SharpnessRecord", "StudyRecord", "SurfaceRecord", "WorstCaseRecord", "axes_of", "barrier",
-    "load",
+    "SharpnessOverTrainingRecord", "SharpnessRecord", "StudyRecord", "SurfaceRecord",
+    "WorstCaseRecord", "axes_of", "barrier", "load",
 ]  # fmt: skip
 
 RECORDS: dict[str, type[Record]] = {
@@ -36,6 +36,7 @@ RECORDS: dict[str, type[Record]] = {
     "path": PathRecord,
     "curves": CurvesRecord,
     "radius": RadiusRecord,
+    "sharpness_over_training": SharpnessOverTrainingRecord,
     "study": StudyRecord,
     "comparison": ComparisonRecord,
 }

@@ -31,3 +31,26 @@ class RadiusRecord(Record):
     gap: Annotated[Array, Axes("epoch")]  # held-out minus training loss on the step's batches
     agreement: Annotated[Array, Axes("epoch")]  # cosine of δ and dθ⁺/dρ
     negative: Annotated[Array, Axes("epoch")]  # share of steps in which it was below zero
+
+
+@dataclass(frozen=True, eq=False)
+class SharpnessOverTrainingRecord(Record):
+    """What the curvature did during a run; its point is the last one, and the examples are of all.
+
+    A λ_max above the threshold makes a step of the base optimizer along it grow. The trace is None
+    where it was not asked for.
+    """
+
+    kind: ClassVar[str] = "sharpness_over_training"
+    step: Annotated[Array, Axes("look", units="steps")]
+    epoch: Annotated[Array, Axes("look", units="epochs")]
+    learning_rate: Annotated[Array, Axes("look")]
+    threshold: Annotated[Array, Axes("look")]  # 2/η, (2 + 2β)/η with momentum; NaN for Adam
+    loss: Annotated[Array, Axes("look")]
+    grad_norm: Annotated[Array, Axes("look")]
+    w_norm: Annotated[Array, Axes("look")]
+    lambda_max: Annotated[Array, Axes("look")]
+    lambda_bound: Annotated[Array, Axes("look")]  # an eigenvalue lies this near
+    ascent_gain: Annotated[Array, Axes("look")]  # L(w + e) − L(w) of the first climb; or NaN
+    trace: Annotated[Array | None, Axes("look")] = None
+    trace_stderr: Annotated[Array | None, Axes("look")] = None

@@ -18,6 +18,7 @@ from landscape.training.checkpoint import clone
 from landscape.training.schedule import factor
 from landscape.training.settings import Settings, unlabelled
 from landscape.training.streams import Shuffled, endless
+from landscape.training.watcher import watcher
 from landscape.walker import Walker
 
 EVALUATED = 5000  # training examples at most on which an epoch's training loss is taken
@@ -58,6 +59,10 @@ class Training:
             max_grad_norm=settings.training.max_grad_norm,
         )
         self.size = min(settings.data.batch_size, self.train.size)
+        self.watcher = watcher(
+            settings, task, self.train, self.size, self.model, self.method, self.optimizer
+        )
+        self.looks: list[dict[str, float]] = []
         self.epoch, self.steps, self.seconds = 0, 0, 0.0
         self.rows: list[dict[str, float]] = [self._row({})]
 
@@ -79,24 +84,30 @@ class Training:
         return self.spent >= 1.0 - 1e-9
 
     def run_epoch(self) -> Iterator[float]:
-        """Train for an epoch, or until the budget ends; yields the share spent now and then.
+        """Train for an epoch, or until the budget ends; yields the share spent now and then, and
+        after each look.
 
         Raises Diverged, with the model at its last finite boundary.
         """
         before = self.boundary()
         try:
-            losses, logs, seconds = [], [], 0.0
+            losses, logs, seconds, looking = [], [], 0.0, 0.0
             started = time.perf_counter()
             for batch in self._epoch_batches():
+                if self.watcher and self.steps % self.watcher.every == 0:
+                    paused = time.perf_counter()
+                    self._look(self._rate())
+                    yield self.spent
+                    looking += time.perf_counter() - paused
                 losses.append(self._step(batch))
                 logs.append(dict(self.walker.logged))
                 if len(losses) % CHECK_EVERY == 0:
                     _check_finite(torch.stack(losses[-CHECK_EVERY:]))
                     yield self.spent
             _check_finite(torch.stack(losses), self.walker.w)
-            seconds = time.perf_counter() - started
+            seconds = time.perf_counter() - started - looking
         except Diverged:
-            self.restore(before)
+            self.restore({**before, "looks": self.looks})
             raise
         self.epoch += 1
         self.seconds += seconds
@@ -104,6 +115,8 @@ class Training:
         running = torch.stack(losses).mean().item()
         means = {"running_loss": running, "examples_per_second": rate, **_means(logs)}
         self.rows.append(self._row(means))
+        if self.done:
+            self._look(self.optimizer.param_groups[0]["lr"])
 
     def boundary(self) -> dict[str, Any]:
         """Everything that the next epochs depend on, copied."""
@@ -119,6 +132,7 @@ class Training:
                 "passes": self.walker.passes,
                 "seconds": self.seconds,
                 "rows": self.rows,
+                "looks": self.looks,
             }
         )
 
@@ -132,19 +146,27 @@ class Training:
         self.epoch, self.steps, self.rows = state["epoch"], state["steps"], state["rows"]
         self.walker.step_index, self.seconds = state["step_index"], state["seconds"]
         self.walker.grad_evals, self.walker.passes = state["grad_evals"], state["passes"]
+        self.looks = state.get("looks", [])  # checkpoints of older programs have none
 
     @property
     def _counts_grad_evals(self) -> bool:
         return self.settings.training.budget == "grad-evals"
 
     def _step(self, batch: Batch) -> Tensor:
-        rate = self.settings.training.lr * factor(self.settings.training, self.spent)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = self._rate()
         self.walker.begin(batch.size)
         self.method.step(self.walker, batch)
         self.steps += 1
         return self.walker.step_loss
+
+    def _rate(self) -> float:
+        return self.settings.training.lr * factor(self.settings.training, self.spent)
+
+    def _look(self, lr: float) -> None:
+        if self.watcher:
+            epoch = self.steps / (self.train.size // self.size)
+            self.looks.append({"step": float(self.steps), "epoch": epoch, **self.watcher(lr)})
 
     def _epoch_batches(self) -> Iterator[Batch]:
         order = self._generator("order")

@@ -52,6 +52,10 @@ class TrainingSettings:
     max_grad_norm: clips the final gradient; label_smoothing: of the training loss only.
     precision: "fp32" or "bf16" (autocast); device: "auto", "cpu", "cuda" or "cuda:N".
     same_mask: all passes of a step draw one dropout mask; snapshots: weights kept along the way.
+    measure_every: steps between two looks at the sharpness, at the start and the end too; 0: none.
+    A look costs some 20 passes over measure_examples training examples, not counted in time or
+    budget, and changes nothing. measure_batch_norm: "stored", as measures have it, or "batch", the
+    loss that the optimizer sees.
     """
 
     epochs: int = 30
@@ -71,6 +75,9 @@ class TrainingSettings:
     device: str = "auto"
     same_mask: bool = False
     snapshots: int = 0
+    measure_every: int = 0
+    measure_examples: int = 1000
+    measure_batch_norm: str = "stored"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "milestones", tuple(self.milestones))  # TOML and JSON have lists
@@ -82,9 +89,11 @@ class TrainingSettings:
         for name in ("momentum", "warmup", "label_smoothing"):
             value = getattr(self, name)
             _require(f"`training.{name}` must be in [0, 1).", 0 <= value < 1, value)
-        for name in ("weight_decay", "gamma", "snapshots"):
+        for name in ("weight_decay", "gamma", "snapshots", "measure_every"):
             value = getattr(self, name)
             _require(f"`training.{name}` must be non-negative.", value >= 0, value)
+        few = self.measure_examples
+        _require("`training.measure_examples` must be at least 1.", few >= 1, few)
         clip = self.max_grad_norm
         _require("`training.max_grad_norm` must be positive.", clip is None or clip > 0, clip)
 
@@ -94,6 +103,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "optimizer": ("auto", "sgd", "adamw"),
     "schedule": ("cosine", "step", "constant"),
     "precision": ("fp32", "bf16"),
+    "measure_batch_norm": ("stored", "batch"),
 }
 
 

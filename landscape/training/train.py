@@ -1,8 +1,5 @@
 """Train one network and keep everything about it in a folder; go on after an interruption."""
 
-import csv
-import io
-import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +10,7 @@ from landscape.environment import environment
 from landscape.progress import Listener, Progress, silent
 from landscape.runs import Run, load_data
 from landscape.tasks import task as find_task
-from landscape.training import checkpoint
+from landscape.training import checkpoint, tables
 from landscape.training.loop import Diverged, Training
 from landscape.training.settings import Settings, resolve
 
@@ -73,6 +70,7 @@ def _train(path: Path, settings: Settings, data_dir: Path | None, progress: List
             "data_dir": data_dir and str(data_dir.resolve()),
             "data_fingerprint": dataset.fingerprint,
             "data_note": dataset.note,
+            **({"sharpness": training.watcher.where()} if training.watcher else {}),
         },
     )
     state = "finished"
@@ -81,7 +79,7 @@ def _train(path: Path, settings: Settings, data_dir: Path | None, progress: List
     except Diverged:
         state = "diverged"
     checkpoint.save_state(path / "weights.safetensors", training.model.state_dict())
-    _write_metrics(path, training.rows)
+    tables.write(path, "metrics", training.rows)
     _write_status(path, state, training.epoch)
     (path / "checkpoint.safetensors").unlink(missing_ok=True)
     run = Run(path)
@@ -93,11 +91,16 @@ def _run_epochs(path: Path, training: Training, progress: Listener) -> None:
     """To the end of the budget; saves the last boundary now and then, and when interrupted."""
     label = f"{training.settings.method}, seed {training.settings.seed}"
     boundary, saved = training.boundary(), time.monotonic()
+    sharpness = tables.Growing(path, "sharpness", training.looks) if training.watcher else None
     try:
         while not training.done:
             before = training.spent
             for spent in training.run_epoch():
+                if sharpness:
+                    sharpness.grow(training.looks)
                 progress(Progress("train", label, spent, 1.0))
+            if sharpness:
+                sharpness.grow(training.looks)
             _keep_snapshot(path, training, before)
             boundary = training.boundary()
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
@@ -114,22 +117,12 @@ def _run_epochs(path: Path, training: Training, progress: Listener) -> None:
 
 def _save_boundary(path: Path, boundary: dict[str, Any], state: str) -> None:
     checkpoint.save(path / "checkpoint.safetensors", boundary)
-    _write_metrics(path, boundary["rows"])
+    tables.write(path, "metrics", boundary["rows"])
     _write_status(path, state, boundary["epoch"])
 
 
 def _write_status(path: Path, state: str, epoch: int) -> None:
     files.write_json(path / "status.json", {"state": state, "epoch": epoch})
-
-
-def _write_metrics(path: Path, rows: list[dict[str, float]]) -> None:
-    lines = [json.dumps(files.plain(row), allow_nan=False) for row in rows]
-    files.write(path / "metrics.jsonl", "\n".join(lines) + "\n")
-    table = io.StringIO()
-    writer = csv.DictWriter(table, list(dict.fromkeys(name for row in rows for name in row)))
-    writer.writeheader()
-    writer.writerows(rows)
-    files.write(path / "metrics.csv", table.getvalue())
 
 
 def _keep_snapshot(path: Path, training: Training, before: float) -> None:

@@ -33,6 +33,7 @@ def test_flags_reach_the_library(landscape, asked, monkeypatch, tmp_path):
         "grad-evals", "--device", "cpu", "--workers", "1", "--examples", "50", "--out", "a b",
         "--data-dir", tmp_path, "--set", "sam.rho=0.1", "--label-noise", ".2",
         "--grid", "sam.rho=.02,.05", "--grid", "training.lr=.1", "--tune-seeds", "3", "--controls",
+        "--measure-every", "9",
     )  # fmt: skip
     assert done.code == 0, done.err
     (((task, methods, seeds, out), options),) = asked
@@ -40,7 +41,7 @@ def test_flags_reach_the_library(landscape, asked, monkeypatch, tmp_path):
     assert options["settings"] == {
         "sam": {"rho": 0.1},
         "data": {"label_noise": 0.2},
-        "training": {"epochs": 3, "budget": "grad-evals", "device": "cpu"},
+        "training": {"epochs": 3, "budget": "grad-evals", "measure_every": 9, "device": "cpu"},
     }
     assert options["grid"] == {"sam.rho": [0.02, 0.05], "training.lr": [0.1]}
     assert (options["tune_seeds"], options["controls"]) == (3, True)

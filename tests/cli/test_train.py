@@ -13,7 +13,8 @@ def test_a_run_is_made_and_its_path_is_the_last_line(landscape, tmp_path):
     out = tmp_path / "mine"
     done = landscape(
         *TRAIN, "--method", "sam", "--seed", "3", "--epochs", "1", "--set", "sam.rho=0.2",
-        "--snapshots", "1", "--out", out,
+        "--snapshots", "1", "--measure-every", "6", "--set", "training.measure_examples=30",
+        "--out", out,
     )  # fmt: skip
     assert (done.code, done.err) == (0, "")
     assert done.last_line == str(out)
@@ -23,6 +24,9 @@ def test_a_run_is_made_and_its_path_is_the_last_line(landscape, tmp_path):
     assert run.settings.methods == {"sam": {"rho": 0.2}}
     assert run.settings.training.epochs == 1
     assert len(list(out.glob("snapshots/*.safetensors"))) == 1
+    assert run.records()["sharpness_over_training"].step.tolist() == [0, 6, 12, 18]
+    drawn = landscape("plot", out, "--kind", "stability")
+    assert drawn.last_line == str(out / "figures" / "stability.png")
 
 
 def test_json_is_all_there_is_on_stdout(landscape, tmp_path):

@@ -1,0 +1,60 @@
+"""Rows of numbers in a run's folder, twice: NAME.jsonl for programs, NAME.csv for people."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from landscape import files
+
+Row = dict[str, float]
+
+
+def read(path: Path) -> list[Row]:
+    """The rows of a .jsonl file; null reads as NaN."""
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    return [{k: float("nan") if v is None else v for k, v in row.items()} for row in rows]
+
+
+def write(folder: Path, name: str, rows: Sequence[Row]) -> None:
+    """Both files, whole; the columns are all that any row has."""
+    files.write(folder / f"{name}.jsonl", "".join(map(_line, rows)))
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    files.write(folder / f"{name}.csv", _csv(columns, rows, header=True))
+
+
+class Growing:
+    """A table that is written as it grows: whole at first, then line by line.
+
+    Its rows have the same columns. What an interrupted run had written beyond `rows` is gone.
+    """
+
+    def __init__(self, folder: Path, name: str, rows: Sequence[Row]):
+        self._paths = [folder / f"{name}.jsonl", folder / f"{name}.csv"]
+        self._written = len(rows)
+        write(folder, name, rows)
+
+    def grow(self, rows: Sequence[Row]) -> None:
+        """Add those of `rows` that are not written yet."""
+        new, first = rows[self._written :], self._written == 0
+        if not new:
+            return
+        texts = "".join(map(_line, new)), _csv(list(new[0]), new, header=first)
+        for path, text in zip(self._paths, texts, strict=True):
+            with path.open("a", encoding="utf-8", newline="") as file:
+                file.write(text)
+        self._written = len(rows)
+
+
+def _line(row: Row) -> str:
+    return json.dumps(files.plain(row), allow_nan=False) + "\n"
+
+
+def _csv(columns: Sequence[str], rows: Sequence[Row], header: bool) -> str:
+    table = io.StringIO()
+    writer = csv.DictWriter(table, columns)
+    if header and columns:
+        writer.writeheader()
+    writer.writerows(rows)
+    return table.getvalue()
