@@ -8,6 +8,7 @@ import typer
 
 from landscape_cli import errors
 from landscape_cli.analyze import analyze
+from landscape_cli.audit import audit
 from landscape_cli.compare import compare
 from landscape_cli.list import list_names
 from landscape_cli.plot import plot
@@ -27,6 +28,7 @@ app.command()(compare)
 app.command()(train)
 app.command()(analyze)
 app.command()(plot)
+app.command()(audit)
 app.command()(report)
 app.command("list")(list_names)
 

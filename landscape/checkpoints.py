@@ -86,8 +86,8 @@ def _unpickled(path: Path) -> Any:
             f'state = torch.load("{path.name}", weights_only=False).state_dict(); '
             f'torch.save(state, "{path.stem}-weights.pt")'
         ) from None
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # a damaged pickle can fail in any way
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ValueError(f"{path} is damaged or no checkpoint ({reason}).") from None
 
 

@@ -1,7 +1,7 @@
 """The user's own network, data and loss, as an audit needs them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,10 @@ class Sources:
     def parts(self) -> "Parts":
         """The data, read once for all checkpoints."""
         return data(self.data, self.data_args, self.data_dir, self.examples)
+
+    def described(self) -> dict[str, Any]:
+        """The settings by name, for the audit's record."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
     def subject(self, path: Path, key: str | None = None) -> tuple[Subject, tuple[str, ...]]:
         """A checkpoint on its data, and notes on how it was read.

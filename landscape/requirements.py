@@ -22,7 +22,6 @@ from landscape.records import (
     PruningRecord,
     QuantizationRecord,
     RelativeFlatnessRecord,
-    TraceRecord,
     WorstCaseRecord,
 )
 from landscape.statistics import Interval
@@ -187,7 +186,7 @@ def _smallest(record: EigenvaluesRecord, _: str) -> Interval:
     return Interval(value, low, value + bound, 1)
 
 
-def _trace(record: TraceRecord, _: str) -> Interval:
+def _trace(record: Any, _: str) -> Interval:
     return Interval(record.value, record.low, record.high, record.draws)
 
 

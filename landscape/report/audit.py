@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 from matplotlib.figure import Figure
 
 from landscape import files, plots
-from landscape.records import NoiseRecord, Record
+from landscape.records import Record
 from landscape.report.inline import inline_svg
 from landscape.report.template import flat, rendered
 from landscape.requirements import HOLDS, QUANTITIES
@@ -150,13 +150,15 @@ def _arguments(record: Any, takes_one: bool) -> list[str]:
     if record.kind == "quantization":
         kinds = [f"-{kind}" for kind in record.granularity]
         return [f"int{bits}{kind}" for bits in record.bits for kind in kinds]
-    axis = {"noise": "sigma", "pruning": "fraction", "worst_case": "radius"}[record.kind]
+    axes = {"noise": "sigma", "pruning": "fraction", "worst_case": "radius"}
+    axis = axes.get(record.kind, "values")
     return [f"{value:g}" for value in getattr(record, axis)]
 
 
 def _figure(measure: str, record: Record) -> Figure | None:
-    if measure not in FIGURES or (isinstance(record, NoiseRecord) and len(record.sigma) < 2):
+    """The measure's own plot, where it has one that shows more than a single number."""
+    plot = next((name for name, kind in plots.DRAWS.items() if kind == measure), None)
+    if plot is None or measure not in FIGURES or len(_arguments(record, True)) < 2:
         return None
-    plot = next(name for name, kind in plots.DRAWS.items() if kind == measure)
     figure: Figure = plots.PLOTS[plot](record)
     return figure

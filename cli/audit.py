@@ -1,0 +1,130 @@
+"""landscape audit: one checkpoint held against thresholds; for people and for pipelines."""
+
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from landscape_cli import options, own
+from landscape_cli.errors import on_interrupt
+
+if TYPE_CHECKING:
+    from landscape.requirements import Requirement
+
+FELL_SHORT = 1
+
+
+def audit(
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(help="A .pt state dict, .safetensors, or the folder of a run."),
+    ],
+    model: own.Model = None,
+    model_args: own.ModelArgs = None,
+    data: own.Data = None,
+    data_args: own.DataArgs = None,
+    loss: own.Loss = None,
+    require: Annotated[
+        list[str] | None,
+        typer.Option(help='A threshold, as "noise.accuracy@0.05 >= 0.9"; repeatable.'),
+    ] = None,
+    requirements: Annotated[
+        Path | None,
+        typer.Option(help="TOML file: require = [...], and a table of options for each measure."),
+    ] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(help="Another checkpoint of the same model, to compare with.")
+    ] = None,
+    on_uncertain: Annotated[
+        str, typer.Option(help="Where an interval spans a threshold: fail, pass or more (draws).")
+    ] = "fail",
+    checkpoint_key: Annotated[
+        str | None, typer.Option(help="Entry of the .pt file with the weights, as ema.shadow.")
+    ] = None,
+    examples: options.Examples = 1000,
+    batch_norm: Annotated[
+        str, typer.Option(help="Statistics to use: stored, batch or reestimated.")
+    ] = "stored",
+    device: options.Device = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="MEASURE.OPTION=VALUE", help="One option of a measure; repeatable."
+        ),
+    ] = None,
+    data_dir: options.DataDir = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the results.", show_default="audits/NAME")
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Measure a checkpoint and hold it against thresholds: exit code 0 all hold, 1 one does not.
+
+    Example: landscape audit model.pt --model mine.py:net --data mine.py:test_set --require
+    "noise.accuracy@0.05 >= 0.9"
+    """
+    from landscape.audit import audit as audit_checkpoint
+    from landscape.files import read_json
+    from landscape.own import Sources
+    from landscape.report.audit import write
+    from landscape_cli import progress
+
+    asked, chosen = _asked(require or [], requirements, set_ or [])
+    sources = Sources(
+        **own.sources(model, model_args, data, data_args, loss),
+        data_dir=data_dir,
+        examples=examples,
+        batch_norm=batch_norm,
+        device=device,
+    )
+    subject, notes = sources.subject(checkpoint, checkpoint_key)
+    other = None if baseline is None else sources.subject(baseline, checkpoint_key)[0]
+    with on_interrupt("Interrupted. Nothing was written."), progress.shown(json) as listener:
+        found = audit_checkpoint(
+            subject,
+            asked,
+            baseline=other,
+            on_uncertain=on_uncertain,
+            options=chosen,
+            progress=listener,
+        )
+    folder = out or Path("audits") / checkpoint.stem
+    page = write(
+        found,
+        folder,
+        about={
+            "checkpoint": checkpoint,
+            "baseline": baseline,
+            **sources.described(),
+            "notes": notes,
+        },
+        command=shlex.join(["landscape", *sys.argv[1:]]),
+    )
+    for verdict in found.verdicts:
+        typer.echo(verdict.line, err=json)
+    options.hand_over({**read_json(folder / "audit.json"), "page": page}, page, json)
+    if not found.passed:
+        raise typer.Exit(FELL_SHORT)
+
+
+def _asked(
+    require: list[str], file: Path | None, assignments: list[str]
+) -> "tuple[list[Requirement], Mapping[str, Mapping[str, Any]]]":
+    """The requirements, and the options of measures by measure, of the command line and a file."""
+    from landscape.measures import MEASURES
+    from landscape.names import look_up
+    from landscape.requirements import parse
+    from landscape_cli.checking import checked
+    from landscape_cli.settings import assigned, from_file, merged
+
+    tree = from_file(file) if file else {}
+    texts = tree.pop("require", [])
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise ValueError(f'{file}: write require = ["accuracy >= 0.9", ...].')
+    tree = merged(tree, assigned(assignments))
+    for name in tree:
+        look_up("measure", name, MEASURES)
+    return [parse(text) for text in (*texts, *require)], checked(tree, MEASURES)

@@ -1,0 +1,201 @@
+"""landscape audit on networks and files that this project has never seen."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+MINE = """
+import torch
+from torch import nn
+
+def net(width=8):
+    return nn.Sequential(nn.Linear(4, width), nn.Tanh(), nn.Linear(width, 3))
+
+def batches(n=40, classes=3):
+    g = torch.Generator().manual_seed(1)
+    x = torch.randn(n, 4, generator=g)
+    y = x[:, :3].argmax(1)
+    return [(x[i:i + 16], y[i:i + 16]) for i in range(0, n, 16)]
+
+def out_of_range():
+    return [(x, y + 1) for x, y in batches()]
+
+def one():
+    return batches(1)
+
+class Dict(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return {"scores": self.layer(x)}
+
+def vector_loss(model, batch):
+    return nn.functional.cross_entropy(model(batch.x), batch.y, reduction="none")
+
+def scores_loss(model, batch):
+    return nn.functional.cross_entropy(model(batch.x)["scores"], batch.y)
+
+def nothing():
+    return []
+
+def splits():
+    return {"train": batches(40), "test": batches(20)}
+
+number = 5
+def no_model():
+    return number
+"""
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """A folder with mine.py and model.pt, where the command runs."""
+    (tmp_path / "mine.py").write_text(MINE)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    return tmp_path
+
+
+GIVEN = ("--model", "mine.py:net", "--data", "mine.py:batches")
+FAST = ("--require", "noise.accuracy@0.05 >= 0")
+
+
+def test_one_command_from_checkpoint_to_page(landscape, mine):
+    done = landscape("audit", "model.pt", *GIVEN, *FAST, "--require", "accuracy >= 0")
+    assert done.code == 0
+    assert done.last_line == "audits/model/audit.html"
+    assert "holds: accuracy >= 0" in done.out
+    for name in ("audit.html", "audit.json", "junit.xml"):
+        assert (mine / "audits" / "model" / name).stat().st_size > 100
+
+
+def test_exit_codes(landscape, mine):
+    assert landscape("audit", "model.pt", *GIVEN, "--require", "accuracy >= 1.1").code == 1
+    assert landscape("audit", "model.pt", *GIVEN, "--require", "accuracy >= hgh").code == 2
+
+
+def test_json_is_the_whole_of_stdout(landscape, mine):
+    done = landscape("audit", "model.pt", *GIVEN, *FAST, "--json", "--out", "here")
+    tree = json.loads(done.out)
+    assert tree["passed"] is True
+    assert tree["page"] == "here/audit.html"
+    assert tree["about"]["model"] == "mine.py:net"
+
+
+def test_arguments_reach_the_factories(landscape, mine):
+    model = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3))
+    torch.save(model.state_dict(), mine / "narrow.pt")
+    more = ("--model-args", "width=5", "--data-args", "n=20", "--json")
+    tree = json.loads(landscape("audit", "narrow.pt", *GIVEN, *FAST, *more).out)
+    assert tree["about"]["model_args"] == {"width": 5}
+
+
+def test_a_requirements_file(landscape, mine):
+    (mine / "rules.toml").write_text(
+        'require = ["noise.accuracy@0.05 >= 0", "loss <= 100"]\n[noise]\ndraws = 3\n'
+    )
+    done = landscape("audit", "model.pt", *GIVEN, "--requirements", "rules.toml", "--json")
+    tree = json.loads(done.out)
+    assert [row["outcome"] for row in tree["requirements"]] == ["holds", "holds"]
+
+
+def test_a_baseline(landscape, mine):
+    done = landscape("audit", "model.pt", *GIVEN, "--baseline", "model.pt", "--json", *FAST)
+    assert json.loads(done.out)["robustness_beside_baseline"].startswith("No difference")
+
+
+def test_a_model_with_a_dict_needs_a_loss(landscape, mine, refused):
+    torch.save({"layer.weight": torch.ones(3, 4), "layer.bias": torch.zeros(3)}, mine / "d.pt")
+    given = ("--model", "mine.py:Dict", "--data", "mine.py:batches")
+    (line,) = refused("audit", "d.pt", *given)
+    assert "answers with a dict with scores" in line and "--loss" in line
+    done = landscape(
+        "audit", "d.pt", *given, "--loss", "mine.py:scores_loss", "--require", "loss<9"
+    )
+    assert done.code == 0
+
+
+def test_train_and_test_apart(landscape, mine):
+    given = ("--model", "mine.py:net", "--data", "mine.py:splits")
+    done = landscape("audit", "model.pt", *given, "--require", "flatness.kappa >= 0", *FAST)
+    assert done.code == 0
+    from landscape.records import load
+
+    records = mine / "audits" / "model" / "records"
+    assert load(records / "relative_flatness.nc").point.examples == 40
+    assert load(records / "noise.nc").point.examples == 20
+
+
+WRONG = {
+    ("--model", "mine.py:nett"): "Did you mean 'net'",
+    ("--model", "other.py:net"): "There is no file",
+    ("--model", "mine.py:no_model"): "must make a torch.nn.Module. Got int",
+    ("--model", "resnet19"): "Unknown model 'resnet19'. Did you mean 'resnet18'",
+    ("--model-args", "wide"): "takes key=value",
+    ("--model-args", "depth=3"): "does not take these arguments",
+    ("--data", "mine.py:nothing"): "has no examples",
+    ("--data", "mine.py:number"): "must be callable",
+    ("--data", "mine.py:out_of_range"): "targets must be in [0, 3)",
+    ("--loss", "mine.py:vector_loss"): "of shape ()",
+    ("--loss", "mine.py:number"): "must be a function",
+    ("--loss", "mse"): "pkg.mod:name",
+    ("--require", "noise.acuracy@0.1 > 0"): "Did you mean 'noise.accuracy'",
+    ("--set", "nois.draws=3"): "Did you mean 'noise'",
+    ("--set", "noise.draws=1"): "at least 2",
+    ("--on-uncertain", "perhaps"): "must be one of fail, pass, more",
+    ("--baseline", "none.pt"): "There is no checkpoint none.pt",
+    ("--requirements", "none.toml"): "No such file",
+    ("--checkpoint-key", "ema"): "Unknown entry of model.pt 'ema'",
+    ("--require", "change.loss < 1"): "--baseline",
+}
+
+
+@pytest.mark.parametrize("arguments", WRONG, ids=" ".join)
+def test_wrong_input_is_one_line(arguments, mine, refused):
+    (line,) = refused("audit", "model.pt", *GIVEN, *arguments)
+    assert WRONG[arguments] in line
+    assert not (mine / "audits").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", b"PK\x03\x04junk"])
+def test_files_that_are_no_checkpoint(content, mine, refused):
+    (mine / "bad.pt").write_bytes(content)
+    (line,) = refused("audit", "bad.pt", *GIVEN)
+    assert "bad.pt" in line
+
+
+class Bomb:
+    def __reduce__(self):
+        return Path.touch, (Path("ran"),)
+
+
+def test_a_pickle_that_would_run_a_command(mine, refused):
+    torch.save({"state_dict": Bomb()}, mine / "bomb.pt")
+    (line,) = refused("audit", "bomb.pt", *GIVEN)
+    assert "holds more than weights" in line
+    assert not (mine / "ran").exists()
+
+
+def test_nan_weights(mine, refused):
+    state = torch.load(mine / "model.pt", weights_only=True)
+    state["0.bias"][:] = float("nan")
+    torch.save(state, mine / "nan.pt")
+    (line,) = refused("audit", "nan.pt", *GIVEN)
+    assert "8 of 8 in 0.bias" in line
+
+
+def test_one_example(landscape, mine):
+    done = landscape("audit", "model.pt", "--model", "mine.py:net", "--data", "mine.py:one")
+    assert done.code == 0
+
+
+def test_a_foreign_checkpoint_needs_its_model(mine, refused):
+    (line,) = refused("audit", "model.pt", "--data", "mine.py:batches")
+    assert "--model pkg.mod:name or file.py:name" in line
