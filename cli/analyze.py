@@ -31,6 +31,9 @@ def analyze(
     backend: Annotated[
         str | None, typer.Option(help="Who finds them: lanczos or pyhessian.")
     ] = None,
+    to: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="The run at the other end of a path.")
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -46,13 +49,17 @@ def analyze(
 
     Example: landscape analyze runs/mine --measures eigenvalues,noise --k 20
     """
+    import landscape as ls
     from landscape.analysis import analyze as analyze_run
     from landscape_cli import progress
     from landscape_cli.folders import runs_in
 
     asked = None if measures is None else options.names(measures)
+    if to is not None and asked is not None and "path" not in asked:
+        raise ValueError(f"`--to` has no effect: the measures are {', '.join(asked)}.")
     chosen = _options(asked, set_ or [], k=k, which=which, backend=backend)
     opened = [run for folder in runs for run in runs_in(folder)]
+    end = None if to is None else ls.Run.open(to)
     made: dict[str, dict[str, Path]] = {}
     with on_interrupt(GO_ON), progress.shown(json) as listener:
         for run in opened:
@@ -63,6 +70,8 @@ def analyze(
                 examples=examples,
                 batch_norm=batch_norm,
                 options=chosen,
+                among=opened,
+                to=end,
                 data_dir=data_dir,
                 progress=listener,
             )

@@ -1,14 +1,16 @@
 """Ask measures of a run and keep the answers as its records."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from landscape import landmarks
 from landscape.files import plain
 from landscape.measures import MEASURES
+from landscape.measures.context import settings_of
 from landscape.names import look_up
-from landscape.objective import Objective
 from landscape.progress import Listener, Progress, silent
 from landscape.records import Record, load
 from landscape.runs import Run
@@ -17,12 +19,16 @@ DATA_OF: dict[str, str] = {  # which examples answer what, unless the user says 
     "eigenvalues": "train",
     "relative_flatness": "train",
     "surface": "train",
+    "profile": "train",
+    "path": "train",
     "noise": "test",
     "quantization": "test",
     "pruning": "test",
     "worst_case": "test",
     "sharpness": "train",
 }
+BESIDE = {"surface": "test", "profile": "test", "path": "test"}  # other examples, in one pass
+WALKS = ("surface", "profile", "path")  # long ones: finished rows are kept
 
 
 def analyze(
@@ -33,34 +39,46 @@ def analyze(
     examples: int = 1000,
     batch_norm: str = "stored",
     options: Mapping[str, Mapping[str, Any]] | None = None,
+    among: Sequence[Run] = (),
+    to: Run | None = None,
     data_dir: Path | None = None,
     progress: Listener = silent,
 ) -> dict[str, Path]:
     """Records of a run's final weights, by measure: the paths of their files.
 
-    measures: names; default all. A record that answers the same question is kept, unless `force`.
+    measures: names; default all that apply. A record that answers the same question is kept,
+    unless `force`.
     examples: of the training set for curvature, flatness and surface; of the test set for noise.
     options: settings by measure, {"eigenvalues": {"k": 5, "which": "both"}}, over the task's own.
+    among: the runs whose minima a surface with directions "minima" goes through; to: the run at the
+    other end of a path.
 
     Raises ValueError for unknown measures and settings, and for a run that diverged.
     """
-    names = list(MEASURES if measures is None else measures)
-    asked = {name: _measure(name, _options(run, name, options or {})) for name in names}
+    names = [name for name in MEASURES if name != "path" or to] if measures is None else measures
+    own = {name: _options(run, name, options or {}) for name in names}
     if run.status["state"] == "diverged":
         raise ValueError(f"{run.path} diverged in training: there is no minimum to measure.")
+    asked = {
+        name: _measure(name, landmarks.placed(name, own[name], run, among, to)) for name in names
+    }
     paths = {name: run.path / "records" / f"{name}.nc" for name in names}
-    objectives: dict[str, Objective] = {}
+    objective = cache(
+        lambda which: run.objective(
+            which, examples=examples, batch_norm=batch_norm, data_dir=data_dir
+        )
+    )
     for name, measure in asked.items():
         if not force and _is_answered(paths[name], measure, examples, batch_norm):
             continue
-        which = DATA_OF[name]
-        if which not in objectives:
-            objectives[which] = run.objective(
-                which, examples=examples, batch_norm=batch_norm, data_dir=data_dir
-            )
+        which, extra = DATA_OF[name], dict[str, Any]()
+        if name in BESIDE:
+            extra["other"] = objective(BESIDE[name])
+        if name in WALKS:
+            extra["keep"] = paths[name].with_name(f".{name}.rows")
         label = f"{run.settings.method}, seed {run.settings.seed}: {name.replace('_', ' ')}"
-        record = measure(objectives[which], progress=_counter(progress, label))
-        _located(record, which, examples).save(paths[name])
+        record = measure(objective(which), progress=_counter(progress, label), **extra)
+        _located(record, which, BESIDE.get(name), examples).save(paths[name])
         run.seal()
     return paths
 
@@ -84,7 +102,7 @@ def _is_answered(path: Path, measure: Any, examples: int, batch_norm: str) -> bo
     record = load(path)
     assert record.point is not None
     return (
-        plain(record.settings) == plain(asdict(measure))
+        plain(record.settings) == plain(settings_of(measure))
         and record.point.batch_norm == batch_norm
         and record.provenance.get("examples_asked_for") == examples
     )
@@ -94,11 +112,10 @@ def _counter(progress: Listener, label: str) -> Any:
     return lambda done, total: progress(Progress("measure", label, done, total))
 
 
-def _located(record: Record, which: str, examples: int) -> Record:
+def _located(record: Any, which: str, beside: str | None, examples: int) -> Record:
     """The record, saying which part of the data it speaks of and how much of it was asked for."""
-    assert record.point is not None
-    return replace(
-        record,
-        point=replace(record.point, split=which),
-        provenance={**record.provenance, "examples_asked_for": examples},
-    )
+    where = {"point": replace(record.point, split=which)}
+    if beside:
+        where["other_point"] = {**record.other_point, "split": beside}
+    asked = {**record.provenance, "examples_asked_for": examples}
+    return replace(record, **where, provenance=asked)

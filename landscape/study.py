@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from landscape import files
+from landscape.analysis import WALKS
 from landscape.cells import Cell, cell_folder, run_all
 from landscape.comparison import compare_minima
 from landscape.controls import with_controls
@@ -109,7 +110,7 @@ def compare(
 
     methods: names; "sam@wide" is a variant of sam, with a section ["sam@wide"] of its own.
     seeds: how many; the same 0, 1, ... for all methods. Below 6 no exact paired test can reach
-    p < 0.05. Surfaces are measured for the first seed.
+    p < 0.05. Surfaces and profiles are measured for the first seed.
     grid: values to choose from on held-out data, {"sam.rho": (0.02, 0.05), "training.lr": ...}; as
     many trials for every method, with `tune_seeds` seeds or more that the study does not use. See
     `landscape.tuning`. controls: adds those of `landscape.controls`; they are derived, not tuned.
@@ -214,7 +215,7 @@ class _Kept:
             look_up("measure", name, MEASURES)
         return Cell(
             self.task, method, seed, cell_folder(self.path / "runs", settings), overrides,
-            tuple(name for name in MEASURES if name != "surface" or seed == 0),
+            tuple(n for n in MEASURES if n != "path" and (seed == 0 or n not in WALKS)),
             self.options, self.examples, self.batch_norm, self.data_dir,
         )  # fmt: skip
 

@@ -31,6 +31,24 @@ def point_of(objective: Objective, split: str = "given") -> Point:
     )
 
 
+def same_network(objective: Objective, other: Objective) -> Objective:
+    """`other`, for the same question on other data.
+
+    Raises ValueError where it is not the same network under the same batch-norm policy.
+    """
+    if other.weights.shapes != objective.weights.shapes:
+        raise ValueError(
+            "`other` must be an objective of the same network on other data. "
+            f"Got one with {other.weights.n} weights beside {objective.weights.n}, or other names."
+        )
+    if other.batch_norm != objective.batch_norm:
+        raise ValueError(
+            f"`other` must have the same batch-norm policy, {objective.batch_norm}. "
+            f"Got {other.batch_norm}."
+        )
+    return other
+
+
 def settings_of(measure: Any) -> dict[str, Any]:
     """A measure's fields as a record keeps them: tensors by their fingerprint."""
     return {f.name: _kept(getattr(measure, f.name)) for f in fields(measure)}

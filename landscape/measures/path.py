@@ -21,15 +21,16 @@ from landscape.records import PathRecord
 class Path:
     """Loss and accuracy at (1 − t)·w + t·end for t from 0 to 1; the record has the `barrier`.
 
-    end: another point (n,), as a rule the final weights of another run.
+    end: another point (n,), as a rule the final weights of another run; required.
     size: points on the line, both ends included. name: of the end, for figures.
 
     With batch norm the policy decides: "stored" keeps the statistics of w all the way and then
     shows barriers that are none (the record says `stale`); take "reestimated" or "batch".
-    Raises ValueError for settings out of range, and for an end of other shape than w.
+    Raises ValueError for settings out of range, and for an end that is missing or of other shape
+    than w.
     """
 
-    end: Tensor
+    end: Tensor | None = None
     size: int = 21
     name: str = "end"
 
@@ -47,6 +48,8 @@ class Path:
     ) -> PathRecord:
         """Ask it of the objective's point; the options are those of `Surface`."""
         w = objective.w
+        if self.end is None:
+            raise ValueError("A path needs its other `end`: on the command line, --to RUN.")
         if self.end.shape != w.shape:
             raise ValueError(
                 f"`end` must have shape {tuple(w.shape)}, as w. Got {tuple(self.end.shape)}."

@@ -80,7 +80,7 @@ class Surface:
         after a kill, with the same numbers.
         progress: counts grid points.
         """
-        names, points = self._points()
+        names, points = self._points(objective.weights.n)
         plane = self._plane(objective, points)
         marks = _marks(plane, names, points)
         fitted = self.plane is not None or self.directions in FITTED
@@ -101,11 +101,16 @@ class Surface:
             provenance=environment(),
         )
 
-    def _points(self) -> tuple[list[str], Tensor | None]:
+    def _points(self, n: int) -> tuple[list[str], Tensor | None]:
         """Names and rows (k, n)."""
-        if isinstance(self.points, Mapping):
-            return list(self.points), torch.stack(list(self.points.values()))
-        return [] if self.points is None else [*map(str, range(len(self.points)))], self.points
+        if self.points is None:
+            return [], None
+        named = self.points.items() if isinstance(self.points, Mapping) else enumerate(self.points)
+        names, rows = zip(*named, strict=True)
+        for row in rows:
+            if row.shape != (n,):
+                raise ValueError(f"`points` must have shape (k, {n}). Got a {tuple(row.shape)}.")
+        return [*map(str, names)], torch.stack(rows)
 
     def _plane(self, objective: Objective, points: Tensor | None) -> Plane:
         w = objective.w

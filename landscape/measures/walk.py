@@ -1,13 +1,14 @@
 """Loss and accuracy at many points, row by row, on one or two data sets."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from landscape.measures.context import Progress, fingerprint
+from landscape.measures.context import Progress, fingerprint, point_of, same_network
 from landscape.measures.kept import KeptRows
 from landscape.objective import Objective
 from landscape.records import Array
@@ -34,7 +35,7 @@ def walk(
 
     Raises ValueError where the two objectives are not of one network and policy.
     """
-    objectives = [objective] if other is None else [objective, _fitting(objective, other)]
+    objectives = [objective] if other is None else [objective, same_network(objective, other)]
     found = np.empty((2 * len(objectives), *shape))
     kept = KeptRows(keep, {"points": question, "objectives": [*map(_identity, objectives)]})
     for i in range(shape[0]):
@@ -54,20 +55,8 @@ def described(found: dict[str, Array], other: Objective | None) -> dict[str, Any
     losses = [values for name, values in found.items() if name.endswith("loss")]
     return {
         "nonfinite": float(np.mean(~np.isfinite(losses))),
-        "other_split": "" if other is None else "given",
-        "other_examples": 0 if other is None else other.examples,
+        "other_point": None if other is None else asdict(point_of(other)),
     }
-
-
-def _fitting(objective: Objective, other: Objective) -> Objective:
-    if other.weights.shapes != objective.weights.shapes:
-        raise ValueError("`other` must be an objective of the same network. Its weights differ.")
-    if other.batch_norm != objective.batch_norm:
-        raise ValueError(
-            f"`other` must have the same batch-norm policy, {objective.batch_norm}. "
-            f"Got {other.batch_norm}."
-        )
-    return other
 
 
 def _identity(objective: Objective) -> list[str]:

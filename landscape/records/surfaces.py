@@ -1,7 +1,8 @@
 """Records of the loss along lines and planes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
@@ -17,13 +18,12 @@ class WalkRecord(Record):
     relative_stderr: of the loss at w, over draws of the examples: how much of a picture is the
     choice of data. Others' points share their examples, so differences are known better.
     nonfinite: share of the points whose loss is NaN or infinite.
-    other_split, other_examples: of the second data set that was walked over the same points.
+    other_point: of the second data set that was walked over the same points, what `Point` holds.
     """
 
     relative_stderr: float = NAN
     nonfinite: float = NAN
-    other_split: str = ""
-    other_examples: int = 0
+    other_point: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)

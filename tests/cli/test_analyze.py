@@ -35,6 +35,28 @@ def test_what_is_there_is_kept_unless_forced(landscape, trained):
     assert measured("--force")[1] > when
 
 
+def test_a_path_to_another_run(landscape, trained):
+    done = landscape(
+        "analyze", trained, "--measures", "path", "--to", trained, "--set", "path.size=3",
+        "--examples", "32",
+    )  # fmt: skip
+    assert (done.code, done.err) == (0, "")
+    record = records.load(trained / "records" / "path.nc")
+    assert (record.end, record.length, record.barrier) == ("sam, seed 0", 0.0, 0.0)
+
+
+def test_surfaces_of_any_shape(landscape, trained):
+    done = landscape(
+        "analyze", trained, "--measures", "surface", "--examples", "32", "--set",
+        "surface.size=[3, 5]", "--set", "surface.span=[1, 0.5]", "--set", "surface.preview=true",
+    )  # fmt: skip
+    assert (done.code, done.err) == (0, "")
+    record = records.load(trained / "records" / "surface.nc")
+    assert record.loss.shape == record.other_loss.shape == (3, 5)
+    assert record.y[-1] == 0.5
+    assert record.preview
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -49,12 +71,18 @@ def test_what_is_there_is_kept_unless_forced(landscape, trained):
         (["--set", "nose.draws=3"], "Unknown measure 'nose'. Did you mean 'noise'?"),
         (["--set", "noise.draws=many"], "noise.draws: should be a valid integer. Got 'many'."),
         (["--set", "surface.plane=1"], "surface.plane: "),
+        (["--set", "surface.points=1"], "surface.points: "),
+        (["--set", "surface.size=4"], "`surface.size` must be odd and at least 3"),
+        (["--measures", "path"], "A path needs its other `end`: on the command line, --to RUN."),
+        (["--measures", "noise", "--to", "x"], "`--to` has no effect: the measures are noise."),
+        (["--set", "surface.directions=minima"], "The plane of minima needs at least three runs"),
+        (["--set", "surface.directions=trajectory"], "{run} kept too few weights along"),
         (["--measures", "noise", "--batch-norm", "stord"], "`batch_norm` must be"),
     ],
 )
 def test_wrong_options_are_refused(refused, trained, arguments, expected):
     (line,) = refused("analyze", trained, *arguments)
-    assert line.startswith(expected)
+    assert line.startswith(expected.format(run=trained))
 
 
 def test_a_folder_that_is_no_run_is_refused(refused, tmp_path):

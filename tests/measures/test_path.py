@@ -55,3 +55,5 @@ def test_what_is_refused(objective):
         Path(torch.zeros(3), size=2)
     with pytest.raises(ValueError, match=r"`end` must have shape \(53,\), as w. Got \(3,\)."):
         Path(torch.zeros(3))(objective())
+    with pytest.raises(ValueError, match=r"needs its other `end`: on the command line, --to RUN"):
+        Path()(objective())

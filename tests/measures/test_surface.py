@@ -1,6 +1,7 @@
 """Surfaces against a naive loop, a function with no symmetry, and the eigenvalues."""
 
 import copy
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -105,7 +106,7 @@ def test_two_data_sets_in_one_pass(objective, data):
     np.testing.assert_array_equal(record.other_loss, alone.loss)
     np.testing.assert_array_equal(record.other_accuracy, alone.accuracy)
     np.testing.assert_array_equal(record.loss, Surface(size=3)(subject).loss)
-    assert (record.other_split, record.other_examples) == ("given", 9)
+    assert record.other_point == asdict(alone.point)
     assert Surface(size=3)(subject).other_loss is None
 
 
@@ -162,6 +163,8 @@ def test_planes_are_laid_through_points(objective):
             assert 0 in axis
     with pytest.raises(ValueError, match=r"The plane of a trajectory needs `points`"):
         Surface(directions="trajectory")(subject)
+    with pytest.raises(ValueError, match=r"`points` must have shape \(k, 53\). Got a \(4,\)"):
+        Surface(points={"a": torch.zeros(4)})(subject)
 
 
 def test_a_killed_walk_goes_on_with_the_same_numbers(objective, tmp_path):
