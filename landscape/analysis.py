@@ -17,6 +17,8 @@ from landscape.runs import Run
 
 DATA_OF: dict[str, str] = {  # which examples answer what, unless the user says otherwise
     "eigenvalues": "train",
+    "trace": "train",
+    "spectral_density": "train",
     "relative_flatness": "train",
     "surface": "train",
     "profile": "train",

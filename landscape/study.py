@@ -182,6 +182,8 @@ def numbers(last: Mapping[str, float], records: Mapping[str, Any]) -> dict[str, 
         found["lambda_max"] = float(records["eigenvalues"].values.max())
         found["grad_norm"] = records["eigenvalues"].point.grad_norm
         found["w_norm"] = records["eigenvalues"].point.w_norm
+    if "trace" in records:
+        found["trace"] = records["trace"].value
     if "relative_flatness" in records:
         found["kappa"] = records["relative_flatness"].value
         found["kappa_hat"] = records["relative_flatness"].simplified

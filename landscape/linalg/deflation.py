@@ -23,8 +23,9 @@ LOOKED_AT = 4  # what a vector takes away is averaged over the last few
 
 @dataclass(frozen=True)
 class Deflation:
-    """basis V, or None for no vector; known: tr(V H Vᵀ); reach: Σ ‖H v_i‖, which the relative error
-    of a product multiplies.
+    """basis V, or None for no vector; known: tr(V H Vᵀ) and what was known before.
+
+    reach: Σ ‖H v_i‖, which the relative error of a product multiplies.
     """
 
     basis: Tensor | None = None  # (m, n)
@@ -37,33 +38,41 @@ class Deflation:
         return 0 if self.basis is None else len(self.basis)
 
 
-def nothing(matvec: MatVec, like: Tensor, tolerance: float, most: int, seed: int) -> Deflation:
+def nothing(
+    matvec: MatVec, like: Tensor, tolerance: float, most: int, seed: int, known: float = 0.0
+) -> Deflation:
     """No subspace: plain Hutchinson. Arguments as for `krylov`."""
-    return Deflation()
+    return Deflation(known=known, reach=abs(known))
 
 
-def krylov(matvec: MatVec, like: Tensor, tolerance: float, most: int, seed: int) -> Deflation:
+def krylov(
+    matvec: MatVec, like: Tensor, tolerance: float, most: int, seed: int, known: float = 0.0
+) -> Deflation:
     """The whole basis of Lanczos, one product a vector: the outer eigenvalues first.
 
     like: (n,) of the dtype and on the device to work with; most: vectors at the most.
-    tolerance: relative, of the interval of the trace that this is for.
+    tolerance: relative, of the interval of the trace that this is for; known: a share of that trace
+    that the matvec leaves out.
     """
     space = Subspace(matvec, len(like), most, seed=seed, dtype=like.dtype, device=like.device)
     captured = [0.0]
-    while not space.full and _pays(captured, float(space.projected.trace()), tolerance, 1):
+    while not space.full and _pays(captured, known + float(space.projected.trace()), tolerance, 1):
         space.expand()
         outside = float(space.coupling.square().sum())
         captured.append(float(space.projected.square().sum()) + 2 * outside)
     products = torch.cat([space.projected, space.coupling[None]]).norm(dim=0)
-    return Deflation(space.basis, float(space.projected.trace()), float(products.sum()))
+    reach = abs(known) + float(products.sum())
+    return Deflation(space.basis, known + float(space.projected.trace()), reach)
 
 
-def sketch(matvec: MatVec, like: Tensor, tolerance: float, most: int, seed: int) -> Deflation:
+def sketch(
+    matvec: MatVec, like: Tensor, tolerance: float, most: int, seed: int, known: float = 0.0
+) -> Deflation:
     """The range of H on random vectors, two products a vector: Hutch++ (Meyer, Musco, Musco &
     Woodruff 2021, arXiv 2010.09649). Arguments as for `krylov`.
     """
     basis = like.new_zeros(most, len(like))
-    known, reach, m, captured = 0.0, 0.0, 0, [0.0]
+    reach, m, captured = abs(known), 0, [0.0]
     eps = torch.finfo(like.dtype).eps
     while m < most and _pays(captured, known, tolerance, 2):
         (z,) = probes.gaussians(like, 1, seed + m)
@@ -99,7 +108,7 @@ def _pays(captured: list[float], known: float, tolerance: float, cost: int) -> b
     return 2 * (quantile / (tolerance * known)) ** 2 * taken > cost
 
 
-METHODS: dict[str, Callable[[MatVec, Tensor, float, int, int], Deflation]] = {
+METHODS: dict[str, Callable[[MatVec, Tensor, float, int, int, float], Deflation]] = {
     "krylov": krylov,
     "hutch++": sketch,
     "hutchinson": nothing,

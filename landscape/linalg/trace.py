@@ -43,6 +43,7 @@ def trace(
     max_matvecs: int = 300,
     memory: int = 2**31,
     seed: int = 0,
+    known: float = 0.0,
     error: float = 0.0,
     callback: Callable[[int], None] | None = None,
 ) -> TraceEstimate:
@@ -51,6 +52,7 @@ def trace(
     matvec: v (n,) ↦ H v (n,), H symmetric; like: (n,) of its dtype and on its device.
     method: of the subspace, a name in `METHODS`; it takes at most half of the products, and as many
         vectors as `memory` bytes hold.
+    known: a share of the trace that the matvec leaves out: of vectors that it projects away.
     error: relative, of one product, where it is more than rounding; it widens the interval.
     callback: called as callback(matvecs) after each product.
 
@@ -70,10 +72,10 @@ def trace(
     cost = 2 if method == "hutch++" else 1
     affordable = memory // (n * like.dtype.itemsize) - 1
     most = max(1, min(n, max_matvecs // 2 // cost, affordable))
-    known = METHODS[method](counted, like, tolerance, most, seed)
+    share = METHODS[method](counted, like, tolerance, most, seed, known)
     spent = counted.calls
     error = max(error, ROUNDING * torch.finfo(like.dtype).eps)
-    found = _rest(counted, like, known, tolerance, max_matvecs - spent, seed, error)
+    found = _rest(counted, like, share, tolerance, max_matvecs - spent, seed, error)
     value, half = float(found.value), float(found.half)
     return TraceEstimate(
         value=value,
@@ -81,7 +83,7 @@ def trace(
         low=value - half,
         high=value + half,
         draws=counted.calls - spent,
-        deflated=known.size,
+        deflated=share.size,
         matvecs=counted.calls,
         converged=half <= tolerance * abs(value),
     )
@@ -90,27 +92,27 @@ def trace(
 def _rest(
     matvec: MatVec,
     like: Tensor,
-    known: Deflation,
+    share: Deflation,
     tolerance: float,
     most: int,
     seed: int,
     error: float,
 ) -> Estimate:
     """The known share plus what up to `most` directions say of tr(P H P)."""
-    d, floor = len(like) - known.size, error * known.reach
-    found = Estimate(np.array(known.known), np.array(0.0), np.array(floor))
+    d, floor = len(like) - share.size, error * share.reach
+    found = Estimate(np.array(share.known), np.array(0.0), np.array(floor))
     forms: list[float] = []
     squares: list[float] = []
     planned = FEWEST
-    for x in directions(like, most if d else 0, seed + OTHERS, known.basis):
-        image = project_out(known.basis, matvec(x))
+    for x in directions(like, most if d else 0, seed + OTHERS, share.basis):
+        image = project_out(share.basis, matvec(x))
         forms.append(float((x * image).sum(dtype=torch.float64)))
         squares.append(float(image.square().sum(dtype=torch.float64)))
         if len(forms) not in (planned, most):
             continue
         rest = estimate(np.array(forms), np.array(squares), d)
-        floor = error * (known.reach + float(np.sqrt(np.mean(squares))))
-        found = Estimate(rest.value + known.known, rest.stderr, rest.half + floor)
+        floor = error * (share.reach + float(np.sqrt(np.mean(squares))))
+        found = Estimate(rest.value + share.known, rest.stderr, rest.half + floor)
         allowed = tolerance * abs(float(found.value)) - floor
         if rest.half <= allowed:
             break

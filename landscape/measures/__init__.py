@@ -16,11 +16,15 @@ from landscape.measures.pruning import Pruning
 from landscape.measures.quantization import Quantization
 from landscape.measures.relative_flatness import RelativeFlatness
 from landscape.measures.sharpness import Sharpness
+from landscape.measures.spectral_density import SpectralDensity
 from landscape.measures.surface import Surface
+from landscape.measures.trace import Trace
 from landscape.measures.worst_case import WorstCase
 
 MEASURES = {
     "eigenvalues": Eigenvalues,
+    "trace": Trace,
+    "spectral_density": SpectralDensity,
     "relative_flatness": RelativeFlatness,
     "noise": NoiseRobustness,
     "quantization": Quantization,
@@ -44,7 +48,9 @@ __all__ = [
     "Quantization",
     "RelativeFlatness",
     "Sharpness",
+    "SpectralDensity",
     "Surface",
+    "Trace",
     "WorstCase",
     "eigenvector_plane",
     "pca_plane",

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from landscape.records.curvature import EigenvaluesRecord
+from landscape.records.curvature import EigenvaluesRecord, SpectralDensityRecord, TraceRecord
 from landscape.records.flatness import RelativeFlatnessRecord, SharpnessRecord
 from landscape.records.record import SCHEMA, Array, Axes, Point, Record, axes_of
 from landscape.records.robustness import (
@@ -19,12 +19,15 @@ __all__ = [
     "METRICS", "RECORDS", "SCHEMA", "Array", "Axes", "ComparisonRecord", "CurvesRecord",
     "EigenvaluesRecord", "Metric", "NoiseRecord", "PathRecord", "Point", "ProfileRecord",
     "PruningRecord", "QuantizationRecord", "RadiusRecord", "Record", "RelativeFlatnessRecord",
-    "SharpnessOverTrainingRecord", "SharpnessRecord", "StudyRecord", "SurfaceRecord",
+    "SharpnessOverTrainingRecord", "SharpnessRecord",
+    "SpectralDensityRecord", "StudyRecord", "SurfaceRecord", "TraceRecord",
     "WorstCaseRecord", "axes_of", "barrier", "load",
 ]  # fmt: skip
 
 RECORDS: dict[str, type[Record]] = {
     "eigenvalues": EigenvaluesRecord,
+    "trace": TraceRecord,
+    "spectral_density": SpectralDensityRecord,
     "relative_flatness": RelativeFlatnessRecord,
     "noise": NoiseRecord,
     "quantization": QuantizationRecord,

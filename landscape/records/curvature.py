@@ -19,3 +19,48 @@ class EigenvaluesRecord(Record):
     which: str
     backend: str = "lanczos"
     vectors: Array | None = field(default=None, metadata={"transient": True})  # (n, k), not saved
+
+
+@dataclass(frozen=True, eq=False)
+class TraceRecord(Record):
+    """Trace of the Hessian or another curvature: in [low, high] with 95 % confidence."""
+
+    kind: ClassVar[str] = "trace"
+    value: float
+    stderr: float  # over the random directions
+    low: float
+    high: float
+    draws: int  # random directions
+    deflated: int  # dimension of the subspace whose share is known
+    hvps: int
+    converged: bool  # (high − low)/2 ≤ tolerance·|value|
+    method: str = "krylov"
+    curvature: str = "hessian"
+    layer: str | None = None
+    n: int = 0  # of the matrix
+    products: str = "double backward"
+    product_error: float = 0.0  # relative, of one product
+
+
+@dataclass(frozen=True, eq=False)
+class SpectralDensityRecord(Record):
+    """Density of the eigenvalues of the Hessian or another curvature; its integral is 1."""
+
+    kind: ClassVar[str] = "spectral_density"
+    grid: Annotated[Array, Axes("grid", units="eigenvalue")]  # (g,) evenly spaced
+    density: Annotated[Array, Axes("grid", units="1/eigenvalue")]  # (g,)
+    low: Annotated[Array, Axes("grid", units="1/eigenvalue")]  # (g,) pointwise 95 %, probes
+    high: Annotated[Array, Axes("grid", units="1/eigenvalue")]
+    nodes: Annotated[Array, Axes("probe", "step", units="eigenvalue")]  # NaN where Lanczos ended
+    weights: Annotated[Array, Axes("probe", "step")]  # of sum 1 for each probe
+    width: float  # the kernel's standard deviation, in units of the eigenvalues
+    mean: float  # the mean eigenvalue, trace/n, with its 95 % interval over the probes
+    mean_low: float
+    mean_high: float
+    steps_error: float  # share of the mass that the last quarter of the steps has moved
+    hvps: int
+    n: int  # of the matrix
+    curvature: str = "hessian"
+    layer: str | None = None
+    products: str = "double backward"
+    product_error: float = 0.0  # relative, of one product

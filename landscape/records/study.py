@@ -70,6 +70,7 @@ METRICS: dict[str, Metric] = {
     "grad_norm": Metric("‖∇L‖", "", ""),
     "w_norm": Metric("‖w‖", "", ""),
     "lambda_max": Metric("λ max of the Hessian", "", "lower"),
+    "trace": Metric("trace of the Hessian", "", "lower"),
     "kappa": Metric("relative flatness κ", "", "lower"),
     "kappa_hat": Metric("simplified relative flatness κ̂", "", "lower"),
     "noise_sigma_5": Metric("noise σ at −5 points of accuracy", "", "higher"),

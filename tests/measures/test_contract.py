@@ -16,6 +16,8 @@ from landscape.records import load
 
 SETTINGS = {
     "eigenvalues": {"k": 2},
+    "trace": {"max_hvps": 40},
+    "spectral_density": {"probes": 2, "steps": 5},
     "relative_flatness": {},
     "noise": {"draws": 2, "sigmas": (0.0, 0.05)},
     "quantization": {},
@@ -147,6 +149,8 @@ def test_uncertainty(setting, measure):
     record = measure(setting()[1])
     stated = {
         "eigenvalues": lambda: record.bounds.shape == record.values.shape,
+        "trace": lambda: record.low < record.value < record.high and record.stderr > 0,
+        "spectral_density": lambda: (record.low < record.high).any() and record.steps_error > 0,
         "relative_flatness": lambda: record.stderr >= 0,
         "noise": lambda: record.loss.shape[1] >= 2,
         "quantization": lambda: record.point.examples > 0,

@@ -1,0 +1,141 @@
+"""The trace of the curvature, its mean over all directions times their number."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from landscape.environment import environment
+from landscape.linalg import MatVec, probes, trace
+from landscape.linalg.quadratic_forms import project_out
+from landscape.measures.context import Progress, point_of
+from landscape.measures.operators import Operator, operator
+from landscape.objective import Objective
+from landscape.records import EigenvaluesRecord, TraceRecord
+
+METHODS = ("krylov", "hutch++", "hutchinson")
+LEAST = 24  # products: for checks, a basis, and directions enough for an interval
+
+
+@dataclass(frozen=True)
+class Trace:
+    """tr ∇²L at the point, with a 95 % interval.
+
+    tr H = tr(V H Vᵀ) + E[xᵀHx], V the basis of a Krylov space and x random at right angles to it
+    (see `landscape.linalg.trace`).
+
+    tolerance: half the width that the interval shall have, relative to the value.
+    max_hvps: products after which to stop; then `converged` is False, and the interval wider. Near
+    initialisation the trace is small beside the spread of the eigenvalues: that is where it ends.
+    method: "krylov"; "hutch++", a basis from random products (Meyer et al. 2021); "hutchinson",
+    random directions alone.
+    curvature: "hessian" or "gauss-newton"; layer: name of a module, for its diagonal block alone.
+    seed: of the directions.
+
+    Raises ValueError for settings out of range, and where there is no such curvature.
+    """
+
+    tolerance: float = 0.01
+    max_hvps: int = 300
+    method: str = "krylov"
+    curvature: str = "hessian"
+    layer: str | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.tolerance >= 0:
+            raise ValueError(f"`tolerance` must be non-negative. Got {self.tolerance}.")
+        if self.max_hvps < LEAST:
+            raise ValueError(f"`max_hvps` must be at least {LEAST}. Got {self.max_hvps}.")
+        if self.method not in METHODS:
+            raise ValueError(f"`method` must be one of {', '.join(METHODS)}. Got {self.method!r}.")
+
+    def __call__(
+        self,
+        objective: Objective,
+        pairs: EigenvaluesRecord | None = None,
+        *,
+        progress: Progress | None = None,
+    ) -> TraceRecord:
+        """Ask it of the objective's point.
+
+        pairs: eigenpairs of the same curvature that are known already, as `Eigenvalues` returned
+        them: their share of the trace is not estimated again.
+        `progress` counts products; `max_hvps` is their upper limit.
+        """
+        matrix = operator(objective, self.curvature, self.layer, self.seed)
+        matvec, known = (
+            (matrix.matvec, 0.0) if pairs is None else _without(matrix, pairs, self.seed)
+        )
+        spent = matrix.count
+        found = trace(
+            matvec,
+            matrix.like,
+            method=self.method,
+            tolerance=self.tolerance,
+            max_matvecs=self.max_hvps - spent,
+            seed=self.seed,
+            known=known,
+            error=matrix.error,
+            callback=progress and (lambda done: progress(spent + done, self.max_hvps)),
+        )
+        if progress is not None:
+            progress(matrix.count, matrix.count)
+        return TraceRecord(
+            value=found.value,
+            stderr=found.stderr,
+            low=found.low,
+            high=found.high,
+            draws=found.draws,
+            deflated=found.deflated,
+            hvps=matrix.count,
+            converged=found.converged,
+            method=self.method,
+            curvature=self.curvature,
+            layer=self.layer,
+            n=matrix.n,
+            products=matrix.products,
+            product_error=matrix.error,
+            point=point_of(objective),
+            settings=asdict(self),
+            provenance=environment(),
+        )
+
+
+def _without(matrix: Operator, pairs: EigenvaluesRecord, seed: int) -> tuple[MatVec, float]:
+    """v ↦ P H P v with P at right angles to the vectors of the pairs, and their share of tr H.
+
+    Raises ValueError for pairs without vectors, or of another matrix.
+    """
+    if pairs.vectors is None:
+        raise ValueError(
+            "`pairs` must hold eigenvectors, which no file keeps: give the record as Eigenvalues "
+            "returned it."
+        )
+    found = ~np.isnan(pairs.values)
+    vectors = torch.as_tensor(pairs.vectors[:, found]).to(matrix.like)
+    if vectors.shape[0] != matrix.n:
+        raise ValueError(
+            f"`pairs` must be of the same curvature: vectors of length {matrix.n}. "
+            f"Got {vectors.shape[0]}."
+        )
+    basis = torch.linalg.qr(vectors).Q.T.contiguous()
+    share = float(pairs.values[found].sum())
+    _check(matrix, basis, share, pairs, seed)
+    return lambda v: project_out(basis, matrix.matvec(project_out(basis, v))), share
+
+
+def _check(
+    matrix: Operator, basis: Tensor, share: float, pairs: EigenvaluesRecord, seed: int
+) -> None:
+    """For x a signed sum of k eigenvectors xᵀHx is Σ λ, up to √k times their residuals."""
+    (signs,) = probes.signs(basis[:, 0], 1, seed)
+    x = basis.T @ signs
+    apart = abs(float(x @ matrix.matvec(x)) - share)
+    allowed = len(basis) ** 0.5 * np.nansum(pairs.residuals) + 0.01 * np.nansum(abs(pairs.values))
+    if apart > allowed:
+        raise ValueError(
+            "`pairs` must be eigenpairs of this curvature at this point. Σ λ and a product with "
+            f"their vectors differ by {apart:.2g}, where {allowed:.2g} is allowed."
+        )
