@@ -32,7 +32,10 @@ ALLOWED = {
     "statistics": set(),
     "robustness": {"records", "statistics"},
     "plots": {"records"},
-    "report": {"records", "plots"},
+    "robustness": {"records", "statistics"},
+    "requirements": {"records", "robustness", "statistics"},
+    "verdicts": {"records", "requirements", "robustness", "statistics"},
+    "report": {"records", "plots", "requirements", "verdicts"},
 }
 
 
