@@ -68,8 +68,8 @@ def audit(
     """
     from landscape.audit import audit as audit_checkpoint
     from landscape.files import read_json
-    from landscape.own import Sources
     from landscape.report.audit import write
+    from landscape.subjects import Sources
     from landscape_cli import progress
 
     asked, chosen = _asked(require or [], requirements, set_ or [])
