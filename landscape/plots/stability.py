@@ -72,7 +72,7 @@ def _panel(
         _line(ax, method, runs, quantity, against)
     if quantity == "lambda_max":
         _thresholds(ax, groups, against)
-        ax.set_ylim(min(0.0, float(np.nanmin(finite))), 1.35 * top if top > 0 else None)
+        ax.set_ylim(min(0.0, float(np.nanmin(finite))), 1.2 * top if top > 0 else None)
     elif quantity in ("loss", "grad_norm"):
         ax.set_yscale(scale(finite))
 
