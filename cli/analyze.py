@@ -29,8 +29,15 @@ def analyze(
         str | None, typer.Option(help="Which ones: magnitude, largest, smallest or both.")
     ] = None,
     backend: Annotated[
-        str | None, typer.Option(help="Who finds them: lanczos or pyhessian.")
+        str | None, typer.Option(help="Who finds them: lanczos, pyhessian or curvlinops.")
     ] = None,
+    cross_check: Annotated[
+        bool,
+        typer.Option(
+            "--cross-check",
+            help="Find eigenvalues by every solver and compare; alone unless --measures is given.",
+        ),
+    ] = False,
     to: Annotated[
         Path | None, typer.Option(metavar="RUN", help="The run at the other end of a path.")
     ] = None,
@@ -51,6 +58,8 @@ def analyze(
     """
     import landscape as ls
     from landscape.analysis import analyze as analyze_run
+    from landscape.analysis import cross_check as check_run
+    from landscape_cli import cross_check as table
     from landscape_cli import progress
     from landscape_cli.folders import runs_in
 
@@ -59,8 +68,11 @@ def analyze(
         raise ValueError(f"`--to` has no effect: the measures are {', '.join(asked)}.")
     chosen = _options(asked, set_ or [], k=k, which=which, backend=backend)
     opened = [run for folder in runs for run in runs_in(folder)]
+    if cross_check and asked is None:
+        asked = []
     end = None if to is None else ls.Run.open(to)
     made: dict[str, dict[str, Path]] = {}
+    checks: dict[str, Any] = {}
     with on_interrupt(GO_ON), progress.shown(json) as listener:
         for run in opened:
             made[str(run.path)] = analyze_run(
@@ -75,7 +87,22 @@ def analyze(
                 data_dir=data_dir,
                 progress=listener,
             )
-    options.hand_over({"records": made}, opened[-1].path / "records", json)
+            if cross_check:
+                checks[str(run.path)] = check_run(
+                    run,
+                    examples=examples,
+                    batch_norm=batch_norm,
+                    options=chosen.get("eigenvalues"),
+                    data_dir=data_dir,
+                    progress=listener,
+                )
+    result: dict[str, Any] = {"records": made}
+    if cross_check:
+        result["cross_check"] = {path: table.values(found) for path, found in checks.items()}
+    if not json:
+        for path, found in checks.items():
+            typer.echo("\n".join([path, *table.lines(found), ""]))
+    options.hand_over(result, opened[-1].path / "records", json)
 
 
 def _options(asked: list[str] | None, assignments: list[str], **eigenvalues: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from landscape import landmarks
 from landscape.files import plain
-from landscape.measures import MEASURES
+from landscape.measures import MEASURES, CrossCheck
 from landscape.measures.context import settings_of
 from landscape.names import look_up
 from landscape.progress import Listener, Progress, silent
@@ -83,6 +83,32 @@ def analyze(
         _located(record, which, BESIDE.get(name), examples).save(paths[name])
         run.seal()
     return paths
+
+
+def cross_check(
+    run: Run,
+    *,
+    examples: int = 1000,
+    batch_norm: str = "stored",
+    options: Mapping[str, Any] | None = None,
+    data_dir: Path | None = None,
+    progress: Listener = silent,
+) -> Record:
+    """The eigenvalues of a run's final weights by every solver that is installed; kept as a record.
+
+    options: settings of `measures.CrossCheck`.
+    """
+    known = dict.fromkeys(f.name for f in fields(CrossCheck))
+    for key in options or {}:
+        look_up("setting of cross_check", key, known)
+    check = CrossCheck(**(options or {}))
+    objective = run.objective("train", examples=examples, batch_norm=batch_norm, data_dir=data_dir)
+    label = f"{run.settings.method}, seed {run.settings.seed}: cross-check"
+    found = check(objective, progress=_counter(progress, label))
+    record = _located(found, "train", None, examples)
+    record.save(run.path / "records" / "cross_check.nc")
+    run.seal()
+    return record
 
 
 def _options(run: Run, name: str, options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

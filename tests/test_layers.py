@@ -10,7 +10,7 @@ import pytest
 from landscape.methods import METHODS
 
 ROOT = Path(__file__).parents[1] / "landscape"
-EVERYWHERE = {"files", "names", "progress", "environment", "isolation"}
+EVERYWHERE = {"files", "names", "progress", "environment", "isolation", "extras"}
 TENSORS = {"batch", "weights", "batch_norm", "response", "flatness", "differentiable"}
 TENSORS |= {
     "layer_outputs",

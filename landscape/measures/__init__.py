@@ -1,6 +1,7 @@
 """Questions asked of one point: settings are a frozen dataclass, the call answers with a record."""
 
 from landscape.measures.context import Progress, point_of
+from landscape.measures.cross_check import CrossCheck
 from landscape.measures.eigenvalues import Eigenvalues
 from landscape.measures.noise import NoiseRobustness
 from landscape.measures.path import Path
@@ -38,6 +39,7 @@ MEASURES = {
 
 __all__ = [
     "MEASURES",
+    "CrossCheck",
     "Eigenvalues",
     "NoiseRobustness",
     "Path",

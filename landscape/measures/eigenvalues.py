@@ -1,32 +1,40 @@
-"""Extreme eigenvalues of the Hessian, H u = λ u, by Lanczos with a stated bound for each."""
+"""Extreme eigenvalues of the curvature, H u = λ u, by Lanczos with a stated bound for each."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 
 from landscape.environment import environment
-from landscape.linalg import lanczos, probes
-from landscape.measures.arithmetic import REPEATS, product_error
+from landscape.linalg import lanczos
+from landscape.measures.arithmetic import product_error
 from landscape.measures.context import Progress, point_of
+from landscape.measures.curvlinops_backend import arpack
+from landscape.measures.operators import CURVATURES, Operator, operator
 from landscape.measures.pyhessian_backend import power_iteration
 from landscape.objective import Objective
 from landscape.records import EigenvaluesRecord
 
 WHICH = ("magnitude", "largest", "smallest", "both")
-BACKENDS = ("lanczos", "pyhessian")
+OTHERS = {"pyhessian": power_iteration, "curvlinops": arpack}
+BACKENDS = ("lanczos", *OTHERS)
 
 
 @dataclass(frozen=True)
 class Eigenvalues:
-    """The k outer eigenvalues of ∇²L at the point.
+    """The k outer eigenvalues of ∇²L, or of its Gauss-Newton part, at the point.
 
     k: how many, at most n. which: "magnitude" by |λ| descending; "largest", descending; "smallest",
     ascending; "both", k from each end, by |λ| descending.
     tolerance: a pair has converged when its bound is at most tolerance · max|λ|. The bound is that
-    of Lanczos (see `landscape.linalg.lanczos`) plus the estimated rounding of the products.
+    of Lanczos (see `landscape.linalg.lanczos`) plus the estimated error of the products.
     max_hvps: Hessian-vector products after which to stop; what has not converged then says so.
-    backend: "lanczos"; or "pyhessian", its power iteration as a second opinion ("magnitude" only).
+    backend: "lanczos"; or as a second opinion "pyhessian", its power iteration ("magnitude" only),
+    or "curvlinops", its operator with scipy's `eigsh`; judged by residuals with our own products.
+    curvature: "hessian" or "gauss-newton"; layer: a module's name, for the diagonal block of its
+    parameters; see `landscape.measures.operators`.
+    vectors: whether the eigenvectors, which the record holds, go into its file too.
     seed: of the start vector.
 
     Raises ValueError for settings out of range, k > n, and products that are not those of a
@@ -39,6 +47,9 @@ class Eigenvalues:
     max_hvps: int | None = None
     backend: str = "lanczos"
     seed: int = 0
+    curvature: str = "hessian"
+    layer: str | None = None
+    vectors: bool = False
 
     def __post_init__(self) -> None:
         if self.k < 1:
@@ -53,10 +64,19 @@ class Eigenvalues:
             raise ValueError(
                 f"`backend` must be one of {', '.join(BACKENDS)}. Got {self.backend!r}."
             )
+        if self.curvature not in CURVATURES:
+            raise ValueError(
+                f"`curvature` must be one of {', '.join(CURVATURES)}. Got {self.curvature!r}."
+            )
         if self.backend == "pyhessian" and self.which != "magnitude":
             raise ValueError(
                 f"PyHessian's power iteration finds eigenvalues by magnitude. Got {self.which!r}: "
                 'use which="magnitude" or backend="lanczos".'
+            )
+        if self.backend != "lanczos" and self.curvature != "hessian":
+            raise ValueError(
+                f"`backend` {self.backend!r} knows only the Hessian. Got {self.curvature!r}: use "
+                'backend="lanczos".'
             )
 
     def __call__(
@@ -66,41 +86,47 @@ class Eigenvalues:
 
         `progress` counts Hessian-vector products; how many it will take is not known.
         """
-        n = objective.weights.n
-        if self.k > n:
-            raise ValueError(f"`k` must be at most n = {n}, the number of weights. Got {self.k}.")
-        ask = self._pyhessian if self.backend == "pyhessian" else self._lanczos
+        made = operator(objective, self.curvature, self.layer, self.seed)
+        if self.k > made.n:
+            raise ValueError(
+                f"`k` must be at most n = {made.n}, the number of weights. Got {self.k}."
+            )
+        found = self._lanczos(made, progress) if self.backend == "lanczos" else self._other(made)
+        if progress is not None:
+            progress(found["hvps"], found["hvps"])
         return EigenvaluesRecord(
-            **ask(objective, progress),
+            **found,
             which=self.which,
             backend=self.backend,
+            curvature=self.curvature,
+            layer=self.layer,
+            products=made.products,
+            product_error=made.error,
+            product_cost=made.cost,
+            graphs=made.graphs,
+            saved_vectors=found["vectors"] if self.vectors else None,
             point=point_of(objective),
             settings=asdict(self),
             provenance=environment(),
         )
 
-    def _lanczos(self, objective: Objective, progress: Progress | None) -> dict[str, Any]:
-        check_symmetry(objective, self.seed)
+    def _lanczos(self, made: Operator, progress: Progress | None) -> dict[str, Any]:
         result = lanczos(
-            objective.hvp,
-            objective.weights.n,
+            made.matvec,
+            made.n,
             self.k,
             self.which,
             tolerance=self.tolerance,
             max_matvecs=self.max_hvps,
             seed=self.seed,
-            dtype=objective.w.dtype,
-            device=objective.device,
+            dtype=made.like.dtype,
+            device=made.like.device,
             callback=progress and (lambda done, _: progress(done, self.max_hvps or 2 * done)),
         )
         found = ~result.values.isnan()
-        rounding = product_error(
-            objective, result.vectors[:, found.to(objective.device)], self.seed
+        bounds = result.bounds + product_error(
+            made, result.vectors[:, found.to(made.like.device)], self.seed
         )
-        hvps = result.matvecs + 2 + REPEATS + 1  # and those of the two checks
-        if progress is not None:
-            progress(hvps, hvps)
-        bounds = result.bounds + rounding
         converged = result.converged & (bounds <= self.tolerance * result.norm)
         return {
             "values": result.values.numpy(force=True),
@@ -108,41 +134,25 @@ class Eigenvalues:
             "bounds": bounds.numpy(force=True),
             "converged": converged.numpy(force=True),
             "vectors": result.vectors.numpy(force=True),
-            "hvps": hvps,
+            "hvps": made.count,
         }
 
-    def _pyhessian(self, objective: Objective, progress: Progress | None) -> dict[str, Any]:
-        """Its pairs, with the residuals that our own products give them."""
-        values, vectors, hvps = power_iteration(
-            objective, self.k, self.tolerance, self.max_hvps, self.seed
-        )
-        products = objective.hvp(vectors)
+    def _other(self, made: Operator) -> dict[str, Any]:
+        """Another library's pairs, with the residuals that our own products give them."""
+        solve = OTHERS[self.backend]
+        values, vectors, hvps = solve(
+            made.objective, made.block, self.k, self.which,
+            self.tolerance, self.max_hvps, self.seed,
+        )  # fmt: skip
+        products = torch.stack([made.product(v) for v in vectors.unbind(1)], 1)
         residuals = (products - values.to(vectors) * vectors).norm(dim=0).cpu().double()
-        if progress is not None:
-            progress(hvps, hvps)
+        missing = (2 * self.k if self.which == "both" else self.k) - len(values)
+        values, residuals = (F.pad(x, (0, missing), value=torch.nan) for x in (values, residuals))
         return {
             "values": values.numpy(),
             "residuals": residuals.numpy(),
             "bounds": residuals.numpy().copy(),
-            "converged": (residuals <= self.tolerance * values.abs().max()).numpy(),
-            "vectors": vectors.cpu().numpy(),
-            "hvps": hvps + self.k,
+            "converged": (residuals <= self.tolerance * values.abs().nan_to_num().max()).numpy(),
+            "vectors": F.pad(vectors, (0, missing), value=torch.nan).cpu().numpy(),
+            "hvps": hvps + made.count,
         }
-
-
-def check_symmetry(objective: Objective, seed: int = 0) -> None:
-    """Refuse products with u·Hv ≠ v·Hu for random u, v: no eigenvalue could be trusted.
-
-    For independent errors of relative size ε in the products the two differ by about ε ‖Hv‖;
-    allowed is 3√eps of the arithmetic, 0.1 % in float32.
-    """
-    u, v = probes.gaussians(objective.w, 2, seed)
-    hu, hv = objective.hvp(u), objective.hvp(v)
-    asymmetry = float((u @ hv - v @ hu).abs())
-    allowed = 3 * torch.finfo(u.dtype).eps ** 0.5 * float(hu.norm() + hv.norm())
-    if asymmetry > allowed:
-        raise ValueError(
-            f"Hessian-vector products are not symmetric: u·Hv and v·Hu differ by {asymmetry:.2g}, "
-            f"where {allowed:.2g} is allowed. Look for a custom backward or a detached part in the "
-            "model or loss, or try the model in float64."
-        )

@@ -14,7 +14,12 @@ from landscape.objective import Objective
 from landscape.products import Build, Products, hessian
 
 CURVATURES = ("hessian", "gauss-newton")
-REFUSALS = ("double backward", "differentiate twice", "is not implemented")  # of torch, in words
+REFUSALS = (  # of torch, in words
+    "double backward",
+    "differentiate twice",
+    "is not implemented",
+    "requires create_graph=False",
+)
 
 
 def operator(

@@ -2,7 +2,12 @@
 
 from pathlib import Path
 
-from landscape.records.curvature import EigenvaluesRecord, SpectralDensityRecord, TraceRecord
+from landscape.records.curvature import (
+    CrossCheckRecord,
+    EigenvaluesRecord,
+    SpectralDensityRecord,
+    TraceRecord,
+)
 from landscape.records.flatness import RelativeFlatnessRecord, SharpnessRecord
 from landscape.records.record import SCHEMA, Array, Axes, Point, Record, axes_of
 from landscape.records.robustness import (
@@ -16,8 +21,9 @@ from landscape.records.surfaces import PathRecord, ProfileRecord, SurfaceRecord,
 from landscape.records.training import CurvesRecord, RadiusRecord, SharpnessOverTrainingRecord
 
 __all__ = [
-    "METRICS", "RECORDS", "SCHEMA", "Array", "Axes", "ComparisonRecord", "CurvesRecord",
-    "EigenvaluesRecord", "Metric", "NoiseRecord", "PathRecord", "Point", "ProfileRecord",
+    "METRICS", "RECORDS", "SCHEMA", "Array", "Axes", "ComparisonRecord", "CrossCheckRecord",
+    "CurvesRecord", "EigenvaluesRecord", "Metric", "NoiseRecord", "PathRecord", "Point",
+    "ProfileRecord",
     "PruningRecord", "QuantizationRecord", "RadiusRecord", "Record", "RelativeFlatnessRecord",
     "SharpnessOverTrainingRecord", "SharpnessRecord",
     "SpectralDensityRecord", "StudyRecord", "SurfaceRecord", "TraceRecord",
@@ -28,6 +34,7 @@ RECORDS: dict[str, type[Record]] = {
     "eigenvalues": EigenvaluesRecord,
     "trace": TraceRecord,
     "spectral_density": SpectralDensityRecord,
+    "cross_check": CrossCheckRecord,
     "relative_flatness": RelativeFlatnessRecord,
     "noise": NoiseRecord,
     "quantization": QuantizationRecord,

@@ -8,17 +8,56 @@ from landscape.records.record import Array, Axes, Record
 
 @dataclass(frozen=True, eq=False)
 class EigenvaluesRecord(Record):
-    """Extreme eigenvalues of the Hessian; each true one lies within `bounds` of its value."""
+    """Extreme eigenvalues of the curvature; each true one lies within `bounds` of its value.
+
+    curvature: "hessian" or "gauss-newton"; layer: the module whose diagonal block it is, or None.
+    products: "double backward" or "finite differences", of the relative error `product_error`,
+    which the bounds contain. graphs: "kept" between products, "rebuilt" for each, or "none".
+    product_cost: time of a product in gradients, the median.
+    """
 
     kind: ClassVar[str] = "eigenvalues"
     values: Annotated[Array, Axes("pair")]  # (k,) sorted by magnitude, as `which` says otherwise
     residuals: Annotated[Array, Axes("pair")]  # (k,) ‖Hv - θv‖
-    bounds: Annotated[Array, Axes("pair")]  # (k,) min(r, r²/gap)
+    bounds: Annotated[Array, Axes("pair")]  # (k,) of |θ - λ|, see `landscape.linalg.lanczos`
     converged: Annotated[Array, Axes("pair")]  # (k,) bool
     hvps: int
     which: str
     backend: str = "lanczos"
-    vectors: Array | None = field(default=None, metadata={"transient": True})  # (n, k), not saved
+    curvature: str = "hessian"
+    layer: str | None = None
+    products: str = "double backward"
+    product_error: float = 0.0
+    product_cost: float = float("nan")
+    graphs: str = "kept"
+    vectors: Array | None = field(default=None, metadata={"transient": True})  # (m, k), not saved
+    saved_vectors: Annotated[Array | None, Axes("weight", "pair")] = None  # the same, on request
+
+    def __post_init__(self) -> None:
+        """From a file, the vectors are those that it holds."""
+        if self.vectors is None:
+            object.__setattr__(self, "vectors", self.saved_vectors)
+
+
+@dataclass(frozen=True, eq=False)
+class CrossCheckRecord(Record):
+    """The same eigenvalues by several solvers, each judged by our own exact products.
+
+    A row is a backend, ours first; NaN where it found nothing, and `message` then says why.
+    """
+
+    kind: ClassVar[str] = "cross_check"
+    backends: Annotated[Array, Axes("backend")]  # (b,) names
+    values: Annotated[Array, Axes("backend", "pair")]  # (b, k)
+    residuals: Annotated[Array, Axes("backend", "pair")]  # (b, k) ‖Hv - θv‖
+    bounds: Annotated[Array, Axes("backend", "pair")]  # (b, k) of |θ - λ|
+    met: Annotated[Array, Axes("backend", "pair")]  # (b, k) bool: residual ≤ tolerance·max|λ|
+    differs: Annotated[Array, Axes("backend", "pair")]  # (b, k) bool: from ours by more than bounds
+    hvps: Annotated[Array, Axes("backend")]  # (b,)
+    seconds: Annotated[Array, Axes("backend", units="s")]  # (b,)
+    message: Annotated[Array, Axes("backend")]  # (b,) why there is nothing, or ""
+    which: str
+    tolerance: float
 
 
 @dataclass(frozen=True, eq=False)
