@@ -33,7 +33,7 @@ class WorstCase:
 
     radii: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0)
     steps: int = 10
-    restarts: int = 2
+    restarts: int = 1
     scale: str = "filter"
     seed: int = 0
     biases: bool = False

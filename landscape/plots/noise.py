@@ -7,17 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from landscape.plots.prepare import (
-    ByMethod,
-    axis_label,
-    conditions,
-    counts,
-    grouped,
-    scale,
-    shown,
-    t_band,
-)
-from landscape.plots.style import empty, look, sheet, styled
+from landscape.plots.bands import QUANTITIES, banded, fitted, labelled, same_axis
+from landscape.plots.prepare import ByMethod, conditions, counts, grouped, shown
+from landscape.plots.style import sheet, styled
 from landscape.records import Array, NoiseRecord
 
 UNITS = {
@@ -32,24 +24,54 @@ UNITS = {
 @styled
 def noise(
     records: ByMethod[NoiseRecord],
-    quantities: Sequence[str] = ("accuracy", "loss"),
+    quantities: Sequence[str] = QUANTITIES,
     ax: Axes | Sequence[Axes] | None = None,
+    *,
+    other: bool = False,
 ) -> Figure:
     """Mean and 95 % t interval at each level; the levels are spaced as √σ, so that 0 is there.
 
     One minimum per method: the band is over draws of the noise. Several: over the minima, each
     counted with its mean over draws (a method with one minimum then has no
     band). A level with a draw that is not finite has no mean: a gap.
-    Raises ValueError where the records of one method have different levels.
+    other: beside each panel one for the other data that the records hold, on the same y axis.
+
+    Raises ValueError where the records of one method have different levels, and for `other` where
+    one holds no other data.
     """
     groups = grouped(records, NoiseRecord)
-    page = sheet(ax, len(quantities), columns=min(2, len(quantities)), extra=0.6)
-    for panel, quantity in zip(page.axes, quantities, strict=True):
-        _panel(panel, groups, quantity)
-    flat = [record for found in groups.values() for record in found]
+    sides = [groups, _others(groups)] if other else [groups]
+    columns = min(2, len(quantities) * len(sides))
+    page = sheet(ax, len(quantities) * len(sides), columns=columns, extra=0.6)
+    asked = [(quantity, side) for quantity in quantities for side in sides]
+    for panel, (quantity, side) in zip(page.axes, asked, strict=True):
+        _panel(panel, side, quantity)
+    if other:
+        for first, second in zip(page.axes[::2], page.axes[1::2], strict=True):
+            _on_one_scale(first, second)
+    flat = [record for side in sides for found in side.values() for record in found]
     where = conditions(flat)
     page.foot(groups, _band(groups) + (f" · {where}" if where else ""))
     return page.figure
+
+
+def _on_one_scale(first: Axes, second: Axes) -> None:
+    if "log" in (first.get_yscale(), second.get_yscale()):
+        first.set_yscale("log")
+        second.set_yscale("log")
+    ends = first.get_ylim(), second.get_ylim()
+    for panel in (first, second):
+        panel.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
+
+
+def _others(groups: dict[str, list[NoiseRecord]]) -> dict[str, list[NoiseRecord]]:
+    found = {m: [r.other for r in records if r.other] for m, records in groups.items()}
+    if any(len(found[m]) < len(records) for m, records in groups.items()):
+        raise ValueError(
+            "`other` needs records with other data. "
+            "Measure them: NoiseRobustness()(objective, other=...)."
+        )
+    return found
 
 
 def _band(groups: dict[str, list[NoiseRecord]]) -> str:
@@ -64,32 +86,17 @@ def _panel(ax: Axes, groups: dict[str, list[NoiseRecord]], quantity: str) -> Non
     flat = [record for found in groups.values() for record in found]
     scales = sorted({record.scale for record in flat})
     unit = UNITS.get(scales[0], scales[0]) if len(scales) == 1 else " / ".join(scales)
-    split = sorted({record.point.split for record in flat if record.point is not None})
-    name = f"{split[0]} {quantity}" if split in (["test"], ["train"]) else quantity
-    ax.set(xlabel=f"noise σ, {unit}", ylabel=axis_label(quantity).replace(quantity, name))
+    ax.set_xlabel(f"noise σ, {unit}")
+    labelled(ax, quantity, flat)
     means = []
     over_draws = max(len(found) for found in groups.values()) == 1
     for method, found in groups.items():
-        mean, low, high = _band_of(method, found, quantity, over_draws)
-        style, sigma = look(method), found[0].sigma
-        ax.plot(sigma, mean, color=style.colour, marker=style.marker)
-        ax.fill_between(sigma, low, high, color=style.colour, alpha=0.15, linewidth=0)
-        means.append(mean)
-    if not np.isfinite(np.concatenate(means)).any():
-        empty(ax, "not computed for this task")
-        return
-    if quantity == "loss":
-        ax.set_yscale(scale(np.concatenate(means)))
-    _levels(ax, np.unique(np.concatenate([record.sigma for record in flat])))
-
-
-def _band_of(
-    method: str, found: list[NoiseRecord], quantity: str, over_draws: bool
-) -> tuple[Array, Array, Array]:
-    if any(not np.array_equal(record.sigma, found[0].sigma) for record in found):
-        raise ValueError(f"`records` of {method or 'one method'} must share their noise levels.")
-    values = [shown(quantity, getattr(record, quantity)) for record in found]  # (s, draws) each
-    return t_band(values[0].T if over_draws else np.stack([v.mean(axis=1) for v in values]))
+        sigma = same_axis(method, found, lambda record: record.sigma)
+        values = [shown(quantity, getattr(record, quantity)) for record in found]  # (s, draws)
+        samples = values[0].T if over_draws else np.stack([v.mean(axis=1) for v in values])
+        means.append(banded(ax, method, sigma, samples))
+    if fitted(ax, quantity, means):
+        _levels(ax, np.unique(np.concatenate([record.sigma for record in flat])))
 
 
 def _levels(ax: Axes, sigma: Array) -> None:

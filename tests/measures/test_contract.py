@@ -155,7 +155,7 @@ def test_uncertainty(setting, measure):
         "noise": lambda: record.loss.shape[1] >= 2,
         "quantization": lambda: record.point.examples > 0,
         "pruning": lambda: record.point.examples > 0,
-        "worst_case": lambda: record.reached.shape[1] == 3,
+        "worst_case": lambda: record.reached.shape[1] == 2,
         "sharpness": lambda: (record.stderr >= 0).all(),
         "surface": lambda: record.relative_stderr > 0,
         "profile": lambda: record.relative_stderr > 0 and record.loss.shape[0] >= 2,

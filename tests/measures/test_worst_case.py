@@ -16,7 +16,7 @@ def test_highest_curvature_at_a_stationary_point(bare_objective):
     record = WorstCase(radii=(0.1, 0.4), steps=30, **EVERYTHING)(subject)
     np.testing.assert_allclose(record.loss, [0.045, 0.72], rtol=1e-8)
     assert (record.reached[:, 0] <= record.loss).all()
-    assert record.reached.shape == (2, 3)
+    assert record.reached.shape == (2, 2)
 
 
 def test_a_linear_loss(bare_objective):

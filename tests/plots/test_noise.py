@@ -53,5 +53,5 @@ def test_huge_losses_get_a_logarithmic_axis(noise_record):
 
 def test_levels_of_one_method_must_agree(noise_record):
     records = [noise_record(LOSS), noise_record(LOSS, sigma=(0.0, 0.1, 0.2))]
-    with pytest.raises(ValueError, match=r"`records` of sgd must share their noise levels."):
+    with pytest.raises(ValueError, match=r"`records` of sgd must share their levels."):
         noise({"sgd": records})

@@ -1,0 +1,42 @@
+"""Pruning: what is left of accuracy and loss without the smallest weights."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from landscape.plots.bands import QUANTITIES, banded, fitted, labelled, over_minima, same_axis
+from landscape.plots.prepare import ByMethod, conditions, grouped, shown
+from landscape.plots.style import sheet, styled
+from landscape.records import PruningRecord
+
+SCOPES = {"global": "of the whole network", "layer": "of each layer"}
+
+
+@styled
+def pruning(
+    records: ByMethod[PruningRecord],
+    quantities: Sequence[str] = QUANTITIES,
+    ax: Axes | Sequence[Axes] | None = None,
+) -> Figure:
+    """Each quantity over the share of weights set to zero, the mean over minima with its t band.
+
+    Raises ValueError where the records of one method have different shares.
+    """
+    groups = grouped(records, PruningRecord)
+    flat = [record for found in groups.values() for record in found]
+    page = sheet(ax, len(quantities), columns=min(2, len(quantities)), extra=0.6)
+    scopes = {SCOPES.get(record.scope, record.scope) for record in flat}
+    for panel, quantity in zip(page.axes, quantities, strict=True):
+        panel.set_xlabel(f"smallest weights set to zero, % {' / '.join(sorted(scopes))}")
+        labelled(panel, quantity, flat)
+        means = []
+        for method, found in groups.items():
+            x = 100 * same_axis(method, found, lambda record: record.fraction)
+            values = [shown(quantity, getattr(record, quantity)) for record in found]
+            means.append(banded(panel, method, x, np.stack(values)))
+        fitted(panel, quantity, means)
+    where = conditions(flat)
+    page.foot(groups, over_minima(groups) + (f" · {where}" if where else ""))
+    return page.figure

@@ -1,0 +1,79 @@
+"""Sharpness over the radius: how much the loss of a batch was seen to rise, a lower bound."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from scipy.special import stdtrit
+
+from landscape.plots.bands import fitted, same_axis
+from landscape.plots.prepare import ByMethod, conditions, counts, grouped, t_band
+from landscape.plots.style import INK, look, sheet, styled
+from landscape.records import Array, SharpnessRecord
+from landscape.records.flatness import mean_and_stderr
+
+UNITS = {"sam": "‖e‖ ≤ ρ", "asam": "‖e/T‖ ≤ ρ, T = |w| + η"}
+PANELS = {"rise": "rise of the loss, lower bound", "level": "highest loss found, mean of batches"}
+
+
+@styled
+def sharpness(
+    records: ByMethod[SharpnessRecord], ax: Axes | Sequence[Axes] | None = None
+) -> Figure:
+    """Two panels over the radius: the rise S_ρ, and the level that it leads to, L + S_ρ.
+
+    One minimum per method: the band is the 95 % t interval over batches. Several: over the minima.
+    Dashed: the rise after the one step of training.
+    Raises ValueError where the records of one method have different radii.
+    """
+    groups = grouped(records, SharpnessRecord)
+    flat = [record for found in groups.values() for record in found]
+    page = sheet(ax, len(PANELS), columns=2, extra=0.6)
+    rules = " / ".join(sorted({UNITS.get(record.rule, record.rule) for record in flat}))
+    for panel, (quantity, label) in zip(page.axes, PANELS.items(), strict=True):
+        panel.set(xlabel=f"radius, {rules}", ylabel=label, xscale="log")
+        means = [_method(panel, method, found, quantity) for method, found in groups.items()]
+        if fitted(panel, quantity, means):
+            radii = np.unique(np.concatenate([record.radii for record in flat]))
+            panel.set_xticks(radii, [f"{radius:g}" for radius in radii])
+            panel.set_xticks([], minor=True)
+    dashed = Line2D([], [], color=INK, linewidth=0.8, linestyle="--", label="after one step")
+    page.axes[0].legend(handles=[dashed], loc="upper left")
+    where = conditions(flat)
+    page.foot(groups, _band(groups) + (f" · {where}" if where else ""))
+    return page.figure
+
+
+def _method(ax: Axes, method: str, found: list[SharpnessRecord], quantity: str) -> Array:
+    radii, style = same_axis(method, found, lambda record: record.radii), look(method)
+    mean, low, high = _interval(found, quantity)
+    ax.plot(radii, mean, color=style.colour, marker=style.marker)
+    ax.fill_between(radii, low, high, color=style.colour, alpha=0.15, linewidth=0)
+    if quantity == "rise":
+        step = np.mean([mean_and_stderr(r.one_step, r.share)[0] for r in found], axis=0)
+        ax.plot(radii, step, color=style.colour, linewidth=0.8, linestyle="--")
+    return mean
+
+
+def _interval(found: list[SharpnessRecord], quantity: str) -> tuple[Array, Array, Array]:
+    """Mean, and its interval over minima; of one minimum over batches."""
+    values = [r.sharpness + (r.loss if quantity == "level" else 0.0) for r in found]
+    each = [mean_and_stderr(v, r.share) for v, r in zip(values, found, strict=True)]
+    if len(found) > 1:
+        return t_band(np.stack([mean for mean, _ in each]))
+    mean, stderr = each[0]
+    half = stdtrit(max(len(found[0].share) - 1, 1), 0.975) * stderr
+    return mean, mean - half, mean + half
+
+
+def _band(groups: dict[str, list[SharpnessRecord]]) -> str:
+    seeds = [len(found) for found in groups.values()]
+    flat = [record for found in groups.values() for record in found]
+    batches = counts([len(r.share) for r in flat], "batch").replace("batchs", "batches")
+    sizes = counts([round(float(r.share.max())) for r in flat], "example")
+    if max(seeds) == 1:
+        return f"{batches} of up to {sizes}, band: 95 % t interval over them"
+    over = f"band: 95 % t interval over {counts(seeds, 'seed')}"
+    return f"{over}, {batches} of up to {sizes} each"
