@@ -9,17 +9,13 @@ from landscape.plots.noise import noise
 from landscape.plots.output import FORMATS, save
 from landscape.plots.pruning import pruning
 from landscape.plots.quantization import quantization
-from landscape.plots.pruning import pruning
-from landscape.plots.quantization import quantization
 from landscape.plots.radius import radius
 from landscape.plots.scatter import scatter
 from landscape.plots.scene import scene
 from landscape.plots.sharpness import sharpness
-from landscape.plots.sharpness import sharpness
 from landscape.plots.spectrum import spectrum
 from landscape.plots.stability import stability
 from landscape.plots.surface import surface
-from landscape.plots.worst_case import worst_case
 from landscape.plots.worst_case import worst_case
 
 # Name of a plot -> function(records, ...) -> figure.
@@ -27,10 +23,6 @@ PLOTS: dict[str, Callable[..., Any]] = {
     "curves": curves,
     "spectrum": spectrum,
     "noise": noise,
-    "quantization": quantization,
-    "pruning": pruning,
-    "worst_case": worst_case,
-    "sharpness": sharpness,
     "quantization": quantization,
     "pruning": pruning,
     "worst_case": worst_case,
@@ -49,10 +41,6 @@ DRAWS: dict[str, str] = {
     "curves": "curves",
     "spectrum": "eigenvalues",
     "noise": "noise",
-    "quantization": "quantization",
-    "pruning": "pruning",
-    "worst_case": "worst_case",
-    "sharpness": "sharpness",
     "quantization": "quantization",
     "pruning": "pruning",
     "worst_case": "worst_case",
