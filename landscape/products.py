@@ -1,11 +1,12 @@
 """Products of a curvature matrix with vectors by double backward: kept graphs, or rebuilt ones."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from landscape.batch import Batch, scalar
 from landscape.blocks import Block
@@ -57,9 +58,7 @@ class Products:
             return total(product(v) for product in self._kept[1])
 
     def _fits(self, objective: "Objective", parts: list[Part], leaf: Tensor) -> bool:
-        """Whether all graphs fit `memory`, judged by what the first one saves."""
-        if len(parts) == 1 and len(parts[0]) > 1:  # one graph by nature
-            return True
+        """Whether all graphs can be kept and fit `memory`, judged by what the first one saves."""
         saved: dict[int, int] = {}
 
         def count(t: Tensor) -> Tensor:
@@ -68,9 +67,26 @@ class Products:
             return t
 
         with torch.autograd.graph.saved_tensors_hooks(count, lambda t: t):
-            self.build(objective, parts[0], leaf)
+            product = self.build(objective, parts[0], leaf)
+        if _recomputes(objective.model, product, leaf):
+            return False
+        if len(parts[0]) > 1:  # one graph by nature
+            return True
         ((first, _),) = parts[0]
         return sum(saved.values()) * objective.examples / first.size <= objective.memory
+
+
+def _recomputes(model: nn.Module, product: Product, leaf: Tensor) -> bool:
+    """Whether a product runs modules again (activation checkpointing): then it is right only while
+    the model stands where its graph was made.
+    """
+    calls: list[nn.Module] = []
+    with ExitStack() as hooks:
+        for module in model.modules():
+            handle = module.register_forward_pre_hook(lambda m, _: calls.append(m))
+            hooks.callback(handle.remove)
+        product(torch.zeros_like(leaf))
+    return bool(calls)
 
 
 def _parts(objective: "Objective") -> list[Part]:

@@ -18,17 +18,13 @@ KINDS = (nn.Linear, *CONVOLUTIONS, *TRANSPOSED)
 class LinearLayer:
     """A linear layer or a convolution by its module name.
 
-    tied: whether other modules use its weight too.
+    parameter: its weight's name in `w`. tied: whether other modules use the weight too.
     """
 
     name: str
     module: Any
+    parameter: str
     tied: bool
-
-    @property
-    def parameter(self) -> str:
-        """The parameter name of its weight."""
-        return f"{self.name}.weight" if self.name else "weight"
 
     @property
     def transposed(self) -> bool:
@@ -72,8 +68,9 @@ def find(objective: Objective, layer: str | None) -> LinearLayer:
     if layer not in known:
         raise ValueError(unknown("linear layer or convolution in `layer`:", layer, known))
     module = known[layer]
-    weight = module._parameters.get("weight")
-    if weight is None or not weight.requires_grad:
+    named = zip(objective.weights.names, objective.weights.parameters, strict=True)
+    names = [name for name, p in named if p is module._parameters.get("weight")]
+    if not names:
         raise ValueError(
             f"The weight of layer {layer!r} must be a trainable parameter of its own. It is "
             "frozen, or computed from other parameters. Name another in `layer`."
@@ -83,8 +80,9 @@ def find(objective: Objective, layer: str | None) -> LinearLayer:
             f"Relative flatness compares the rows of one matrix. Layer {layer!r} has "
             f"{module.groups} groups, whose rows weigh different inputs. Name another in `layer`."
         )
-    owners = [m for m in objective.model.modules() for p in m._parameters.values() if p is weight]
-    return LinearLayer(layer, module, len(owners) > 1)
+    uses = [p for m in objective.model.modules() for p in m._parameters.values()]
+    tied = sum(p is module.weight for p in uses) > 1
+    return LinearLayer(layer, module, names[0], tied)
 
 
 def deviations(objective: Objective, layer: LinearLayer) -> Tensor:

@@ -190,6 +190,13 @@ def test_other_layers_by_signs(subject, flatness_by_definition, name, options):
     assert record.hvps == 2 + 2 * 60
 
 
+def test_a_tied_layer_by_either_of_its_names(subject):
+    """Parameters that are tied stand in w once, under the first name."""
+    found = [RelativeFlatness(name, draws=5)(subject("tied")) for name in ("first", "head")]
+    assert found[0].value == found[1].value
+    assert [record.layer for record in found] == ["first", "head"]
+
+
 @pytest.mark.parametrize(("name", "products"), [("conv1d", 6), ("pixels", 4), ("mixing", 2)])
 def test_signs_where_an_exact_way_would_cost_more(subject, name, products):
     """Outputs times positions where these see each other, else outputs."""
