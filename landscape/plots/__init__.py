@@ -5,6 +5,7 @@ from typing import Any
 
 from landscape.plots.comparison import comparison, differences
 from landscape.plots.curves import curves
+from landscape.plots.density import density
 from landscape.plots.noise import noise
 from landscape.plots.output import FORMATS, save
 from landscape.plots.pruning import pruning
@@ -22,6 +23,7 @@ from landscape.plots.worst_case import worst_case
 PLOTS: dict[str, Callable[..., Any]] = {
     "curves": curves,
     "spectrum": spectrum,
+    "density": density,
     "noise": noise,
     "quantization": quantization,
     "pruning": pruning,
@@ -40,6 +42,7 @@ PLOTS: dict[str, Callable[..., Any]] = {
 DRAWS: dict[str, str] = {
     "curves": "curves",
     "spectrum": "eigenvalues",
+    "density": "spectral_density",
     "noise": "noise",
     "quantization": "quantization",
     "pruning": "pruning",
@@ -55,7 +58,7 @@ DRAWS: dict[str, str] = {
 }
 
 __all__ = [
-    "DRAWS", "FORMATS", "PLOTS", "comparison", "curves", "differences", "noise", "pruning",
-    "quantization", "radius", "save", "scatter", "scene", "sharpness", "spectrum", "stability",
-    "surface", "worst_case",
+    "DRAWS", "FORMATS", "PLOTS", "comparison", "curves", "density", "differences", "noise",
+    "pruning", "quantization", "radius", "save", "scatter", "scene", "sharpness", "spectrum",
+    "stability", "surface", "worst_case",
 ]  # fmt: skip

@@ -1,0 +1,114 @@
+"""Spectral density: how many directions of a minimum have which curvature."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from landscape.plots.prepare import ByMethod, conditions, counts, grouped, t_band
+from landscape.plots.style import GREY, INK, look, sheet, styled, text
+from landscape.records import Array, SpectralDensityRecord
+
+FAR = 10  # times the narrowest kernel: with a wider one beside it, one width would hide too much
+NEAR = 20  # of the narrowest kernels, to either side, that a symmetric logarithm is linear over
+BELOW = 30  # times lower than one eigenvalue stands: there the axis ends
+SAME = 0.97  # of the width asked for: so close a kernel is taken as it is
+ROOT = (2 * np.pi) ** 0.5  # of a Gaussian: its height is 1/(σ·ROOT)
+MATRICES = {"hessian": "Hessian", "gauss-newton": "Gauss–Newton matrix"}
+
+Band = tuple[Array, Array, Array]  # density and the ends of its interval, (g,) each
+
+
+@styled
+def density(records: ByMethod[SpectralDensityRecord], ax: Axes | None = None) -> Figure:
+    """Density on a logarithmic axis, a line and a band per method.
+
+    One minimum per method: the band is the 95 % interval over the probes. Several: their mean, with
+    the 95 % t interval over the minima. All are shown with the widest of their kernels, because a
+    height means little without it; but where the widths differ by more than a factor of 10, each
+    with its own, and the eigenvalue axis is then linear near zero and logarithmic beyond.
+    """
+    groups = grouped(records, SpectralDensityRecord)
+    flat = [record for found in groups.values() for record in found]
+    widths = [record.width for record in flat]
+    common = max(widths) <= FAR * min(widths)
+    page = sheet(ax, 1, columns=1, height=3.0, extra=0.4)
+    panel = page.axes[0]
+    top = 0.0
+    for method, found in groups.items():
+        sigma = max(widths if common else [record.width for record in found])
+        grid = _grid(found, sigma)
+        mean, low, high = _band(found, grid, sigma)
+        colour = look(method).colour
+        panel.plot(grid, mean, color=colour)
+        panel.fill_between(grid, low, high, color=colour, alpha=0.15, linewidth=0)
+        top = max(top, float(mean.max()))
+    lowest = min(1 / (record.n * max(widths) * ROOT) for record in flat)
+    panel.set(xlabel=_name(flat), ylabel="density", yscale="log")
+    panel.set_ylim(lowest / BELOW, 3 * top)
+    panel.axvline(0.0, color=INK, linewidth=0.6, zorder=1)
+    if not common:
+        panel.set_xscale("symlog", linthresh=NEAR * min(widths))
+    elif len({record.n for record in flat}) == 1:
+        _mark(panel, lowest)
+    if len(groups) == 1:
+        panel.set_title(text(look(next(iter(groups))).label))
+    page.foot(groups, _caption(groups, flat, common))
+    return page.figure
+
+
+def _grid(found: list[SpectralDensityRecord], sigma: float) -> Array:
+    """Over all that the records of a method cover, four points to a kernel's width."""
+    low, high = (pick(pick(r.grid) for r in found) for pick in (min, max))
+    return np.linspace(low - sigma, high + sigma, int(4 * (high - low) / sigma) + 9)
+
+
+def _band(found: list[SpectralDensityRecord], grid: Array, sigma: float) -> Band:
+    parts = [_widened(record, grid, sigma) for record in found]
+    return parts[0] if len(parts) == 1 else t_band(np.stack([part[0] for part in parts]))
+
+
+def _widened(record: SpectralDensityRecord, grid: Array, sigma: float) -> Band:
+    """Density and band with a kernel of width σ: one Gaussian of another is a wider Gaussian."""
+    curves = record.density, record.low, record.high
+    if record.width >= SAME * sigma:
+        mean, low, high = (np.interp(grid, record.grid, c, left=0.0, right=0.0) for c in curves)
+        return mean, low, high
+    extra = (sigma**2 - record.width**2) ** 0.5
+    z = (grid[:, None] - record.grid) / extra
+    kernel = np.exp(-(z**2) / 2) * (record.grid[1] - record.grid[0]) / (extra * ROOT)
+    mean, low, high = (kernel @ c for c in curves)
+    return mean, low, high
+
+
+def _mark(ax: Axes, height: float) -> None:
+    ax.axhline(height, color=GREY, linewidth=0.8, linestyle=":", zorder=1)
+    ax.annotate(
+        "one eigenvalue", (0.0, height), xycoords=("axes fraction", "data"),
+        xytext=(3, 2), textcoords="offset points", color=GREY, fontsize=7,
+    )  # fmt: skip
+
+
+def _name(flat: list[SpectralDensityRecord]) -> str:
+    """Of the eigenvalue axis: which matrix, where all are of one."""
+    kinds = {(record.curvature, record.layer) for record in flat}
+    if len(kinds) > 1:
+        return "eigenvalue"
+    ((curvature, layer),) = kinds
+    block = "" if layer is None else f", block of {layer}"
+    return text(f"eigenvalue of the {MATRICES.get(curvature, curvature)}{block}")
+
+
+def _caption(
+    groups: dict[str, list[SpectralDensityRecord]], flat: list[SpectralDensityRecord], common: bool
+) -> str:
+    probes = counts([len(record.nodes) for record in flat], "probe")
+    seeds = [len(found) for found in groups.values()]
+    band = f"{probes}, one minimum per method" if max(seeds) == 1 else counts(seeds, "seed")
+    if max(seeds) > 1:
+        band += f", {probes} each"
+    widths = [record.width for record in flat]
+    kernel = f"{max(widths):.2g}"
+    if not common:
+        kernel = f"each its own, {min(widths):.2g} to {kernel}"
+    parts = [f"band: 95 % interval over {band}", f"kernel width: {kernel}", conditions(flat)]
+    return " · ".join(part for part in parts if part)
