@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 @contextmanager
@@ -78,6 +79,21 @@ def seed_of(*parts: int | str) -> int:
     """
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
+
+
+@contextmanager
+def differentiable_kernels(model: nn.Module) -> Iterator[None]:
+    """While open, kernels that can be differentiated twice: the fused ones of attention cannot, and
+    cuDNN's recurrent ones in eval mode not even once.
+    """
+    recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
+    kept = torch.backends.cudnn.enabled
+    try:
+        torch.backends.cudnn.enabled = kept and not recurrent
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.cudnn.enabled = kept
 
 
 @contextmanager

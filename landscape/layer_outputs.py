@@ -35,7 +35,9 @@ def recorded_calls(layers: Mapping[str, nn.Module]) -> Iterator[list[Call]]:
     """The calls of these layers while open, in order, on the way to the loss."""
     calls: list[Call] = []
 
-    def record(name: str, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def record(
+        name: str, args: tuple[Tensor, ...], named: Mapping[str, Tensor], output: Tensor
+    ) -> Tensor:
         axis = output_axis(layers[name])
         d = output.shape[axis]
         if axis == -1:
@@ -44,12 +46,15 @@ def recorded_calls(layers: Mapping[str, nn.Module]) -> Iterator[list[Call]]:
             z = output.reshape(-1, d, output.shape[axis + 1 :].numel()).mT
         if torch.is_grad_enabled() and not z.requires_grad:  # all is frozen up to here
             z = z.detach().requires_grad_()
-        calls.append(Call(name, inputs[0], z))
+        calls.append(Call(name, args[0] if args else named["input"], z))
         z = z if axis == -1 else z.mT
         return z.reshape(output.shape).clone()  # what follows may work in place
 
     hooks = [
-        module.register_forward_hook(lambda _, inputs, z, name=name: record(name, inputs, z))
+        module.register_forward_hook(
+            lambda _, args, named, output, name=name: record(name, args, named, output),
+            with_kwargs=True,
+        )
         for name, module in layers.items()
     ]
     try:
@@ -95,6 +100,8 @@ def through_outputs_alone(loss: Tensor, layer: Any, call: Call) -> bool:
     by z, is held at 0.
     """
     z, weight = call.z, layer.weight
+    if not z.requires_grad:  # called where no graph was made
+        return False
     (g,) = torch.autograd.grad(loss, z, retain_graph=True, allow_unused=True)
     if g is None:
         return False
@@ -108,9 +115,9 @@ def through_outputs_alone(loss: Tensor, layer: Any, call: Call) -> bool:
     (found,) = torch.autograd.grad(loss, weight, retain_graph=True, materialize_grads=True)
     alone = weight.detach().requires_grad_()
     with torch.enable_grad():
-        output = applied(layer, call.x.detach(), alone)
+        output = applied(layer, call.x.detach().to(alone), alone)  # z may come from an autocast
     back = g if output_axis(layer) == -1 else g.mT
-    (expected,) = torch.autograd.grad(output, alone, back.reshape(output.shape))
+    (expected,) = torch.autograd.grad(output, alone, back.reshape(output.shape).to(output))
     scale = precise(g).norm(dim=-1, keepdim=True) * norms(layer, precise(call.x.detach()))
     allowed = 100 * torch.finfo(z.dtype).eps * scale.sum()
     return not rest.any() and bool((precise(found) - precise(expected)).norm() <= allowed)

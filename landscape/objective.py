@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from landscape import batch_norm as bn
 from landscape.batch import Batch, Logits, LossFn, as_batch, correct_and_counted, scalar, tensors
 from landscape.blocks import Block
 from landscape.isolation import (
+    differentiable_kernels,
     full_precision,
     isolated_buffers,
     kept_modes,
@@ -196,8 +196,8 @@ class Objective:
             enter(full_precision(self.device))
             enter(seeded(seed_of(self.seed, seed), self.device))
             enter(self.weights.substituted(point))
-            if torch.is_grad_enabled():  # the fused attention kernels have no double backward
-                enter(sdpa_kernel(SDPBackend.MATH))
+            if torch.is_grad_enabled():
+                enter(differentiable_kernels(self.model))
             self.model.eval()
             if self.batch_norm == "batch":
                 bn.use_batch_statistics(self.model)

@@ -340,3 +340,27 @@ def test_a_custom_backward_is_not_trusted(objective):
     assert custom.estimator == SIGNS
     assert custom.value == pytest.approx(plain.value, rel=1e-5)
     assert custom.value != plain.value
+
+
+class Unusual(nn.Module):
+    """A head that is called by keyword, after a body under the model's own autocast."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = nn.Linear(6, 4), nn.Linear(4, 3)
+
+    def forward(self, x):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            h = self.body(input=x.float())
+        return self.head(input=torch.tanh(h.float()))
+
+
+@pytest.mark.parametrize("layer", ["body", "head"])
+def test_calls_by_keyword_and_under_the_models_own_autocast(data, layer):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        subject = Objective(Unusual(), data(), cross_entropy)
+    exact = RelativeFlatness(layer)(subject)
+    signs = RelativeFlatness(layer, max_products=0, draws=50)(subject)
+    assert exact.estimator == (CLOSED if layer == "head" else EXACT)
+    assert abs(signs.value - exact.value) < 4 * signs.stderr + 0.02 * exact.value

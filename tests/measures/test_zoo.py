@@ -181,7 +181,7 @@ def data(network):
 def animal():
     """A model in training mode with gradients from a step, and what makes its objective."""
 
-    def make(network, wrap=lambda loss: loss, dtype=None):
+    def make(network, wrap=lambda loss: loss, dtype=None, device="cpu"):
         build, loss = ZOO[network]
         with torch.random.fork_rng():
             torch.manual_seed(0)
@@ -191,6 +191,7 @@ def animal():
         if dtype is not None:
             model.to(dtype)
             batches = [Batch(cast(b.x, dtype), cast(b.y, dtype)) for b in batches]
+        model.to(device)  # an objective takes the data along
         return model, lambda: Objective(model, batches, wrap(loss))
 
     return make
@@ -216,7 +217,7 @@ def picture(model):
     tensors = [*model.named_parameters(), *model.named_buffers()]
     gradients = [(name, p.grad) for name, p in model.named_parameters() if p.grad is not None]
     bits = [
-        (name, id(t), t.requires_grad, t.detach().contiguous().view(torch.uint8).tolist())
+        (name, id(t), t.requires_grad, t.detach().cpu().contiguous().view(torch.uint8).tolist())
         for name, t in (*tensors, *gradients)
         if t.dim() or t.dtype.itemsize == 1
     ]
@@ -306,3 +307,31 @@ def test_a_loss_that_is_no_mean_is_refused(loss, found):
     with pytest.raises(ValueError, match=rf"mean over the batch, of shape \(\). Got {found}"):
         Objective(model, batches, loss)
     assert picture(model) == before
+
+
+@pytest.mark.gpu
+@every_measure
+@every_network
+def test_runs_on_cuda(animal, network, name):
+    model, objective = animal(network, device="cuda")
+    before = picture(model)
+    subject = objective()
+    measure(name, subject.weights.n)(subject)
+    assert picture(model) == before
+
+
+def test_recurrent_layers_are_differentiated_without_cudnn(animal):
+    """Its kernels refuse a backward pass in eval mode; what the user had set comes back."""
+    seen = []
+
+    def watched(loss):
+        def look(model, batch):
+            seen.append((torch.is_grad_enabled(), torch.backends.cudnn.enabled))
+            return loss(model, batch)
+
+        return look
+
+    _, objective = animal("lstm", watched)
+    objective().grad()
+    assert set(seen) == {(False, True), (True, False)}
+    assert torch.backends.cudnn.enabled
