@@ -43,7 +43,7 @@ MeasureEvery = Annotated[
     typer.Option(
         callback=at_least(0),
         metavar="STEPS",
-        help="Record λ max, gradient and climb every so many steps; costs some 20 passes each.",
+        help="Record λ max, trace, gradient and climb every so many steps; some 60 products each.",
     ),
 ]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")]

@@ -18,7 +18,7 @@ from landscape.measures import MEASURES
 from landscape.names import look_up
 from landscape.progress import Listener, Progress, silent
 from landscape.records import METRICS, ComparisonRecord, Record, StudyRecord
-from landscape.robustness import sigma_at_drop
+from landscape.robustness import area, sigma_at_drop
 from landscape.runs import Run, load_data
 from landscape.tasks import task as find_task
 from landscape.training.loop import device_of
@@ -64,7 +64,9 @@ class Study:
             j, k = methods.index(method), seeds.index(seed)
             status[j, k] = run.status["state"]
             if run.status["state"] == "finished":
-                found = numbers(run.metrics[-1], self.cells[method, seed])
+                found = numbers(
+                    run.metrics[-1], self.cells[method, seed], run.settings.data.label_noise
+                )
                 table[:, j, k] = [found[name] for name in METRICS]
         return StudyRecord(
             metrics=np.array(list(METRICS)),
@@ -172,12 +174,19 @@ def report(path: Path | str) -> Path:
     return write(contents, study.path)
 
 
-def numbers(last: Mapping[str, float], records: Mapping[str, Any]) -> dict[str, float]:
-    """One minimum's value of each metric; NaN where the measure is missing."""
+def numbers(
+    last: Mapping[str, float], records: Mapping[str, Any], label_noise: float = 0.0
+) -> dict[str, float]:
+    """One minimum's value of each metric; NaN where the measure is missing.
+
+    The gap is between losses of the same distribution: with noisy labels the test loss in it is
+    that under the same noise. NaN for runs from before that was kept.
+    """
     found = dict.fromkeys(METRICS, float("nan"))
     for name in ("test_accuracy", "test_loss", "train_loss", "grad_evals", "seconds"):
         found[name] = last[name]
-    found["generalisation_gap"] = last["test_loss"] - last["train_loss"]
+    test = last.get("noisy_test_loss", float("nan")) if label_noise else last["test_loss"]
+    found["generalisation_gap"] = test - last["train_loss"]
     if "eigenvalues" in records:
         found["lambda_max"] = float(records["eigenvalues"].values.max())
         found["grad_norm"] = records["eigenvalues"].point.grad_norm
@@ -189,6 +198,9 @@ def numbers(last: Mapping[str, float], records: Mapping[str, Any]) -> dict[str, 
         found["kappa_hat"] = records["relative_flatness"].simplified
     if "noise" in records:
         found["noise_sigma_5"] = sigma_at_drop(records["noise"], points=5).mean
+        found["noise_accuracy"] = area(records["noise"]).mean
+    if "sharpness" in records:
+        found["sharpness"] = float(records["sharpness"].mean[len(records["sharpness"].radii) // 2])
     return found
 
 

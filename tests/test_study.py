@@ -10,7 +10,9 @@ import pytest
 
 from landscape.comparison import compare_minima
 from landscape.files import plain
+from landscape.measures import MEASURES
 from landscape.records import METRICS, StudyRecord, load
+from landscape.robustness import area
 from landscape.runs import Run
 from landscape.study import Study, compare, numbers, report
 
@@ -19,6 +21,11 @@ SMALL = {
     "eigenvalues": {"k": 2},
     "noise": {"sigmas": (0.0, 0.2), "draws": 2},
     "surface": {"size": 3},
+    "profile": {"lines": 2, "size": 3},
+    "trace": {"draws": 5},
+    "spectral_density": {"probes": 2, "steps": 5},
+    "worst_case": {"radii": (1.0,), "steps": 1, "restarts": 0},
+    "sharpness": {"steps": 1, "restarts": 0},
 }
 
 
@@ -41,14 +48,17 @@ def test_the_table_holds_what_the_runs_say(study):
         assert row["generalisation_gap"] == last["test_loss"] - last["train_loss"]
         assert row["lambda_max"] == records["eigenvalues"].values.max()
         assert row["kappa"] == records["relative_flatness"].value
+        assert row["sharpness"] == records["sharpness"].mean[2]
+        assert row["noise_accuracy"] == area(records["noise"]).mean
+        assert records["noise"].other.point.split == "train"
         assert row["grad_evals"] == (36 if method == "sam" else 18)
     assert record.values("grad_norm", "sam").tolist() != record.values("grad_norm", "sgd").tolist()
 
 
 def test_surfaces_for_the_first_seed_only_and_all_else_for_all(study):
     kinds = {key: set(records) for key, records in study.cells.items()}
-    rest = {"curves", "eigenvalues", "relative_flatness", "noise"}
-    assert kinds["sam", 0] == {*rest, "surface"} and kinds["sam", 1] == rest
+    rest = {"curves", *MEASURES} - {"surface", "profile", "path"}
+    assert kinds["sam", 0] == {*rest, "surface", "profile"} and kinds["sam", 1] == rest
 
 
 def test_the_same_draws_and_the_same_data_for_all_methods(study):
@@ -177,6 +187,17 @@ def test_statistics_by_hand():
     assert c.sign_flip_p[loss, 1] == pytest.approx(2 / 8)
     assert c.holm_p[loss, 1] == pytest.approx(c.t_p[loss, 1])
     assert np.isnan(c.difference[:, 0]).all() and c.n[0].tolist() == [0, 0]
+
+
+def test_the_gap_of_noisy_labels_compares_like_with_like():
+    """On the labels that were trained on, of which the test loss has none; old runs have no gap."""
+    last = dict.fromkeys(("test_accuracy", "grad_evals", "seconds"), 1.0)
+    last |= {"test_loss": 0.7, "train_loss": 0.5}
+    assert numbers(last, {})["generalisation_gap"] == pytest.approx(0.2)
+    assert np.isnan(numbers(last, {}, label_noise=0.2)["generalisation_gap"])
+    found = numbers({**last, "noisy_test_loss": 1.4}, {}, label_noise=0.2)
+    assert found["generalisation_gap"] == pytest.approx(0.9)
+    assert found["test_loss"] == 0.7
 
 
 def test_numbers_of_an_unmeasured_run_are_nan(study):

@@ -18,6 +18,7 @@ class StudyRecord(Record):
     status: Annotated[Array, Axes("method", "seed")]  # "finished", "diverged", "missing"
     task: str
     budget: str = "epochs"
+    loss: str = "cross-entropy, in nats"  # what losses are, and in which unit
 
     def values(self, metric: str, method: str) -> Array:
         """One metric of one method over the seeds, (s,)."""
@@ -55,7 +56,9 @@ class ComparisonRecord(Record):
 
 @dataclass(frozen=True)
 class Metric:
-    """How a metric is shown. better: "higher", "lower" or "" where neither is."""
+    """How a metric is shown. unit: of losses it is the task's own, see `StudyRecord.loss`;
+    better: "higher", "lower" or "" where neither is.
+    """
 
     label: str
     unit: str
@@ -64,16 +67,18 @@ class Metric:
 
 METRICS: dict[str, Metric] = {
     "test_accuracy": Metric("test accuracy", "", "higher"),
-    "test_loss": Metric("test loss", "nats", "lower"),
-    "train_loss": Metric("training loss", "nats", "lower"),
-    "generalisation_gap": Metric("test loss − training loss", "nats", "lower"),
+    "test_loss": Metric("test loss", "", "lower"),
+    "train_loss": Metric("training loss", "", "lower"),
+    "generalisation_gap": Metric("test loss − training loss", "", "lower"),
     "grad_norm": Metric("‖∇L‖", "", ""),
     "w_norm": Metric("‖w‖", "", ""),
     "lambda_max": Metric("λ max of the Hessian", "", "lower"),
     "trace": Metric("trace of the Hessian", "", "lower"),
     "kappa": Metric("relative flatness κ", "", "lower"),
     "kappa_hat": Metric("simplified relative flatness κ̂", "", "lower"),
+    "sharpness": Metric("sharpness at the middle radius", "", "lower"),
     "noise_sigma_5": Metric("noise σ at −5 points of accuracy", "", "higher"),
+    "noise_accuracy": Metric("accuracy under noise, mean over σ", "", "higher"),
     "grad_evals": Metric("gradient evaluations", "passes", "lower"),
     "seconds": Metric("training time", "s", "lower"),
 }

@@ -37,7 +37,8 @@ def _noise(study: StudyRecord) -> list[str]:
     return [
         f"{words} of the training labels, held-out ones included, were replaced by another class; "
         "training losses and curvatures are those of the labels trained on, the test labels are "
-        "as they were."
+        "as they were. The gap is that of the noisy labels: the test loss in it is under the same "
+        "noise, in expectation."
     ]
 
 

@@ -61,7 +61,8 @@ def _compared(contents: Contents) -> str:
         + f"; {runs} of {total} runs finished. The baseline is "
         f"{story.name(contents.comparison.baseline)}."
     )
-    return " ".join([first, *conditions.sentences(contents.study)])
+    losses = f"Losses are mean {contents.study.loss}."
+    return " ".join([first, *conditions.sentences(contents.study), losses])
 
 
 def _column(metric: str) -> dict[str, str]:

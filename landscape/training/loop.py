@@ -15,6 +15,7 @@ from landscape.methods import make
 from landscape.objective import Objective
 from landscape.tasks import Task, cross_entropy
 from landscape.training.checkpoint import clone
+from landscape.training.noisy_labels import expected_cross_entropy
 from landscape.training.schedule import factor
 from landscape.training.settings import Settings, unlabelled
 from landscape.training.streams import Shuffled, endless
@@ -198,6 +199,9 @@ class Training:
         for name, batch in (("train", train), ("held_out", self.held_out), ("test", self.test)):
             loss, accuracy = evaluate(self.model, batch)
             row |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
+        if share := self.settings.data.label_noise:
+            noisy = expected_cross_entropy(share)
+            row["noisy_test_loss"] = evaluate(self.model, self.test, loss=noisy)[0]
         return row | {
             "learning_rate": self.optimizer.param_groups[0]["lr"],
             "grad_evals": self.walker.grad_evals,
@@ -207,11 +211,13 @@ class Training:
         }
 
 
-def evaluate(model: nn.Module, batch: Batch, size: int = 1000) -> tuple[float, float]:
+def evaluate(
+    model: nn.Module, batch: Batch, size: int = 1000, loss: LossFn = cross_entropy
+) -> tuple[float, float]:
     """Plain loss and accuracy in eval mode; NaN on no examples."""
     if not batch.size:
         return float("nan"), float("nan")
-    return Objective(model, batches(batch, size), cross_entropy).value_and_accuracy()
+    return Objective(model, batches(batch, size), loss).value_and_accuracy()
 
 
 def device_of(name: str) -> torch.device:

@@ -16,7 +16,7 @@ from landscape import batch_norm as bn
 from landscape.batch import Batch
 from landscape.data import batches
 from landscape.isolation import full_precision, kept_modes
-from landscape.measures import Eigenvalues, point_of
+from landscape.measures import Eigenvalues, Trace, point_of
 from landscape.methods import LETS, ascent
 from landscape.methods.lookbehind import Lookbehind
 from landscape.methods.multistep import MultistepSAM
@@ -26,7 +26,9 @@ from landscape.training.settings import Settings
 from landscape.walker import Walker
 
 LARGEST = Eigenvalues(k=2, which="largest", tolerance=1e-3)  # the second one guards the first
-NOT_FINITE = {"lambda_max": math.nan, "lambda_bound": math.nan, "ascent_gain": math.nan}
+TRACE = Trace(tolerance=0.1, max_hvps=40)
+ASKED = ("lambda_max", "lambda_bound", "trace", "trace_stderr", "ascent_gain")
+NOT_FINITE = dict.fromkeys(ASKED, math.nan)
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Watcher:
     def __call__(self, lr: float) -> dict[str, float]:
         """One row about the network as it stands; lr: that of the step to come.
 
-        Where the loss or its derivatives are not finite, λ_max and the gain are NaN.
+        Where the loss or its derivatives are not finite, λ_max, trace and gain are NaN.
         """
         objective = Objective(self.model, self.pieces, cross_entropy, batch_norm=self.batch_norm)
         return {
@@ -72,12 +74,14 @@ class Watcher:
         if not math.isfinite(objective.summary.loss + objective.summary.grad_norm):
             return NOT_FINITE
         try:
-            found = LARGEST(objective)
+            found, trace = LARGEST(objective), TRACE(objective)
         except ValueError:  # products that are not finite, or lost in rounding: training goes on
             return NOT_FINITE
         return {
             "lambda_max": float(found.values[0]),
             "lambda_bound": float(found.bounds[0]),
+            "trace": trace.value,
+            "trace_stderr": trace.stderr,
             "ascent_gain": ascent_gain(self.model, self.method, self.steps, self.batch_norm),
         }
 

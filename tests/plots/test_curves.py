@@ -14,7 +14,7 @@ def test_one_line_and_one_band_per_method(curves_record, words):
     figure = curves({"sgd": [curves_record()] * 2, "sam": [curves_record()] * 2})
     assert [len(lines(ax)) for ax in figure.axes] == [2, 2]
     assert [len(ax.collections) for ax in figure.axes] == [2, 2]
-    assert [ax.get_ylabel() for ax in figure.axes] == ["training loss (nats)", "test accuracy (%)"]
+    assert [ax.get_ylabel() for ax in figure.axes] == ["training loss", "test accuracy (%)"]
     assert "mean over 2 seeds, band: 95 % t interval" in words(figure)
 
 

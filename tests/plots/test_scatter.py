@@ -13,7 +13,7 @@ def test_one_point_per_minimum_with_both_numbers(study_record):
     assert [len(line.get_xdata()) for line in ax.get_lines()] == [3, 2]
     assert ax.get_lines()[0].get_xdata().tolist() == [10.0, 20.0, 30.0]
     assert ax.get_xlabel() == "λ max of the Hessian"
-    assert ax.get_ylabel() == "test loss − training loss (nats)"
+    assert ax.get_ylabel() == "test loss − training loss"
 
 
 def test_tau_with_its_interval_in_the_title(study_record, comparison_record):

@@ -153,6 +153,7 @@ def test_noisy_labels_are_trained_on_and_measured_on_and_test_labels_stay(tmp_pa
     assert run.settings.data.label_noise == 0.5
     assert last["train_accuracy"] < 0.75 and last["held_out_accuracy"] < 0.6
     assert last["test_accuracy"] > 0.7
+    assert last["noisy_test_loss"] > last["test_loss"] + 0.3
     measured = run.objective("train", examples=10**6, device="cpu")
     assert measured.accuracy() == pytest.approx(last["train_accuracy"], abs=1e-12)
     assert run.objective("test", examples=10**6, device="cpu").accuracy() == pytest.approx(

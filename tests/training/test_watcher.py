@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from landscape.batch import Batch
-from landscape.measures import Eigenvalues
+from landscape.measures import Eigenvalues, Trace
 from landscape.methods import make
 from landscape.objective import Objective
 from landscape.runs import Run
@@ -75,6 +75,8 @@ def test_the_last_row_is_what_the_measures_say_of_the_run(watched):
     assert record.point.fingerprint == exact.point.fingerprint
     assert record.point.loss == record.loss[-1] == pytest.approx(exact.point.loss, rel=1e-6)
     assert (record.point.examples, record.point.split) == (100, "train")
+    trace = Trace(tolerance=0.01)(objective).value
+    assert abs(record.trace[-1] - trace) < 4.5 * record.trace_stderr[-1] + 0.01 * trace
     assert record.settings["seed"] == 1
     assert record.provenance["data_fingerprint"]
 
