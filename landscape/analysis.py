@@ -29,7 +29,8 @@ DATA_OF: dict[str, str] = {  # which examples answer what, unless the user says 
     "worst_case": "test",
     "sharpness": "train",
 }
-BESIDE = {"surface": "test", "profile": "test", "path": "test"}  # other examples, in one pass
+# Other examples, asked at the same points.
+BESIDE = {"surface": "test", "profile": "test", "path": "test", "noise": "train"}
 WALKS = ("surface", "profile", "path")  # long ones: finished rows are kept
 
 

@@ -13,7 +13,7 @@ from landscape.statistics import (
     within_group_correlation,
 )
 
-FLATNESS = ("lambda_max", "kappa", "kappa_hat", "noise_sigma_5", "grad_norm", "w_norm")
+FLATNESS = ("lambda_max", "kappa", "kappa_hat", "sharpness", "noise_sigma_5", "grad_norm", "w_norm")
 GAP = "generalisation_gap"
 
 

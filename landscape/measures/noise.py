@@ -9,7 +9,7 @@ from torch import Tensor
 from landscape.environment import environment
 from landscape.linalg import probes
 from landscape.measures import scales
-from landscape.measures.context import Progress, point_of
+from landscape.measures.context import Progress, point_of, same_network
 from landscape.objective import Objective
 from landscape.records import Array, NoiseRecord
 
@@ -56,11 +56,11 @@ class NoiseRobustness:
         """Ask it of the objective's point; `progress` counts draws.
 
         other: the same network on other data, as the training set beside the test set: it is
-        asked at the same noisy points. Raises ValueError where its parameters differ in shape.
+        asked at the same noisy points. Raises ValueError where it is another network or policy.
         """
         w = objective.w
         unit = scales.unit(objective, self.scale, self.biases, self.normalisation)
-        asked = [objective] if other is None else [objective, _same_network(objective, other)]
+        asked = [objective] if other is None else [objective, same_network(objective, other)]
         clean = np.array([subject.value_and_accuracy(w) for subject in asked])  # (data, 2)
         found = np.empty((len(asked), 2, len(self.sigmas), self.draws))
         for draw, xi in enumerate(probes.gaussians(w, self.draws, self.seed)):
@@ -89,15 +89,6 @@ class NoiseRobustness:
         if noisy.any():
             found[noisy] = subject.evaluate(w + s * step for s in self.sigmas if s > 0)
         return found.T
-
-
-def _same_network(objective: Objective, other: Objective) -> Objective:
-    if other.weights.shapes != objective.weights.shapes:
-        raise ValueError(
-            "`other` must be an objective of the same network on other data. "
-            f"Got one with {other.weights.n} weights beside {objective.weights.n}, or other names."
-        )
-    return other
 
 
 def _beside(other: Objective, clean: Array, found: Array) -> dict[str, Any]:
