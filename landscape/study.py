@@ -1,0 +1,248 @@
+"""A study: methods x seeds on one task, trained, measured and compared."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from landscape import files
+from landscape.analysis import WALKS
+from landscape.cells import Cell, cell_folder, run_all
+from landscape.comparison import compare_minima
+from landscape.controls import with_controls
+from landscape.environment import environment
+from landscape.measures import MEASURES
+from landscape.names import look_up
+from landscape.progress import Listener, Progress, silent
+from landscape.records import METRICS, ComparisonRecord, Record, StudyRecord
+from landscape.robustness import area, sigma_at_drop
+from landscape.runs import Run, load_data
+from landscape.tasks import task as find_task
+from landscape.training.loop import device_of
+from landscape.training.train import settings_for
+from landscape.tuning import FIRST_SEED, applied, tune
+
+Overrides = Mapping[str, Mapping[str, Any]]
+
+
+class Study:
+    """A study's folder, read. `record` holds one number per metric, method and seed."""
+
+    def __init__(self, path: Path | str):
+        path = self.path = Path(path)
+        if not (path / "study.json").is_file():
+            raise ValueError(f"{path} is not a study: it has no study.json.")
+        self.plan: dict[str, Any] = files.read_json(path / "study.json")
+        self.runs: dict[tuple[str, int], Run] = {}
+        for method, seed, folder in self.plan["cells"]:
+            if (path / folder / "status.json").is_file():
+                run = Run(path / folder)
+                if run.status["state"] in ("finished", "diverged"):
+                    run.verify()
+                    self.runs[method, seed] = run
+        if not self.runs:
+            raise ValueError(f"{self.path} holds no finished run. Go on with the same compare.")
+        self.cells: dict[tuple[str, int], dict[str, Record]] = {
+            key: run.records() for key, run in self.runs.items()
+        }
+
+    @property
+    def report(self) -> Path:
+        """The report's page."""
+        return self.path / "report.html"
+
+    @property
+    def record(self) -> StudyRecord:
+        """The table of the study."""
+        methods, seeds = self.plan["methods"], self.plan["seeds"]
+        table = np.full((len(METRICS), len(methods), len(seeds)), np.nan)
+        status = np.full((len(methods), len(seeds)), "missing", dtype=object)
+        for (method, seed), run in self.runs.items():
+            j, k = methods.index(method), seeds.index(seed)
+            status[j, k] = run.status["state"]
+            if run.status["state"] == "finished":
+                found = numbers(
+                    run.metrics[-1], self.cells[method, seed], run.settings.data.label_noise
+                )
+                table[:, j, k] = [found[name] for name in METRICS]
+        return StudyRecord(
+            metrics=np.array(list(METRICS)),
+            methods=np.array(methods),
+            seeds=np.array(seeds),
+            table=table,
+            status=status.astype(str),
+            task=self.plan["task"],
+            budget=self.plan["budget"],
+            settings={
+                "label_noise": {m: r.settings.data.label_noise for (m, _), r in self.runs.items()},
+                "tuning": self.plan.get("tuning", {}),
+                "controls": self.plan.get("controls", {}),
+            },
+            provenance=environment(),
+        )
+
+    @property
+    def comparison(self) -> ComparisonRecord:
+        """The statistics of the study."""
+        return replace(compare_minima(self.record), provenance=environment())
+
+
+def compare(
+    task: str,
+    methods: Sequence[str],
+    seeds: int = 6,
+    out: Path | str | None = None,
+    *,
+    settings: Overrides | None = None,
+    grid: Mapping[str, Sequence[Any]] | None = None,
+    tune_seeds: int = 1,
+    controls: bool = False,
+    workers: int | None = None,
+    examples: int = 1000,
+    batch_norm: str = "stored",
+    options: Overrides | None = None,
+    data_dir: Path | None = None,
+    command: str = "",
+    progress: Listener = silent,
+) -> Study:
+    """Train methods x seeds, measure every minimum, compare them, write the report.
+
+    methods: names; "sam@wide" is a variant of sam, with a section ["sam@wide"] of its own.
+    seeds: how many; the same 0, 1, ... for all methods. Below 6 no exact paired test can reach
+    p < 0.05. Surfaces and profiles are measured for the first seed.
+    grid: values to choose from on held-out data, {"sam.rho": (0.02, 0.05), "training.lr": ...}; as
+    many trials for every method, with `tune_seeds` seeds or more that the study does not use. See
+    `landscape.tuning`. controls: adds those of `landscape.controls`; they are derived, not tuned.
+    workers: processes; default one per core on the CPU, one on CUDA.
+    Cells that are finished are not done again, so the same call goes on where it was interrupted.
+
+    Raises ValueError for unknown names and bad settings, before anything is trained, and where a
+    method diverged with every combination of the grid.
+    """
+    _check(methods, seeds)
+    path = Path(out) if out is not None else Path("runs") / task
+    load_data(find_task(task), data_dir)
+    kept = _Kept(path, task, examples, batch_norm, options or {}, data_dir)
+    untuned = dict.fromkeys(methods, settings or {})
+    planned = [kept.cell(method, 0, own) for method, own in untuned.items()]
+    if controls:
+        with_controls(task, untuned)  # what is wrong with them is told before anything is trained
+    chosen = settings_for(task, methods[0], 0, untuned[methods[0]]).training
+    workers = workers or (1 if device_of(chosen.device).type == "cuda" else os.cpu_count() or 1)
+    tuning = tune(planned, grid or {}, tune_seeds, max(FIRST_SEED, seeds), workers, progress)
+    tuned = {m: applied(own, tuning.chosen.get(m, {})) for m, own in untuned.items()}
+    overrides, words = with_controls(task, tuned) if controls else (tuned, {})
+    cells = [kept.cell(m, seed, own) for seed in range(seeds) for m, own in overrides.items()]
+    plan = {
+        "task": task,
+        "methods": list(overrides),
+        "seeds": list(range(seeds)),
+        "budget": chosen.budget,
+        "settings": settings or {},
+        "tuning": tuning.to_dict(),
+        "controls": words,
+        "examples": examples,
+        "batch_norm": batch_norm,
+        "command": command,
+        "cells": [[c.method, c.seed, c.path.relative_to(path).as_posix()] for c in cells],
+    }
+    files.write_json(path / "study.json", plan)
+    run_all(cells, workers, progress)
+    progress(Progress("report", "", 0, 1))
+    report(path)
+    return Study(path)
+
+
+def report(path: Path | str) -> Path:
+    """Write the report, figures and tables of a study anew from its records; the page's path."""
+    from landscape.report import Contents, write  # figures need matplotlib and plotly
+
+    study = Study(path)
+    first = next(iter(study.runs.values()))
+    contents = Contents(
+        study=study.record,
+        comparison=study.comparison,
+        cells=study.cells,
+        settings={m: study.runs[m, s].settings.to_dict() for m, s in study.runs if s == 0},
+        environment=files.read_json(first.path / "environment.json"),
+        command=study.plan["command"],
+        notes=_notes(study),
+    )
+    return write(contents, study.path)
+
+
+def numbers(
+    last: Mapping[str, float], records: Mapping[str, Any], label_noise: float = 0.0
+) -> dict[str, float]:
+    """One minimum's value of each metric; NaN where the measure is missing.
+
+    The gap is between losses of the same distribution: with noisy labels the test loss in it is
+    that under the same noise. NaN for runs from before that was kept.
+    """
+    found = dict.fromkeys(METRICS, float("nan"))
+    for name in ("test_accuracy", "test_loss", "train_loss", "grad_evals", "seconds"):
+        found[name] = last[name]
+    test = last.get("noisy_test_loss", float("nan")) if label_noise else last["test_loss"]
+    found["generalisation_gap"] = test - last["train_loss"]
+    if "eigenvalues" in records:
+        found["lambda_max"] = float(records["eigenvalues"].values.max())
+        found["grad_norm"] = records["eigenvalues"].point.grad_norm
+        found["w_norm"] = records["eigenvalues"].point.w_norm
+    if "trace" in records:
+        found["trace"] = records["trace"].value
+    if "relative_flatness" in records:
+        found["kappa"] = records["relative_flatness"].value
+        found["kappa_hat"] = records["relative_flatness"].simplified
+    if "noise" in records:
+        found["noise_sigma_5"] = sigma_at_drop(records["noise"], points=5).mean
+        found["noise_accuracy"] = area(records["noise"]).mean
+    if "sharpness" in records:
+        found["sharpness"] = float(records["sharpness"].mean[len(records["sharpness"].radii) // 2])
+    return found
+
+
+def _check(methods: Sequence[str], seeds: int) -> None:
+    if seeds < 1:
+        raise ValueError(f"`seeds` must be at least 1. Got {seeds}.")
+    if len(set(methods)) != len(methods) or not methods:
+        raise ValueError(f"`methods` must be different names. Got {', '.join(methods) or 'none'}.")
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What all cells of a study share."""
+
+    path: Path
+    task: str
+    examples: int
+    batch_norm: str
+    options: Overrides
+    data_dir: Path | None
+
+    def cell(self, method: str, seed: int, overrides: Overrides) -> Cell:
+        """Its folder is named by the content of the settings that decide its weights."""
+        settings = settings_for(self.task, method, seed, overrides)
+        for name in self.options:
+            look_up("measure", name, MEASURES)
+        return Cell(
+            self.task, method, seed, cell_folder(self.path / "runs", settings), overrides,
+            tuple(n for n in MEASURES if n != "path" and (seed == 0 or n not in WALKS)),
+            self.options, self.examples, self.batch_norm, self.data_dir,
+        )  # fmt: skip
+
+
+def _notes(study: Study) -> list[str]:
+    """What a reader of the report must know besides the numbers."""
+    from landscape.plots.style import look
+
+    data_note = files.read_json(next(iter(study.runs.values())).path / "environment.json")
+    notes = [data_note["data_note"]] if data_note.get("data_note") else []
+    controls = study.plan.get("controls", {})
+    notes += [f"{look(name).label} is a control: {words}" for name, words in controls.items()]
+    missing = len(study.plan["cells"]) - len(study.runs)
+    if missing:
+        notes.append(f"{missing} of {len(study.plan['cells'])} runs are not finished.")
+    return notes
