@@ -14,9 +14,15 @@ from landscape.models import MODELS
 from landscape.names import look_up
 
 
-def cross_entropy(model: nn.Module, batch: Batch) -> Tensor:
-    """Mean cross-entropy of the model's logits, shape ()."""
-    return F.cross_entropy(model(batch.x), batch.y)
+def cross_entropy(model: nn.Module, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
+    """Mean cross-entropy of the model's logits (..., classes) and its classes (...), shape ().
+
+    So the mean over examples, or over all places of all sequences.
+    """
+    logits = model(batch.x)
+    return F.cross_entropy(
+        logits.flatten(0, -2), batch.y.flatten(), label_smoothing=label_smoothing
+    )
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,8 @@ class Task:
     model, data: names in MODELS and DATA; model_settings: keywords of the model's factory.
     defaults: settings of the task by section and method, as `resolve` takes them.
     measures: settings of measures that suit the task, by measure.
-    measured_at_once: examples per batch of a measure, so that gradient graphs fit in memory.
+    measured_at_once: examples per batch of a measure, so that gradient graphs fit in memory; also
+    per batch of the metrics during training.
     """
 
     name: str
@@ -49,7 +56,21 @@ class Task:
 
 _WIDE_NOISE = {"noise": {"sigmas": (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)}}
 _SMALL_SURFACE = {"surface": {"size": 25}}  # their points are a thousand times dearer
+_Defaults = Mapping[str, Mapping[str, Any]]
 _ADAMW = {"training": {"lr": 1e-3, "weight_decay": 0.01}}
+_CIFAR: _Defaults = {
+    "training": {"epochs": 200, "lr": 0.1},
+    "data": {"batch_size": 128},
+    "adamw": _ADAMW,
+}
+# Transformers learn slowly with SGD: all methods stand on AdamW, except sgd itself.
+_OVER_ADAMW = {"optimizer": "adamw", "lr": 1e-3, "weight_decay": 0.01, "max_grad_norm": 1.0}
+_SGD = {"training": {"optimizer": "sgd", "lr": 0.1, "weight_decay": 5e-4}}
+_LANGUAGE: _Defaults = {
+    "training": {**_OVER_ADAMW, "epochs": 10, "warmup": 0.05},
+    "data": {"batch_size": 32},
+    "sgd": _SGD,
+}
 
 TASKS: dict[str, Task] = {
     "digits": Task(
@@ -71,6 +92,18 @@ TASKS: dict[str, Task] = {
         defaults={"training": {"epochs": 15, "lr": 0.1}, "adamw": _ADAMW},
         measures=_WIDE_NOISE,
     ),
+    "mnist": Task(
+        "mnist",
+        "MNIST from its idx files, LeNet-size conv net",
+        model="lenet",
+        data="mnist",
+        defaults={
+            "training": {"epochs": 10, "lr": 0.05},
+            "data": {"batch_size": 128},
+            "adamw": _ADAMW,
+        },
+        measures={**_WIDE_NOISE, **_SMALL_SURFACE},
+    ),
     "fashion-mnist": Task(
         "fashion-mnist",
         "Fashion-MNIST from its idx files, LeNet-size conv net",
@@ -88,13 +121,82 @@ TASKS: dict[str, Task] = {
         "CIFAR-10 from its official batches, ResNet-18 with CIFAR stem",
         model="resnet18",
         data="cifar10",
+        defaults=_CIFAR,
+        measures=_SMALL_SURFACE,
+        measured_at_once=100,
+    ),
+    "cifar10-resnet56": Task(
+        "cifar10-resnet56",
+        "CIFAR-10, ResNet-56",
+        model="resnet56",
+        data="cifar10",
+        defaults=_CIFAR,
+        measures=_SMALL_SURFACE,
+        measured_at_once=100,
+    ),
+    "cifar10-resnet56-noshort": Task(
+        "cifar10-resnet56-noshort",
+        "CIFAR-10, ResNet-56 without its shortcuts",
+        model="resnet56",
+        data="cifar10",
+        model_settings={"skip": False},
+        defaults=_CIFAR,
+        measures=_SMALL_SURFACE,
+        measured_at_once=100,
+    ),
+    "cifar10-vit": Task(
+        "cifar10-vit",
+        "CIFAR-10, small vision transformer",
+        model="vit",
+        data="cifar10",
         defaults={
-            "training": {"epochs": 200, "lr": 0.1},
+            "training": {**_OVER_ADAMW, "epochs": 200, "warmup": 0.05},
             "data": {"batch_size": 128},
-            "adamw": _ADAMW,
+            "sgd": _SGD,
         },
         measures=_SMALL_SURFACE,
         measured_at_once=100,
+    ),
+    "cifar100-wrn28-10": Task(
+        "cifar100-wrn28-10",
+        "CIFAR-100 from its official files, WRN-28-10",
+        model="wrn28-10",
+        data="cifar100",
+        model_settings={"classes": 100},
+        defaults=_CIFAR,
+        measures=_SMALL_SURFACE,
+        measured_at_once=25,
+    ),
+    "sst2-transformer": Task(
+        "sst2-transformer",
+        "SST-2 from GLUE's tables, transformer over its words",
+        model="text-transformer",
+        data="sst2",
+        defaults={
+            "training": {**_OVER_ADAMW, "epochs": 3},
+            "data": {"batch_size": 64},
+            "sgd": _SGD,
+        },
+        measures=_SMALL_SURFACE,
+        measured_at_once=100,
+    ),
+    "shakespeare-transformer": Task(
+        "shakespeare-transformer",
+        "Tiny Shakespeare, transformer over its bytes",
+        model="language-model",
+        data="shakespeare",
+        defaults=_LANGUAGE,
+        measures=_SMALL_SURFACE,
+        measured_at_once=50,
+    ),
+    "text-transformer": Task(
+        "text-transformer",
+        "your input.txt, or the text that ships with Python, transformer over its bytes",
+        model="language-model",
+        data="text",
+        defaults=_LANGUAGE,
+        measures=_SMALL_SURFACE,
+        measured_at_once=50,
     ),
 }
 

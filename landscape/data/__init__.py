@@ -3,13 +3,33 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from landscape.data import cifar10, digits, fashion_mnist
+from landscape.data import (
+    cifar10,
+    cifar100,
+    csv_table,
+    digits,
+    fashion_mnist,
+    mnist,
+    npz,
+    shakespeare,
+    sst2,
+    text,
+    tsv,
+)
 from landscape.data.dataset import DataSet, Split, batches, split
 
 DATA: dict[str, Callable[[Path | None], DataSet]] = {
     "digits": digits.load,
+    "mnist": mnist.load,
     "fashion-mnist": fashion_mnist.load,
     "cifar10": cifar10.load,
+    "cifar100": cifar100.load,
+    "sst2": sst2.load,
+    "shakespeare": shakespeare.load,
+    "text": text.load,
+    "tsv": tsv.load,
+    "csv": csv_table.load,
+    "npz": npz.load,
 }
 
 __all__ = ["DATA", "DataSet", "Split", "batches", "split"]

@@ -16,15 +16,17 @@ ARRAYS = ("train_x", "train_y", "test_x", "test_y")
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """Normalised examples and their classes, training and test apart.
+    """Examples and their classes, training and test apart.
 
-    train_x (n, ...), test_x (m, ...): float32. train_y (n,), test_y (m,): int64 in [0, classes).
+    train_x (n, ...), test_x (m, ...): float32, normalised, or int64, tokens. train_y (n,), test_y
+    (m,): int64 in [0, classes); for sequences (n, length), (m, length), a class for each place.
     fingerprint: sha256 over names, types, shapes and bytes of the four arrays; computed when left
         empty, which only a source with a cheaper proof of identity should not do.
     augment: (x, generator) -> x of the same shape, for training batches only.
     note: what a reader of the results must know about these files, or "".
 
-    Raises ValueError when x and y differ in length or a class is out of range.
+    Raises ValueError when there is no example, x and y differ in length, or a class is out of
+    range.
     """
 
     name: str
@@ -45,7 +47,9 @@ class DataSet:
 
 
 def _check(part: str, x: Tensor, y: Tensor, classes: int) -> None:
-    if y.shape != (len(x),):
+    if not len(x):
+        raise ValueError(f"`{part}_x` must hold at least one example. Got none.")
+    if y.shape != (len(x),) and y.shape != x.shape:
         raise ValueError(
             f"`{part}_y` must hold one class for each of the {len(x)} examples. "
             f"Got shape {tuple(y.shape)}."
@@ -101,9 +105,11 @@ def split(dataset: DataSet, seed: int, held_out: float = 0.1, label_noise: float
 
 
 def noisy(labels: Tensor, classes: int, share: float, seed: int) -> Tensor:
-    """Symmetric label noise: a share of the labels (n,), each replaced by one of the OTHER classes.
+    """Symmetric label noise: a share of the labels, each replaced by one of the OTHER classes.
 
-    share: in [0, 1), rounded to whole examples, all of which are wrong afterwards. Where other
+    labels: (n,), or (n, length), where it is a share of all places.
+
+    share: in [0, 1), rounded to whole labels, all of which are wrong afterwards. Where other
     authors draw from all classes, this is their share times (1 - 1/classes).
     seed: decides which labels, and the new ones uniformly; drawn on the CPU.
 
@@ -113,15 +119,15 @@ def noisy(labels: Tensor, classes: int, share: float, seed: int) -> Tensor:
         raise ValueError(f"`label_noise` must be in [0, 1). Got {share}.")
     if share and classes < 2:
         raise ValueError(f"`label_noise` needs at least 2 classes. Got {classes}.")
-    count = round(share * len(labels))
+    count = round(share * labels.numel())
     if not count:
         return labels
     generator = torch.Generator().manual_seed(seed_of(seed, "label noise"))
-    chosen = torch.randperm(len(labels), generator=generator)[:count].to(labels.device)
+    chosen = torch.randperm(labels.numel(), generator=generator)[:count].to(labels.device)
     shift = torch.randint(1, classes, (count,), generator=generator).to(labels.device)
-    wrong = labels.clone()
-    wrong[chosen] = (labels[chosen] + shift) % classes
-    return wrong
+    wrong = labels.flatten().clone()
+    wrong[chosen] = (wrong[chosen] + shift) % classes
+    return wrong.view(labels.shape)
 
 
 def batches(

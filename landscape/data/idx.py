@@ -8,19 +8,24 @@ from pathlib import Path
 
 import numpy as np
 
+from landscape.data.archives import MOST_BYTES
+
 
 def unpacked(path: Path) -> bytes:
     """The bytes of a file, decompressed where its name ends in .gz.
 
-    Raises ValueError when the compressed stream is damaged or cut short.
+    Raises ValueError when the compressed stream is damaged, cut short, or without end.
     """
     if path.suffix != ".gz":
         return path.read_bytes()
     try:
         with gzip.open(path) as file:
-            return file.read()
+            raw = file.read(MOST_BYTES + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{path} must be a complete gzip file. Got: {error}.") from error
+    if len(raw) > MOST_BYTES:
+        raise ValueError(f"{path} must unpack to at most {MOST_BYTES} bytes. Got more.")
+    return raw
 
 
 def array(raw: bytes, shape: tuple[int | None, ...], path: Path) -> np.ndarray:

@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from landscape.batch import Batch, LossFn
@@ -40,6 +40,7 @@ class Training:
 
     def __init__(self, settings: Settings, task: Task, dataset: DataSet):
         self.settings, self.dataset = settings, dataset
+        self.evaluated_at_once = task.measured_at_once
         self.device = device_of(settings.training.device)
         with seeded(seed_of(settings.seed, "init"), self.device):
             self.model = task.build().to(self.device)
@@ -197,7 +198,7 @@ class Training:
         row = {"epoch": float(self.epoch), "step": float(self.steps)}
         train = Batch(self.train.x[:EVALUATED], self.train.y[:EVALUATED])
         for name, batch in (("train", train), ("held_out", self.held_out), ("test", self.test)):
-            loss, accuracy = evaluate(self.model, batch)
+            loss, accuracy = evaluate(self.model, batch, self.evaluated_at_once)
             row |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
         if share := self.settings.data.label_noise:
             noisy = expected_cross_entropy(share)
@@ -257,9 +258,7 @@ def base_optimizer(model: nn.Module, settings: Settings, method: object) -> torc
 
 
 def _training_loss(smoothing: float) -> LossFn:
-    if not smoothing:
-        return cross_entropy
-    return lambda model, batch: F.cross_entropy(model(batch.x), batch.y, label_smoothing=smoothing)
+    return partial(cross_entropy, label_smoothing=smoothing) if smoothing else cross_entropy
 
 
 def _method_state(method: object) -> dict[str, Any]:

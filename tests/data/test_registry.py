@@ -6,10 +6,11 @@ from landscape.data import DATA
 
 
 def test_the_names():
-    assert list(DATA) == ["digits", "fashion-mnist", "cifar10"]
+    images = ["digits", "mnist", "fashion-mnist", "cifar10", "cifar100"]
+    assert list(DATA) == [*images, "sst2", "shakespeare", "text", "tsv", "csv", "npz"]
 
 
-@pytest.mark.parametrize("name", [name for name in DATA if name != "digits"])
+@pytest.mark.parametrize("name", [name for name in DATA if name not in ("digits", "text")])
 def test_without_a_folder_one_line_says_what_to_do(name, monkeypatch):
     monkeypatch.delenv("LANDSCAPE_DATA", raising=False)
     with pytest.raises(FileNotFoundError, match=r"^.* no folder is named\. .* LANDSCAPE_DATA\.$"):

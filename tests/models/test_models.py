@@ -5,16 +5,38 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from landscape.models import MODELS, convnet, lenet, mlp, resnet18
-from landscape.models.resnet import BasicBlock
+from landscape.models import MODELS, convnet, lenet, mlp, resnet18, resnet34, resnet50
+from landscape.models.resnet import BasicBlock, Bottleneck
 
+COLOUR = (3, 3, 32, 32)
 INPUTS = {
     "mlp": (3, 1, 8, 8),
     "convnet": (3, 1, 8, 8),
     "lenet": (3, 1, 28, 28),
-    "resnet18": (3, 3, 32, 32),
+    "resnet18": COLOUR,
+    "resnet34": COLOUR,
+    "resnet50": COLOUR,
+    "resnet56": COLOUR,
+    "wrn28-10": COLOUR,
+    "pyramidnet110": COLOUR,
+    "pyramidnet272": COLOUR,
+    "vit": COLOUR,
 }
-PARAMETERS = {"mlp": 4_810, "convnet": 9_978, "lenet": 61_706, "resnet18": 11_173_962}
+PARAMETERS = {
+    "mlp": 4_810,
+    "convnet": 9_978,
+    "lenet": 61_706,
+    "resnet18": 11_173_962,
+    "resnet34": 21_282_122,
+    "resnet50": 23_520_842,
+    "resnet56": 853_018,
+    "wrn28-10": 36_479_194,
+    "pyramidnet110": 1_772_706,
+    "pyramidnet272": 26_210_842,
+    "vit": 2_693_578,
+}
+ELSEWHERE = {"text-transformer", "language-model", "torchvision", "timm", "transformers"}
+SMALL = ["mlp", "convnet", "lenet", "resnet18", "resnet56", "pyramidnet110", "vit"]
 
 
 def count(model: nn.Module) -> int:
@@ -22,18 +44,30 @@ def count(model: nn.Module) -> int:
 
 
 def test_every_registered_model_is_tested():
-    assert set(MODELS) == set(INPUTS) == set(PARAMETERS)
+    assert set(MODELS) - ELSEWHERE == set(INPUTS) == set(PARAMETERS)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", INPUTS)
 def test_parameter_count_and_output_shape(name):
-    model = MODELS[name](classes=10)
-    assert count(model) == PARAMETERS[name]
-    assert model(torch.zeros(INPUTS[name])).shape == (3, 10)
-    assert MODELS[name](classes=7)(torch.zeros(INPUTS[name])).shape == (3, 7)
+    """On torch's meta device, where nothing is computed but shapes."""
+    with torch.device("meta"):
+        model, x = MODELS[name](classes=10), torch.empty(INPUTS[name])
+        assert count(model) == PARAMETERS[name]
+        assert model(x).shape == (3, 10)
+        assert MODELS[name](classes=7)(x).shape == (3, 7)
 
 
-@pytest.mark.parametrize("name", MODELS)
+def test_without_skips():
+    """The projections go, and nothing else: ResNet-56 has none that has parameters."""
+    with torch.device("meta"):
+        assert count(resnet18(skip=False)) == 11_000_138
+        for factory in (resnet18, resnet34, resnet50):
+            gone = sum(p.numel() for n, p in factory().named_parameters() if "shortcut" in n)
+            assert count(factory()) - count(factory(skip=False)) == gone > 0
+            assert factory(skip=False)(torch.empty(2, 3, 32, 32)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("name", SMALL)
 def test_the_last_linear_layer_is_the_head(name):
     """The output is affine in the last Linear: raise its bias by one and each logit follows."""
     model = MODELS[name]().eval()
@@ -46,7 +80,7 @@ def test_the_last_linear_layer_is_the_head(name):
     assert last == "head"
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", SMALL)
 def test_the_seed_decides_the_weights(name):
     def weights(seed):
         with torch.random.fork_rng():
@@ -97,16 +131,34 @@ def test_lenet_written_out():
     torch.testing.assert_close(model(x), h @ v5.T + b5)
 
 
+@pytest.mark.parametrize("skip", [True, False])
 @pytest.mark.parametrize(("inputs", "stride"), [(4, 1), (4, 2), (3, 1), (3, 2)])
-def test_basic_block_written_out(inputs, stride):
+def test_basic_block_written_out(inputs, stride, skip):
     """The shortcut is the identity only where neither channels nor size change."""
-    block, x = BasicBlock(inputs, 4, stride).double(), random(5, inputs, 6, 6)
+    block, x = BasicBlock(inputs, 4, stride, skip).double(), random(5, inputs, 6, 6)
     h = standardised(F.conv2d(x, block.conv1.weight, stride=stride, padding=1)).relu()
     h = standardised(F.conv2d(h, block.conv2.weight, padding=1))
-    past = x
-    if (inputs, stride) != (4, 1):
-        past = standardised(F.conv2d(x, block.shortcut.conv.weight, stride=stride))
-    torch.testing.assert_close(block(x), (h + past).relu())
+    torch.testing.assert_close(block(x), (h + past(block, x, stride, skip)).relu())
+
+
+@pytest.mark.parametrize("skip", [True, False])
+@pytest.mark.parametrize(("inputs", "stride"), [(16, 1), (16, 2), (4, 1)])
+def test_bottleneck_written_out(inputs, stride, skip):
+    block, x = Bottleneck(inputs, 4, stride, skip).double(), random(5, inputs, 6, 6)
+    h = standardised(F.conv2d(x, block.conv1.weight)).relu()
+    h = standardised(F.conv2d(h, block.conv2.weight, stride=stride, padding=1)).relu()
+    h = standardised(F.conv2d(h, block.conv3.weight))
+    torch.testing.assert_close(block(x), (h + past(block, x, stride, skip)).relu())
+
+
+def past(block: nn.Module, x: torch.Tensor, stride: int, skip: bool) -> torch.Tensor | float:
+    """What the shortcut adds."""
+    if not skip:
+        return 0.0
+    if isinstance(block.shortcut, nn.Identity):
+        assert stride == 1 and x.shape == block(x).shape
+        return x
+    return standardised(F.conv2d(x, block.shortcut.conv.weight, stride=stride))
 
 
 def test_resnet_written_out():

@@ -1,0 +1,76 @@
+"""Your own numbers with a class each: `train.csv` and `test.csv`."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from landscape.data.dataset import DataSet
+from landscape.data.files import Source, plain_text
+from landscape.data.labels import classes_of, numbered
+
+SOURCE = Source("A table of numbers", "train.csv and test.csv", (".",))
+LABEL = "label"
+
+
+def load(data_dir: Path | None = None) -> DataSet:
+    """A column `label`, all others numbers: x float32 (n, columns), standardised.
+
+    data_dir: folder with `train.csv` and `test.csv`, each with a line of column names; default:
+        the environment variable LANDSCAPE_DATA.
+
+    From each column its mean over the training set is taken, and the rest divided by its standard
+    deviation there (by 1 where that is 0).
+
+    Raises FileNotFoundError when a file is missing, ValueError when one is no such table.
+    """
+    paths = [SOURCE.find(data_dir, name) for name in ("train.csv", "test.csv")]
+    (columns, train, train_labels), (others, test, test_labels) = (_read(path) for path in paths)
+    if columns != others:
+        raise ValueError(
+            f"{paths[1]} must have the columns of train.csv, {', '.join(columns)}. "
+            f"Got {', '.join(others)}."
+        )
+    classes = classes_of(train_labels)
+    mean, std = train.mean(0), train.std(0)
+    std = np.where(std > 0, std, 1.0)
+    return DataSet(
+        name="csv",
+        train_x=torch.tensor((train - mean) / std, dtype=torch.float32),
+        train_y=torch.tensor(numbered(train_labels, classes, paths[0])),
+        test_x=torch.tensor((test - mean) / std, dtype=torch.float32),
+        test_y=torch.tensor(numbered(test_labels, classes, paths[1])),
+        classes=len(classes),
+    )
+
+
+def _read(path: Path) -> tuple[list[str], np.ndarray, list[str]]:
+    """The names of the columns of numbers, the numbers (n, columns), and the labels."""
+    header, *lines = [line for line in csv.reader(plain_text(path).splitlines()) if line] or [[]]
+    if LABEL not in header or len(header) < 2 or not lines:
+        raise ValueError(
+            f"{path} must have columns of numbers, a column `{LABEL}` and at least one example. "
+            f"Got columns {', '.join(header) or 'without names'} and {len(lines)} examples."
+        )
+    label = header.index(LABEL)
+    rows, labels = [], []
+    for number, line in enumerate(lines, 1):
+        if len(line) != len(header):
+            raise ValueError(
+                f"{path} must hold {len(header)} values in each example. "
+                f"Got {len(line)} in example {number}."
+            )
+        labels.append(line.pop(label).strip())
+        rows.append([_number(value, path, number) for value in line])
+    return header[:label] + header[label + 1 :], np.array(rows), labels
+
+
+def _number(value: str, path: Path, example: int) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = float("nan")
+    if not np.isfinite(number):
+        raise ValueError(f"{path} must hold finite numbers. Got {value!r} in example {example}.")
+    return number
