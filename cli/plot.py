@@ -1,5 +1,6 @@
 """landscape plot: one figure of the records of runs or of a study."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,13 +16,19 @@ def plot(
     kind: Annotated[
         str,
         typer.Option(
-            help="curves, spectrum, noise or surface; of a study also comparison, differences "
-            "or scatter."
+            help="curves, spectrum, noise, surface, profile, path or another measure; of a study "
+            "also comparison, differences or scatter."
         ),
     ],
     format_: Annotated[
         str, typer.Option("--format", help="png, svg or pdf; html for a surface to turn around.")
     ] = "png",
+    quantity: Annotated[
+        str | None, typer.Option(help="Of a surface: loss or accuracy.", show_default="loss")
+    ] = None,
+    other: Annotated[
+        bool, typer.Option("--other", help="Beside it the other data: train and test.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the figure.", show_default="RUN/figures")
     ] = None,
@@ -39,9 +46,20 @@ def plot(
     drawn = "scene" if (kind, format_) == ("surface", "html") else kind
     if (drawn == "scene") != (format_ == "html"):
         raise ValueError(f"html shows a surface in 3-D, and only that. Got {kind} as {format_}.")
-    figure = PLOTS[drawn](_records(folders, DRAWS[drawn]))
+    given = {"quantity": quantity, "other": other}
+    chosen = {name: value for name, value in given.items() if value}
+    _check(drawn, PLOTS[drawn], chosen)
+    figure = PLOTS[drawn](_records(folders, DRAWS[drawn]), **chosen)
     path = save(figure, (out or folders[0] / "figures") / f"{kind}.{format_}")
     options.hand_over({"figure": path}, path, json)
+
+
+def _check(kind: str, draw: Callable[..., Any], chosen: dict[str, Any]) -> None:
+    """ValueError for an option that this kind of figure does not have."""
+    from inspect import signature
+
+    for name in chosen.keys() - signature(draw).parameters:
+        raise ValueError(f"`--{name}` has no effect on a figure of the kind {kind}.")
 
 
 def _records(folders: list[Path], kind: str) -> Any:

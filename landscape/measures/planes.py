@@ -116,8 +116,10 @@ def eigenvector_plane(objective: Objective, seed: int = 0) -> Plane:
 def pca_plane(points: Tensor, origin: Tensor | None = None) -> Plane:
     """The two principal directions of points (k, n), of length one, through `origin` (n,).
 
-    Of all planes through the points' mean this one lies nearest to them. origin: default their
-    mean; for a trajectory its end (Li et al. 2018, section 7), so that w is on the plane.
+    Of all planes through the points' mean this one lies nearest to them. The first point has
+    negative coordinates, seen from the mean: that settles the signs.
+    origin: default the mean; for a trajectory its end (Li et al. 2018, section 7), so that w is on
+    the plane.
 
     Raises ValueError where the points lie on a line, or are fewer than three.
     """
@@ -134,6 +136,7 @@ def pca_plane(points: Tensor, origin: Tensor | None = None) -> Plane:
         raise ValueError("`points` must span a plane. They lie on one line, or are all the same.")
 
     def combined(v: Tensor) -> Tensor:
+        v = v if v[0] <= 0 else -v  # the first point's own coordinate is v[0] up to a length
         return sum((c * p.double() for c, p in zip(v, points, strict=True)), -v.sum() * mean)
 
     d1, d2 = combined(vectors[:, -1]), combined(vectors[:, -2])

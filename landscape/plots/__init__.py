@@ -8,6 +8,8 @@ from landscape.plots.curves import curves
 from landscape.plots.density import density
 from landscape.plots.noise import noise
 from landscape.plots.output import FORMATS, save
+from landscape.plots.path import path
+from landscape.plots.profile import profile
 from landscape.plots.pruning import pruning
 from landscape.plots.quantization import quantization
 from landscape.plots.radius import radius
@@ -32,6 +34,8 @@ PLOTS: dict[str, Callable[..., Any]] = {
     "radius": radius,
     "stability": stability,
     "surface": surface,
+    "profile": profile,
+    "path": path,
     "scene": scene,
     "comparison": comparison,
     "differences": differences,
@@ -51,6 +55,8 @@ DRAWS: dict[str, str] = {
     "radius": "radius",
     "stability": "sharpness_over_training",
     "surface": "surface",
+    "profile": "profile",
+    "path": "path",
     "scene": "surface",
     "comparison": "comparison",
     "differences": "comparison",
@@ -59,6 +65,6 @@ DRAWS: dict[str, str] = {
 
 __all__ = [
     "DRAWS", "FORMATS", "PLOTS", "comparison", "curves", "density", "differences", "noise",
-    "pruning", "quantization", "radius", "save", "scatter", "scene", "sharpness", "spectrum",
-    "stability", "surface", "worst_case",
+    "path", "profile", "pruning", "quantization", "radius", "save", "scatter", "scene",
+    "sharpness", "spectrum", "stability", "surface", "worst_case",
 ]  # fmt: skip

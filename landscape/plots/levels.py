@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.colors import LogNorm, Normalize
 
+from landscape.plots.prepare import shown
 from landscape.records import Array, SurfaceRecord
 
 DECADES = 6  # beyond this the few cells that exploded would take all the colours
@@ -17,7 +18,7 @@ class Levels:
 
     values: Array
     log: bool
-    clipped: bool  # losses above the last level exist
+    clipped: bool  # values above the last level exist
 
     @property
     def norm(self) -> Normalize:
@@ -36,21 +37,24 @@ def rounded(loss: float) -> str:
     return f"{float(f'{loss:.2g}'):g}"
 
 
-def shared_levels(records: Sequence[SurfaceRecord], count: int = 15) -> Levels:
-    """Log-spaced levels over all finite losses; linear ones where a loss is not positive.
+def shared_levels(
+    records: Sequence[SurfaceRecord], quantity: str = "loss", count: int = 15
+) -> Levels:
+    """Levels over all finite values: log-spaced for losses that are positive, else linear; of
+    accuracies in %.
 
-    Raises ValueError where no loss is finite.
+    Raises ValueError where no value is finite.
     """
-    losses = np.concatenate([np.ravel(record.loss) for record in records])
-    losses = losses[np.isfinite(losses)]
-    if losses.size == 0:
-        raise ValueError("`records` hold no finite loss: there is no surface to draw.")
-    low, high = float(losses.min()), float(losses.max())
-    log = low > 0
+    values = np.concatenate([shown(quantity, getattr(r, quantity)).ravel() for r in records])
+    values = values[np.isfinite(values)]
+    if values.size == 0:
+        raise ValueError(f"`records` hold no finite {quantity}: there is no surface to draw.")
+    low, high = float(values.min()), float(values.max())
+    log = low > 0 and quantity == "loss"
     if log and high > low * 10.0**DECADES:
-        high = max(float(np.quantile(losses, 0.9)), low * 10.0)
+        high = max(float(np.quantile(values, 0.9)), low * 10.0)
     if high - low <= 1e-6 * abs(high):  # flat: colours need some width
         margin = 0.01 * max(abs(high), 1e-12)
         low, high = low - margin, high + margin
-    values = np.geomspace(low, high, count) if log else np.linspace(low, high, count)
-    return Levels(values, log, bool(losses.max() > values[-1] * (1 + 1e-9)))
+    levels = np.geomspace(low, high, count) if log else np.linspace(low, high, count)
+    return Levels(levels, log, bool(values.max() > levels[-1] * (1 + 1e-9)))

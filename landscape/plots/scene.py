@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from landscape.plots import places
 from landscape.plots.levels import Levels, rounded, shared_levels
 from landscape.plots.prepare import ByMethod, grouped
 from landscape.plots.style import look
@@ -38,7 +39,7 @@ def scene(records: ByMethod[SurfaceRecord]) -> "Figure":
         font={"color": MUTED, "family": "system-ui, sans-serif", "size": 13},
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": MUTED, "activecolor": "#0072B2"},
         margin={"l": 0, "r": 0, "t": 8, "b": 0},
-        scene=_axes(levels, low, high),
+        scene=_axes(levels, low, high, places.axis_names(list(groups.values()))),
         updatemenus=_menu(list(groups)) if len(groups) > 1 else [],
     )
     return figure
@@ -52,27 +53,30 @@ def _traces(go: Any, name: str, record: SurfaceRecord, levels: Levels, visible: 
     low, high = levels.height(levels.values[[0, -1]])
     z = np.clip(levels.height(np.asarray(record.loss, dtype=float)).T, low, high)
     x, y = (np.asarray(axis, dtype=np.float32) for axis in (record.x, record.y))
-    middle = z[np.abs(y).argmin(), np.abs(x).argmin()]
+    at = places.position(record)
+    middle = z[np.abs(y - at[1]).argmin(), np.abs(x - at[0]).argmin()]
+    label = f"{name}, preview" if record.preview else name
     height = "log₁₀ loss" if levels.log else "loss"
     surface = go.Surface(
         x=x, y=y, z=z.astype(np.float32), cmin=low, cmax=high, colorscale="Viridis", name=name,
         visible=visible, colorbar={"title": {"text": "loss"}, "thickness": 14, "len": 0.7,
         **_ticks(levels, low, high)},
-        hovertemplate=f"d₁ %{{x:.2f}}, d₂ %{{y:.2f}}<br>{height} %{{z:.3f}}<extra>{name}</extra>",
+        hovertemplate=f"d₁ %{{x:.2f}}, d₂ %{{y:.2f}}<br>{height} %{{z:.3f}}<extra>{label}</extra>",
     )  # fmt: skip
     weights = go.Scatter3d(
-        x=[0.0], y=[0.0], z=[None if np.isnan(middle) else float(np.float32(middle))],
+        x=[float(at[0])], y=[float(at[1])],
+        z=[None if np.isnan(middle) else float(np.float32(middle))],
         mode="markers", marker={"size": 4, "color": "#CC3311"}, name="trained weights",
         visible=visible, showlegend=False, hovertemplate="trained weights<extra></extra>",
     )  # fmt: skip
     return [surface, weights]
 
 
-def _axes(levels: Levels, low: float, high: float) -> dict[str, Any]:
+def _axes(levels: Levels, low: float, high: float, names: tuple[str, str]) -> dict[str, Any]:
     plain = {"gridcolor": MUTED, "zerolinecolor": MUTED, "showbackground": False}
     return {
-        "xaxis": {"title": {"text": "along d₁"}, **plain},
-        "yaxis": {"title": {"text": "along d₂"}, **plain},
+        "xaxis": {"title": {"text": names[0]}, **plain},
+        "yaxis": {"title": {"text": names[1]}, **plain},
         "zaxis": {"title": {"text": "loss"}, "range": [float(low), float(high)], **plain,
                   **_ticks(levels, low, high)},
         "aspectratio": {"x": 1, "y": 1, "z": 0.7},

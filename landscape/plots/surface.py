@@ -6,10 +6,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from landscape.plots import places
 from landscape.plots.levels import Levels, rounded, shared_levels
-from landscape.plots.prepare import ByMethod, conditions, grouped
+from landscape.plots.prepare import SPLITS, ByMethod, axis_label, conditions, grouped, shown
 from landscape.plots.style import (
     COLOUR_MAP,
     GRID,
@@ -22,73 +24,125 @@ from landscape.plots.style import (
     styled,
     text,
 )
-from landscape.records import SurfaceRecord
+from landscape.records import Array, SurfaceRecord
 
-UNITS = {"random": "filter norms"}
+QUANTITIES = ("loss", "accuracy")
 
 
 @styled
-def surface(records: ByMethod[SurfaceRecord], ax: Axes | Sequence[Axes] | None = None) -> Figure:
+def surface(
+    records: ByMethod[SurfaceRecord],
+    quantity: str = "loss",
+    ax: Axes | Sequence[Axes] | None = None,
+    *,
+    other: bool = False,
+) -> Figure:
     """One panel per method, of its first record; the cross marks the trained weights.
 
-    Shared levels, logarithmic where all losses are positive. Hatched: the loss is not finite.
-    Raises ValueError where no loss is finite.
+    Shared axes and levels, logarithmic for losses that are positive. Hatched: not finite. Drawn
+    over it: the way of the training, or all minima, where the plane was fitted to them.
+    quantity: "loss" or "accuracy"; dark is good. other: beside each panel one for the other data
+    that the record holds.
+
+    Raises ValueError where no value is finite, for records of different kinds of directions, whose
+    units cannot be compared, and for `other` where a record holds no other data.
     """
-    groups = {method: found[0] for method, found in grouped(records, SurfaceRecord).items()}
-    levels = shared_levels(list(groups.values()))
-    columns = _columns(len(groups))
+    if quantity not in QUANTITIES:
+        raise ValueError(f"`quantity` must be loss or accuracy. Got {quantity!r}.")
+    panels = _panels(records, other)
+    drawn = [record for _, record in panels]
+    levels = shared_levels(drawn, quantity)
+    left, right, bottom, top = _extent(drawn)
+    steep = float(np.clip((top - bottom) / (right - left), 0.25, 1.0))
+    columns = _columns(len(panels), other, steep)
     width = TWO_COLUMNS if columns > 1 else ONE_COLUMN * 1.35
     page = sheet(
-        ax, len(groups), columns=columns, width=width, height=0.83 * width / columns, extra=0.4,
-        sharex=True, sharey=True,
+        ax, len(panels), columns=columns, width=width, height=0.7 * steep * width / columns + 0.35,
+        extra=0.4, sharex=True, sharey=True,
     )  # fmt: skip
-    for panel, (method, record) in zip(page.axes, groups.items(), strict=True):
-        _contours(panel, record, levels)
-        panel.set_title(text(look(method).label) or "loss around the minimum")
-    _axes(page, next(iter(groups.values())), columns)
-    _colours(page, levels)
-    page.foot([], _caption(list(groups.values())))
+    colours = COLOUR_MAP + ("_r" if quantity == "accuracy" else "")  # dark is good
+    for panel, (title, record) in zip(page.axes, panels, strict=True):
+        _contours(panel, record, shown(quantity, getattr(record, quantity)), levels, colours)
+        panel.set_title(text(title) or f"{quantity} around the minimum")
+    _axes(page, drawn, columns)
+    _colour_bar(page, quantity, levels, colours)
+    page.foot(places.methods(drawn), _caption(drawn, quantity))
     return page.figure
 
 
-def _columns(panels: int) -> int:
+def _panels(records: ByMethod[SurfaceRecord], other: bool) -> list[tuple[str, SurfaceRecord]]:
+    """Title and record of each panel."""
+    groups = {method: found[0] for method, found in grouped(records, SurfaceRecord).items()}
+    kinds = sorted({record.directions for record in groups.values()})
+    if len(kinds) > 1:
+        raise ValueError(
+            f"Surfaces side by side need directions of one kind. Got {' and '.join(kinds)}: "
+            "measure them again with the same directions."
+        )
+    if not other:
+        return [(look(method).label, record) for method, record in groups.items()]
+    panels = []
+    for method, record in groups.items():
+        if record.other is None:
+            raise ValueError("`other` needs records of two data sets. Got one of a single one.")
+        for side in (record, record.other):
+            split = side.point.split if side.point else ""
+            parts = [look(method).label, SPLITS.get(split, split)]
+            panels.append((", ".join(part for part in parts if part), side))
+    return panels
+
+
+def _columns(panels: int, paired: bool, steep: float) -> int:
+    if steep < 0.6 and not paired:
+        return 1 if panels <= 3 else 2
+    if paired:
+        return 2 if panels <= 8 else 4
     return panels if panels <= 3 else 2 if panels == 4 else 3
 
 
-def _contours(ax: Axes, record: SurfaceRecord, levels: Levels) -> None:
+def _extent(records: Sequence[SurfaceRecord]) -> tuple[float, float, float, float]:
+    """(left, right, bottom, top) that holds all of them."""
+    x, y = (np.concatenate([getattr(r, name) for r in records]) for name in ("x", "y"))
+    return float(x.min()), float(x.max()), float(y.min()), float(y.max())
+
+
+def _contours(ax: Axes, record: SurfaceRecord, values: Array, levels: Levels, colours: str) -> None:
     x, y = np.asarray(record.x, dtype=float), np.asarray(record.y, dtype=float)
-    z = np.ma.masked_invalid(np.asarray(record.loss, dtype=float)).T  # contour wants rows of y
+    z = np.ma.masked_invalid(np.asarray(values, dtype=float)).T  # contour wants rows of y
     z = np.ma.maximum(z, levels.values[0])  # rounding below the lowest level is no hole
-    ax.patch.set(facecolor=GRID, hatch="//////")
+    corner, size = (x.min(), y.min()), (np.ptp(x), np.ptp(y))
+    ax.add_patch(Rectangle(corner, *size, facecolor=GRID, hatch="//////", linewidth=0, zorder=0))
     if z.count():
-        filled = ax.contourf(
-            x, y, z, levels.values, norm=levels.norm, cmap=COLOUR_MAP, extend="max"
-        )
+        filled = ax.contourf(x, y, z, levels.values, norm=levels.norm, cmap=colours, extend="max")
         filled.set_rasterized(True)
         ax.contour(x, y, z, levels.values[1:-1], colors=WHITE, linewidths=0.35, alpha=0.6)
-    ax.plot(0.0, 0.0, "+", color=WHITE, markersize=9, markeredgewidth=2.6)
-    ax.plot(0.0, 0.0, "+", color="#CC3311", markersize=7.5, markeredgewidth=1.2)
-    ax.set(xlim=(x.min(), x.max()), ylim=(y.min(), y.max()), aspect="equal")
+    places.mark(ax, record)
+    places.preview(ax, record)
     ax.grid(False)
 
 
-def _axes(page: Sheet, record: SurfaceRecord, columns: int) -> None:
-    unit = UNITS.get(record.directions, "its own length")
+def _axes(page: Sheet, records: Sequence[SurfaceRecord], columns: int) -> None:
+    """The same limits for all panels; names on the outer ones."""
+    left, right, bottom, top = _extent(records)
+    wide = (right - left) / (top - bottom)
     last = len(page.axes) - columns
+    across, up = places.axis_names(records)
     for number, panel in enumerate(page.axes):
+        panel.set(xlim=(left, right), ylim=(bottom, top))
+        panel.set_aspect("equal" if 0.25 <= wide <= 4 else "auto")
         if number % columns == 0 or not page.own:
-            panel.set_ylabel(f"along d₂ ({unit})")
+            panel.set_ylabel(up)
         if number >= last or not page.own:
-            panel.set_xlabel(f"along d₁ ({unit})")
+            panel.set_xlabel(across)
             panel.tick_params(labelbottom=True)
 
 
-def _colours(page: Sheet, levels: Levels) -> None:
-    mappable = ScalarMappable(levels.norm, COLOUR_MAP)
+def _colour_bar(page: Sheet, quantity: str, levels: Levels, colours: str) -> None:
+    mappable = ScalarMappable(levels.norm, colours)
     bar = page.figure.colorbar(
         mappable, ax=page.axes, extend="max" if levels.clipped else "neither", aspect=30, pad=0.02
     )
-    bar.set_label("loss" + (", logarithmic" if levels.log else ""))
+    bar.set_label(axis_label(quantity) + (", logarithmic" if levels.log else ""))
     bar.outline.set_visible(False)
     bar.ax.yaxis.set_major_locator(FixedLocator(list(levels.values[::2])))
     bar.ax.yaxis.set_minor_locator(NullLocator())
@@ -96,14 +150,10 @@ def _colours(page: Sheet, levels: Levels) -> None:
     bar.ax.grid(False)
 
 
-def _widest(cosines: list[float]) -> float:
-    return float(max(cosines, key=abs))
-
-
-def _caption(records: list[SurfaceRecord]) -> str:
-    directions = " / ".join(sorted({record.directions for record in records}))
-    cosines = [record.cosine for record in records]
-    words = f"+ trained weights · {directions} directions, cosine {_widest(cosines):.2f}"
-    where = conditions(records)
-    hatched = any(not np.isfinite(record.loss).all() for record in records)
-    return words + (f" · {where}" if where else "") + (" · hatched: not finite" if hatched else "")
+def _caption(records: Sequence[SurfaceRecord], quantity: str) -> str:
+    hatched = any(not np.isfinite(getattr(record, quantity)).all() for record in records)
+    errors = [r.relative_stderr for r in records if np.isfinite(r.relative_stderr)]
+    parts = [*places.words(records), conditions(records)]
+    if errors and quantity == "loss":
+        parts.append(f"standard error of the loss at w from these examples: {max(errors):.0%}")
+    return " · ".join(filter(None, [*parts, "hatched: not finite" if hatched else ""]))

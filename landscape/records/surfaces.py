@@ -1,12 +1,12 @@
 """Records of the loss along lines and planes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 
-from landscape.records.record import Array, Axes, Record
+from landscape.records.record import Array, Axes, Point, Record
 
 NAN = float("nan")
 
@@ -24,6 +24,17 @@ class WalkRecord(Record):
     relative_stderr: float = NAN
     nonfinite: float = NAN
     other_point: Mapping[str, Any] | None = None
+
+    @property
+    def other(self) -> Self | None:
+        """The answer on the other data, as a record of its own; None where there is none."""
+        if self.other_point is None:
+            return None
+        values: dict[str, Any] = {"point": Point(**self.other_point), "relative_stderr": NAN}
+        for name in ("loss", "accuracy"):
+            values[name] = getattr(self, f"other_{name}")
+            values[f"other_{name}"] = None
+        return replace(self, other_point=None, **values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,11 +106,6 @@ class PathRecord(WalkRecord):
         Frankle et al., ICML 2020, subtract the mean of the ends: the same for equal ends.
         """
         return barrier(self.t, self.loss)
-
-    @property
-    def other_barrier(self) -> float:
-        """The same on the second data set; NaN where there is none."""
-        return NAN if self.other_loss is None else barrier(self.t, self.other_loss)
 
 
 def barrier(t: Array, loss: Array) -> float:

@@ -12,6 +12,8 @@ def test_a_figure_of_a_run(landscape, trained, tmp_path):
     drawn = landscape("plot", trained, "--kind", "surface")
     assert drawn.last_line == str(trained / "figures" / "surface.png")
     assert (trained / "figures" / "surface.png").read_bytes()[1:4] == b"PNG"
+    both = landscape("plot", trained, "--kind", "surface", "--quantity", "accuracy", "--other")
+    assert (both.code, both.err) == (0, "")
     scene = landscape("plot", trained, "--kind", "surface", "--format", "html", "--out", tmp_path)
     assert "<html" in (tmp_path / "surface.html").read_text()
     assert scene.last_line == str(tmp_path / "surface.html")
@@ -23,6 +25,10 @@ def test_a_figure_of_a_run(landscape, trained, tmp_path):
         (["--kind", "spectre"], "Unknown kind of figure 'spectre'. Did you mean 'spectrum'?"),
         (["--kind", "curves", "--format", "jpg"], "Unknown format 'jpg'."),
         (["--kind", "curves", "--format", "html"], "html shows a surface in 3-D, and only that."),
+        (
+            ["--kind", "curves", "--other"],
+            "`--other` has no effect on a figure of the kind curves.",
+        ),
         (["--kind", "scatter"], "{run} is not a study: it has no study.json."),
     ],
 )

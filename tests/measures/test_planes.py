@@ -85,6 +85,7 @@ def test_principal_directions_by_hand(cloud):
     torch.testing.assert_close(plane.d1.abs(), e[0])
     torch.testing.assert_close(plane.d2.abs(), e[3])
     assert plane.explained == pytest.approx((9 / 13.25, 4 / 13.25))
+    assert plane.project(cloud[:1])[0].tolist() == [[pytest.approx(-3), pytest.approx(-2)]]
     coordinates, distances = plane.project(cloud)
     assert sorted({tuple(row) for row in coordinates.abs().round(decimals=9).tolist()}) == [(3, 2)]
     torch.testing.assert_close(distances, torch.full((8,), 0.5, dtype=torch.float64))

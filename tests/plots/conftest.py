@@ -60,12 +60,12 @@ def noise_record(point):
 
 @pytest.fixture
 def surface_record(point):
-    def make(scale=1.0, x=(-1.0, 0.0, 1.0), y=(-2.0, -1.0, 0.0, 1.0, 2.0), loss=None):
+    def make(scale=1.0, x=(-1.0, 0.0, 1.0), y=(-2.0, -1.0, 0.0, 1.0, 2.0), loss=None, **fields):
         x, y = np.array(x), np.array(y)
         loss = scale * (0.01 + x[:, None] ** 2 + 0.1 * y[None, :] ** 2) if loss is None else loss
         return SurfaceRecord(
-            x=x, y=y, loss=loss, accuracy=np.exp(-loss), directions="random", cosine=0.0,
-            point=point,
+            x=x, y=y, loss=loss, accuracy=np.exp(-loss), cosine=0.0, point=point,
+            **{"directions": "random", **fields},
         )  # fmt: skip
 
     return make

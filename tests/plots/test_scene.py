@@ -39,3 +39,11 @@ def test_holes_where_the_loss_is_not_finite(surface_record):
     assert np.isnan(figure.data[0].z[2, 1])
     assert figure.data[1].z[0] is None
     assert not figure.layout.updatemenus
+
+
+def test_w_where_it_is_and_a_preview_by_name(surface_record):
+    figure = scene(surface_record(position=np.array([1.0, -2.0]), preview=True))
+    surface, weights = figure.data
+    assert (weights.x[0], weights.y[0]) == (1.0, -2.0)
+    assert weights.z[0] == pytest.approx(np.log10(1.41))
+    assert "preview" in surface.hovertemplate

@@ -95,3 +95,110 @@ def test_nine_panels_in_a_square(surface_record):
     drawn = panels(surface({m: surface_record() for m in methods}))
     assert drawn[0].get_gridspec().nrows == drawn[0].get_gridspec().ncols == 3
     assert len(drawn) == 9
+
+
+@pytest.fixture
+def two_sets(surface_record, point):
+    """A record whose second data set has ten times the loss."""
+    first = surface_record()
+    return surface_record(
+        other_loss=10 * first.loss, other_accuracy=first.accuracy, relative_stderr=0.25,
+        other_point={**vars(point), "split": "test", "examples": 99},
+    )  # fmt: skip
+
+
+def test_train_and_test_side_by_side(two_sets, words):
+    figure = surface({"sgd": two_sets, "sam": two_sets}, other=True)
+    titles = [ax.get_title(loc="left") for ax in panels(figure)]
+    assert titles == ["SGD, training", "SGD, test", "SAM, training", "SAM, test"]
+    assert filled(panels(figure)[0]).levels[-1] == pytest.approx(10 * 1.41)
+    said = words(figure).replace("\n", " ")
+    assert "256 training examples / 99 test examples" in said
+    assert "standard error of the loss at w from these examples: 25%" in said
+
+
+def test_no_second_data_set(surface_record):
+    with pytest.raises(ValueError, match=r"`other` needs records of two data sets"):
+        surface(surface_record(), other=True)
+
+
+def test_accuracy_in_percent_and_linear(surface_record, words):
+    figure = surface(surface_record(), "accuracy")
+    levels = filled(figure.axes[0]).levels
+    assert levels[-1] == pytest.approx(100 * np.exp(-0.01))
+    np.testing.assert_allclose(np.diff(levels), levels[1] - levels[0])
+    assert "accuracy (%)" in words(figure)
+    with pytest.raises(ValueError, match=r"`quantity` must be loss or accuracy. Got 'kappa'."):
+        surface(surface_record(), "kappa")
+
+
+def test_w_is_marked_where_it_is(surface_record):
+    record = surface_record(position=np.array([0.5, -1.0]))
+    lines = surface(record).axes[0].get_lines()
+    marks = {(m.get_xdata()[0], m.get_ydata()[0]) for m in lines if m.get_marker() == "+"}
+    assert marks == {(0.5, -1.0)}
+
+
+@pytest.fixture
+def fitted(surface_record):
+    def make(directions, names):
+        points = np.array([[-0.5, 1.0], [0.0, 0.5], [0.5, -1.0]])
+        return surface_record(
+            directions=directions, points=points, point_names=np.array(names),
+            points_off_plane=np.array([0.1, 0.3, 0.2]), explained=np.array([0.81, 0.12]),
+        )  # fmt: skip
+
+    return make
+
+
+def test_the_way_of_the_training(fitted, words):
+    figure = surface(fitted("trajectory", ["1", "2", "3"]))
+    line = next(ln for ln in figure.axes[0].get_lines() if len(ln.get_xdata()) == 3)
+    assert line.get_xdata().tolist() == [-0.5, 0.0, 0.5]
+    assert line.get_ydata().tolist() == [1.0, 0.5, -1.0]
+    said = words(figure).replace("\n", " ")
+    assert "PC 1, 81% of the variance (length)" in said
+    assert "line: the training, up to 0.3 off the plane" in said
+
+
+def test_all_minima_in_every_panel(fitted, words):
+    record = fitted("minima", ["sgd, seed 0", "sgd, seed 1", "sam, seed 0"])
+    figure = surface({"sgd": record, "sam": record})
+    for ax in panels(figure):
+        places = [tuple(*ln.get_xydata()) for ln in ax.get_lines() if ln.get_marker() in "o^"]
+        assert places == [(-0.5, 1.0), (0.0, 0.5), (0.5, -1.0)]
+    (legend,) = figure.legends
+    assert [t.get_text() for t in legend.get_texts()] == ["SGD", "SAM"]
+
+
+def test_other_planes_no_common_share(fitted, words):
+    first = fitted("trajectory", "123")
+    second = fitted("trajectory", "123")
+    second.explained[0] = 0.5
+    assert "PC 1 (length)" in words(surface({"sgd": first, "sam": second}))
+
+
+def test_a_preview_says_so(surface_record, words):
+    figure = surface(surface_record(preview=True, preview_error=0.034))
+    said = words(figure).replace("\n", " ")
+    assert "preview: interpolated, off by up to 3.4% at 16 points checked" in said
+    assert "preview" in [t.get_text() for t in figure.axes[0].texts]
+    assert "preview" not in words(surface(surface_record()))
+
+
+def test_planes_of_different_kinds_are_refused(surface_record):
+    records = {"sgd": surface_record(), "sam": surface_record(directions="eigenvectors")}
+    with pytest.raises(ValueError, match=r"directions of one kind. Got eigenvectors and random"):
+        surface(records)
+
+
+def test_planes_of_other_extent_share_their_axes(surface_record):
+    small = surface_record(x=(-0.1, 0.0, 0.1))
+    for ax in panels(surface({"sgd": small, "sam": surface_record()})):
+        assert (ax.get_xlim(), ax.get_ylim()) == ((-1.0, 1.0), (-2.0, 2.0))
+
+
+def test_a_wide_plane_has_wide_panels(surface_record):
+    wide = surface_record(x=(-9.0, 0.0, 9.0))
+    drawn = panels(surface({"sgd": wide, "sam": wide}))
+    assert drawn[0].get_gridspec().ncols == 1
