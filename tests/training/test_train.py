@@ -132,7 +132,7 @@ def test_a_checkpoint_of_another_architecture_names_the_tensors(finished, tmp_pa
     settings = json.loads((path / "settings.json").read_text())
     settings["task"] = "digits-cnn"
     (path / "settings.json").write_text(json.dumps(settings))
-    with pytest.raises(ValueError, match=r"of another architecture. .* head.weight: \(10, 64\)"):
+    with pytest.raises(ValueError, match=r"of another architecture\. \d+ missing: conv1\.weight"):
         Run(path).model()
 
 
