@@ -126,6 +126,7 @@ NETS = {
     "standardised": lambda: chain((6,), Standardised(6, 2)),
     "transposed": lambda: chain((2, 3), nn.ConvTranspose1d(2, 3, 2, stride=2)),
     "mixing": Mixing,
+    "mixed positions": lambda: chain((2, 3), nn.Conv1d(2, 1, 2), nn.BatchNorm1d(1), nn.Tanh()),
 }
 
 
@@ -177,6 +178,7 @@ def test_exact_ways_equal_the_definition(subject, flatness_by_definition, name, 
         ("mixing", {"batch_norm": "batch"}),
         ("mixing", {"batch_norm": "reestimated"}),
         ("mixing", {"loss": penalised}),
+        ("mixed positions", {"batch_norm": "batch"}),
     ],
 )
 def test_other_layers_by_signs(subject, flatness_by_definition, name, options):
@@ -364,3 +366,16 @@ def test_calls_by_keyword_and_under_the_models_own_autocast(data, layer):
     signs = RelativeFlatness(layer, max_products=0, draws=50)(subject)
     assert exact.estimator == (CLOSED if layer == "head" else EXACT)
     assert abs(signs.value - exact.value) < 4 * signs.stderr + 0.02 * exact.value
+
+
+def test_a_penalty_below_the_rounding_of_gradients_is_noticed(data):
+    """In float32 its gradient is lost in that of the loss; it is still a way around the outputs."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = Mixing()
+    batches = [(batch.x.float(), batch.y) for batch in data()]
+    found = [
+        RelativeFlatness("first", draws=2)(Objective(model, batches, loss))
+        for loss in (cross_entropy, penalised)
+    ]
+    assert [record.estimator for record in found] == [EXACT, SIGNS]
