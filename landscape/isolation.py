@@ -3,7 +3,7 @@ on an error (rule R1).
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,19 +15,30 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 @contextmanager
 def isolated_buffers(
     model: nn.Module, values: Mapping[str, Tensor] | None = None
-) -> Iterator[None]:
+) -> Iterator[Callable[[], None]]:
     """While open, the module moves clones of its buffers; afterwards the originals stand where
-    they stood.
+    they stood. Yields what puts fresh clones in the place of moved ones.
 
     values: what the clones start from, as `snapshot` gives it; default the buffers themselves.
     """
     kept = [(module, dict(module._buffers)) for module in model.modules() if module._buffers]
-    clones = snapshot(model) if values is None else {k: v.clone() for k, v in values.items()}
+    places = [
+        (module._buffers, key, b if values is None else values[f"{prefix}.{key}"])
+        for prefix, module in model.named_modules()
+        for key, b in module._buffers.items()
+        if b is not None
+    ]
+
+    def renew() -> None:
+        clones: dict[int, Tensor] = {}  # shared buffers stay shared
+        for buffers, key, start in places:
+            if id(start) not in clones:
+                clones[id(start)] = start.detach().clone()
+            buffers[key] = clones[id(start)]
+
     try:
-        for prefix, module in model.named_modules():
-            for key, b in module._buffers.items():
-                module._buffers[key] = None if b is None else clones[f"{prefix}.{key}"]
-        yield
+        renew()
+        yield renew
     finally:
         for module, buffers in kept:
             module._buffers.clear()
@@ -52,25 +63,40 @@ def snapshot(model: nn.Module) -> dict[str, Tensor]:
 @contextmanager
 def kept_modes(model: nn.Module) -> Iterator[None]:
     """Whatever train() and eval() do inside, every module's own mode comes back."""
-    modes = [(module, module.training) for module in model.modules()]
+    modes = modes_of(model)
     try:
         yield
     finally:
-        for module, training in modes:
+        set_modes(modes)
+
+
+def modes_of(model: nn.Module) -> list[tuple[nn.Module, bool]]:
+    """Each module with its mode: is it in training."""
+    return [(module, module.training) for module in model.modules()]
+
+
+def set_modes(modes: Sequence[tuple[nn.Module, bool]]) -> None:
+    """Back to modes that `modes_of` found."""
+    for module, training in modes:
+        if module.training is not training:  # reading is ten times cheaper than writing
             module.training = training
 
 
 @contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
+def seeded(seed: int, device: torch.device) -> Iterator[Callable[[], None]]:
     """Torch's global generators of the CPU and of `device` start from `seed` inside and are as
-    before outside.
+    before outside. Yields what starts them again.
     """
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+
+    def start() -> None:
         torch.random.default_generator.manual_seed(seed)
         if devices:
             torch.cuda.manual_seed(seed)
-        yield
+
+    with torch.random.fork_rng(devices=devices):
+        start()
+        yield start
 
 
 def seed_of(*parts: int | str) -> int:

@@ -1,8 +1,8 @@
 """L(w), its gradient and its Hessian-vector product at any point, on fixed data."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,15 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from landscape import batch_norm as bn
-from landscape.batch import Batch, Logits, LossFn, as_batch, correct_and_counted, scalar, tensors
+from landscape.batch import Batch, Logits, LossFn, as_batch, scalar, tensors
 from landscape.blocks import Block
+from landscape.evaluation import Evaluator
 from landscape.isolation import (
     differentiable_kernels,
     full_precision,
     isolated_buffers,
     kept_modes,
+    modes_of,
     seed_of,
     seeded,
+    set_modes,
     snapshot,
 )
 from landscape.products import Products, derivative, hessian, total
@@ -86,6 +89,7 @@ class Objective:
         self.shares = [b.share / weight for b in self.batches]
         self._w = self.weights.read()
         self._buffers = snapshot(model)
+        self._evaluator = Evaluator(self)
         self._products = Products(hessian, Block.of(model, self.weights, None))
         self._refuse_two_answers()
 
@@ -159,26 +163,15 @@ class Objective:
 
     def value_and_accuracy(self, at: Tensor | None = None) -> tuple[float, float]:
         """L and the accuracy, from one forward pass per batch (two where `logits` is given)."""
-        outputs: list[Any] = []
-        parts, correct, counted = [], 0.0, 0
-        with torch.no_grad(), self.opened(self._point(at)):
-            hook = self.model.register_forward_hook(lambda _module, _x, out: outputs.append(out))
-            try:
-                for batch, share in zip(self.batches, self.shares, strict=True):
-                    outputs.clear()
-                    parts.append(share * scalar(self.loss(self.model, batch)).double())
-                    z = outputs[0] if len(outputs) == 1 else None
-                    if self.logits is not None:
-                        z = self.logits(self.model, batch)
-                    found = correct_and_counted(z, batch.y)
-                    correct, counted = correct + found[0], counted + found[1]
-            finally:
-                hook.remove()
-        return total(parts).item(), correct / counted if counted else float("nan")
+        return self._evaluator.by(self._evaluator.plain, [self._point(at)])[0]
 
     def evaluate(self, points: Iterable[Tensor]) -> list[tuple[float, float]]:
-        """(L, accuracy) at each of many points (n,)."""
-        return [self.value_and_accuracy(point) for point in points]
+        """(L, accuracy) at each of many points (n,), faster than one by one.
+
+        Differs from `value_and_accuracy` by rounding where a faster pass is known, see
+        `landscape.evaluation`.
+        """
+        return list(self._evaluator(points))
 
     def _point(self, at: Tensor | None) -> Tensor:
         return self._w if at is None else at.detach().to(self._w)
@@ -189,22 +182,44 @@ class Objective:
 
         seed: tells passes apart that shall draw different random numbers.
         """
+        with (
+            self.isolated(seed),
+            self.weights.substituted(point),
+            self.normalised(self.batches),
+        ):
+            yield
+
+    @contextmanager
+    def isolated(self, seed: int = 0) -> Iterator[Callable[[], None]]:
+        """While open, passes leave no trace; yields what lets the next pass start like the first.
+
+        The model is in eval mode, or its batch norm in train mode where the policy is "batch".
+        """
         with ExitStack() as stack:
             enter = stack.enter_context
             enter(kept_modes(self.model))
-            enter(isolated_buffers(self.model, self._buffers))
+            renew_buffers = enter(isolated_buffers(self.model, self._buffers))
             enter(full_precision(self.device))
-            enter(seeded(seed_of(self.seed, seed), self.device))
-            enter(self.weights.substituted(point))
+            reseed = enter(seeded(seed_of(self.seed, seed), self.device))
             if torch.is_grad_enabled():
                 enter(differentiable_kernels(self.model))
             self.model.eval()
             if self.batch_norm == "batch":
                 bn.use_batch_statistics(self.model)
-            elif self.batch_norm == "reestimated":
-                statistics = bn.estimate(self.model, self._forward, self.batches)
-                enter(bn.normalising_with(statistics))
-            yield
+            modes = modes_of(self.model)
+
+            def renew() -> None:
+                renew_buffers()
+                set_modes(modes)
+                reseed()
+
+            yield renew
+
+    def normalised(self, batches: Sequence[Batch]) -> AbstractContextManager[None]:
+        """While open, re-estimated statistics are those of the batches where the model stands."""
+        if self.batch_norm != "reestimated":
+            return nullcontext()
+        return bn.normalising_with(bn.estimate(self.model, self._forward, batches))
 
     def _forward(self, batch: Batch) -> object:
         return self.loss(self.model, batch)

@@ -4,7 +4,7 @@ Order: `named_parameters`, tied parameters once, each in logical (row-major) ord
 parameters are not in `w`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 
@@ -89,12 +89,18 @@ class Weights:
         """`w` (n,) -> views in the parameters' shapes, and memory formats. Differentiable, one
         graph node.
         """
+        return list(map(in_format_of, self._parameters.values(), self.views(w)))
+
+    def views(self, w: Tensor) -> list[Tensor]:
+        """`w` (n,) -> views in the parameters' shapes: they move with it."""
+        parts = self.checked(w).split(self._sizes)
+        return [part.view(shape) for part, shape in zip(parts, self.shapes.values(), strict=True)]
+
+    def checked(self, w: Tensor) -> Tensor:
+        """`w` itself. Raises ValueError where its shape is not (n,)."""
         if w.shape != (self.n,):
             raise ValueError(f"A point must have shape ({self.n},). Got {tuple(w.shape)}.")
-        return [
-            in_format_of(p, part.view(p.shape))
-            for p, part in zip(self._parameters.values(), w.split(self._sizes), strict=True)
-        ]
+        return w
 
     def leaves(self, w: Tensor) -> list[Tensor]:
         """`w` (n,) as leaves of a graph, one per parameter, in its shape and memory format.
@@ -104,16 +110,22 @@ class Weights:
         return [part.detach().requires_grad_() for part in self.split(w.detach())]
 
     @contextmanager
-    def substituted(self, w: Tensor | Sequence[Tensor]) -> Iterator[None]:
+    def substituted(
+        self, w: Tensor | Sequence[Tensor]
+    ) -> Iterator[Callable[[Tensor | Sequence[Tensor]], None]]:
         """While open, the module computes with views of `w`. Its own parameters are never
-        touched.
+        touched. Yields what takes it to another point.
         """
-        views = self.split(w) if isinstance(w, Tensor) else w
         kept = [module._parameters[key] for module, key, _ in self._owners]
-        try:
+
+        def stand_at(w: Tensor | Sequence[Tensor]) -> None:
+            views = self.split(w) if isinstance(w, Tensor) else w
             for module, key, i in self._owners:
                 module._parameters[key] = views[i]  # type: ignore[assignment]
-            yield
+
+        try:
+            stand_at(w)
+            yield stand_at
         finally:
             for (module, key, _), p in zip(self._owners, kept, strict=True):
                 module._parameters[key] = p

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from landscape.batch import Batch, as_batch, correct_and_counted, scalar
+from landscape.batch import Batch, as_batch, correct, scalar
 
 
 def test_shards_are_contiguous_complete_and_weighted_by_examples():
@@ -29,13 +29,17 @@ def test_a_pair_is_a_batch_and_anything_else_is_refused():
 
 
 def test_ignored_labels_do_not_count():
-    logits = torch.tensor([[[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]])
-    assert correct_and_counted(logits, torch.tensor([[0, 0, -100]])) == (1.0, 2)
+    logits = torch.tensor([[[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]])
+    assert correct(logits, torch.tensor([[0, 0, -100]])).item() == 1
+
+
+def test_of_equal_logits_the_first_counts():
+    assert correct(torch.zeros(3, 4), torch.tensor([0, 1, 2])).item() == 1
 
 
 @pytest.mark.parametrize("y", [torch.zeros(3), torch.zeros(2, dtype=torch.int64), None])
 def test_targets_that_are_no_classes_count_nothing(y):
-    assert correct_and_counted(torch.zeros(3, 4), y) == (0.0, 0)
+    assert correct(torch.zeros(3, 4), y) is None
 
 
 def test_a_loss_that_is_a_vector_is_refused():

@@ -20,6 +20,8 @@ TENSORS |= {
     "side_data",
     "blocks",
     "products",
+    "evaluation",
+    "folding",
 }
 ALLOWED = {
     "linalg": set(),
@@ -32,7 +34,6 @@ ALLOWED = {
     "statistics": set(),
     "robustness": {"records", "statistics"},
     "plots": {"records"},
-    "robustness": {"records", "statistics"},
     "requirements": {"records", "robustness", "statistics"},
     "verdicts": {"records", "requirements", "robustness", "statistics"},
     "report": {"records", "plots", "requirements", "verdicts"},

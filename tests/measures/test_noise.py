@@ -82,8 +82,11 @@ def test_draws_are_equal_across_models_and_levels(bare_objective):
 )
 def test_which_parameters_move(objective, switches, moved):
     subject, seen = objective("conv"), []
+    subject.evaluate([subject.w])  # has chosen its way
     plain = subject.loss
-    subject.loss = lambda m, b: seen.append(dict(m.named_parameters())) or plain(m, b)
+    subject.loss = lambda m, b: (
+        seen.append({k: p.detach().clone() for k, p in m.named_parameters()}) or plain(m, b)
+    )
     NoiseRobustness(sigmas=(0.5,), draws=2, **switches)(subject)
     clean, noisy = seen[0], seen[len(subject.batches)]
     assert {k for k in clean if not torch.equal(clean[k], noisy[k])} == moved
