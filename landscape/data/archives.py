@@ -73,8 +73,8 @@ def _of_zip(path: Path) -> Iterator[Member]:
 def _inside(path: Path, name: str) -> PurePosixPath:
     """A member's name as a path that goes down only."""
     parts = PurePosixPath(name)
-    safe = name and not parts.is_absolute() and ".." not in parts.parts
-    _require(bool(safe) and "\\" not in name and ":" not in name, path, "stay inside", repr(name))
+    outside = parts.is_absolute() or ".." in parts.parts or "\\" in name or ":" in name
+    _require(bool(parts.parts) and not outside, path, "stay inside its folder", repr(name))
     return parts
 
 

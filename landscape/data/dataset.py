@@ -20,6 +20,7 @@ class DataSet:
 
     train_x (n, ...), test_x (m, ...): float32, normalised, or int64, tokens. train_y (n,), test_y
     (m,): int64 in [0, classes); for sequences (n, length), (m, length), a class for each place.
+    classes: how many; 0 where targets are real numbers, (n, ...).
     fingerprint: sha256 over names, types, shapes and bytes of the four arrays; computed when left
         empty, which only a source with a cheaper proof of identity should not do.
     augment: (x, generator) -> x of the same shape, for training batches only.
@@ -49,6 +50,8 @@ class DataSet:
 def _check(part: str, x: Tensor, y: Tensor, classes: int) -> None:
     if not len(x):
         raise ValueError(f"`{part}_x` must hold at least one example. Got none.")
+    if not classes and len(y) == len(x):
+        return
     if y.shape != (len(x),) and y.shape != x.shape:
         raise ValueError(
             f"`{part}_y` must hold one class for each of the {len(x)} examples. "

@@ -42,7 +42,7 @@ def load(data_dir: Path | None = None) -> DataSet:
 
 def _read(path: Path) -> tuple[Tensor, Tensor]:
     try:
-        with np.load(path, allow_pickle=False) as found:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
             x, y = found["x"], found["y"]
     except (ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} must hold arrays `x` and `y` of numbers. Got: {error}.") from None

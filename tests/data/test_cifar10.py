@@ -1,5 +1,6 @@
 """CIFAR-10: tiny batches in both published forms, and the published ones where at hand."""
 
+import hashlib
 import pickle
 import subprocess
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from landscape.data import DATA, cifar10
+from landscape.data import DATA, cifar10, cifar_batches
 
 MEAN = torch.tensor([0.4914, 0.4822, 0.4465]).view(3, 1, 1)
 STD = torch.tensor([0.2471, 0.2435, 0.2616]).view(3, 1, 1)
@@ -161,3 +162,16 @@ def test_the_published_batches():
     assert dataset.test_y.bincount().tolist() == [1000] * 10
     assert dataset.train_x.mean((0, 2, 3)).abs().max() < 0.01
     assert (dataset.train_x.std((0, 2, 3)) - 1).abs().max() < 0.01
+
+
+def test_where_all_images_are_there_unknown_files_are_noted(tmp_path):
+    """Sizes first; with all images there, what the checksums say."""
+    folder = write(tmp_path)
+    paths = [folder / "data_batch_1.bin", folder / "test_batch.bin"]
+    found = hashlib.md5(paths[0].read_bytes()).hexdigest()
+    said = cifar_batches.note(50_000, 10_000, paths, {"data_batch_1.bin": "0" * 32})
+    assert said == (
+        f"data_batch_1.bin is not the published file (MD5 {found}). "
+        "test_batch.bin could not be compared with the published file."
+    )
+    assert cifar_batches.note(50_000, 10_000, paths[:1], {"data_batch_1.bin": found}) == ""

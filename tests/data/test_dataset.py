@@ -243,3 +243,36 @@ def test_an_impossible_share_of_noise_is_refused(share):
 def test_noise_needs_another_class():
     with pytest.raises(ValueError, match=r"`label_noise` needs at least 2 classes. Got 1."):
         noisy(torch.zeros(10, dtype=torch.long), 1, 0.5, 0)
+
+
+def sequences(n: int = 6, length: int = 4) -> DataSet:
+    x = torch.arange(n * length).view(n, length) % 5
+    return DataSet("toy", x, (x + 1) % 5, x[:2], x[:2], classes=5)
+
+
+def test_sequences_have_a_class_for_each_place():
+    dataset = sequences()
+    parts = split(dataset, seed=0, held_out=0.5)
+    assert parts.train.y.shape == (3, 4)
+    for part in (parts.train, parts.held_out):
+        assert torch.equal(part.y, (part.x + 1) % 5)
+    with pytest.raises(ValueError, match=r"`train_y` must lie in \[0, 5\). Got 5."):
+        DataSet("toy", dataset.train_x, dataset.train_x + 1, dataset.test_x, dataset.test_y, 5)
+    with pytest.raises(ValueError, match=r"`train_y` must hold one class for each .* \(6, 3\)"):
+        DataSet("toy", dataset.train_x, dataset.train_y[:, :3], dataset.test_x, dataset.test_y, 5)
+
+
+def test_noise_on_sequences_is_a_share_of_all_places():
+    clean = sequences().train_y
+    wrong = split(sequences(), seed=3, held_out=0.0, label_noise=0.25).train.y
+    assert (wrong != clean).sum() == 6 and wrong.shape == clean.shape
+    assert wrong.min() >= 0 and wrong.max() < 5
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_no_example_at_all_is_refused(part):
+    x, y = torch.zeros(3, 2), torch.zeros(3, dtype=torch.int64)
+    arrays = {"train_x": x, "train_y": y, "test_x": x, "test_y": y}
+    empty = {f"{part}_x": x[:0], f"{part}_y": y[:0]}
+    with pytest.raises(ValueError, match=f"`{part}_x` must hold at least one example. Got none."):
+        DataSet("toy", **{**arrays, **empty}, classes=2)

@@ -1,8 +1,10 @@
 """Where files are looked for, and what is said when they are not there."""
 
+import hashlib
+
 import pytest
 
-from landscape.data.files import Source
+from landscape.data.files import Source, compared
 
 SOURCE = Source("Toy", "the two files", ("toy", "."))
 
@@ -49,3 +51,15 @@ def test_no_folder_named(value, monkeypatch):
         "Toy needs a, and no folder is named. "
         "Name the folder of the two files with --data-dir or LANDSCAPE_DATA."
     )
+
+
+@pytest.mark.parametrize("kind", ["md5", "sha256"])
+def test_a_file_is_compared_by_the_checksum_it_is_known_by(kind, tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"content")
+    checksum = hashlib.new(kind, b"content").hexdigest()
+    assert compared(path, checksum) == ""
+    path.write_bytes(b"contemt")
+    found = hashlib.new(kind, b"contemt").hexdigest()
+    label = {"md5": "MD5", "sha256": "SHA-256"}[kind]
+    assert compared(path, checksum) == f"a.bin is not the published file ({label} {found})."
