@@ -4,14 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from landscape.correlation import RankCorrelation, granulated_correlation, rank_correlation
 from landscape.records import Array, ComparisonRecord, StudyRecord
-from landscape.statistics import (
-    holm,
-    paired_difference,
-    rank_correlation,
-    t_interval,
-    within_group_correlation,
-)
+from landscape.statistics import holm, paired_difference, t_interval
 
 FLATNESS = ("lambda_max", "kappa", "kappa_hat", "sharpness", "noise_sigma_5", "grad_norm", "w_norm")
 GAP = "generalisation_gap"
@@ -67,16 +62,29 @@ def _difference(values: Array, base: Array) -> dict[str, float]:
 
 
 def _correlations(study: StudyRecord) -> dict[str, Any]:
-    """Kendall tau-b of each flatness measure with the gap, over all minima and within methods."""
+    """Kendall tau-b of each flatness measure with the gap: over all minima, within methods (the
+    seed varies), across methods (at a fixed seed), and the mean of the last two, granulated.
+
+    The draws of every interval are the seeds.
+    """
     names = [name for name in FLATNESS if name in study.metrics]
-    gap = study.table[list(study.metrics).index(GAP)]
-    groups = np.repeat(np.arange(len(study.methods)), len(study.seeds))
-    rows = []
+    gap = study.table[list(study.metrics).index(GAP)].ravel()
+    method, seed = (axis.ravel() for axis in np.indices((len(study.methods), len(study.seeds))))
+    columns: dict[str, list[float]] = {}
     for name in names:
-        values = study.table[list(study.metrics).index(name)]
-        overall = rank_correlation(values.ravel(), gap.ravel())
-        within = within_group_correlation(values.ravel(), gap.ravel(), groups)
-        rows.append((overall.tau, overall.low, overall.high, within.tau))
-    columns = np.array(rows).reshape(-1, 4).T
-    keys = ("tau", "tau_low", "tau_high", "within_tau")
-    return {"measures": np.array(names), **dict(zip(keys, columns, strict=True))}
+        values = study.table[list(study.metrics).index(name)].ravel()
+        found: dict[str, RankCorrelation] = {
+            "tau": rank_correlation(values, gap, seed),
+            "within_tau": granulated_correlation(values, gap, [method], seed),
+            "across_tau": granulated_correlation(values, gap, [seed], seed),
+            "granulated_tau": granulated_correlation(values, gap, [method, seed], seed),
+        }
+        for key, one in found.items():
+            for ending, value in (("", one.tau), ("_low", one.low), ("_high", one.high)):
+                columns.setdefault(key + ending, []).append(value)
+    empty: list[float] = []
+    keys = [f"{key}{end}" for key in _TAUS for end in ("", "_low", "_high")]
+    return {"measures": np.array(names), **{k: np.array(columns.get(k, empty)) for k in keys}}
+
+
+_TAUS = ("tau", "within_tau", "across_tau", "granulated_tau")

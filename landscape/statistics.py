@@ -1,4 +1,4 @@
-"""Intervals, paired tests and rank correlation for a handful of seeds.
+"""Intervals and paired tests for a handful of seeds.
 
 NaN means not computed (a run that diverged, a measure that does not apply): it is left out,
 infinities too, and every answer says in `n` how much it rests on. What cannot be computed is NaN,
@@ -6,7 +6,6 @@ never invented.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,6 @@ Floats = NDArray[np.float64]
 
 EXACT_UP_TO = 20  # pairs: 2²⁰ sign vectors take milliseconds
 SIGN_DRAWS = 99_999  # beyond, plus the observed signs
-FEWEST_FOR_TAU = 5  # with 4 pairs even a perfect order has p = 2/4! > 0.05
 
 
 @dataclass(frozen=True)
@@ -40,16 +38,6 @@ class PairedDifference:
     t_p: float
     sign_flip_p: float
     effect_size: float
-    n: int
-
-
-@dataclass(frozen=True)
-class RankCorrelation:
-    """Kendall's τ_b with a bootstrap interval; it rests on `n` pairs."""
-
-    tau: float
-    low: float
-    high: float
     n: int
 
 
@@ -134,91 +122,6 @@ def verdict(
     if p < threshold and difference.high < 0:
         return "lower"
     return "no difference shown"
-
-
-def rank_correlation(
-    x: ArrayLike, y: ArrayLike, *, level: float = 0.95, resamples: int = 2000, seed: int = 0
-) -> RankCorrelation:
-    """Kendall's τ_b of n pairs, ties allowed, with a percentile bootstrap interval over pairs.
-
-    τ is NaN where x or y is constant; the bounds are NaN below 5 pairs. ValueError: different
-    lengths.
-    """
-    return within_group_correlation(
-        x, y, np.zeros(np.size(x)), level=level, resamples=resamples, seed=seed
-    )
-
-
-def within_group_correlation(
-    x: ArrayLike,
-    y: ArrayLike,
-    groups: Sequence[object] | NDArray,
-    *,
-    level: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> RankCorrelation:
-    """Mean over groups of Kendall's τ_b inside each: differences between groups play no part.
-
-    With methods as groups: does the measure order the seeds of one method? The bootstrap resamples
-    pairs within their group. Groups where τ_b is undefined are left out of the mean; `n` counts the
-    pairs of the others.
-    """
-    _check_level(level)
-    a, b, labels = np.asarray(x, dtype=float), np.asarray(y, dtype=float), np.asarray(groups)
-    if not a.shape == b.shape == labels.shape or a.ndim != 1:
-        raise ValueError(
-            "`x`, `y` and `groups` must be of one length. "
-            f"Got {a.shape}, {b.shape} and {labels.shape}."
-        )
-    if resamples < 1:
-        raise ValueError(f"`resamples` must be at least 1. Got {resamples}.")
-    finite = np.isfinite(a) & np.isfinite(b)
-    generator = np.random.default_rng(seed)
-    taus, draws, n = [], [], 0
-    for label in np.unique(labels[finite]):
-        members = finite & (labels == label)
-        size = int(members.sum())
-        tau, drawn = _bootstrap_tau(a[members], b[members], resamples, generator)
-        if not np.isnan(tau):
-            taus.append(tau)
-            draws.append(drawn)
-            n += size
-    if not taus:
-        return RankCorrelation(math.nan, math.nan, math.nan, n)
-    tau = float(np.mean(taus))
-    if n < FEWEST_FOR_TAU:
-        return RankCorrelation(tau, math.nan, math.nan, n)
-    means = _mean_of_known(np.stack(draws))
-    low, high = np.quantile(means[~np.isnan(means)], [(1 - level) / 2, (1 + level) / 2])
-    return RankCorrelation(tau, float(low), float(high), n)
-
-
-def _bootstrap_tau(
-    x: Floats, y: Floats, resamples: int, generator: np.random.Generator
-) -> tuple[float, Floats]:
-    """τ_b of the pairs (n,) and of each resample (resamples,), NaN where undefined.
-
-    With c_i, how often pair i was drawn, τ_b = c·K c / √(c·X c · c·Y c), where K_ij = sign(x_i −
-    x_j) sign(y_i − y_j) and X, Y mark the pairs that are not tied: three matrix products for all
-    resamples.
-    """
-    n = len(x)
-    sx, sy = np.sign(x[:, None] - x), np.sign(y[:, None] - y)
-    drawn = generator.multinomial(n, np.full(n, 1 / n), size=resamples)
-    counts = np.vstack([np.ones(n), drawn])
-    agree, in_x, in_y = (np.sum((counts @ m) * counts, axis=1) for m in (sx * sy, sx**2, sy**2))
-    scale = np.sqrt(in_x * in_y)
-    taus = np.divide(agree, scale, out=np.full(len(counts), np.nan), where=scale > 0)
-    return float(taus[0]), taus[1:]
-
-
-def _mean_of_known(taus: Floats) -> Floats:
-    """Mean over the first axis of (groups, resamples) without the NaN; NaN where all are."""
-    known = ~np.isnan(taus)
-    count = known.sum(axis=0)
-    total = np.where(known, taus, 0.0).sum(axis=0)
-    return np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
 
 
 def _sign_flip_p(d: Floats) -> float:

@@ -32,6 +32,7 @@ ALLOWED = {
     "methods": {*TENSORS, "walker"},
     "measures": {*TENSORS, "objective", "linalg", "records"},
     "statistics": set(),
+    "correlation": set(),
     "robustness": {"records", "statistics"},
     "plots": {"records"},
     "requirements": {"records", "robustness", "statistics"},

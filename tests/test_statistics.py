@@ -11,10 +11,8 @@ from landscape.statistics import (
     PairedDifference,
     holm,
     paired_difference,
-    rank_correlation,
     t_interval,
     verdict,
-    within_group_correlation,
 )
 
 NAN = math.nan
@@ -161,94 +159,11 @@ def test_verdict_uses_the_own_t_test_by_default():
     assert verdict(PairedDifference(0.2, 0.1, 0.3, 0.2, 0.03, 1.0, 6)) == "no difference shown"
 
 
-@pytest.mark.parametrize("digits", [8, 0])
-def test_tau_against_scipy(digits):
-    """With and without ties."""
-    generator = np.random.default_rng(4)
-    x = generator.normal(size=54)
-    y = np.round(x + generator.normal(size=54), digits)
-    ours = rank_correlation(np.round(x, digits), y)
-    assert ours.tau == pytest.approx(stats.kendalltau(np.round(x, digits), y).statistic, rel=1e-12)
-    assert ours.low < ours.tau < ours.high
-    assert ours.n == 54
-
-
-def test_bootstrap_of_tau_against_the_plain_loop():
-    """scipy's own bootstrap: the same ends within their Monte-Carlo error."""
-    generator = np.random.default_rng(5)
-    x = generator.normal(size=30)
-    y = x + generator.normal(size=30)
-    ours = rank_correlation(x, y)
-    oracle = stats.bootstrap(
-        (x, y),
-        lambda a, b: stats.kendalltau(a, b).statistic,
-        paired=True,
-        vectorized=False,
-        n_resamples=1000,
-        method="percentile",
-        rng=np.random.default_rng(6),
-    ).confidence_interval
-    assert (ours.low, ours.high) == pytest.approx((oracle.low, oracle.high), abs=0.03)
-
-
-def test_tau_is_reproducible_and_drops_pairs():
-    x, y = np.arange(8.0), np.array([0.0, 2, 1, 3, NAN, 5, 4, 7])
-    kept = ~np.isnan(y)
-    assert rank_correlation(x, y) == rank_correlation(x[kept], y[kept])
-    assert rank_correlation(x, y).n == 7
-    assert rank_correlation(x, y, seed=1).tau == rank_correlation(x, y).tau
-
-
-@pytest.mark.parametrize("x, y", [([], []), ([1.0], [2.0]), ([1.0, 1, 1, 1, 1], [1.0, 2, 3, 4, 5])])
-def test_undefined_tau_is_nan(x, y):
-    answer = rank_correlation(x, y)
-    assert all(math.isnan(value) for value in (answer.tau, answer.low, answer.high))
-
-
-def test_too_few_pairs_have_no_interval():
-    answer = rank_correlation([1.0, 2, 3, 4], [1.0, 2, 3, 4])
-    assert answer.tau == 1.0
-    assert math.isnan(answer.low)
-    assert not math.isnan(rank_correlation(range(5), range(5)).low)
-
-
-def test_within_groups_the_level_of_a_group_plays_no_part():
-    """Three groups, each reversed inside, rising one to the next: −1 inside, positive overall."""
-    inside = np.arange(6.0)
-    x = np.concatenate([inside + 100 * g for g in range(3)])
-    y = np.concatenate([-inside + 100 * g for g in range(3)])
-    groups = np.repeat(["sgd", "sam", "fam"], 6)
-    assert within_group_correlation(x, y, groups).tau == -1.0
-    assert rank_correlation(x, y).tau > 0
-
-
-def test_within_groups_is_the_mean_of_the_defined():
-    generator = np.random.default_rng(7)
-    x, y = generator.normal(size=18), generator.normal(size=18)
-    groups = np.repeat([0, 1, 2], 6)
-    x[12:] = 1.0  # constant: τ undefined, left out
-    taus = [stats.kendalltau(x[groups == g], y[groups == g]).statistic for g in (0, 1)]
-    answer = within_group_correlation(x, y, groups)
-    assert answer.tau == pytest.approx(np.mean(taus), rel=1e-12)
-    assert answer.low < answer.tau < answer.high
-    assert answer.n == 12
-
-
-def test_a_resample_stays_within_its_group():
-    """Two groups perfectly ordered inside: every resample is +1, at whatever levels."""
-    x = np.concatenate([np.arange(6.0), np.arange(6.0)])
-    y = np.concatenate([np.arange(6.0), np.arange(6.0) - 50])
-    answer = within_group_correlation(x, y, np.repeat([0, 1], 6))
-    assert (answer.low, answer.high) == (1.0, 1.0)
-
-
 @pytest.mark.parametrize(
     "call, message",
     [
         (lambda: paired_difference([1.0, 2], [1.0]), "`a` and `b` must be of one length"),
-        (lambda: rank_correlation([1.0, 2], [1.0]), "must be of one length"),
         (lambda: t_interval([1.0, 2], level=95), "`level` must lie between 0 and 1. Got 95."),
-        (lambda: rank_correlation([1.0], [1.0], resamples=0), "`resamples` must be at least 1"),
     ],
 )
 def test_what_is_refused(call, message):

@@ -52,6 +52,14 @@ class ComparisonRecord(Record):
     tau_high: Annotated[Array, Axes("measure")]
     within_tau: Annotated[Array, Axes("measure")]  # mean of the tau within each method
     baseline: str
+    within_tau_low: Annotated[Array | None, Axes("measure")] = None
+    within_tau_high: Annotated[Array | None, Axes("measure")] = None
+    across_tau: Annotated[Array | None, Axes("measure")] = None  # mean of that at each fixed seed
+    across_tau_low: Annotated[Array | None, Axes("measure")] = None
+    across_tau_high: Annotated[Array | None, Axes("measure")] = None
+    granulated_tau: Annotated[Array | None, Axes("measure")] = None  # mean of within and across
+    granulated_tau_low: Annotated[Array | None, Axes("measure")] = None
+    granulated_tau_high: Annotated[Array | None, Axes("measure")] = None
 
 
 @dataclass(frozen=True)

@@ -127,11 +127,20 @@ def _correlations(contents: Contents) -> list[dict[str, str]]:
             {
                 "label": METRICS[measure].label if measure in METRICS else measure,
                 "tau": signed_interval(tau, low, high),
-                "within": number(float(record.within_tau[i]), 0.1),
+                "within": _tau(record, "within_tau", i),
+                "across": _tau(record, "across_tau", i),
+                "granulated": _tau(record, "granulated_tau", i),
                 "words": story.association(tau, low, high),
             }
         )
     return rows
+
+
+def _tau(record: ComparisonRecord, name: str, i: int) -> str:
+    """One of the mean τ with its interval, as far as the record knows them."""
+    triple = (getattr(record, name + ending) for ending in ("", "_low", "_high"))
+    tau, low, high = (math.nan if a is None else float(a[i]) for a in triple)
+    return signed_interval(tau, low, high) if math.isfinite(high - low) else number(tau, 0.1)
 
 
 def _differences(contents: Contents) -> list[dict[str, str]]:
