@@ -74,8 +74,9 @@ def sketch(
     basis = like.new_zeros(most, len(like))
     reach, m, captured = abs(known), 0, [0.0]
     eps = torch.finfo(like.dtype).eps
-    while m < most and _pays(captured, known, tolerance, 2):
-        (z,) = probes.gaussians(like, 1, seed + m)
+    for z in probes.gaussians(like, most, seed):
+        if not _pays(captured, known, tolerance, 2):
+            break
         image = matvec(z)
         rest = project_out(basis[:m], image)
         length = torch.linalg.vector_norm(rest)
@@ -100,10 +101,9 @@ def _pays(captured: list[float], known: float, tolerance: float, cost: int) -> b
 
     An interval of ± tolerance·|known| takes 2(z/(tolerance·known))²·‖PHP‖² directions.
     """
-    looked_at = min(LOOKED_AT, len(captured) - 1)
-    if looked_at < LOOKED_AT or not tolerance * known:
+    if len(captured) <= LOOKED_AT or not tolerance * known:
         return True
-    taken = (captured[-1] - captured[-1 - looked_at]) / looked_at
+    taken = (captured[-1] - captured[-1 - LOOKED_AT]) / LOOKED_AT
     quantile = float(ndtri((1 + LEVEL) / 2))
     return 2 * (quantile / (tolerance * known)) ** 2 * taken > cost
 

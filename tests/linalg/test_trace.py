@@ -46,7 +46,7 @@ def test_a_rotation_changes_nothing_but_rounding():
     h = q * values @ q.T
     for method in METHODS:
         found = trace(lambda v: h @ v, h[0], method=method, tolerance=0.1)
-        assert found.low <= float(values.sum()) <= found.high
+        assert abs(found.value - float(values.sum())) < 4.5 * found.stderr
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -113,6 +113,15 @@ def test_it_says_where_it_did_not_converge():
     assert not found.converged
     assert found.matvecs == 40
     assert found.high - found.low > 0.002 * abs(found.value)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_it_stops_where_the_interval_is_narrow_enough_and_no_sooner(method):
+    for seed in range(20):
+        found = asked(spectra()["positive"], method=method, tolerance=0.1, seed=seed)
+        half = (found.high - found.low) / 2
+        assert found.converged and 10 < found.matvecs < 100
+        assert half <= 0.1 * found.value
 
 
 def test_a_trace_of_zero_never_converges_by_chance():
