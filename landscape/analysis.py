@@ -81,7 +81,7 @@ def analyze(
             extra["keep"] = paths[name].with_name(f".{name}.rows")
         label = f"{run.settings.method}, seed {run.settings.seed}: {name.replace('_', ' ')}"
         record = measure(objective(which), progress=_counter(progress, label), **extra)
-        _located(record, which, BESIDE.get(name), examples).save(paths[name])
+        _located(record, run, which, BESIDE.get(name), examples).save(paths[name])
         run.seal()
     return paths
 
@@ -106,7 +106,7 @@ def cross_check(
     objective = run.objective("train", examples=examples, batch_norm=batch_norm, data_dir=data_dir)
     label = f"{run.settings.method}, seed {run.settings.seed}: cross-check"
     found = check(objective, progress=_counter(progress, label))
-    record = _located(found, "train", None, examples)
+    record = _located(found, run, "train", None, examples)
     record.save(run.path / "records" / "cross_check.nc")
     run.seal()
     return record
@@ -141,10 +141,13 @@ def _counter(progress: Listener, label: str) -> Any:
     return lambda done, total: progress(Progress("measure", label, done, total))
 
 
-def _located(record: Any, which: str, beside: str | None, examples: int) -> Record:
-    """The record, saying which part of the data it speaks of and how much of it was asked for."""
+def _located(record: Any, run: Run, which: str, beside: str | None, examples: int) -> Record:
+    """The record, saying whose minimum it speaks of, on which part of the data, and how much of it
+    was asked for.
+    """
     where = {"point": replace(record.point, split=which)}
     if beside:
         where["other_point"] = {**record.other_point, "split": beside}
-    asked = {**record.provenance, "examples_asked_for": examples}
+    whose = {"run": {**run.identity, "precision": run.settings.training.precision}}
+    asked = {**record.provenance, **whose, "examples_asked_for": examples}
     return replace(record, **where, provenance=asked)

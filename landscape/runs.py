@@ -148,6 +148,13 @@ class Run:
     def _environment(self) -> dict[str, Any]:
         return files.read_json(self.path / "environment.json")
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Which run it is, among others: task, method, seed, fingerprint of the data set."""
+        s = self.settings
+        data = self._environment["data_fingerprint"]
+        return {"task": s.task, "method": s.method, "seed": s.seed, "data_fingerprint": data}
+
     def _recorded_data_dir(self) -> Path | None:
         recorded = self._environment.get("data_dir")
         return Path(recorded) if recorded else None

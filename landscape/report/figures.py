@@ -29,6 +29,7 @@ TITLES = {
     "differences": "Distance to the baseline",
     "curves": "Training",
     "radius": "The radius that was learned",
+    "stability": "Sharpness over training",
     "spectrum": "Curvature of the minima",
     "noise": "Robustness to noise on the weights",
     "surface": "The loss around each minimum",
@@ -44,6 +45,8 @@ READINGS = {
     "radius": "Left, the radius of the perturbation over training. Right, how often the gradient "
     "of the gap and the effect of the radius pointed apart: at one half the radius wanders, away "
     "from it the radius is driven.",
+    "stability": "Gradient descent drives λ max up to the dashed line, where its steps begin to "
+    "overshoot, and then stays there; steps with noise, and steps that look around, stay below.",
     "spectrum": "Each column is one minimum, each marker one eigenvalue of the Hessian. The higher "
     "the topmost, the sharper the minimum; along hollow ones, below zero, the loss bends down.",
     "noise": "The further right a curve stays up (accuracy) or down (loss), the more noise its "
@@ -72,6 +75,7 @@ def figures(contents: Contents) -> list[Shown]:
         "differences": (lambda: plots.differences(contents.comparison)) if paired else None,
         "curves": _cells(contents, "curves"),
         "radius": _cells(contents, "radius"),
+        "stability": _cells(contents, "stability"),
         "spectrum": _cells(contents, "spectrum"),
         "noise": _cells(contents, "noise"),
         "surface": (lambda: plots.surface(drawable(contents))) if drawable(contents) else None,
