@@ -69,11 +69,11 @@ def test_loss_and_accuracy_are_those_of_one_point_in_the_ball(objective):
         return plain(model, batch)
 
     subject.loss = watched
-    record = WorstCase(radii=(0.5,), steps=5)(subject)
-    assert max(seen) == pytest.approx(0.5)
+    record = WorstCase(radii=(2.0,), steps=1)(subject)
+    looks = [length for length in seen if length > 0]
+    assert min(looks) == pytest.approx(2.0) == max(looks)  # starts too lie on the sphere
     assert record.loss[0] > record.clean_loss
-    assert 0 <= record.accuracy[0] <= record.clean_accuracy
-    assert record.accuracy[0] < 1
+    assert 0 <= record.accuracy[0] < record.clean_accuracy
 
 
 def test_more_work_never_finds_less(objective):
