@@ -39,7 +39,7 @@ def axes(size: Size, span: Span | None, points: Array | None = None) -> tuple[Ar
         low, high = points.min(0), points.max(0)
         free = np.maximum(MARGIN * (high - low), 0.05 * (high - low).max())
         (x0, y0), (x1, y1) = low - free, high + free
-        return _shifted(np.linspace(x0, x1, nx)), _shifted(np.linspace(y0, y1, ny))
+        return _around_zero(x0, x1, nx), _around_zero(y0, y1, ny)
     (x0, x1), (y0, y1) = (
         e if isinstance(e, tuple) else (-e, e) for e in _pair(1.0 if span is None else span)
     )
@@ -56,6 +56,7 @@ def _zeroed(axis: Array) -> Array:
     return axis
 
 
-def _shifted(axis: Array) -> Array:
-    """Moved by at most half a step, so that zero is on it."""
-    return _zeroed(axis - axis[np.abs(axis).argmin()])
+def _around_zero(low: float, high: float, n: int) -> Array:
+    """Multiples of one step that hold low ≤ 0 ≤ high; so zero itself is among them."""
+    step = (high - low) / (n - 2)
+    return step * (np.arange(n) - np.ceil(-low / step))

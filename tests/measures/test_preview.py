@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from landscape.measures import Surface
-from landscape.measures.preview import coarse, filled
+from landscape.measures.preview import cells_to_check, coarse, filled, worst_error
 
 
 @pytest.mark.parametrize("size", [3, 5, 7, 51])
@@ -40,6 +40,21 @@ def test_near_the_truth_and_honest_about_it(objective):
     assert 0 < quick.preview_error <= errors.max() * (1 + 1e-9)
     assert not full.preview
     assert full.preview_error is None
+
+
+def test_what_is_checked_was_not_measured():
+    rows = columns = np.array([0, 2, 4])
+    cells = cells_to_check((5, 5), rows, columns, seed=3)
+    assert len(set(cells)) == 16
+    assert not [cell for cell in cells if cell[0] % 2 == cell[1] % 2 == 0]
+    assert cells != cells_to_check((5, 5), rows, columns, seed=4)
+    assert cells_to_check((3, 3), np.arange(3), np.arange(3), seed=0) == []
+
+
+def test_the_largest_error_is_stated():
+    assert worst_error([1.0, 2.2, 0.7], [(1.0, 0.5), (2.0, 0.5), (1.0, 0.5)]) == pytest.approx(0.3)
+    assert worst_error([], []) == 0.0
+    assert np.isnan(worst_error([1.0, np.nan], [(1.0, 0.5), (2.0, 0.5)]))
 
 
 def test_an_exponential_bowl_is_exact():

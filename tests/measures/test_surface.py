@@ -105,6 +105,8 @@ def test_two_data_sets_in_one_pass(objective, data):
     alone = Surface(size=3, plane=random_plane(subject))(other)
     np.testing.assert_array_equal(record.other_loss, alone.loss)
     np.testing.assert_array_equal(record.other_accuracy, alone.accuracy)
+    assert (record.other.point, record.other.other) == (alone.point, None)
+    np.testing.assert_array_equal(record.other.accuracy, alone.accuracy)
     np.testing.assert_array_equal(record.loss, Surface(size=3)(subject).loss)
     assert record.other_point == asdict(alone.point)
     assert Surface(size=3)(subject).other_loss is None
@@ -135,8 +137,19 @@ def test_the_record_checks_itself(objective):
 def test_the_share_that_is_not_finite(bare_objective):
     subject = bare_objective([1.0, 1.0], lambda w: w[0].log() + w[1])
     e = torch.eye(2, dtype=torch.float64)
-    record = Surface(size=5, span=1.5, plane=Plane(subject.w, *e))(subject)
-    assert record.nonfinite == 1 / 5
+    record = Surface(size=5, span=2.0, plane=Plane(subject.w, *e))(subject)
+    assert np.isnan(record.loss[0]).all()
+    assert np.isneginf(record.loss[1]).all()
+    assert record.nonfinite == 2 / 5
+
+
+def test_a_point_beside_the_plane_is_not_its_centre(bare_objective):
+    subject = bare_objective([1.0, 1.0, 1.0], lambda w: (w**2).sum())
+    e = torch.eye(3, dtype=torch.float64)
+    record = Surface(size=3, plane=Plane(subject.w + e[2], e[0], e[1]))(subject)
+    assert record.position.tolist() == [0.0, 0.0]
+    assert record.off_plane == 1.0
+    assert np.isnan(record.centre)
 
 
 def test_planes_are_laid_through_points(objective):

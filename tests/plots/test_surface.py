@@ -39,10 +39,13 @@ def test_loss_i_j_belongs_to_x_i_y_j(surface_record):
         c for c in surface(record).axes[0].get_children()
         if isinstance(c, ContourSet) and not c.filled
     )  # fmt: skip
-    for path in lines.get_paths():
-        if len(path.vertices):
-            assert np.ptp(path.vertices[:, 0]) < 1e-9
-            assert np.ptp(path.vertices[:, 1]) == 4.0
+    drawn = [path.vertices for path in lines.get_paths() if len(path.vertices)]
+    for vertices in drawn:
+        assert np.ptp(vertices[:, 0]) < 1e-9
+        assert np.ptp(vertices[:, 1]) == 4.0
+    at = [vertices[0, 0] for vertices in drawn]
+    assert at == sorted(at)  # higher levels further right
+    assert at[0] < 0 < at[-1]
 
 
 def test_conditions_are_printed(surface_record, words):
