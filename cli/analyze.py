@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from landscape_cli import options
+from landscape_cli import options, own
 from landscape_cli.errors import on_interrupt
 
 GO_ON = "Interrupted. Finished measures are kept; the same command goes on."
@@ -49,6 +49,7 @@ def analyze(
             help="One option of a measure; repeatable. surface.size=25.",
         ),
     ] = None,
+    trust: options.Trust = False,
     data_dir: options.DataDir = None,
     json: options.Json = False,
 ) -> None:
@@ -68,6 +69,8 @@ def analyze(
         raise ValueError(f"`--to` has no effect: the measures are {', '.join(asked)}.")
     chosen = _options(asked, set_ or [], k=k, which=which, backend=backend)
     opened = [run for folder in runs for run in runs_in(folder)]
+    if trust:
+        own.trust(opened)
     if cross_check and asked is None:
         asked = []
     end = None if to is None else ls.Run.open(to)

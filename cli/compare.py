@@ -7,17 +7,25 @@ from typing import Annotated
 
 import typer
 
-from landscape_cli import options
+from landscape_cli import options, own
 from landscape_cli.errors import on_interrupt
 
 GO_ON = "Interrupted. Finished cells are kept; the same command goes on."
 
 
 def compare(
-    task: options.Task,
+    task: options.Task = None,
     methods: Annotated[
-        str, typer.Option(help="Names with commas between, or all; sam@wide is a variant.")
+        str,
+        typer.Option(
+            help="Names with commas between, or all; sam@wide is a variant; file.py:Class your own."
+        ),
     ] = "all",
+    model: own.Model = None,
+    model_args: own.ModelArgs = None,
+    data: own.Data = None,
+    data_args: own.DataArgs = None,
+    loss: own.Loss = None,
     seeds: Annotated[
         int, typer.Option(callback=options.at_least(1), help="Runs per method; the same for all.")
     ] = 6,
@@ -70,7 +78,11 @@ def compare(
     import landscape as ls
     from landscape_cli import progress, settings
 
-    chosen = list(ls.methods.PAPERS) if methods == "all" else options.names(methods)
+    named = options.names(methods)
+    chosen = list(ls.methods.PAPERS) if methods == "all" else own.methods(named)
+    of = own.task(
+        task, model=model, model_args=model_args, data=data, data_args=data_args, loss=loss
+    )
     given = settings.read(
         config, set_, chosen,
         label_noise=label_noise, epochs=epochs, budget=budget, measure_every=measure_every,
@@ -79,10 +91,10 @@ def compare(
     tried = settings.grid(grid or [], chosen)
     with on_interrupt(GO_ON), progress.shown(json) as listener:
         result = ls.compare(
-            task,
+            of,
             chosen,
             seeds,
-            out or Path("runs") / task,
+            out or Path("runs") / of,
             settings=given,
             grid=tried,
             tune_seeds=tune_seeds,

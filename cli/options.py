@@ -19,7 +19,7 @@ def at_least(least: int) -> Callable[[int | None], int | None]:
     return check
 
 
-Task = Annotated[str, typer.Option(help="What to train on what; see: landscape list tasks.")]
+Task = Annotated[str | None, typer.Option(help="What to train on what; see: landscape list tasks.")]
 Config = Annotated[
     Path | None, typer.Option(help="TOML file of settings, a table for each section or method.")
 ]
@@ -56,6 +56,10 @@ Examples = Annotated[
     typer.Option(
         callback=at_least(1), help="Training examples that the measures of curvature look at."
     ),
+]
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Import your own code that the runs name (model, data, loss)."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 

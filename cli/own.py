@@ -2,9 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from landscape.runs import Run
 
 NAMED = "pkg.mod:name or file.py:name"
 Model = Annotated[
@@ -47,8 +50,7 @@ def sources(
     if names["loss"] and not references.is_reference(names["loss"]):
         raise ValueError(f"`--loss` must be {NAMED}. Got {loss!r}.")
     references.allow(name for name in names.values() if references.is_reference(name))
-    if str(Path.cwd()) not in sys.path:  # a console script does not look in the folder it is in
-        sys.path.insert(0, str(Path.cwd()))
+    _look_here()
     return {
         **names,
         "model_args": _keywords(model_args or [], "--model-args"),
@@ -66,3 +68,52 @@ def _keywords(pairs: list[str], option: str) -> dict[str, Any]:
             raise ValueError(f"`{option}` takes key=value. Got {pair!r}.")
         found[key.strip()] = literal(text.strip())
     return found
+
+
+def task(base: str | None, **given: Any) -> str:
+    """The name of the task: `base`, or one with parts of the user's own, which is registered."""
+    from landscape.tasks import Own, install, own_task
+
+    named = sources(**given)
+    if not any(named[key] for key in ("model", "data", "loss")):
+        if base is None:
+            raise ValueError("What to train? Give --task, or --model and --data.")
+        return base
+    parts = {key: named[key] for key in ("model", "data", "loss")}
+    settings = {"model_settings": named["model_args"], "data_settings": named["data_args"]}
+    made = own_task(base, **parts, **settings)
+    install(Own(task=vars(made)))
+    return made.name
+
+
+def methods(names: list[str]) -> list[str]:
+    """The methods by name; "mine.py:MySAM" is imported and known as MySAM from now on."""
+    from landscape import references
+    from landscape.tasks import Own, install
+
+    found = []
+    for name in names:
+        short = name
+        if references.is_reference(name):
+            references.allow([name])
+            short = name.rpartition(":")[2]
+            _look_here()
+            install(Own(methods={short: name}))
+        found.append(short)
+    return found
+
+
+def trust(runs: "list[Run]") -> None:
+    """Allow what the runs say that they are made of to be imported."""
+    from landscape import references
+    from landscape.tasks import Own
+
+    _look_here()
+    for run in runs:
+        references.allow(Own(**run.settings.own).references)
+
+
+def _look_here() -> None:
+    """A console script does not look for modules in the folder it is in."""
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))

@@ -5,15 +5,23 @@ from typing import Annotated
 
 import typer
 
-from landscape_cli import options
+from landscape_cli import options, own
 from landscape_cli.errors import on_interrupt
 
 GO_ON = "Interrupted. What was trained is kept; the same command with --resume goes on."
 
 
 def train(
-    task: options.Task,
-    method: Annotated[str, typer.Option(help="How to train; see: landscape list methods.")],
+    method: Annotated[
+        str,
+        typer.Option(help="How to train; see: landscape list methods; or file.py:Class."),
+    ],
+    task: options.Task = None,
+    model: own.Model = None,
+    model_args: own.ModelArgs = None,
+    data: own.Data = None,
+    data_args: own.DataArgs = None,
+    loss: own.Loss = None,
     seed: Annotated[
         int,
         typer.Option(
@@ -45,15 +53,19 @@ def train(
     import landscape as ls
     from landscape_cli import progress, settings
 
+    (named,) = own.methods([method])
+    chosen = own.task(
+        task, model=model, model_args=model_args, data=data, data_args=data_args, loss=loss
+    )
     given = settings.read(
-        config, set_, [method],
+        config, set_, [named],
         label_noise=label_noise, epochs=epochs, snapshots=snapshots, measure_every=measure_every,
         device=device,
     )  # fmt: skip
     with on_interrupt(GO_ON), progress.shown(json) as listener:
         run = ls.train(
-            task,
-            method,
+            chosen,
+            named,
             seed,
             out,
             settings=given,

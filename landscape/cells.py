@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,9 @@ import torch
 from landscape import files
 from landscape.analysis import analyze
 from landscape.progress import Listener, Progress
+from landscape.references import allow
 from landscape.runs import Run
+from landscape.tasks import Own, install
 from landscape.training.settings import Settings
 from landscape.training.train import train
 
@@ -34,6 +36,7 @@ class Cell:
     """One method with one seed: what to train, what to measure, and where to keep it.
 
     measures: none where it is only trained. title: what progress calls it, if not "sam, seed 0".
+    own: what the user brought in the process that shares out the work.
     """
 
     task: str
@@ -47,6 +50,7 @@ class Cell:
     batch_norm: str
     data_dir: Path | None
     title: str = ""
+    own: Own = field(default_factory=Own)
 
     @property
     def label(self) -> str:
@@ -60,6 +64,8 @@ class Cell:
             label = message.label.replace(f"{self.method}, seed {self.seed}", self.label, 1)
             progress(replace(message, label=label))
 
+        allow(self.own.references)
+        install(self.own)
         run = train(
             self.task,
             self.method,
@@ -91,6 +97,8 @@ def cell_folder(parent: Path, settings: Settings) -> Path:
     if not content["training"]["measure_every"]:
         for name in ("measure_every", "measure_examples", "measure_batch_norm"):
             del content["training"][name]
+    if not content["own"]:
+        del content["own"]
     key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     return parent / f"{settings.method}-seed{settings.seed}-{key[:8]}"
 

@@ -40,6 +40,48 @@ def model(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     return made
 
 
+def data_set(name: str, arguments: Mapping[str, Any], data_dir: Path | None) -> DataSet:
+    """Data to train on, from a name in DATA or from the user's loader.
+
+    A loader answers with a `DataSet`, with {"train": ..., "test": ...}, each a pair of tensors or
+    batches of such, or with four tensors (train_x, train_y, test_x, test_y).
+
+    Raises ValueError where one of them is missing or is no tensor.
+    """
+    if not references.is_reference(name):
+        return look_up("data set", name, DATA)(data_dir, **arguments)
+    found = references.called(name, arguments)
+    if isinstance(found, DataSet):
+        return found
+    if isinstance(found, tuple | list) and len(found) == 4:
+        found = {"train": (found[0], found[1]), "test": (found[2], found[3])}
+    if not isinstance(found, Mapping) or not {"train", "test"} <= set(found):
+        raise ValueError(
+            f'{name} must answer with {{"train": (x, y), "test": (x, y)}} to train on. '
+            f"Got {type(found).__name__}."
+        )
+    train_x, train_y = _joined(found["train"], name)
+    test_x, test_y = _joined(found["test"], name)
+    real = train_y.is_floating_point()
+    classes = 0 if real else 1 + int(max(y.max() for y in (train_y, test_y) if y.numel()))
+    return DataSet(name, train_x, train_y, test_x, test_y, classes)
+
+
+def _joined(part: Any, name: str) -> tuple[Tensor, Tensor]:
+    """All examples of a part as two tensors."""
+    pieces = [as_batch(part)] if _is_whole(part) else [as_batch(item) for item in part]
+    for value in (t for batch in pieces for t in (batch.x, batch.y)):
+        if not isinstance(value, Tensor):
+            raise ValueError(
+                f"{name}: to train from the command line, x and y must be tensors. "
+                f"Got {type(value).__name__}. In a loop of your own, landscape.optim.wrap takes any."
+            )
+    if not pieces:
+        raise ValueError(f"{name} has no examples: is the data empty?")
+    x, y = torch.cat([batch.x for batch in pieces]), torch.cat([batch.y for batch in pieces])
+    return x, y if y.is_floating_point() else y.long()
+
+
 def data(name: str, arguments: Mapping[str, Any], data_dir: Path | None, examples: int) -> Parts:
     """At most `examples` of each part, from a name in DATA or from the user's loader.
 

@@ -10,7 +10,6 @@ manifest.json        SHA-256 of the above, when finished
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,8 @@ from torch import nn
 from landscape import files, records
 from landscape.data import DataSet, batches, split
 from landscape.objective import Objective
-from landscape.tasks import Task, cross_entropy
+from landscape.references import is_reference
+from landscape.tasks import Own, Task, install
 from landscape.tasks import task as find_task
 from landscape.training import checkpoint, tables
 from landscape.training.loop import device_of
@@ -66,7 +66,9 @@ class Run:
 
     @property
     def task(self) -> Task:
-        """The task that was trained."""
+        """The task that was trained; of the user's own, only what the user named is imported."""
+        if self.settings.own:
+            install(Own(**self.settings.own))
         return find_task(self.settings.task)
 
     @property
@@ -129,7 +131,7 @@ class Run:
         chosen = subset(part, examples)
         model = self.model().to(device_of(device or self.settings.training.device))
         pieces = batches(chosen, self.task.measured_at_once)
-        return Objective(model, pieces, cross_entropy, batch_norm=batch_norm)
+        return Objective(model, pieces, self.task.plain_loss, batch_norm=batch_norm)
 
     def records(self) -> dict[str, records.Record]:
         """Records by kind, those that the metrics make among them."""
@@ -160,14 +162,19 @@ class Run:
         return Path(recorded) if recorded else None
 
 
-@lru_cache(maxsize=2)
-def _load(name: str, data_dir: Path | None) -> DataSet:
-    return find_task(name).load(data_dir)
+_loaded: dict[tuple[str, str, Path | None], DataSet] = {}
 
 
 def load_data(task: Task, data_dir: Path | None) -> DataSet:
-    """A task's data, kept in memory between calls."""
-    return _load(task.name, data_dir)
+    """A task's data, the last two kept in memory between calls."""
+    where = str(Path.cwd()) if is_reference(task.data) else ""
+    key = f"{where} {task.data}", repr(task.data_settings), data_dir
+    if key not in _loaded:
+        found = task.load(data_dir)
+        for old in list(_loaded)[:-1]:
+            del _loaded[old]
+        _loaded[key] = found
+    return _loaded[key]
 
 
 def curves(rows: list[dict[str, float]]) -> records.CurvesRecord:

@@ -20,6 +20,7 @@ from landscape.progress import Listener, Progress, silent
 from landscape.records import METRICS, ComparisonRecord, Record, StudyRecord
 from landscape.robustness import area, sigma_at_drop
 from landscape.runs import Run, load_data
+from landscape.tasks import Own
 from landscape.tasks import task as find_task
 from landscape.training.loop import device_of
 from landscape.training.train import settings_for
@@ -231,6 +232,7 @@ class _Kept:
             self.task, method, seed, cell_folder(self.path / "runs", settings), overrides,
             tuple(n for n in MEASURES if n != "path" and (seed == 0 or n not in WALKS)),
             self.options, self.examples, self.batch_norm, self.data_dir,
+            own=Own(**settings.own),
         )  # fmt: skip
 
 

@@ -1,16 +1,20 @@
-"""Tasks: model + data set + loss, by name, with settings that train them well."""
+"""Tasks: model + data set + loss, by name, with settings that train them well.
+
+A user's own task and methods are registered beside ours for the time of the process: `install`.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from landscape.batch import Batch
-from landscape.data import DATA, DataSet
-from landscape.models import MODELS
+from landscape import own, references
+from landscape.batch import Batch, LossFn
+from landscape.data import DataSet
+from landscape.methods import METHODS
 from landscape.names import look_up
 
 
@@ -29,7 +33,9 @@ def cross_entropy(model: nn.Module, batch: Batch, label_smoothing: float = 0.0) 
 class Task:
     """What to train on what.
 
-    model, data: names in MODELS and DATA; model_settings: keywords of the model's factory.
+    model, data: names in MODELS and DATA, or references to the user's own factories;
+    model_settings, data_settings: keywords of these.
+    loss: a reference to the user's own; "" for cross-entropy, or what fits the user's model.
     defaults: settings of the task by section and method, as `resolve` takes them.
     measures: settings of measures that suit the task, by measure.
     measured_at_once: examples per batch of a measure, so that gradient graphs fit in memory; also
@@ -41,17 +47,27 @@ class Task:
     model: str
     data: str
     model_settings: Mapping[str, Any] = field(default_factory=dict)
+    data_settings: Mapping[str, Any] = field(default_factory=dict)
+    loss: str = ""
     defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     measured_at_once: int = 1000
     measures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def build(self) -> nn.Module:
         """A fresh network, initialised from torch's global generator."""
-        return MODELS[self.model](**self.model_settings)
+        return own.model(self.model, self.model_settings)
 
     def load(self, data_dir: Path | None = None) -> DataSet:
         """The data set; FileNotFoundError says what to put where."""
-        return DATA[self.data](data_dir)
+        return own.data_set(self.data, self.data_settings, data_dir)
+
+    @property
+    def plain_loss(self) -> LossFn:
+        """The loss that measures see: no smoothing, no penalty, no weight decay."""
+        if self.loss:
+            return own.loss(self.loss)
+        whose = (self.model, self.data)
+        return own.usual_loss if any(map(references.is_reference, whose)) else cross_entropy
 
 
 _WIDE_NOISE = {"noise": {"sigmas": (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)}}
@@ -204,3 +220,69 @@ TASKS: dict[str, Task] = {
 def task(name: str) -> Task:
     """The task of that name; ValueError names the nearest."""
     return look_up("task", name, TASKS)
+
+
+def own_task(base: str | None, **parts: Any) -> Task:
+    """A task with parts of the user's own: model, data, loss, ... as fields of `Task`.
+
+    base: the task that gives what is left out. The name is that of the first part's file or module.
+
+    Raises ValueError where neither says what the model and the data are.
+    """
+    given = {key: value for key, value in parts.items() if value}
+    named = next(given[key] for key in ("model", "data", "loss") if key in given)
+    stem = Path(named.partition(":")[0]).stem
+    name = f"{base}-{stem}" if base else f"own-{stem}" if stem in TASKS else stem
+    if base:
+        return Task(**{**vars(task(base)), **given, "name": name})
+    for key in ("model", "data"):
+        if key not in given:
+            raise ValueError(f"A task of your own needs --{key}, or --task for what is left out.")
+    return Task(name, f"{given['model']} on {given['data']}", **given)
+
+
+@dataclass(frozen=True)
+class Own:
+    """What a user brings: a task, methods by name as references; plain values, kept in runs."""
+
+    task: Mapping[str, Any] = field(default_factory=dict)
+    methods: Mapping[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.task or self.methods)
+
+    @property
+    def references(self) -> list[str]:
+        """All that would have to be imported."""
+        names = [self.task.get(key, "") for key in ("model", "data", "loss")]
+        return [name for name in (*names, *self.methods.values()) if references.is_reference(name)]
+
+
+_installed: dict[str, Own] = {}
+
+
+def install(brought: Own) -> None:
+    """Register the task and the methods beside ours. Methods are imported, see `references`."""
+    for name, reference in brought.methods.items():
+        found = references.imported(reference)
+        if not (isinstance(found, type) and hasattr(found, "step")):
+            raise ValueError(f"{reference} must be a class with step(walker, batch).")
+        if not hasattr(found, "__dataclass_fields__"):
+            raise ValueError(f"{reference} must be a dataclass: its fields are the settings.")
+        METHODS[name] = found
+        _installed[name] = Own(methods={name: reference})
+    if brought.task:
+        made = Task(**brought.task)
+        TASKS[made.name] = made
+        _installed[made.name] = Own(task=asdict(made))
+
+
+def brought(task_name: str, methods: list[str]) -> Own:
+    """What of the user's own a run of that task with these methods needs."""
+    own_methods = {
+        name: reference
+        for method in methods
+        if method in _installed
+        for name, reference in _installed[method].methods.items()
+    }
+    return Own(_installed[task_name].task if task_name in _installed else {}, own_methods)

@@ -37,7 +37,7 @@ ALLOWED = {
     "plots": {"records"},
     "requirements": {"records", "robustness", "statistics"},
     "verdicts": {"records", "requirements", "robustness", "statistics"},
-    "report": {"records", "plots", "requirements", "verdicts"},
+    "report": {"records", "plots", "requirements", "statistics", "verdicts"},
 }
 
 

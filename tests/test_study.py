@@ -81,6 +81,7 @@ def test_folders_are_named_as_before_there_was_label_noise_and_measuring_on_the_
     """The hash of a study made earlier: the same compare must find its runs again."""
     settings = study.runs["sam", 0].settings.to_dict()
     del settings["data"]["label_noise"]
+    del settings["own"]
     for name in ("measure_every", "measure_examples", "measure_batch_norm"):
         del settings["training"][name]
     key = hashlib.sha256(json.dumps(plain(settings), sort_keys=True).encode()).hexdigest()

@@ -40,7 +40,7 @@ class Training:
 
     def __init__(self, settings: Settings, task: Task, dataset: DataSet):
         self.settings, self.dataset = settings, dataset
-        self.evaluated_at_once = task.measured_at_once
+        self.evaluated_at_once, self.plain_loss = task.measured_at_once, task.plain_loss
         self.device = device_of(settings.training.device)
         with seeded(seed_of(settings.seed, "init"), self.device):
             self.model = task.build().to(self.device)
@@ -54,7 +54,7 @@ class Training:
         self.walker = Walker(
             self.model,
             self.optimizer,
-            _training_loss(settings.training.label_smoothing),
+            _training_loss(task.plain_loss, settings.training.label_smoothing),
             seed=seed_of(settings.seed, "passes"),
             same_mask=settings.training.same_mask,
             autocast=torch.bfloat16 if settings.training.precision == "bf16" else None,
@@ -198,11 +198,13 @@ class Training:
         row = {"epoch": float(self.epoch), "step": float(self.steps)}
         train = Batch(self.train.x[:EVALUATED], self.train.y[:EVALUATED])
         for name, batch in (("train", train), ("held_out", self.held_out), ("test", self.test)):
-            loss, accuracy = evaluate(self.model, batch, self.evaluated_at_once)
+            loss, accuracy = evaluate(self.model, batch, self.plain_loss, self.evaluated_at_once)
             row |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
-        if share := self.settings.data.label_noise:
+        share = self.settings.data.label_noise
+        if share and self.plain_loss is cross_entropy:
             noisy = expected_cross_entropy(share)
-            row["noisy_test_loss"] = evaluate(self.model, self.test, loss=noisy)[0]
+            size = self.evaluated_at_once
+            row["noisy_test_loss"] = evaluate(self.model, self.test, noisy, size)[0]
         return row | {
             "learning_rate": self.optimizer.param_groups[0]["lr"],
             "grad_evals": self.walker.grad_evals,
@@ -213,7 +215,7 @@ class Training:
 
 
 def evaluate(
-    model: nn.Module, batch: Batch, size: int = 1000, loss: LossFn = cross_entropy
+    model: nn.Module, batch: Batch, loss: LossFn = cross_entropy, size: int = 1000
 ) -> tuple[float, float]:
     """Plain loss and accuracy in eval mode; NaN on no examples."""
     if not batch.size:
@@ -257,8 +259,15 @@ def base_optimizer(model: nn.Module, settings: Settings, method: object) -> torc
     )
 
 
-def _training_loss(smoothing: float) -> LossFn:
-    return partial(cross_entropy, label_smoothing=smoothing) if smoothing else cross_entropy
+def _training_loss(plain: LossFn, smoothing: float) -> LossFn:
+    if not smoothing:
+        return plain
+    if plain is not cross_entropy:
+        raise ValueError(
+            "`training.label_smoothing` is of the cross-entropy of our tasks. Put it into your "
+            "own --loss."
+        )
+    return partial(cross_entropy, label_smoothing=smoothing)
 
 
 def _method_state(method: object) -> dict[str, Any]:

@@ -112,7 +112,8 @@ class Settings:
     """Everything that decides a run's numbers.
 
     method: a name, possibly nested and labelled, as "lets+asam@wide"; methods: hyper-parameters by
-    plain name ("asam") for its parts.
+    plain name ("asam") for its parts. own: what the user brought, see `landscape.tasks.Own`; a run
+    that is only read does not need it.
     """
 
     task: str
@@ -121,10 +122,12 @@ class Settings:
     data: DataSettings = field(default_factory=DataSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     methods: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    own: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _require("`seed` must be a non-negative integer.", self.seed >= 0, self.seed)
-        make(unlabelled(self.method), self.methods)
+        if set(self.own.get("methods", ())) <= set(METHODS):
+            make(unlabelled(self.method), self.methods)
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, as `from_dict` reads them."""
@@ -140,6 +143,7 @@ class Settings:
             data=DataSettings(**tree["data"]),
             training=TrainingSettings(**tree["training"]),
             methods=tree["methods"],
+            own=tree.get("own", {}),
         )
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ from landscape import files
 from landscape.environment import environment
 from landscape.progress import Listener, Progress, silent
 from landscape.runs import Run, load_data
+from landscape.tasks import brought
 from landscape.tasks import task as find_task
 from landscape.training import checkpoint, tables
 from landscape.training.loop import Diverged, Training
-from landscape.training.settings import Settings, resolve
+from landscape.training.settings import Settings, resolve, unlabelled
 
 CHECKPOINT_SECONDS = 10.0  # at most this much work, and an epoch, is lost to a kill
 
@@ -53,7 +55,9 @@ def settings_for(
     task: str, method: str, seed: int, overrides: Mapping[str, Mapping[str, Any]]
 ) -> Settings:
     """The settings of one run: the task's defaults, then the overrides."""
-    return resolve(task, method, seed, find_task(task).defaults, overrides)
+    chosen = resolve(task, method, seed, find_task(task).defaults, overrides)
+    own = brought(task, unlabelled(method).split("+"))
+    return replace(chosen, own=asdict(own) if own else {})
 
 
 def _train(path: Path, settings: Settings, data_dir: Path | None, progress: Listener) -> Run:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from landscape import batch_norm as bn
-from landscape.batch import Batch
+from landscape.batch import Batch, LossFn
 from landscape.data import batches
 from landscape.isolation import full_precision, kept_modes
 from landscape.measures import Eigenvalues, Trace, point_of
@@ -21,7 +21,7 @@ from landscape.methods import LETS, ascent
 from landscape.methods.lookbehind import Lookbehind
 from landscape.methods.multistep import MultistepSAM
 from landscape.objective import Objective
-from landscape.tasks import Task, cross_entropy
+from landscape.tasks import Task
 from landscape.training.settings import Settings
 from landscape.walker import Walker
 
@@ -39,11 +39,12 @@ class Watcher:
     examples, cut as memory allows; steps: the same, cut as steps of training see them. batch_norm:
     "stored" or "batch".
 
-    Each look starts its Lanczos anew: from the last eigenvector it would save some 2 of 8 products,
+    Each look starts its Lanczos anew: the last eigenvector as a start saves 0 to 4 of 8 products,
     and could miss an eigenvalue that has overtaken it.
     """
 
     model: nn.Module
+    loss: LossFn
     method: Any
     optimizer: torch.optim.Optimizer
     every: int
@@ -56,7 +57,7 @@ class Watcher:
 
         Where the loss or its derivatives are not finite, λ_max, trace and gain are NaN.
         """
-        objective = Objective(self.model, self.pieces, cross_entropy, batch_norm=self.batch_norm)
+        objective = Objective(self.model, self.pieces, self.loss, batch_norm=self.batch_norm)
         return {
             "learning_rate": lr,
             "threshold": threshold(self.optimizer, lr),
@@ -66,7 +67,7 @@ class Watcher:
 
     def where(self) -> dict[str, Any]:
         """What a record's point says of the examples that are looked at."""
-        objective = Objective(self.model, self.pieces, cross_entropy, batch_norm=self.batch_norm)
+        objective = Objective(self.model, self.pieces, self.loss, batch_norm=self.batch_norm)
         point = vars(point_of(objective, "train"))
         return {name: value for name, value in point.items() if name not in vars(objective.summary)}
 
@@ -82,7 +83,9 @@ class Watcher:
             "lambda_bound": float(found.bounds[0]),
             "trace": trace.value,
             "trace_stderr": trace.stderr,
-            "ascent_gain": ascent_gain(self.model, self.method, self.steps, self.batch_norm),
+            "ascent_gain": ascent_gain(
+                self.model, self.loss, self.method, self.steps, self.batch_norm
+            ),
         }
 
 
@@ -102,7 +105,10 @@ def watcher(
     examples = subset(train, t.measure_examples)
     pieces = list(batches(examples, task.measured_at_once))
     steps = list(batches(examples, min(size, examples.size), drop_last=True))
-    return Watcher(model, method, optimizer, t.measure_every, pieces, steps, t.measure_batch_norm)
+    return Watcher(
+        model, task.plain_loss, method, optimizer, t.measure_every, pieces, steps,
+        t.measure_batch_norm,
+    )  # fmt: skip
 
 
 def subset(part: Batch, examples: int) -> Batch:
@@ -116,7 +122,7 @@ def threshold(optimizer: torch.optim.Optimizer, lr: float) -> float:
     """The λ above which steps of the base optimizer along that eigenvector of a quadratic grow.
 
     c/η less the weight decay, which adds to the curvature: c = 2 for gradient descent, 2 + 2β for
-    heavy ball, (2 + 2β)/(1 + 2β) for Nesterov (Cohen et al. 2021, section 2 and appendix B). It
+    heavy ball, (2 + 2β)/(1 + 2β) for Nesterov (Cohen et al. 2021). It
     knows of plain gradients: SAM's steps are unstable earlier. NaN for Adam.
     """
     if not isinstance(optimizer, torch.optim.SGD):
@@ -128,7 +134,11 @@ def threshold(optimizer: torch.optim.Optimizer, lr: float) -> float:
 
 
 def ascent_gain(
-    model: nn.Module, method: Any, steps: Sequence[Batch], batch_norm: str = "stored"
+    model: nn.Module,
+    loss: LossFn,
+    method: Any,
+    steps: Sequence[Batch],
+    batch_norm: str = "stored",
 ) -> float:
     """Mean of L_j(w + e_j) − L_j(w) over the parts j that climb on their own; NaN without a climb.
 
@@ -139,7 +149,7 @@ def ascent_gain(
         return math.nan
     over, rho = found
     parameters = [p for p in model.parameters() if p.requires_grad]
-    walker = Walker(model, torch.optim.SGD(parameters, lr=1.0), cross_entropy)
+    walker = Walker(model, torch.optim.SGD(parameters, lr=1.0), loss)
     w, gain, total = walker.w, 0.0, 0.0
     with kept_modes(model), full_precision(walker.device):
         model.eval()

@@ -59,8 +59,11 @@ def test_the_module_runs_as_the_console_script_does():
     ("arguments", "expected"),
     [
         (["comapre"], "No such command 'comapre'. Did you mean 'compare'?"),
-        (["compare", "--tasks", "digits"], "No such option: --tasks (Possible options: --task)"),
-        (["compare"], "Missing option '--task'."),
+        (
+            ["compare", "--tasks", "digits"],
+            "No such option: --tasks (Possible options: --data, --loss, --task)",
+        ),
+        (["compare"], "What to train? Give --task, or --model and --data."),
         (["train", "--task", "digits"], "Missing option '--method'."),
         (["analyze"], "Missing argument 'RUN...'."),
         (

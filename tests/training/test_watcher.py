@@ -12,6 +12,7 @@ from landscape.measures import Eigenvalues, Trace
 from landscape.methods import make
 from landscape.objective import Objective
 from landscape.runs import Run
+from landscape.tasks import cross_entropy
 from landscape.training import tables
 from landscape.training.checkpoint import load_tensors
 from landscape.training.train import train
@@ -154,20 +155,22 @@ def test_gain_of_sam_by_hand(small_net, batches):
         g = objective.grad()
         rises.append(objective.value(objective.w + 0.1 * g / g.norm()) - objective.value())
     expected = (12 * rises[0] + 12 * rises[1] + 5 * rises[2]) / 29
-    assert ascent_gain(model, make("sam", {"sam": {"rho": 0.1}}), steps) == pytest.approx(
-        expected, rel=1e-12
-    )
+    assert ascent_gain(
+        model, cross_entropy, make("sam", {"sam": {"rho": 0.1}}), steps
+    ) == pytest.approx(expected, rel=1e-12)
 
 
 def test_gain_of_msam_is_that_of_sam_on_its_shards(small_net, batch):
     model = small_net()
-    msam = ascent_gain(model, make("msam", {"msam": {"num_shards": 3}}), [batch])
-    assert msam == pytest.approx(ascent_gain(model, make("sam"), batch.shards(3)), rel=1e-12)
+    msam = ascent_gain(model, cross_entropy, make("msam", {"msam": {"num_shards": 3}}), [batch])
+    assert msam == pytest.approx(
+        ascent_gain(model, cross_entropy, make("sam"), batch.shards(3)), rel=1e-12
+    )
 
 
 @pytest.mark.parametrize("method", ["sgd", "adamw", "fam", "lookahead"])
 def test_without_a_climb_there_is_no_gain(small_net, batch, method):
-    assert math.isnan(ascent_gain(small_net(), make(method), [batch]))
+    assert math.isnan(ascent_gain(small_net(), cross_entropy, make(method), [batch]))
 
 
 @pytest.mark.parametrize(
@@ -190,9 +193,9 @@ def test_who_climbs_and_how_far(method, settings, rho):
 
 def test_the_radius_that_lets_has_learned_counts(small_net, batch):
     method = make("lets")
-    before = ascent_gain(small_net(), method, [batch])
+    before = ascent_gain(small_net(), cross_entropy, method, [batch])
     method.learned = method.learned._replace(value=torch.tensor(2.0, dtype=torch.float64))
-    assert ascent_gain(small_net(), method, [batch]) > 1.5 * before
+    assert ascent_gain(small_net(), cross_entropy, method, [batch]) > 1.5 * before
 
 
 def test_batch_statistics_are_those_of_the_training_and_leave_no_trace(small_net, batches):
@@ -200,7 +203,7 @@ def test_batch_statistics_are_those_of_the_training_and_leave_no_trace(small_net
     sgd = torch.optim.SGD(model.parameters(), lr=0.1)
     kept = {name: t.clone() for name, t in model.state_dict().items()}
     rows = [
-        Watcher(model, make("sam"), sgd, 1, pieces, pieces, policy)(0.1)
+        Watcher(model, cross_entropy, make("sam"), sgd, 1, pieces, pieces, policy)(0.1)
         for policy in ("stored", "batch")
     ]
     for name in ("loss", "lambda_max", "ascent_gain"):
@@ -217,7 +220,7 @@ def test_a_loss_that_is_not_finite_is_nan_and_no_error(small_net, batch):
         model[0].weight.fill_(1e308)
         model[2].weight.fill_(1e308)
     sgd = torch.optim.SGD(model.parameters(), lr=0.1)
-    found = Watcher(model, make("sam"), sgd, 1, [batch], [batch])(0.1)
+    found = Watcher(model, cross_entropy, make("sam"), sgd, 1, [batch], [batch])(0.1)
     assert math.isnan(found["lambda_max"]) and math.isnan(found["ascent_gain"])
 
 
@@ -243,6 +246,8 @@ def test_pieces_do_not_matter(small_net, batches):
     model, pieces = small_net(), batches(2)
     one = Batch(*(torch.cat([getattr(b, n) for b in pieces]) for n in ("x", "y")))
     sgd = torch.optim.SGD(model.parameters(), lr=0.1)
-    a, b = (Watcher(model, make("sgd"), sgd, 1, p, pieces)(0.1) for p in (pieces, [one]))
+    a, b = (
+        Watcher(model, cross_entropy, make("sgd"), sgd, 1, p, pieces)(0.1) for p in (pieces, [one])
+    )
     assert a["lambda_max"] == pytest.approx(b["lambda_max"], rel=1e-3)
     assert a["loss"] == pytest.approx(b["loss"], rel=1e-12)
