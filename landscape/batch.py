@@ -12,7 +12,7 @@ from torch import Tensor, nn
 @dataclass(frozen=True, eq=False)
 class Batch:
     """Examples and their targets: tensors, or tuples, lists and dicts of tensors, one example per
-    row.
+    row; a tensor of shape () belongs to all examples.
 
     weight: of the batch in an average over batches; the number of examples by default.
     """
@@ -25,7 +25,8 @@ class Batch:
     def size(self) -> int:
         """Number of examples."""
         for t in tensors(self.x):
-            return len(t)
+            if t.dim():
+                return len(t)
         raise ValueError("A batch needs at least one tensor in `x`. Got none.")
 
     @property
@@ -51,7 +52,7 @@ class Batch:
 
     def rows(self, chosen: slice | Tensor) -> "Batch":
         """Some of the examples, by a slice or by their numbers (k,); the weight in proportion."""
-        x, y = (mapped(tree, lambda t: t[chosen]) for tree in (self.x, self.y))
+        x, y = (mapped(tree, lambda t: t[chosen] if t.dim() else t) for tree in (self.x, self.y))
         part = Batch(x, y)
         return replace(part, weight=self.share * part.size / self.size)
 
@@ -66,13 +67,20 @@ Logits = Callable[[nn.Module, Batch], Tensor]
 
 
 def as_batch(item: Any) -> Batch:
-    """A `Batch`, from itself or from a pair (x, y) as a DataLoader yields it."""
+    """A `Batch`, from itself, from a pair (x, y) or from a mapping, as a DataLoader yields it.
+
+    A mapping, as Hugging Face's loaders yield it, is x as a whole, with its "labels", where it has
+    any, as y too: the loss is `lambda model, batch: model(**batch.x).loss`.
+    """
     if isinstance(item, Batch):
         return item
+    if isinstance(item, Mapping):
+        return Batch(dict(item), item.get("labels"))
     if isinstance(item, tuple | list) and len(item) == 2:
         return Batch(item[0], item[1])
+    found = type(item).__name__ + (f" of {len(item)}" if isinstance(item, tuple | list) else "")
     raise ValueError(
-        f"A batch must be a landscape.Batch or a pair (x, y). Got {type(item).__name__}."
+        f"A batch must be a landscape.Batch or a pair (x, y), or a mapping. Got {found}."
     )
 
 
@@ -86,6 +94,11 @@ def tensors(tree: Any) -> Iterator[Tensor]:
     elif isinstance(tree, tuple | list):
         for value in tree:
             yield from tensors(value)
+
+
+def rows_of(batch: Batch) -> set[int]:
+    """The lengths of its tensors: one, where each holds one example per row."""
+    return {len(t) for t in (*tensors(batch.x), *tensors(batch.y)) if t.dim()}
 
 
 def mapped(tree: Any, f: Callable[[Tensor], Tensor]) -> Any:

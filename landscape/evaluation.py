@@ -45,12 +45,9 @@ class Evaluator:
         self._labels: dict[int, Tensor] = {}  # of each batch, how many count
         self._none = torch.zeros((), dtype=torch.int64, device=objective.device)
 
-    def __call__(self, points: Iterable[Tensor]) -> Iterator[Found]:
-        """One pair a point. Points are asked for while the model stands as its user left it."""
-        n, element = self.objective.weights.n, self.objective.w.element_size()
-        points = iter(points)
-        while some := list(islice(points, max(1, min(64, AT_ONCE // (n * element))))):
-            yield from self.by(self.way, some)
+    def __call__(self, points: Sequence[Tensor]) -> list[Found]:
+        """One pair a point."""
+        return self.by(self.way, points)
 
     @cached_property
     def way(self) -> Way:
@@ -104,6 +101,17 @@ class Evaluator:
         if i not in self._labels:
             self._labels[i] = (batch.y >= 0).sum().cpu()
         return loss, right, self._labels[i]
+
+
+def chunks(points: Iterable[Tensor], w: Tensor) -> Iterator[list[Tensor]]:
+    """As many points, of the size of `w`, as the model is opened for at a time.
+
+    They are asked for between two openings, while the model stands as its user left it.
+    """
+    size = max(1, min(64, AT_ONCE // (w.numel() * w.element_size())))
+    points = iter(points)
+    while some := list(islice(points, size)):
+        yield some
 
 
 @contextmanager

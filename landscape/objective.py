@@ -1,6 +1,5 @@
 """L(w), its gradient and its Hessian-vector product at any point, on fixed data."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -11,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from landscape import batch_norm as bn
-from landscape.batch import Batch, Logits, LossFn, as_batch, scalar, tensors
+from landscape.batch import Batch, Logits, LossFn, scalar
 from landscape.blocks import Block
-from landscape.evaluation import Evaluator
+from landscape.evaluation import Evaluator, chunks
 from landscape.isolation import (
     differentiable_kernels,
     full_precision,
@@ -25,7 +24,10 @@ from landscape.isolation import (
     set_modes,
     snapshot,
 )
+from landscape.precision import Precision, raised
 from landscape.products import Products, derivative, hessian, total
+from landscape.reading import fingerprint_of, read, shares_of
+from landscape.splitting import Found, Room
 from landscape.weights import Weights
 
 __all__ = ["Batch", "Logits", "LossFn", "Objective", "Summary"]
@@ -44,13 +46,13 @@ class Objective:
     """The mean loss over fixed batches as a function of one flat vector: L(w) = Σ_b share_b ·
     loss(model at w, batch_b).
 
-    The model runs in eval mode and IEEE arithmetic, and is left bit for bit as it was. `w` and the
-    buffers are snapshots:
-    training the model further does not move an objective.
+    The model runs in eval mode and IEEE arithmetic, in float32 at least, and is left bit for bit as
+    it was. `w` and the buffers are snapshots: training the model further does not move an
+    objective. Where memory runs out, batches are split.
 
     model: any module; the parameters that require gradients are `w`.
-    batches: `Batch`es or (x, y) pairs; read once and kept on the model's device. Averaged by
-    weight, that is by examples.
+    batches: `Batch`es, (x, y) pairs, or mappings (see `landscape.batch.as_batch`), in a list or a
+    loader; read once and kept on the model's device. Averaged by weight, that is by examples.
     loss: (model, batch) -> the mean over the batch, shape ().
     logits: (model, batch) -> classes last; default the model's output. Only accuracy needs it.
     batch_norm: what batch norm normalises with: "stored", "batch" or "reestimated",
@@ -59,14 +61,14 @@ class Objective:
     memory: bytes that kept gradient graphs of Hessian-vector products may take; beyond it they are
     rebuilt.
 
-    Raises ValueError for no batches, an unknown policy, a loss that is no scalar, a model that
-    answers differently twice.
+    Raises ValueError for no batches or batches without end, an unknown policy, parameters that are
+    no real numbers, a loss that is no scalar, a model that answers differently twice.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        batches: Iterable[Batch | tuple[Any, Any]],
+        batches: Iterable[Any],
         loss: LossFn,
         *,
         logits: Logits | None = None,
@@ -80,16 +82,14 @@ class Objective:
             )
         self.model, self.loss, self.logits = model, loss, logits
         self.batch_norm, self.seed, self.memory = batch_norm, seed, memory
-        self.weights = Weights(model)
+        self.weights, self.precision = Weights(model), Precision(model)
         self.device = self.weights.parameters[0].device
-        self.batches = tuple(as_batch(b).to(self.device) for b in batches)
-        if not self.batches:
-            raise ValueError("An objective needs at least one batch. Got none: is the data empty?")
-        weight = sum(b.share for b in self.batches)
-        self.shares = [b.share / weight for b in self.batches]
-        self._w = self.weights.read()
-        self._buffers = snapshot(model)
+        self.batches = tuple(map(self.precision.batch, read(batches, self.device, seed)))
+        self.shares = shares_of(self.batches)
+        self._w = raised(self.weights.read())
+        self._buffers = self.precision.buffers(snapshot(model))
         self._evaluator = Evaluator(self)
+        self._room = Room(self)
         self._products = Products(hessian, Block.of(model, self.weights, None))
         self._refuse_two_answers()
 
@@ -111,13 +111,7 @@ class Objective:
     @cached_property
     def fingerprint(self) -> str:
         """Of the data: the first 16 hexadecimal digits of its SHA-256."""
-        digest = hashlib.sha256()
-        for batch in self.batches:
-            for t in (*tensors(batch.x), *tensors(batch.y)):
-                digest.update(f"{tuple(t.shape)} {t.dtype}".encode())
-                data = t.detach().cpu().flatten().clone()  # one row of bytes, whatever the strides
-                digest.update(data.view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()[:16]
+        return fingerprint_of(self.batches)
 
     @cached_property
     def summary(self) -> Summary:
@@ -126,14 +120,22 @@ class Objective:
 
     def value(self, at: Tensor | None = None) -> float:
         """L at a point (n,), default `w`."""
-        with torch.no_grad(), self.opened(self._point(at)):
-            return total(part.double() for part in self._parts()).item()
+
+        def ask() -> float:
+            with torch.no_grad(), self.opened(self._point(at)):
+                return total(part.double() for part in self._parts()).item()
+
+        return self.fitting(ask)
 
     def grad(self, at: Tensor | None = None) -> Tensor:
         """∇L at a point, shape (n,)."""
         leaf = self._point(at).clone().requires_grad_()
-        with self.opened(leaf):
-            return self._gradient(leaf)
+
+        def ask() -> Tensor:
+            with self.opened(leaf):
+                return self._gradient(leaf)
+
+        return self.fitting(ask)
 
     def hvp(self, v: Tensor, at: Tensor | None = None) -> Tensor:
         """Hessian-vector product ∇²L·v at a point, by double backward; v (n,) or (n, k), and so is
@@ -163,7 +165,7 @@ class Objective:
 
     def value_and_accuracy(self, at: Tensor | None = None) -> tuple[float, float]:
         """L and the accuracy, from one forward pass per batch (two where `logits` is given)."""
-        return self._evaluator.by(self._evaluator.plain, [self._point(at)])[0]
+        return self.fitting(lambda: self._evaluator.by(self._evaluator.plain, [self._point(at)])[0])
 
     def evaluate(self, points: Iterable[Tensor]) -> list[tuple[float, float]]:
         """(L, accuracy) at each of many points (n,), faster than one by one.
@@ -171,7 +173,11 @@ class Objective:
         Differs from `value_and_accuracy` by rounding where a faster pass is known, see
         `landscape.evaluation`.
         """
-        return list(self._evaluator(points))
+        return [
+            found
+            for some in chunks(points, self._w)
+            for found in self.fitting(lambda some=some: self._evaluator(some))  # type: ignore[misc]
+        ]
 
     def _point(self, at: Tensor | None) -> Tensor:
         return self._w if at is None else at.detach().to(self._w)
@@ -198,6 +204,7 @@ class Objective:
         with ExitStack() as stack:
             enter = stack.enter_context
             enter(kept_modes(self.model))
+            enter(self.precision.opened())
             renew_buffers = enter(isolated_buffers(self.model, self._buffers))
             enter(full_precision(self.device))
             reseed = enter(seeded(seed_of(self.seed, seed), self.device))
@@ -220,6 +227,21 @@ class Objective:
         if self.batch_norm != "reestimated":
             return nullcontext()
         return bn.normalising_with(bn.estimate(self.model, self._forward, batches))
+
+    def fitting(self, ask: Callable[[], Found], *products: Products) -> Found:
+        """ask(); and again where memory runs out, first without kept graphs, then with halved
+        batches.
+
+        products: what keeps graphs beside `hvp`.
+        Raises ValueError where the batches cannot be split.
+        """
+        return self._room(ask, [self._products, *products])
+
+    def regroup(self, batches: Sequence[Batch], shares: Sequence[float]) -> None:
+        """Take the same examples in other batches, with their shares of the mean."""
+        self.fingerprint  # noqa: B018, it is that of the batches as they were given
+        self.batches, self.shares = tuple(batches), list(shares)
+        self._evaluator = Evaluator(self)
 
     def _forward(self, batch: Batch) -> object:
         return self.loss(self.model, batch)
@@ -245,7 +267,8 @@ class Objective:
             with torch.no_grad(), self.opened(self._w, seed):
                 return next(self._parts())
 
-        if not torch.isclose(answer(1), answer(2), rtol=1e-4, atol=0.0, equal_nan=True):
+        one, other = self.fitting(lambda: (answer(1), answer(2)))
+        if not torch.isclose(one, other, rtol=1e-4, atol=0.0, equal_nan=True):
             raise ValueError(
                 "The model answers differently twice on the same batch. "
                 "Switch off what is random in it (dropout that ignores eval mode, sampling)."

@@ -33,7 +33,7 @@ class Products:
 
     The graphs of the last point are kept for further products while they fit the objective's
     `memory`, else they are rebuilt batch by batch. Re-estimated batch-norm statistics tie all
-    batches into one graph, which is always kept.
+    batches into one graph, which is kept until memory runs out.
     """
 
     def __init__(self, build: Build, block: Block):
@@ -43,6 +43,15 @@ class Products:
 
     def __call__(self, objective: "Objective", v: Tensor, at: Tensor) -> Tensor:
         """A v at the point `at` (n,), for v (m,)."""
+        return objective.fitting(lambda: self._product(objective, v, at), self)
+
+    def let_go(self) -> bool:
+        """Keep no graphs from here on. Whether any may have been kept."""
+        kept = self.keeps is not False
+        self.keeps, self._kept = False, None
+        return kept
+
+    def _product(self, objective: "Objective", v: Tensor, at: Tensor) -> Tensor:
         if self._kept is None or not torch.equal(self._kept[0], at):
             self._kept = None
             leaf = self.block.read(at).requires_grad_()

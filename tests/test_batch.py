@@ -1,6 +1,7 @@
 """Batch: nested examples, shards by weight, and what counts as right."""
 
 import math
+from collections import UserDict
 
 import pytest
 import torch
@@ -24,8 +25,23 @@ def test_a_number_of_shards_out_of_range_is_refused(count):
 
 def test_a_pair_is_a_batch_and_anything_else_is_refused():
     assert as_batch([torch.zeros(3, 2), torch.zeros(3)]).size == 3
-    with pytest.raises(ValueError, match=r"a landscape.Batch or a pair \(x, y\). Got Tensor."):
+    with pytest.raises(ValueError, match=r"a pair \(x, y\), or a mapping. Got Tensor."):
         as_batch(torch.zeros(3))
+    with pytest.raises(ValueError, match=r"Got tuple of 3."):
+        as_batch((torch.zeros(3), torch.zeros(3), torch.arange(3)))
+
+
+def test_a_mapping_is_x_with_its_labels_as_y():
+    item = UserDict(input_ids=torch.ones(3, 2), labels=torch.arange(3))  # as a tokenizer's answer
+    batch = as_batch(item)
+    assert batch.x == dict(item) and batch.y is item["labels"] and batch.size == 3
+    assert as_batch({"pixels": torch.zeros(2, 4)}).y is None
+
+
+def test_a_number_belongs_to_all_examples():
+    batch = Batch({"scale": torch.tensor(2.0), "a": torch.arange(4)}, None)
+    assert batch.size == 4
+    assert [s.x["scale"].item() for s in batch.shards(2)] == [2.0, 2.0]
 
 
 def test_ignored_labels_do_not_count():

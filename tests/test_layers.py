@@ -22,6 +22,9 @@ TENSORS |= {
     "products",
     "evaluation",
     "folding",
+    "precision",
+    "reading",
+    "splitting",
 }
 ALLOWED = {
     "linalg": set(),

@@ -28,6 +28,7 @@ def point_of(objective: Objective, split: str = "given") -> Point:
         dtype=str(objective.w.dtype).removeprefix("torch."),
         device=str(objective.device),
         fingerprint=objective.fingerprint,
+        model_dtype=objective.precision.dtype,
     )
 
 

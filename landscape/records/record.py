@@ -34,7 +34,8 @@ class Point:
     """Where a measure looked: what stands beside every flatness number, and on which data.
 
     loss, grad_norm, w_norm: L(w), ‖∇L(w)‖, ‖w‖; n: length of w; examples: how many were used;
-    split: "train", "test" or "given"; batch_norm: the policy; fingerprint: of the data.
+    split: "train", "test" or "given"; batch_norm: the policy; fingerprint: of the data; dtype: of
+    the arithmetic; model_dtype: of the model's own parameters, "" where an older record knows none.
     """
 
     loss: float
@@ -47,6 +48,7 @@ class Point:
     dtype: str
     device: str
     fingerprint: str
+    model_dtype: str = ""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
