@@ -56,7 +56,7 @@ class Path:
             )
         end, t = self.end.detach().to(w), np.linspace(0.0, 1.0, self.size)
         found = walk(
-            objective, lambda _: (w.lerp(end, share) for share in t), (1, self.size),
+            objective, lambda _: (w.lerp(end, share) for share in t.tolist()), (1, self.size),
             question=settings_of(self), other=other, keep=keep, progress=progress,
         )  # fmt: skip
         return PathRecord(

@@ -40,7 +40,7 @@ class Plane:
 
     def point(self, x: float, y: float) -> Tensor:
         """(n,)."""
-        return self.origin + x * self.d1 + y * self.d2
+        return self.origin + float(x) * self.d1 + float(y) * self.d2
 
     def at(self, origin: Tensor) -> "Plane":
         """The parallel plane through another point (n,)."""

@@ -66,7 +66,7 @@ class Profile:
 
         def points(line: int) -> Iterator[Tensor]:
             d = direction(line)
-            return (w + distance * d for distance in x)
+            return (w + distance * d for distance in x.tolist())
 
         found = walk(
             objective, points, (self.lines, self.size), question=settings_of(self),
