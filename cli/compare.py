@@ -63,6 +63,9 @@ def compare(
             callback=options.at_least(1), help="Processes at once.", show_default="one per core"
         ),
     ] = None,
+    measures: Annotated[
+        str | None, typer.Option(help="Names with commas between.", show_default="all")
+    ] = None,
     examples: options.Examples = 1000,
     measure_every: options.MeasureEvery = None,
     data_dir: options.DataDir = None,
@@ -100,6 +103,7 @@ def compare(
             tune_seeds=tune_seeds,
             controls=controls,
             workers=workers,
+            measures=None if measures is None else options.names(measures),
             examples=examples,
             data_dir=data_dir,
             command=shlex.join(["landscape", *sys.argv[1:]]),

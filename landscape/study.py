@@ -26,6 +26,7 @@ from landscape.training.loop import device_of
 from landscape.training.train import settings_for
 from landscape.tuning import FIRST_SEED, applied, tune
 
+FIRST_SEED_ONLY = (*WALKS, "spectral_density")  # of every method: they are shown, not compared
 Overrides = Mapping[str, Mapping[str, Any]]
 
 
@@ -102,6 +103,7 @@ def compare(
     tune_seeds: int = 1,
     controls: bool = False,
     workers: int | None = None,
+    measures: Sequence[str] | None = None,
     examples: int = 1000,
     batch_norm: str = "stored",
     options: Overrides | None = None,
@@ -113,7 +115,8 @@ def compare(
 
     methods: names; "sam@wide" is a variant of sam, with a section ["sam@wide"] of its own.
     seeds: how many; the same 0, 1, ... for all methods. Below 6 no exact paired test can reach
-    p < 0.05. Surfaces and profiles are measured for the first seed.
+    p < 0.05.
+    measures: names, default all; surfaces, profiles and densities are those of the first seed.
     grid: values to choose from on held-out data, {"sam.rho": (0.02, 0.05), "training.lr": ...}; as
     many trials for every method, with `tune_seeds` seeds or more that the study does not use. See
     `landscape.tuning`. controls: adds those of `landscape.controls`; they are derived, not tuned.
@@ -126,7 +129,8 @@ def compare(
     _check(methods, seeds)
     path = Path(out) if out is not None else Path("runs") / task
     load_data(find_task(task), data_dir)
-    kept = _Kept(path, task, examples, batch_norm, options or {}, data_dir)
+    asked = _asked(measures, options or {})
+    kept = _Kept(path, task, asked, examples, batch_norm, options or {}, data_dir)
     untuned = dict.fromkeys(methods, settings or {})
     planned = [kept.cell(method, 0, own) for method, own in untuned.items()]
     if controls:
@@ -212,12 +216,22 @@ def _check(methods: Sequence[str], seeds: int) -> None:
         raise ValueError(f"`methods` must be different names. Got {', '.join(methods) or 'none'}.")
 
 
+def _asked(measures: Sequence[str] | None, options: Overrides) -> tuple[str, ...]:
+    """The measures of a study; a path needs a second minimum, so it is not among them."""
+    known = {name: kind for name, kind in MEASURES.items() if name != "path"}
+    names = tuple(known if measures is None else measures)
+    for name in (*names, *options):
+        look_up("measure", name, known)
+    return names
+
+
 @dataclass(frozen=True)
 class _Kept:
     """What all cells of a study share."""
 
     path: Path
     task: str
+    measures: tuple[str, ...]
     examples: int
     batch_norm: str
     options: Overrides
@@ -226,11 +240,9 @@ class _Kept:
     def cell(self, method: str, seed: int, overrides: Overrides) -> Cell:
         """Its folder is named by the content of the settings that decide its weights."""
         settings = settings_for(self.task, method, seed, overrides)
-        for name in self.options:
-            look_up("measure", name, MEASURES)
         return Cell(
             self.task, method, seed, cell_folder(self.path / "runs", settings), overrides,
-            tuple(n for n in MEASURES if n != "path" and (seed == 0 or n not in WALKS)),
+            tuple(n for n in self.measures if seed == 0 or n not in FIRST_SEED_ONLY),
             self.options, self.examples, self.batch_norm, self.data_dir,
             own=Own(**settings.own),
         )  # fmt: skip
