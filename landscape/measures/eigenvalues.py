@@ -19,6 +19,7 @@ from landscape.records import EigenvaluesRecord
 WHICH = ("magnitude", "largest", "smallest", "both")
 OTHERS = {"pyhessian": power_iteration, "curvlinops": arpack}
 BACKENDS = ("lanczos", *OTHERS)
+LEFT = 0.9  # of the tolerance for Lanczos; the rest is for the error of the products
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ class Eigenvalues:
             made.n,
             self.k,
             self.which,
-            tolerance=self.tolerance,
+            tolerance=LEFT * self.tolerance,
             max_matvecs=self.max_hvps,
             seed=self.seed,
             dtype=made.like.dtype,

@@ -100,3 +100,27 @@ def test_a_flipped_bit_is_noticed(refused, trained, tmp_path):
     (line,) = refused("analyze", copy)
     assert str(weights) in line
     assert "damaged" in line
+
+
+def test_cross_check(landscape, trained):
+    """A table for people, all numbers for scripts; measures only where they are asked for."""
+    pytest.importorskip("curvlinops")
+    arguments = ("analyze", trained, "--cross-check", "--k", "2", "--examples", "64")
+    done = landscape(*arguments)
+    rows = [line.split() for line in done.out.splitlines()]
+    head = next(i for i, row in enumerate(rows) if row[:1] == ["solver"])
+    assert [row[0] for row in rows[head + 1 : head + 4]] == ["lanczos", "pyhessian", "curvlinops"]
+    assert rows[head + 1][3:6] == ["2", "of", "2"]
+    assert done.last_line == str(trained / "records")
+    answer = json.loads(landscape(*arguments, "--json").out)
+    assert answer["records"] == {str(trained): {}}
+    found = answer["cross_check"][str(trained)]
+    assert found["met"][0] == [True, True]
+    record = records.load(trained / "records" / "cross_check.nc")
+    assert record.values[0].tolist() == found["values"][0]
+    assert record.point.split == "train"
+
+
+def test_an_option_that_a_cross_check_does_not_know(refused, trained):
+    (line,) = refused("analyze", trained, "--cross-check", "--backend", "pyhessian")
+    assert line.startswith("Unknown setting of cross_check 'backend'.")
