@@ -28,6 +28,7 @@ def test_integral_one_and_mean_trace_over_n(objective, dense_hessian, name):
     assert np.trapezoid(record.density, record.grid) == pytest.approx(1, abs=1e-8)
     assert np.trapezoid(record.density * record.grid, record.grid) == pytest.approx(record.mean)
     assert record.mean_low <= float(dense_hessian(made).trace()) / record.n <= record.mean_high
+    assert record.mean == pytest.approx((record.mean_low + record.mean_high) / 2)
     np.testing.assert_allclose(record.weights.sum(axis=1), 1, rtol=1e-9)
     assert record.hvps == 80 + 2
 
