@@ -1,5 +1,6 @@
 # make demo: install, compare nine methods on the digits, print the path of the report.
 # make test: install with the developers' tools, lint, check types, test.
+# make docs: build the site with all examples run, into docs/_build/html; no network but for installing.
 # make mutations: plant bugs in a copy of the last commit, one at a time; the tests must notice each.
 
 PYTHON ?= python3
@@ -7,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint unit slow mutations clean
+.PHONY: demo test lint unit slow docs mutations clean
 
 demo: $(VENV)/installed
 	@$(BIN)/landscape compare --task digits --out demo
@@ -25,11 +26,15 @@ unit: $(VENV)/installed-dev
 slow: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 2 -m "slow and not gpu"
 
+docs: $(VENV)/installed-docs
+	MPLBACKEND=Agg $(BIN)/python -m sphinx -W --keep-going -q $(SPHINXOPTS) docs docs/_build/html
+	@echo docs/_build/html/index.html
+
 mutations: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/mutations.py --out benchmarks/results/mutations.md
 
 clean:
-	rm -rf $(VENV) demo build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo docs/_build docs/gallery build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "Installing into $(VENV); the first time takes a few minutes."
@@ -39,4 +44,8 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(PIP) --editable ".[dev]"
+	@touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(PIP) --editable ".[docs]"
 	@touch $@
