@@ -31,7 +31,7 @@ def comparison(
     metrics: default `CHOSEN`, those that were computed.
     Raises ValueError for a metric that the record does not hold.
     """
-    chosen = _chosen(record, metrics)
+    chosen = chosen_metrics(record, metrics)
     methods = [str(method) for method in record.methods]
     page = _panels(methods, chosen, ax)
     for panel, metric in zip(page.axes, chosen, strict=True):
@@ -56,7 +56,7 @@ def differences(
 
     A filled dot: the interval leaves out zero and the difference holds after Holm's correction.
     """
-    chosen = _chosen(record, metrics)
+    chosen = chosen_metrics(record, metrics)
     others = np.asarray(record.methods) != record.baseline
     methods = [str(method) for method in record.methods[others]]
     page = _panels(methods, chosen, ax)
@@ -72,7 +72,8 @@ def differences(
     return page.figure
 
 
-def _chosen(record: ComparisonRecord, metrics: Sequence[str] | None) -> list[str]:
+def chosen_metrics(record: ComparisonRecord, metrics: Sequence[str] | None = None) -> list[str]:
+    """What both figures show; ValueError for a metric that the record does not hold."""
     known = [str(metric) for metric in record.metrics]
     unknown = [metric for metric in metrics or () if metric not in known]
     if unknown:

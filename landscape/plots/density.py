@@ -36,8 +36,8 @@ def density(records: ByMethod[SpectralDensityRecord], ax: Axes | None = None) ->
     top = 0.0
     for method, found in groups.items():
         sigma = max(widths if common else [record.width for record in found])
-        grid = _grid(found, sigma)
-        mean, low, high = _band(found, grid, sigma)
+        grid = common_grid(found, sigma)
+        mean, low, high = band(found, grid, sigma)
         colour = look(method).colour
         panel.plot(grid, mean, color=colour)
         panel.fill_between(grid, low, high, color=colour, alpha=0.15, linewidth=0)
@@ -56,13 +56,14 @@ def density(records: ByMethod[SpectralDensityRecord], ax: Axes | None = None) ->
     return page.figure
 
 
-def _grid(found: list[SpectralDensityRecord], sigma: float) -> Array:
+def common_grid(found: list[SpectralDensityRecord], sigma: float) -> Array:
     """Over all that the records of a method cover, four points to a kernel's width."""
     low, high = (pick(pick(r.grid) for r in found) for pick in (min, max))
     return np.linspace(low - sigma, high + sigma, int(4 * (high - low) / sigma) + 9)
 
 
-def _band(found: list[SpectralDensityRecord], grid: Array, sigma: float) -> Band:
+def band(found: list[SpectralDensityRecord], grid: Array, sigma: float) -> Band:
+    """Density with a kernel of width σ, its interval over the minima, or of one over the probes."""
     parts = [_widened(record, grid, sigma) for record in found]
     return parts[0] if len(parts) == 1 else t_band(np.stack([part[0] for part in parts]))
 

@@ -19,7 +19,7 @@ _UNDATED: dict[str, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": None, "Format": None, "Type": None},
     "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
 }
-_PLOTLY = {
+CONFIG = {
     "showSendToCloud": False,  # the button would post the data to a cloud service
     "displaylogo": False,
     "responsive": True,
@@ -62,7 +62,7 @@ def scene_html(figure: "go.Figure", name: str, *, whole: bool, height: str = "10
     """
     return str(
         figure.to_html(
-            config=_PLOTLY, include_plotlyjs=True, include_mathjax=False, full_html=whole,
+            config=CONFIG, include_plotlyjs=True, include_mathjax=False, full_html=whole,
             div_id=name, default_height=height,
         )
     )  # fmt: skip

@@ -26,7 +26,7 @@ def scatter(
     measures: default those of `comparison`, else `CHOSEN`; the ones that were computed.
     Raises ValueError where the study holds no such measure.
     """
-    chosen = _chosen(study, comparison, measures)
+    chosen = chosen_measures(study, comparison, measures)
     columns = len(chosen) if len(chosen) < 3 else 3 if len(chosen) % 3 == 0 else 2
     width = 4.2 if columns == 1 else 7.0
     page = sheet(ax, len(chosen), columns=columns, width=width, height=2.4, extra=0.6)
@@ -35,14 +35,17 @@ def scatter(
         panel.set_xlabel(axis_label(measure))
         if number % columns == 0:
             panel.set_ylabel(axis_label(GAP))
-        panel.set_title(_tau(comparison, measure))
+        panel.set_title(title(comparison, measure))
     page.foot([str(method) for method in study.methods], "one point per minimum")
     return page.figure
 
 
-def _chosen(
-    study: StudyRecord, comparison: ComparisonRecord | None, measures: Sequence[str] | None
+def chosen_measures(
+    study: StudyRecord,
+    comparison: ComparisonRecord | None = None,
+    measures: Sequence[str] | None = None,
 ) -> list[str]:
+    """Those that both versions of the figure show, see `scatter`."""
     known = [str(metric) for metric in study.metrics]
     if measures is None:
         wanted = CHOSEN if comparison is None else [str(m) for m in comparison.measures]
@@ -72,7 +75,8 @@ def _points(ax: Axes, study: StudyRecord, measure: str) -> None:
     ax.set_xscale(scale(np.ravel(study.table[i])))
 
 
-def _tau(comparison: ComparisonRecord | None, measure: str) -> str:
+def title(comparison: ComparisonRecord | None, measure: str) -> str:
+    """Kendall's tau-b with its interval, as far as `comparison` knows it."""
     if comparison is None or measure not in list(comparison.measures):
         return ""
     i = list(comparison.measures).index(measure)

@@ -1,37 +1,48 @@
 """One 3-D scene for the browser: a menu chooses whose surface is shown; one scale for all."""
 
-import html
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from landscape.plots import places
+from landscape.plots.interactive import label
 from landscape.plots.levels import Levels, rounded, shared_levels
-from landscape.plots.prepare import ByMethod, grouped
-from landscape.plots.style import look
-from landscape.records import SurfaceRecord
+from landscape.plots.prepare import SPLITS, ByMethod, axis_label, grouped, shown
+from landscape.records import Array, SurfaceRecord
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 MUTED = "#808890"  # readable on paper and on a dark page
+COLOURS = {"loss": "viridis", "accuracy": "viridis_r"}  # dark is good
 
 
-def scene(records: ByMethod[SurfaceRecord]) -> "Figure":
+def scene(records: ByMethod[SurfaceRecord], *, views: bool = False) -> "Figure":
     """A plotly figure of the first record of each method; one method is visible at a time.
 
-    Heights are log₁₀ of the loss where all losses are positive; losses above the shared scale are
-    cut to it, not-finite ones are holes. One scene, because browsers take only some 16 on a page.
+    Heights are losses, on a logarithmic axis where all are positive; losses above the shared scale
+    are cut to it, not-finite ones are holes. One scene, because browsers take only some 16 on a
+    page.
+    views: for a page with controls of its own, no menu, and beside the losses the accuracies and
+    the other data set, all but the first surface invisible. Each trace then says what it is in
+    `meta`, and `layout.meta` holds the axes by quantity.
+
     Raises ValueError where no loss is finite.
     """
     import plotly.graph_objects as go
 
     groups = {method: found[0] for method, found in grouped(records, SurfaceRecord).items()}
-    levels = shared_levels(list(groups.values()))
-    low, high = levels.height(levels.values[[0, -1]])
-    traces = []
-    for number, (method, record) in enumerate(groups.items()):
-        traces += _traces(go, _name(method), record, levels, visible=number == 0)
+    sides = {method: _sides(record) if views else [record] for method, record in groups.items()}
+    axes = {"loss": shared_levels([r for side in sides.values() for r in side])}
+    known = [r for side in sides.values() for r in side if np.isfinite(r.accuracy).any()]
+    if views and known:
+        axes["accuracy"] = shared_levels(known, "accuracy")
+    traces: list[dict[str, Any]] = []
+    for quantity, levels in axes.items():
+        for method, side in sides.items():
+            for record in side:
+                traces += _traces(method, record, quantity, levels, not traces, views)
+    first = axes["loss"]
     figure = go.Figure(traces)
     figure.update_layout(
         template="none",
@@ -39,61 +50,93 @@ def scene(records: ByMethod[SurfaceRecord]) -> "Figure":
         font={"color": MUTED, "family": "system-ui, sans-serif", "size": 13},
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": MUTED, "activecolor": "#0072B2"},
         margin={"l": 0, "r": 0, "t": 8, "b": 0},
-        scene=_axes(levels, low, high, places.axis_names(list(groups.values()))),
-        updatemenus=_menu(list(groups)) if len(groups) > 1 else [],
+        scene=_axes(_axis(first, "loss"), places.axis_names(list(groups.values()))),
+        meta={quantity: _axis(levels, quantity) for quantity, levels in axes.items()},
+        updatemenus=_menu(list(groups)) if len(groups) > 1 and not views else [],
     )
     return figure
 
 
-def _name(method: str) -> str:
-    return html.escape(look(method).label) or "loss"  # plotly reads a little HTML in names
+def _sides(record: SurfaceRecord) -> list[SurfaceRecord]:
+    """The record, and the one of the other data set that it holds."""
+    return [record] if record.other is None else [record, record.other]
 
 
-def _traces(go: Any, name: str, record: SurfaceRecord, levels: Levels, visible: bool) -> list[Any]:
-    low, high = levels.height(levels.values[[0, -1]])
-    z = np.clip(levels.height(np.asarray(record.loss, dtype=float)).T, low, high)
-    x, y = (np.asarray(axis, dtype=np.float32) for axis in (record.x, record.y))
+def _traces(
+    method: str, record: SurfaceRecord, quantity: str, levels: Levels, visible: bool, views: bool
+) -> list[dict[str, Any]]:
+    """The surface, and the point of the trained weights on it."""
+    low, high = levels.values[[0, -1]]
+    z = shown(quantity, getattr(record, quantity)).T  # plotly wants rows of y
+    z = np.clip(np.where(np.isfinite(z), z, np.nan), low, high)
+    x, y = (np.asarray(axis, dtype=float) for axis in (record.x, record.y))
     at = places.position(record)
     middle = z[np.abs(y - at[1]).argmin(), np.abs(x - at[0]).argmin()]
-    label = f"{name}, preview" if record.preview else name
-    height = "log₁₀ loss" if levels.log else "loss"
-    surface = go.Surface(
-        x=x, y=y, z=z.astype(np.float32), cmin=low, cmax=high, colorscale="Viridis", name=name,
-        visible=visible, colorbar={"title": {"text": "loss"}, "thickness": 14, "len": 0.7,
-        **_ticks(levels, low, high)},
-        hovertemplate=f"d₁ %{{x:.2f}}, d₂ %{{y:.2f}}<br>{height} %{{z:.3f}}<extra>{label}</extra>",
-    )  # fmt: skip
-    weights = go.Scatter3d(
-        x=[float(at[0])], y=[float(at[1])],
-        z=[None if np.isnan(middle) else float(np.float32(middle))],
-        mode="markers", marker={"size": 4, "color": "#CC3311"}, name="trained weights",
-        visible=visible, showlegend=False, hovertemplate="trained weights<extra></extra>",
-    )  # fmt: skip
+    split = record.point.split if record.point else "given"
+    split = SPLITS.get(split, split)
+    who = ", ".join(filter(None, [label(method), split, "preview" if record.preview else ""]))
+    shared = {
+        "visible": visible,
+        "meta": {"method": method, "label": label(method), "split": split, "quantity": quantity},
+    }
+    colours = np.log10(z) if levels.log else z
+    bar = {"title": {"text": axis_label(quantity)}, "thickness": 14, "len": 0.7}
+    surface = {
+        "type": "surface", "x": _short(x), "y": _short(y), "z": [_short(row) for row in z],
+        "surfacecolor": None if views else colours.astype(np.float32), "cmin": _height(levels, low),
+        "cmax": _height(levels, high), "colorscale": COLOURS[quantity], "name": label(method),
+        "colorbar": bar | _ticks(levels, of_colours=True), **shared,
+        "hovertemplate": f"d₁ %{{x:.2f}}, d₂ %{{y:.2f}}<br>{axis_label(quantity)} %{{z:.4g}}"
+        f"<extra>{who}</extra>",
+    }  # fmt: skip
+    weights = {
+        "type": "scatter3d", "x": [float(at[0])], "y": [float(at[1])], "z": _short([middle]),
+        "mode": "markers", "marker": {"size": 4, "color": "#CC3311"}, "name": "trained weights",
+        "showlegend": False, "hovertemplate": "trained weights<extra></extra>", **shared,
+    }  # fmt: skip
     return [surface, weights]
 
 
-def _axes(levels: Levels, low: float, high: float, names: tuple[str, str]) -> dict[str, Any]:
+def _short(values: Any) -> list[float | None]:
+    """Four digits are more than an eye sees, and half of the page's weight."""
+    return [float(f"{v:.4g}") if np.isfinite(v) else None for v in values]
+
+
+def _height(levels: Levels, value: float) -> float:
+    return float(np.log10(value) if levels.log else value)
+
+
+def _axis(levels: Levels, quantity: str) -> dict[str, Any]:
+    low, high = (_height(levels, v) for v in levels.values[[0, -1]])
+    return {
+        "title": {"text": axis_label(quantity)}, "type": "log" if levels.log else "linear",
+        "range": [low, high], **_ticks(levels),
+    }  # fmt: skip
+
+
+def _axes(height: dict[str, Any], names: tuple[str, str]) -> dict[str, Any]:
     plain = {"gridcolor": MUTED, "zerolinecolor": MUTED, "showbackground": False}
     return {
         "xaxis": {"title": {"text": names[0]}, **plain},
         "yaxis": {"title": {"text": names[1]}, **plain},
-        "zaxis": {"title": {"text": "loss"}, "range": [float(low), float(high)], **plain,
-                  **_ticks(levels, low, high)},
+        "zaxis": {**height, **plain},
         "aspectratio": {"x": 1, "y": 1, "z": 0.7},
         "camera": {"eye": {"x": 1.5, "y": -1.5, "z": 0.95}, "center": {"z": -0.12}},
-    }  # fmt: skip
+    }
 
 
-def _ticks(levels: Levels, low: float, high: float) -> dict[str, Any]:
-    at = np.linspace(low, high, 6)
-    losses = 10.0**at if levels.log else at
-    return {"tickvals": [float(v) for v in at], "ticktext": [rounded(loss) for loss in losses]}
+def _ticks(levels: Levels, of_colours: bool = False) -> dict[str, Any]:
+    """Six values over the scale; a logarithmic axis takes them as they are, colours their log₁₀."""
+    low, high = levels.values[[0, -1]]
+    at: Array = np.geomspace(low, high, 6) if levels.log else np.linspace(low, high, 6)
+    places_ = [_height(levels, v) if of_colours else float(v) for v in at]
+    return {"tickvals": places_, "ticktext": [rounded(v) for v in at]}
 
 
 def _menu(methods: list[str]) -> list[dict[str, Any]]:
     buttons = [
         {
-            "label": _name(method),
+            "label": label(method),
             "method": "restyle",
             "args": [{"visible": [other == method for other in methods for _ in range(2)]}],
         }

@@ -148,6 +148,7 @@ class Sheet:
         handles = [handle(method) for method in methods if method]
         if len(handles) == 1:
             words = f"{handles[0].get_label()} · {words}"
+        self.figure.set_label(words)
         words = _wrapped(words, self.figure.get_figwidth())
         if not self.own and len(handles) > 1:
             self.axes[0].legend(handles=handles)
@@ -188,6 +189,11 @@ def sheet(
     for unused in grid[panels:]:
         unused.set_visible(False)
     return Sheet(figure, list(grid[:panels]), own=True)
+
+
+def small_print(figure: Figure) -> str:
+    """What `Sheet.foot` wrote under a figure."""
+    return str(figure.get_label())
 
 
 def _wrapped(words: str, inches: float) -> str:

@@ -51,17 +51,21 @@ class Contents:
         """How many runs per method were asked for."""
         return len(self.study.seeds)
 
-    def records(self, kind: str) -> dict[str, list[Any]]:
-        """Method -> its records of one kind, in the order of the seeds."""
+    def by_seed(self, kind: str) -> dict[str, dict[int, Any]]:
+        """Method -> seed -> its record of one kind; methods and seeds without one are left out."""
         found = {
-            method: [
-                self.cells[method, int(seed)][kind]
-                for seed in self.study.seeds
-                if kind in self.cells.get((method, int(seed)), {})
-            ]
+            method: {
+                seed: self.cells[method, seed][kind]
+                for seed in map(int, self.study.seeds)
+                if kind in self.cells.get((method, seed), {})
+            }
             for method in self.methods
         }
         return {method: records for method, records in found.items() if records}
+
+    def records(self, kind: str) -> dict[str, list[Any]]:
+        """Method -> its records of one kind, in the order of the seeds."""
+        return {method: list(found.values()) for method, found in self.by_seed(kind).items()}
 
     def count(self, method: str, status: str) -> int:
         """How many runs of a method ended so: "finished", "diverged" or "missing"."""

@@ -1,6 +1,6 @@
 """The figures of a report: what is drawn, and one sentence each on how to read it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,20 +8,36 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from landscape import plots
+from landscape.plots import interactive
+from landscape.plots.style import small_print
 from landscape.report.contents import Contents
-from landscape.report.story import name
+from landscape.report.shows import sentence
 from landscape.report.verdict import COSTS
 
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """A matplotlib figure in its place. reading: how to read it; alt: what a listener is told."""
+    """A matplotlib figure in its place. reading: how to read it; shows: what this one shows.
+
+    live: plotly figures of the same numbers, one per panel, where the page has them.
+    """
 
     name: str
     title: str
     figure: Figure
     reading: str
-    alt: str
+    shows: str = ""
+    live: Sequence[Any] = ()
+
+    @property
+    def alt(self) -> str:
+        """What a listener is told."""
+        return " ".join(filter(None, [f"{self.title}.", self.shows, self.reading]))
+
+    @property
+    def conditions(self) -> str:
+        """The small print under the drawing."""
+        return small_print(self.figure)
 
 
 TITLES = {
@@ -31,8 +47,15 @@ TITLES = {
     "radius": "The radius that was learned",
     "stability": "Sharpness over training",
     "spectrum": "Curvature of the minima",
+    "density": "All eigenvalues of the minima",
     "noise": "Robustness to noise on the weights",
+    "quantization": "Weights of few bits",
+    "pruning": "Without the smallest weights",
+    "worst_case": "The worst that was found nearby",
+    "sharpness": "Sharpness over the radius",
     "surface": "The loss around each minimum",
+    "profile": "The loss along lines",
+    "path": "Between two minima",
     "scatter": "Flatness against generalisation",
 }
 READINGS = {
@@ -45,23 +68,40 @@ READINGS = {
     "radius": "Left, the radius of the perturbation over training. Right, how often the gradient "
     "of the gap and the effect of the radius pointed apart: at one half the radius wanders, away "
     "from it the radius is driven.",
-    "stability": "Gradient descent drives λ max up to the dashed line, where its steps begin to "
-    "overshoot, and then stays there; steps with noise, and steps that look around, stay below.",
+    "stability": "Dashed: the curvature from which on the steps of the base optimizer overshoot. "
+    "Gradient descent without noise tends to climb up to it and to stay there.",
     "spectrum": "Each column is one minimum, each marker one eigenvalue of the Hessian. The higher "
     "the topmost, the sharper the minimum; along hollow ones, below zero, the loss bends down.",
+    "density": "How many directions have which curvature, on a logarithmic axis: the further right "
+    "the tail reaches, the sharper the sharpest directions; left of zero the loss bends down.",
     "noise": "The further right a curve stays up (accuracy) or down (loss), the more noise its "
     "minima bear. The levels are spaced by their square roots.",
+    "quantization": "Left as trained, then with weights rounded ever more coarsely: the later a "
+    "line leaves its first dot, the fewer bits its minima need.",
+    "pruning": "The further right a curve stays where it starts, the more of its weights the "
+    "network can do without.",
+    "worst_case": "The loss at the worst point that gradient ascent found within each radius, and "
+    "the accuracy there. The true worst case is at least as bad.",
+    "sharpness": "How much the loss of a batch was seen to rise within each radius, and the loss "
+    "that this leads to. Both are lower bounds; the lower the line, the flatter.",
     "surface": "All panels share axes and colours: a wider dark basin is a flatter minimum in this "
     "plane. It is one plane of very many, so the eigenvalues are the stronger evidence.",
+    "profile": "The loss on the way out from each minimum. The band is the spread over directions, "
+    "from the lowest to the highest, and no interval.",
+    "path": "The loss on the straight line from one minimum to another. A hill above the dotted "
+    "line is a barrier: the two do not lie in one basin along this line.",
     "scatter": "If flatter minima generalised better, the points would rise to the right (and fall "
     "for the noise that is borne), within each method as well as between methods.",
 }
-
-
 ONE_SEED = {
     "comparison": "Each dot is one run. One seed: no interval, no verdict.",
     "curves": "The lower the loss at the same place, the faster the training. Each line is one "
     "run; the accuracy axis starts after the first climb.",
+}
+LIVE: dict[str, Callable[..., list[Any]]] = {  # figures that answer to the pointer
+    "spectrum": interactive.spectrum,
+    "density": interactive.density,
+    "noise": interactive.noise,
 }
 
 
@@ -71,22 +111,26 @@ def figures(contents: Contents) -> list[Shown]:
     paired = estimated and bool(np.isfinite(contents.comparison.difference_low).any())
     readings = READINGS if contents.seeds > 1 else READINGS | ONE_SEED
     draws: dict[str, Callable[[], Figure] | None] = {
+        name: _cells(contents, name) for name in TITLES if name in plots.DRAWS
+    }
+    draws |= {
         "comparison": (lambda: plots.comparison(contents.comparison)) if estimated else None,
         "differences": (lambda: plots.differences(contents.comparison)) if paired else None,
-        "curves": _cells(contents, "curves"),
-        "radius": _cells(contents, "radius"),
-        "stability": _cells(contents, "stability"),
-        "spectrum": _cells(contents, "spectrum"),
-        "noise": _cells(contents, "noise"),
         "surface": (lambda: plots.surface(drawable(contents))) if drawable(contents) else None,
         "scatter": _scatter(contents),
     }
-    who = ", ".join(name(method) for method in contents.methods)
     return [
-        Shown(key, TITLES[key], draw(), readings[key], f"{TITLES[key]}: {who}. {readings[key]}")
-        for key, draw in draws.items()
-        if draw is not None
-    ]
+        Shown(name, TITLES[name], draw(), readings[name], sentence(contents, name),
+              _live(contents, name))
+        for name in TITLES
+        if (draw := draws[name]) is not None
+    ]  # fmt: skip
+
+
+def _live(contents: Contents, name: str) -> Sequence[Any]:
+    if name == "scatter":
+        return interactive.scatter(contents.study, contents.comparison)
+    return LIVE[name](contents.by_seed(plots.DRAWS[name])) if name in LIVE else ()
 
 
 def drawable(contents: Contents) -> dict[str, list[Any]]:

@@ -1,23 +1,24 @@
 """Records to one HTML page that asks nothing of the network."""
 
+import json
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 
 from landscape import plots
-from landscape.plots import output
-from landscape.plots.prepare import axis_label, plural, shown
+from landscape.plots.output import CONFIG
+from landscape.plots.prepare import axis_label, plural
 from landscape.plots.style import look
 from landscape.records import METRICS, ComparisonRecord
 from landscape.report import conditions, story
+from landscape.report.cells import cell
 from landscape.report.contents import Contents
 from landscape.report.figures import Shown, drawable, figures
 from landscape.report.inline import inline_svg, variable
-from landscape.report.numbers import listed, number, p_value, signed_interval, with_interval
-from landscape.report.template import flat, rendered
+from landscape.report.numbers import listed, number, p_value, signed_interval
+from landscape.report.template import flat, read, rendered
 from landscape.report.verdict import COSTS, verdict
 
 
@@ -28,25 +29,57 @@ def render(contents: Contents) -> str:
 
 def page(contents: Contents, drawn: Sequence[Shown]) -> str:
     """The page around figures that were drawn before."""
+    scene = _scene(contents)
+    live = {f.name: [json.loads(figure.to_json()) for figure in f.live] for f in drawn}
+    correlations = _correlations(contents)
+    tuning = conditions.tuning_rows(contents.study)
     return rendered(
         "page.html.jinja",
+        scripts=_scripts(scene is not None, any(live.values())),
         contents=contents,
         title=f"{contents.study.task}: {len(contents.methods)} methods compared"
         if len(contents.methods) > 1
         else f"{contents.study.task}: {story.name(contents.methods[0])}",
+        sections=_sections(drawn, bool(correlations), bool(tuning)),
         headline=story.headline(contents),
         findings=story.findings(contents),
         compared=_compared(contents),
         columns=[_column(metric) for metric in contents.computed],
         rows=[_row(contents, method) for method in contents.methods],
+        methods=[_method(method) for method in contents.methods],
         figures=[(f, inline_svg(f.figure, f.name, f.alt)) for f in drawn],
-        scene=_scene(contents),
-        correlations=_correlations(contents),
+        live=live,
+        scene=scene,
+        config=CONFIG,
+        correlations=correlations,
         differences=_differences(contents),
-        tuning=conditions.tuning_rows(contents.study),
+        tuning=tuning,
         settings=flat(contents.settings),
         environment=flat(contents.environment),
     )
+
+
+def _scripts(scene: bool, live: bool) -> list[str]:
+    """What the page runs; plotly only where something is drawn with it."""
+    if not (scene or live):
+        return [read("table.js")]
+    from plotly.offline import get_plotlyjs
+
+    return [get_plotlyjs(), *(read(f"{name}.js") for name in ("plots", "scene", "table"))]
+
+
+def _sections(
+    drawn: Sequence[Shown], correlations: bool, tuning: bool
+) -> list[tuple[str, str]]:  # fmt: skip
+    """Id and title of each part of the page."""
+    return [
+        ("findings", "What was found"),
+        ("table", "All numbers"),
+        *((figure.name, figure.title) for figure in drawn),
+        *[("correlations", "Rank correlations")] * correlations,
+        *[("tuning", "How the settings were chosen")] * tuning,
+        ("reproduce", "How to reproduce"),
+    ]
 
 
 def _compared(contents: Contents) -> str:
@@ -72,48 +105,36 @@ def _column(metric: str) -> dict[str, str]:
 
 
 def _row(contents: Contents, method: str) -> dict[str, Any]:
-    style = look(method)
     diverged, missing = contents.count(method, "diverged"), contents.count(method, "missing")
     notes = [f"{n} of {contents.seeds} {word}" for n, word in
              ((diverged, "diverged"), (missing, "missing")) if n]  # fmt: skip
     return {
-        "label": style.label,
-        "colour": variable(style.colour),
+        **_method(method),
         "baseline": method == contents.comparison.baseline,
         "notes": notes,
-        "cells": [_cell(contents, metric, method) for metric in contents.computed],
+        "cells": [cell(contents, metric, method) for metric in contents.computed],
     }
 
 
-def _cell(contents: Contents, metric: str, method: str) -> dict[str, str]:
-    record = contents.comparison
-    i, j = list(record.metrics).index(metric), contents.methods.index(method)
-    triple = [record.mean[i, j], record.low[i, j], record.high[i, j]]
-    mean, low, high = map(float, shown(metric, triple))
-    found = verdict(record, metric, method)
-    tone = "" if found.better is None else "better" if found.better else "worse"
-    judged = metric not in COSTS and contents.seeds > 1 and found.kind != "baseline"
-    return {
-        "value": with_interval(mean, low, high, _typical(record, metric)),
-        "mark": found.mark if judged else "",
-        "words": found.words if judged else "",
-        "tone": tone if judged else "",
-    }
+def _method(method: str) -> dict[str, str]:
+    style = look(method)
+    return {"name": method, "label": style.label, "colour": variable(style.colour)}
 
 
-def _typical(record: ComparisonRecord, metric: str) -> float:
-    i = list(record.metrics).index(metric)
-    halves = shown(metric, record.high[i] - record.low[i]) / 2
-    halves = halves[np.isfinite(halves) & (halves > 0)]
-    return float(np.median(halves)) if halves.size else math.nan
-
-
-def _scene(contents: Contents) -> Markup:
+def _scene(contents: Contents) -> dict[str, Any] | None:
+    """The surfaces for the browser, and what its controls may choose."""
     surfaces = drawable(contents)
     if not surfaces:
-        return Markup("")
-    figure = plots.scene(surfaces)
-    return Markup(output.scene_html(figure, "scene", whole=False, height="100%"))
+        return None
+    figure = plots.scene(surfaces, views=True)
+    marks = [trace.meta for trace in figure.data]
+    choices = {key: list(dict.fromkeys(mark[key] for mark in marks)) for key in marks[0]}
+    return {
+        "figure": json.loads(figure.to_json()),
+        "methods": [(method, story.name(method)) for method in choices["method"]],
+        "splits": choices["split"],
+        "quantities": choices["quantity"],
+    }
 
 
 def _correlations(contents: Contents) -> list[dict[str, str]]:

@@ -1,6 +1,7 @@
 """The findings in sentences, story first: what differs, what does not, at what cost."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,7 +75,7 @@ def _title(metric: str) -> str:
     return capital(axis_label(metric).replace("(%)", "(percentage points)"))
 
 
-def _verdicts(contents: Contents, metric: str) -> dict[str, Verdict]:
+def verdicts(contents: Contents, metric: str) -> dict[str, Verdict]:
     """Of every method but the baseline, the largest difference first."""
     record = contents.comparison
     found = {m: verdict(record, metric, m) for m in contents.methods if m != record.baseline}
@@ -82,49 +83,49 @@ def _verdicts(contents: Contents, metric: str) -> dict[str, Verdict]:
 
 
 def _counted(contents: Contents, metric: str) -> str:
-    verdicts = _verdicts(contents, metric)
+    found = verdicts(contents, metric)
     label = METRICS[metric].label if metric in METRICS else metric
     baseline = name(contents.comparison.baseline)
-    counts = {k: sum(v.kind == k for v in verdicts.values()) for k in ("higher", "lower")}
-    rest = len(verdicts) - sum(counts.values())
+    counts = {k: sum(v.kind == k for v in found.values()) for k in ("higher", "lower")}
+    rest = len(found) - sum(counts.values())
     parts = [f"{k} for {count}" for k, count in counts.items() if count]
     if not parts:
         return f"{capital(label)}: no difference from {baseline} is shown for any method."
-    parts[0] += f" of {plural(len(verdicts), 'other method')}"
+    parts[0] += f" of {plural(len(found), 'other method')}"
     tail = f"; for {rest} no difference is shown" if rest else ""
     return f"{capital(label)}, compared with {baseline}: {' and '.join(parts)}{tail}."
 
 
 def _told(contents: Contents, metric: str) -> str:
-    verdicts = _verdicts(contents, metric)
+    found = verdicts(contents, metric)
     baseline = name(contents.comparison.baseline)
     sentences = []
     for kind in ("higher", "lower"):
-        chosen = {m: v for m, v in verdicts.items() if v.kind == kind}
+        chosen = {m: v for m, v in found.items() if v.kind == kind}
         if chosen:
             better = next(iter(chosen.values())).better
             side = {True: " (better)", False: " (worse)", None: ""}[better]
             who = listed([name(m) for m in chosen])
-            sentences.append(f"{kind.capitalize()}{side} than {baseline}: {who}, {_span(chosen)}.")
-    open_ = {m: v for m, v in verdicts.items() if v.kind == "undecided"}
+            sentences.append(f"{kind.capitalize()}{side} than {baseline}: {who}, {span(chosen)}.")
+    open_ = {m: v for m, v in found.items() if v.kind == "undecided"}
     if open_:
         who = listed([name(m) for m in open_])
-        sentences.append(f"No difference shown: {who}, {_span(open_)}.")
-    missing = [name(m) for m, v in verdicts.items() if v.kind in ("no interval", "missing")]
+        sentences.append(f"No difference shown: {who}, {span(open_)}.")
+    missing = [name(m) for m, v in found.items() if v.kind in ("no interval", "missing")]
     if missing:
         sentences.append(f"No verdict, too few runs: {listed(missing)}.")
     return " ".join(sentences)
 
 
-def _span(found: dict[str, Verdict]) -> str:
+def span(found: Mapping[str, Verdict]) -> str:
     """One difference with its interval, or the reach of several."""
-    verdicts = list(found.values())
-    if len(verdicts) == 1:
-        (only,) = verdicts
+    each = list(found.values())
+    if len(each) == 1:
+        (only,) = each
         return signed_interval(only.difference, only.low, only.high)
-    width = min(v.high - v.low for v in verdicts) / 2
-    ends = (min(v.low for v in verdicts), max(v.high for v in verdicts))
-    middle = (min(v.difference for v in verdicts), max(v.difference for v in verdicts))
+    width = min(v.high - v.low for v in each) / 2
+    ends = (min(v.low for v in each), max(v.high for v in each))
+    middle = (min(v.difference for v in each), max(v.difference for v in each))
     a, b, low, high = (signed(value, width) for value in (*middle, *ends))
     return f"from {a} to {b}; their 95 % intervals lie in [{low}, {high}]"
 

@@ -1,6 +1,8 @@
 """Our pages: jinja templates with everything escaped, and the colours of the figures."""
 
-from collections.abc import Mapping
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,12 @@ from landscape.report.inline import colour_variables
 TEMPLATES = Path(__file__).parent
 
 
-def rendered(template: str, **values: Any) -> str:
-    """A page from one of the templates; style, light and dark are given to it."""
+def rendered(template: str, *, scripts: Sequence[str] = (), **values: Any) -> str:
+    """A page from one of the templates; style, light and dark are given to it.
+
+    scripts: run at its end, in this order. The page's policy lets no other script run, and no
+    request leave it.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -22,10 +28,27 @@ def rendered(template: str, **values: Any) -> str:
         lstrip_blocks=True,
     )
     return environment.get_template(template).render(
-        style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
+        style=Markup(read("page.css")),
         light=Markup(colour_variables(dark=False)),
         dark=Markup(colour_variables(dark=True)),
+        scripts=[Markup(script) for script in scripts],
+        policy=Markup(_policy(scripts)),
         **values,
+    )
+
+
+def read(name: str) -> str:
+    """The text of a style or script that lies beside the templates."""
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """A content security policy: these scripts by their hashes, styles and pictures of the page."""
+    hashes = (base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes) or "'none'"
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
 
 

@@ -1,10 +1,13 @@
 """What may be said of a method and a metric: never more than the interval allows."""
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from landscape.plots.prepare import established, shown
 from landscape.records import METRICS, ComparisonRecord
+from landscape.statistics import holm, paired_difference
+from landscape.statistics import verdict as decided
 
 # Counted or set, not estimated: they get a ratio, no verdict.
 COSTS = ("grad_evals", "seconds")
@@ -49,11 +52,36 @@ def verdict(record: ComparisonRecord, metric: str, method: str) -> Verdict:
     if method == record.baseline:
         return Verdict("baseline")
     triple = (record.difference[i, j], record.difference_low[i, j], record.difference_high[i, j])
-    difference, low, high = (float(v) for v in shown(metric, triple))
+    wanted = METRICS[metric].better if metric in METRICS else ""
+    return _judged(shown(metric, triple), bool(established(record, i)[j]), wanted)
+
+
+def verdicts(
+    values: Mapping[str, Mapping[int, float]], baseline: str, better: str = ""
+) -> dict[str, Verdict]:
+    """Of every method but the baseline, by the same rule, for numbers that no record compares.
+
+    values: method -> seed -> number. better: "higher", "lower" or "" where neither is.
+    """
+    base = values.get(baseline, {})
+    found = {}
+    for method, own in values.items():
+        if method != baseline:
+            seeds = sorted(own.keys() & base.keys())
+            found[method] = paired_difference([own[s] for s in seeds], [base[s] for s in seeds])
+    adjusted = holm([difference.t_p for difference in found.values()])
+    return {
+        method: _judged((d.mean, d.low, d.high), decided(d, p) != "no difference shown", better)
+        for (method, d), p in zip(found.items(), adjusted, strict=True)
+    }
+
+
+def _judged(triple: Iterable[float], clear: bool, wanted: str) -> Verdict:
+    """triple: difference, low, high, as shown. clear: the rule of `verdict` holds."""
+    difference, low, high = map(float, triple)
     if not (math.isfinite(low) and math.isfinite(high)):
         return Verdict("no interval", difference=difference)
-    if not established(record, i)[j]:
+    if not clear:
         return Verdict("undecided", None, difference, low, high)
     kind = "higher" if low > 0 else "lower"
-    wanted = METRICS[metric].better if metric in METRICS else ""
     return Verdict(kind, kind == wanted if wanted else None, difference, low, high)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from landscape import files, plots
-from landscape.report import tables
+from landscape.report import print_tables, tables
 from landscape.report.contents import Contents
 from landscape.report.figures import figures
 from landscape.report.page import page
@@ -22,6 +22,8 @@ def write(contents: Contents, folder: Path | str) -> Path:
         for ending in ("png", "svg"):
             plots.save(figure.figure, folder / "figures" / f"{figure.name}.{ending}")
     _tables(contents, folder / "tables")
+    for name, table in (("md", print_tables.markdown), ("tex", print_tables.latex)):
+        files.write(folder / "tables" / f"comparison.{name}", table(contents))
     files.write(folder / "report.html", text)
     return folder / "report.html"
 

@@ -65,7 +65,11 @@ def test_no_window_system_is_touched(curves_record):
 def test_figures_need_no_torch_and_no_plotly():
     """A plotting machine has records only; importing must not reach upward."""
     code = (
-        "import sys, types; sys.modules['torch'] = None; sys.modules['plotly'] = None\n"
+        "import sys, types\n"
+        "class Refused:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name.partition('.')[0] in ('torch', 'plotly'): raise ImportError(name)\n"
+        "sys.meta_path.insert(0, Refused())\n"
         "package = types.ModuleType('landscape'); package.__path__ = ['landscape']\n"
         "sys.modules['landscape'] = package\n"
         "import landscape.plots, landscape.report\n"

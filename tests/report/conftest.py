@@ -13,9 +13,15 @@ from landscape.records import (
     EigenvaluesRecord,
     NoiseRecord,
     Point,
+    ProfileRecord,
+    PruningRecord,
+    QuantizationRecord,
     RelativeFlatnessRecord,
+    SharpnessRecord,
+    SpectralDensityRecord,
     StudyRecord,
     SurfaceRecord,
+    WorstCaseRecord,
 )
 from landscape.report import Contents
 
@@ -81,8 +87,57 @@ def surface(method, rng, size=51):
     ripple = 0.15 * np.sin(3 * a + 1) ** 2 * (a**2 + b**2)
     loss = 0.02 + bend * (0.12 * a**2 + 0.05 * b**2 + 0.04 * a * b + ripple)
     return SurfaceRecord(
-        x=x, y=x, loss=loss, accuracy=np.exp(-loss), directions="random", cosine=0.0, point=point()
-    )
+        x=x, y=x, loss=loss, accuracy=np.exp(-loss), directions="random", cosine=0.0,
+        other_loss=loss + 0.1, other_accuracy=np.exp(-loss - 0.1),
+        other_point=vars(point("test", 360)), point=point(),
+    )  # fmt: skip
+
+
+def density(method, rng):
+    grid = np.linspace(-4.0, 1.3 * sharpness(method), 257)
+    width = float(grid[1] - grid[0]) * 2
+    centres = sharpness(method) * np.exp(-0.35 * np.arange(9)) * np.exp(rng.normal(0, 0.1))
+    kernels = np.exp(-(((grid[:, None] - np.append(centres, 0.0)) / width) ** 2) / 2)
+    curve = kernels @ np.append(np.full(9, 1e-4), 1.0) / (width * (2 * np.pi) ** 0.5)
+    return SpectralDensityRecord(
+        grid=grid, density=curve, low=0.8 * curve, high=1.2 * curve, nodes=np.zeros((10, 5)),
+        weights=np.full((10, 5), 0.2), width=width, mean=1e-4 * centres.sum(), mean_low=0.0,
+        mean_high=1.0, steps_error=0.001, hvps=50, n=9610, point=point(),
+    )  # fmt: skip
+
+
+def changes(method, rng):
+    """Records of what is exact: rounding, pruning, the worst case, sharpness."""
+    top = ACCURACY.get(method, 0.92) + rng.normal(0, 0.002)
+    fall = np.array([0.001, 0.01, 0.1]) * (1 + 0.1 * rng.random(3))
+    rise = 1e-2 * sharpness(method) * np.array([0.1, 1.0, 5.0])
+    clean = {"clean_loss": 0.25, "clean_accuracy": top, "point": point("test", 360)}
+    return {
+        "quantization": QuantizationRecord(
+            bits=np.array([8, 4]), loss=0.25 + fall[:2, None] * [1.0, 2.0],
+            accuracy=top - fall[:2, None] * [1.0, 2.0], error=np.full((2, 2), 0.1),
+            granularity=("channel", "tensor"), **clean,
+        ),
+        "pruning": PruningRecord(
+            fraction=np.array([0.2, 0.5, 0.9]), pruned=np.array([1922, 4805, 8649]),
+            loss=0.25 + fall, accuracy=top - fall, scope="global", **clean,
+        ),
+        "worst_case": WorstCaseRecord(
+            radius=np.array([0.01, 0.05, 0.1]), loss=0.25 + rise, accuracy=top - fall,
+            reached=np.stack([0.25 + rise] * 2, axis=1), scale="rms", **clean,
+        ),
+        "sharpness": SharpnessRecord(
+            radii=np.array([0.01, 0.05, 0.1]), sharpness=rise[:, None] * (1 + rng.random((3, 4))),
+            one_step=rise[:, None] * np.ones((3, 4)), loss=np.full(4, 0.02),
+            share=np.full(4, 256.0), rule="sam", point=point(),
+        ),
+    }  # fmt: skip
+
+
+def profile(method, rng):
+    x = np.linspace(-1, 1, 21)
+    loss = 0.02 + 0.05 * sharpness(method) * x**2 * (1 + 0.2 * rng.random((5, 1)))
+    return ProfileRecord(x=x, loss=loss, accuracy=np.exp(-loss), directions="random", point=point())
 
 
 def cell(method, seed, diverges, size):
@@ -96,7 +151,10 @@ def cell(method, seed, diverges, size):
         layer="head", estimator="exact", point=point(),
     )  # fmt: skip
     found["noise"] = noise(method, rng)
+    found["spectral_density"] = density(method, rng)
+    found |= changes(method, rng)
     if seed == 0:
+        found["profile"] = profile(method, rng)
         found["surface"] = surface(method, rng, size)
     return found
 

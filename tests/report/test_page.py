@@ -1,6 +1,9 @@
 """The page: complete, offline, safe, small, the same each time."""
 
+import base64
 import dataclasses
+import hashlib
+import json
 import re
 from html.parser import HTMLParser
 
@@ -63,17 +66,36 @@ def test_size(page):
 
 def test_plotly_is_there_once_and_posts_nothing(page, read):
     assert page.count("* plotly.js v") == 1
-    assert len(re.findall(r"Plotly\.newPlot\(\s*\"scene\"", page)) == 1
     assert '"showSendToCloud": false' in page
-    assert sum("plotly-graph-div" in (a.get("class") or "") for a in read.all("div")) == 1
+    classes = [a.get("class") for a in read.all("div")]
+    assert classes.count("scene") == 1
+    assert classes.count("panel") == 1 + 1 + 2 + 4  # spectrum, density, noise, measures
+
+
+def test_no_other_script_may_run_and_no_request_leave(page, read):
+    policy = next(a["content"] for a in read.all("meta") if "http-equiv" in a)
+    assert "default-src 'none'" in policy and "unsafe-eval" not in policy
+    allowed = re.search(r"script-src ([^;]*)", policy)[1].split()
+    run = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digests = [base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in run]
+    assert allowed == [f"'sha256-{digest}'" for digest in digests] and len(run) == 4
+
+
+def test_data_for_scripts_close_no_element(page):
+    for data in re.findall(r"<script type=.application/json.*?>(.*?)</script>", page, re.DOTALL):
+        assert "<" not in data
+        json.loads(data)
 
 
 def test_every_method_and_section_is_there(read):
     sections = {a["id"] for a in read.all("section")}
     assert sections == {
-        "findings", "table", "comparison", "differences", "curves", "spectrum", "noise", "surface",
-        "scatter", "correlations", "reproduce",
+        "findings", "table", "comparison", "differences", "curves", "spectrum", "density", "noise",
+        "quantization", "pruning", "worst_case", "sharpness", "surface", "profile", "scatter",
+        "correlations", "reproduce",
     }  # fmt: skip
+    linked = [a["href"][1:] for a in read.all("a")]
+    assert set(linked) == sections and len(linked) == len(sections)
     for label in ("SGD", "AdamW", "SAM", "ASAM", "Lookbehind", "LETS", "mSAM", "FAM", "AACE"):
         assert label in read.text
     for words in ("▲ higher, better", "▼ lower, worse", "no difference shown", "1 of 6 diverged",
@@ -83,7 +105,7 @@ def test_every_method_and_section_is_there(read):
 
 def test_who_listens_is_told(read):
     drawings = [a for a in read.all("svg") if a.get("role") == "img"]
-    assert len(drawings) == 7
+    assert len(drawings) == 13
     assert all(len(a["aria-label"]) > 40 for a in drawings)
     assert all(a.get("scope") in ("col", "row") for a in read.all("th"))
     assert read.all("html")[0]["lang"] == "en"
@@ -137,8 +159,9 @@ def test_all_diverged_is_still_a_page(make_contents):
 
 
 def test_without_records_of_cells(small):
-    page = render(dataclasses.replace(small, cells={}))
-    assert "plotly" not in page.split("</style>")[1]
+    silent = dataclasses.replace(small.comparison, tau=np.full_like(small.comparison.tau, np.nan))
+    page = render(dataclasses.replace(small, comparison=silent, cells={}))
+    assert "plotly" not in page.split("</style>")[1].split("<script>")[0]
     assert len(page) < 500_000
 
 

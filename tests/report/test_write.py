@@ -17,11 +17,16 @@ def folder(small, tmp_path_factory):
 
 def test_everything_is_there_and_nothing_half(folder):
     found = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
-    names = ("comparison", "differences", "curves", "spectrum", "noise", "surface", "scatter")
+    names = (
+        "comparison", "differences", "curves", "spectrum", "density", "noise", "quantization",
+        "pruning", "worst_case", "sharpness", "surface", "profile", "scatter",
+    )  # fmt: skip
     assert found == {
         "report.html",
         *(f"figures/{name}.{ending}" for name in names for ending in ("png", "svg")),
         *(f"tables/{n}.{e}" for n in ("study", "comparison") for e in ("csv", "json", "nc")),
+        "tables/comparison.md",
+        "tables/comparison.tex",
     }
 
 

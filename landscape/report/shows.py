@@ -1,0 +1,207 @@
+"""What each figure shows, in one or two sentences made from its numbers, never stronger than they.
+
+A method is named as higher or lower only where its verdict says so; where there is no interval the
+numbers are given as a range, without names.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from landscape.plots.comparison import chosen_metrics
+from landscape.plots.prepare import axis_label, plural, shown
+from landscape.records import METRICS, Array
+from landscape.report import story
+from landscape.report.contents import Contents
+from landscape.report.numbers import listed, number, signed, signed_interval, with_interval
+from landscape.report.verdict import Verdict, verdicts
+from landscape.statistics import t_interval
+
+NO_VERDICT = "One minimum of each method: no interval, no verdict."
+NAMED = 3  # more methods than these and their differences are told as a range
+
+
+def sentence(contents: Contents, figure: str) -> str:
+    """Of a figure of the page, by its name; "" where there is nothing to say."""
+    return SHOWS[figure](contents) if figure in SHOWS else ""
+
+
+def contrast(label: str, found: Mapping[str, Verdict], baseline: str) -> str:
+    """ "λ max: lower than SGD's for SAM (−3.1 [−5.0, −1.2]); for LETS no difference is shown." """
+    base = story.name(baseline)
+    kinds: dict[str, dict[str, Verdict]] = {}
+    for method, one in found.items():
+        kinds.setdefault(one.kind, {})[method] = one
+    parts = [
+        f"{kind} than {base}’s for {_who(kinds[kind])}" for kind in ("higher", "lower")
+        if kind in kinds
+    ]  # fmt: skip
+    undecided = kinds.get("undecided", {})
+    if undecided and parts:
+        rest = listed([story.name(m) for m in undecided])
+        parts.append(f"for {rest} no difference is shown")
+    elif undecided:
+        who = "any method" if len(undecided) > 1 else story.name(next(iter(undecided)))
+        parts.append(f"no difference from {base} is shown for {who}")
+    lacking = [story.name(m) for kind in ("no interval", "missing") for m in kinds.get(kind, {})]
+    if lacking:
+        parts.append(f"no verdict for {listed(lacking)}, too few runs")
+    return f"{story.capital(label)}: {'; '.join(parts)}." if parts else ""
+
+
+def _who(found: Mapping[str, Verdict]) -> str:
+    if len(found) > NAMED:
+        return f"{listed([story.name(m) for m in found])}, {story.span(found)}"
+    each = (f"{story.name(m)} ({signed_interval(v.difference, v.low, v.high)})"
+            for m, v in found.items())  # fmt: skip
+    return listed(list(each))
+
+
+def _metric(contents: Contents, metric: str) -> str:
+    """The contrast of a metric of the study; "" without one."""
+    if metric not in contents.computed or contents.seeds < 2 or len(contents.methods) < 2:
+        return ""
+    label = axis_label(metric).replace("(%)", "(percentage points)")
+    return contrast(label, story.verdicts(contents, metric), contents.comparison.baseline)
+
+
+def _metrics(*metrics: str) -> Callable[[Contents], str]:
+    return lambda contents: " ".join(filter(None, (_metric(contents, m) for m in metrics)))
+
+
+def _first(*metrics: str) -> Callable[[Contents], str]:
+    """The first of them that was computed."""
+    return lambda contents: next(filter(None, (_metric(contents, m) for m in metrics)), "")
+
+
+def _comparison(contents: Contents) -> str:
+    parts = []
+    for metric in chosen_metrics(contents.comparison):
+        means = shown(
+            metric, contents.comparison.mean[list(contents.comparison.metrics).index(metric)]
+        )
+        means = means[np.isfinite(means)]
+        if means.size:
+            parts.append(f"{axis_label(metric)} from {_reach(means)}")
+    return f"The means reach in {'; in '.join(parts)}." if len(contents.methods) > 1 else ""
+
+
+def _differences(contents: Contents) -> str:
+    base, clear, total = story.name(contents.comparison.baseline), [], 0
+    for metric in chosen_metrics(contents.comparison):
+        found = story.verdicts(contents, metric)
+        total += sum(v.kind in ("higher", "lower", "undecided") for v in found.values())
+        who = [story.name(m) for m, v in found.items() if v.kind in ("higher", "lower")]
+        if who:
+            label = METRICS[metric].label if metric in METRICS else metric
+            clear.append((label, who))
+    count = sum(len(who) for _, who in clear)
+    if not count:
+        return f"None of {plural(total, 'difference')} from {base} is shown to be other than zero."
+    where = "; ".join(f"{label}: {listed(who)}" for label, who in clear)
+    return f"{count} of {plural(total, 'difference')} from {base} are shown: {where}."
+
+
+def _scatter(contents: Contents) -> str:
+    record, parts = contents.comparison, dict[str, list[str]]()
+    for i, measure in enumerate(map(str, record.measures)):
+        tau, low, high = (float(a[i]) for a in (record.tau, record.tau_low, record.tau_high))
+        if math.isfinite(tau):
+            label = METRICS[measure].label if measure in METRICS else measure
+            interval = signed_interval(tau, low, high) if math.isfinite(high - low) else ""
+            told = f"{label} (τ {interval or signed(tau, 0.1)})"
+            parts.setdefault(story.association(tau, low, high), []).append(told)
+    sentences = [f"{story.capital(words)}: {listed(each)}." for words, each in parts.items()]
+    return " ".join(["Kendall’s τ over all minima.", *sentences]) if parts else ""
+
+
+def _radius(contents: Contents) -> str:
+    parts = []
+    for method, runs in contents.records("radius").items():
+        first, last = (t_interval([r.radius[at] for r in runs]) for at in (0, -1))
+        end = with_interval(last.mean, last.low, last.high)
+        parts.append(f"{story.name(method)}: from {number(first.mean)} in the first epoch to {end} "
+                     f"in the last, mean over {plural(last.n, 'seed')}")  # fmt: skip
+    return f"{'; '.join(parts)}."
+
+
+def _stability(contents: Contents) -> str:
+    parts = []
+    for method, runs in contents.records("sharpness_over_training").items():
+        known = [r for r in runs if np.isfinite(r.threshold).any()]
+        above = sum(bool((r.lambda_max > r.threshold).any()) for r in known)
+        if known:
+            parts.append(f"{story.name(method)} {above} of {len(known)}")
+    return f"Runs seen above their dashed line at least once: {', '.join(parts)}." if parts else ""
+
+
+def _recorded(
+    kind: str, label: str, quantity: Callable[[Any], float], better: str = ""
+) -> Callable[[Contents], str]:
+    """A number of each record: the reach of its means, and the contrast where there are seeds."""
+
+    def told(contents: Contents) -> str:
+        values = {
+            method: {seed: float(quantity(record)) for seed, record in found.items()}
+            for method, found in contents.by_seed(kind).items()
+        }
+        means = np.array([np.mean(list(v.values())) for v in values.values()])
+        means = means[np.isfinite(means)]
+        if not means.size:
+            return ""
+        reach = f"{story.capital(label)}: {_reach(means)}."
+        if max(map(len, values.values())) < 2:
+            return f"{reach} {NO_VERDICT}"
+        baseline = contents.comparison.baseline
+        words = contrast(label, verdicts(values, baseline, better), baseline)
+        return words or reach
+
+    return told
+
+
+def _reach(values: Iterable[float]) -> str:
+    low, high = min(values), max(values)
+    ends = [number(value, (high - low) / 2) for value in (low, high)]
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
+
+
+def _percent(values: Array) -> float:
+    return 100 * float(np.mean(values))
+
+
+def _middle(record: Any) -> float:
+    return float(record.loss[len(record.radius) // 2])
+
+
+def _edge(record: Any) -> float:
+    """Mean loss at the two ends of all lines, or the median over a plane."""
+    loss: Array = record.loss
+    return float(np.median(loss) if record.kind == "surface" else np.mean(loss[:, [0, -1]]))
+
+
+SHOWS: dict[str, Callable[[Contents], str]] = {
+    "comparison": _comparison,
+    "differences": _differences,
+    "curves": _metrics("train_loss", "test_accuracy"),
+    "radius": _radius,
+    "stability": _stability,
+    "spectrum": _first("lambda_max"),
+    "density": _recorded("spectral_density", "mean eigenvalue", lambda r: r.mean),
+    "noise": _first("noise_accuracy", "noise_sigma_5"),
+    "quantization": _recorded(
+        "quantization", "accuracy, mean over the settings (percentage points)",
+        lambda r: _percent(r.accuracy),
+    ),
+    "pruning": _recorded(
+        "pruning", "accuracy, mean over the shares (percentage points)",
+        lambda r: _percent(r.accuracy),
+    ),
+    "worst_case": _recorded("worst_case", "highest loss found at the middle radius", _middle),
+    "sharpness": _first("sharpness"),
+    "surface": _recorded("surface", "median loss over the plane", _edge),
+    "profile": _recorded("profile", "mean loss at the ends of the lines", _edge),
+    "path": _recorded("path", "barrier", lambda r: r.barrier),
+    "scatter": _scatter,
+}  # fmt: skip
