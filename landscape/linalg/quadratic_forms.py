@@ -33,14 +33,14 @@ class Estimate(NamedTuple):
 def estimate(forms: Floats, squares: Floats, d: int) -> Estimate:
     """tr A from forms xᵀAx and squares ‖Ax‖², (q, ...) each, of q ≥ 2 directions.
 
-    Student's t with the degrees of freedom of the estimated ‖A‖² (Satterthwaite): 2/(its relative
-    variance).
+    The variance is 2d/(d + 2) times the mean of ‖(A − c)x‖², c = tr(A)/d; Student's t with the
+    degrees of freedom of that mean (Satterthwaite): 2/(its relative variance).
     """
     q = len(forms)
-    value, norm = forms.mean(axis=0), squares.mean(axis=0)
-    variance = 2 * d / (d + 2) * np.maximum(norm - value**2 / d, 0.0)
-    stderr = np.sqrt(variance / q)
-    doubt = squares.var(axis=0, ddof=1) / q
+    value = forms.mean(axis=0)
+    centred = np.maximum(squares - 2 * value / d * forms + value**2 / d, 0.0)
+    norm, doubt = centred.mean(axis=0), centred.var(axis=0, ddof=1) / q
+    stderr = np.sqrt(2 * d / (d + 2) * norm / q)
     freedom = 2 * norm**2 / np.maximum(doubt, 1e-9 * norm**2 + np.finfo(float).tiny)
     return Estimate(value, stderr, stdtrit(freedom.clip(1), (1 + LEVEL) / 2) * stderr)
 

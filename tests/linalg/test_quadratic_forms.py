@@ -40,12 +40,12 @@ def test_a_multiple_of_the_identity_has_no_error():
 
 
 def test_the_interval_widens_where_few_directions_tell_the_variance():
-    """Squares that agree: the normal quantile. Squares that do not: Student's."""
-    forms = np.array([1.0, 2.0, 3.0, 2.0])
+    """‖(A − c)x‖² that agree: the normal quantile. That do not: Student's."""
+    forms = np.full(4, 2.0)  # c = 2/4: the squares less 1
     sure = estimate(forms, np.full(4, 5.0), d=4)
     unsure = estimate(forms, np.array([1.0, 2.0, 3.0, 14.0]), d=4)
     assert sure.half == pytest.approx(1.959964 * sure.stderr, rel=1e-4)
-    freedom = 2 * 5**2 / (np.var([1.0, 2.0, 3.0, 14.0], ddof=1) / 4)
+    freedom = 2 * 4**2 / (np.var([0.0, 1.0, 2.0, 13.0], ddof=1) / 4)
     assert unsure.stderr == sure.stderr
     assert unsure.half == pytest.approx(stats.t.ppf(0.975, freedom) * sure.stderr)
 
