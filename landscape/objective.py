@@ -84,7 +84,8 @@ class Objective:
         self.batch_norm, self.seed, self.memory = batch_norm, seed, memory
         self.weights, self.precision = Weights(model), Precision(model)
         self.device = self.weights.parameters[0].device
-        self.batches = tuple(map(self.precision.batch, read(batches, self.device, seed)))
+        self.given = tuple(map(self.precision.batch, read(batches, self.device, seed)))
+        self.batches: tuple[Batch, ...] = self.given  # until memory runs out
         self.shares = shares_of(self.batches)
         self._w = raised(self.weights.read())
         self._buffers = self.precision.buffers(snapshot(model))
@@ -106,12 +107,12 @@ class Objective:
     @property
     def examples(self) -> int:
         """Number of examples in all batches."""
-        return sum(b.size for b in self.batches)
+        return sum(b.size for b in self.given)
 
     @cached_property
     def fingerprint(self) -> str:
         """Of the data: the first 16 hexadecimal digits of its SHA-256."""
-        return fingerprint_of(self.batches)
+        return fingerprint_of(self.given)
 
     @cached_property
     def summary(self) -> Summary:
@@ -239,9 +240,12 @@ class Objective:
 
     def regroup(self, batches: Sequence[Batch], shares: Sequence[float]) -> None:
         """Take the same examples in other batches, with their shares of the mean."""
-        self.fingerprint  # noqa: B018, it is that of the batches as they were given
         self.batches, self.shares = tuple(batches), list(shares)
         self._evaluator = Evaluator(self)
+
+    def pieces(self, batch: Batch) -> list[Batch]:
+        """A batch of one's own, in parts no larger than the objective's where those were split."""
+        return self._room.pieces(batch)
 
     def _forward(self, batch: Batch) -> object:
         return self.loss(self.model, batch)

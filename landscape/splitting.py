@@ -23,7 +23,7 @@ class Room:
 
     def __init__(self, objective: "Objective"):
         self.objective = objective
-        self.is_split, self._is_checked = False, True
+        self._is_split, self._is_checked = False, True
 
     def __call__(self, ask: Callable[[], Found], products: "list[Products]") -> Found:
         """ask(); where memory runs out again, first without kept graphs, then with halved batches.
@@ -43,11 +43,18 @@ class Room:
             if self.objective.device.type == "cuda":
                 torch.cuda.empty_cache()
 
+    def pieces(self, batch: Batch) -> list[Batch]:
+        """The batch, in parts no larger than the objective's batches where these were split."""
+        if not self._is_split:
+            return [batch]
+        largest = max(part.size for part in self.objective.batches)
+        return batch.shards(-(-batch.size // largest))
+
     def _halve(self) -> None:
         """Each batch in two parts, where it holds two examples."""
         objective = self.objective
         refuse_indivisible(objective)
-        if not self.is_split:
+        if not self._is_split:
             warnings.warn(
                 "Memory ran out: batches are split into smaller ones, for the same mean over the "
                 "same examples.",
@@ -59,7 +66,7 @@ class Room:
             for part in batch.shards(min(2, batch.size))
         ]
         objective.regroup(*zip(*pairs, strict=True))
-        self.is_split, self._is_checked = True, False
+        self._is_split, self._is_checked = True, False
 
     def _check(self) -> None:
         """A loss that is no mean over examples differs between a batch and its halves."""

@@ -80,9 +80,10 @@ class RelativeFlatness:
         self, objective: Objective, *, progress: Progress | None = None
     ) -> RelativeFlatnessRecord:
         """Ask it of the objective's point; `progress` counts batches, or draws."""
-        layer = find(objective, self.layer)
-        scale = deviations(objective, layer) if self.normalize_features else None
-        found = exactly(objective, layer, scale, self.max_products, progress)
+        fitting = objective.fitting
+        layer = fitting(lambda: find(objective, self.layer))
+        scale = fitting(lambda: deviations(objective, layer)) if self.normalize_features else None
+        found = fitting(lambda: exactly(objective, layer, scale, self.max_products, progress))
         if found is None:
             found = by_signs(objective, layer, scale, self.draws, self.seed, progress)
         return RelativeFlatnessRecord(

@@ -1,9 +1,11 @@
 """How much a mean loss depends on which examples were drawn."""
 
 import torch
+from torch import Tensor
 
 from landscape.batch import scalar, tensors
 from landscape.objective import Batch, Objective
+from landscape.products import total
 
 GROUPS = 32  # enough for a standard error that is right within an eighth
 LEAST = 32  # examples of a group that batch norm takes its own statistics from
@@ -17,11 +19,21 @@ def relative_stderr(objective: Objective) -> float:
     statistics, which is near the truth for 32 examples and more.
     NaN where the data cannot be told apart, or the loss is zero.
     """
-    groups = [group for batch in objective.batches for group in _groups(objective, batch)]
+    groups = [group for batch in objective.given for group in _groups(objective, batch)]
     if len(groups) < 2:
         return float("nan")
-    with torch.no_grad(), objective.opened(objective.w):
-        losses = torch.stack([scalar(objective.loss(objective.model, g)).double() for g in groups])
+
+    def loss(group: Batch) -> Tensor:
+        parts = objective.pieces(group)
+        return total(
+            p.size / group.size * scalar(objective.loss(objective.model, p)) for p in parts
+        )
+
+    def ask() -> Tensor:
+        with torch.no_grad(), objective.opened(objective.w):
+            return torch.stack([loss(group).double() for group in groups])
+
+    losses = objective.fitting(ask)
     shares = torch.tensor([g.share for g in groups], dtype=torch.float64).to(losses.device)
     shares = shares / shares.sum()
     mean = shares @ losses

@@ -4,7 +4,7 @@ m-sharpness: Foret, Kleiner, Mobahi, Neyshabur, ICLR 2021 (arXiv 2010.01412), se
 adaptive ball: Kwon, Kim, Park, Choi, ICML 2021 (arXiv 2102.11600).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from landscape.linalg import probes
 from landscape.measures import climb
 from landscape.measures.context import Progress, point_of
 from landscape.objective import Objective
+from landscape.products import derivative, total
 from landscape.records import SharpnessRecord
 
 RULES = ("sam", "asam")
@@ -66,7 +67,7 @@ class Sharpness:
         self, objective: Objective, *, progress: Progress | None = None
     ) -> SharpnessRecord:
         """Ask it of the objective's point; `progress` counts batches."""
-        w, batches = objective.w, regrouped(objective.batches, self.m)
+        w, batches = objective.w, regrouped(objective.given, self.m)
         t = adaptive(objective, self.eta) if self.rule == "asam" else torch.ones_like(w)
         starts = [climb.unit(xi) for xi in probes.gaussians(w, self.restarts, self.seed)]
         loss = np.empty(len(batches))
@@ -106,18 +107,25 @@ def around(objective: Objective, batch: Batch, t: Tensor) -> climb.Hill:
     """L_B(w + T u) of one batch and its gradient by u, normalising as the objective does."""
     w = objective.w
 
+    def losses() -> Iterator[Tensor]:
+        for part in objective.pieces(batch):
+            share = part.size / batch.size
+            yield share * scalar(objective.loss(objective.model, part))
+
     def height(u: Tensor) -> float:
-        with torch.no_grad(), objective.opened(w + t * u):
-            return scalar(objective.loss(objective.model, batch)).item()
+        def ask() -> float:
+            with torch.no_grad(), objective.opened(w + t * u):
+                return total(losses()).item()
+
+        return objective.fitting(ask)
 
     def slope(u: Tensor) -> Tensor:
-        at = (w + t * u).requires_grad_()
-        with objective.opened(at):
-            value = scalar(objective.loss(objective.model, batch))
-            if not value.requires_grad:
-                return torch.zeros_like(u)
-            (g,) = torch.autograd.grad(value, at, materialize_grads=True)
-        return t * g
+        def ask() -> Tensor:
+            at = (w + t * u).requires_grad_()
+            with objective.opened(at):
+                return t * total(derivative(loss, at, None) for loss in losses())
+
+        return objective.fitting(ask)
 
     return climb.Hill(height, slope)
 
