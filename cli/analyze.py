@@ -51,6 +51,8 @@ def analyze(
     ] = None,
     trust: options.Trust = False,
     data_dir: options.DataDir = None,
+    dry_run: options.DryRun = False,
+    quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
     """Measure the minima of runs, and keep the records in their folders.
@@ -58,6 +60,7 @@ def analyze(
     Example: landscape analyze runs/mine --measures eigenvalues,noise --k 20
     """
     import landscape as ls
+    from landscape import advice
     from landscape.analysis import analyze as analyze_run
     from landscape.analysis import cross_check as check_run
     from landscape_cli import cross_check as table
@@ -76,7 +79,18 @@ def analyze(
     end = None if to is None else ls.Run.open(to)
     made: dict[str, dict[str, Path]] = {}
     checks: dict[str, Any] = {}
-    with on_interrupt(GO_ON), progress.shown(json) as listener:
+    if dry_run:
+        from landscape import plan
+        from landscape_cli.plan import show
+
+        with progress.shown(json, quiet) as listener:
+            planned = plan.of_analysis(
+                opened, asked, force=force, examples=examples, batch_norm=batch_norm,
+                options=chosen, to=end, data_dir=data_dir, progress=listener,
+            )  # fmt: skip
+        show(planned, json=json, quiet=quiet)
+        return
+    with on_interrupt(GO_ON), progress.shown(json, quiet) as listener:
         for run in opened:
             made[str(run.path)] = analyze_run(
                 run,
@@ -102,9 +116,13 @@ def analyze(
     result: dict[str, Any] = {"records": made}
     if cross_check:
         result["cross_check"] = {path: table.values(found) for path, found in checks.items()}
-    if not json:
+    if not (json or quiet):
         for path, found in checks.items():
             typer.echo("\n".join([path, *table.lines(found), ""]))
+    for run in opened:
+        records = run.records()
+        fresh = {name: records[name] for name in made[str(run.path)] if name in records}
+        options.warn(f"{run.path}: {line}" for line in advice.of_records(fresh))
     options.hand_over(result, opened[-1].path / "records", json)
 
 

@@ -59,6 +59,8 @@ def audit(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results.", show_default="audits/NAME")
     ] = None,
+    dry_run: options.DryRun = False,
+    quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
     """Measure a checkpoint and hold it against thresholds: exit code 0 all hold, 1 one does not.
@@ -82,7 +84,18 @@ def audit(
     )
     subject, notes = sources.subject(checkpoint, checkpoint_key)
     other = None if baseline is None else sources.subject(baseline, checkpoint_key)[0]
-    with on_interrupt("Interrupted. Nothing was written."), progress.shown(json) as listener:
+    folder = out or Path("audits") / checkpoint.stem
+    if dry_run:
+        from landscape import plan
+        from landscape_cli.plan import show
+
+        with progress.shown(json, quiet) as listener:
+            planned = plan.of_audit(
+                subject, asked, folder, baseline=other, options=chosen, progress=listener
+            )
+        show(planned, json=json, quiet=quiet)
+        return
+    with on_interrupt("Interrupted. Nothing was written."), progress.shown(json, quiet) as listener:
         found = audit_checkpoint(
             subject,
             asked,
@@ -91,7 +104,6 @@ def audit(
             options=chosen,
             progress=listener,
         )
-    folder = out or Path("audits") / checkpoint.stem
     page = write(
         found,
         folder,
@@ -103,7 +115,7 @@ def audit(
         },
         command=shlex.join(["landscape", *sys.argv[1:]]),
     )
-    for verdict in found.verdicts:
+    for verdict in () if quiet else found.verdicts:
         typer.echo(verdict.line, err=json)
     options.hand_over({**read_json(folder / "audit.json"), "page": page}, page, json)
     if not found.passed:

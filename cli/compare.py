@@ -3,7 +3,7 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -70,6 +70,8 @@ def compare(
     measure_every: options.MeasureEvery = None,
     data_dir: options.DataDir = None,
     device: options.Device = None,
+    dry_run: options.DryRun = False,
+    quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
     """Train with several methods, analyse the minima, compare them, write the report.
@@ -79,6 +81,7 @@ def compare(
     Example: landscape compare --task digits --methods sgd,sam --seeds 6
     """
     import landscape as ls
+    from landscape import advice
     from landscape_cli import progress, settings
 
     named = options.names(methods)
@@ -92,21 +95,31 @@ def compare(
         device=device,
     )  # fmt: skip
     tried = settings.grid(grid or [], chosen)
-    with on_interrupt(GO_ON), progress.shown(json) as listener:
+    design: dict[str, Any] = {
+        "settings": given,
+        "grid": tried,
+        "tune_seeds": tune_seeds,
+        "controls": controls,
+        "workers": workers,
+        "measures": None if measures is None else options.names(measures),
+        "examples": examples,
+        "data_dir": data_dir,
+    }
+    folder = out or Path("runs") / of
+    if dry_run:
+        from landscape import plan
+        from landscape.design import Design
+        from landscape_cli.plan import show
+
+        with progress.shown(json, quiet) as listener:
+            planned = plan.of_study(Design(of, chosen, seeds, folder, **design), listener)
+        options.warn(advice.of_seeds(seeds))
+        show(planned, json=json, quiet=quiet)
+        return
+    with on_interrupt(GO_ON), progress.shown(json, quiet) as listener:
         result = ls.compare(
-            of,
-            chosen,
-            seeds,
-            out or Path("runs") / of,
-            settings=given,
-            grid=tried,
-            tune_seeds=tune_seeds,
-            controls=controls,
-            workers=workers,
-            measures=None if measures is None else options.names(measures),
-            examples=examples,
-            data_dir=data_dir,
-            command=shlex.join(["landscape", *sys.argv[1:]]),
-            progress=listener,
-        )
+            of, chosen, seeds, folder, **design,
+            command=shlex.join(["landscape", *sys.argv[1:]]), progress=listener,
+        )  # fmt: skip
+    options.warn([*advice.of_seeds(seeds), *advice.of_runs(result.runs.values())])
     options.hand_over({"study": result.path, "report": result.report}, result.report, json)

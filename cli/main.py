@@ -10,6 +10,7 @@ from landscape_cli import errors
 from landscape_cli.analyze import analyze
 from landscape_cli.audit import audit
 from landscape_cli.compare import compare
+from landscape_cli.info import info
 from landscape_cli.list import list_names
 from landscape_cli.plot import plot
 from landscape_cli.report import report
@@ -20,7 +21,6 @@ app = typer.Typer(
     help="What kind of minimum did your optimizer find?\n\n"
     "Train a network with several methods, measure the minimum of each, compare them.\n\n"
     "Start with: landscape compare --task digits",
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -30,6 +30,7 @@ app.command()(analyze)
 app.command()(plot)
 app.command()(audit)
 app.command()(report)
+app.command()(info)
 app.command("list")(list_names)
 
 

@@ -1,7 +1,7 @@
 """Options that several commands share, and how a command hands over what it made."""
 
 import json as json_format
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,12 +61,27 @@ Trust = Annotated[
     bool,
     typer.Option("--trust", help="Import your own code that the runs name (model, data, loss)."),
 ]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print nothing but warnings and the last line.")
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Check everything, estimate time and memory, and write nothing."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
 def names(text: str) -> list[str]:
     """A comma-separated list of names, each once."""
     return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def warn(lines: Iterable[str]) -> None:
+    """What a user should know and do, on stderr."""
+    for line in lines:
+        typer.echo(f"warning: {line}", err=True)
 
 
 def hand_over(result: Mapping[str, Any], path: Path | str, json: bool) -> None:

@@ -86,8 +86,15 @@ def clock(seconds: float) -> str:
 
 
 @contextmanager
-def shown(json: bool = False, now: Callable[[], float] = time.monotonic) -> "Iterator[Listener]":
+def shown(
+    json: bool = False, quiet: bool = False, now: Callable[[], float] = time.monotonic
+) -> "Iterator[Listener]":
     """A listener that shows progress on stdout; on stderr where stdout belongs to the JSON."""
+    if quiet:
+        from landscape.progress import silent
+
+        yield silent
+        return
     from rich.console import Console
 
     stream = sys.stderr if json else sys.stdout

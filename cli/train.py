@@ -44,6 +44,8 @@ def train(
     measure_every: options.MeasureEvery = None,
     data_dir: options.DataDir = None,
     device: options.Device = None,
+    dry_run: options.DryRun = False,
+    quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
     """Train one network with one method.
@@ -51,6 +53,7 @@ def train(
     Example: landscape train --task digits --method sam --set sam.rho=0.1 --out runs/mine
     """
     import landscape as ls
+    from landscape import advice
     from landscape_cli import progress, settings
 
     (named,) = own.methods([method])
@@ -62,7 +65,18 @@ def train(
         label_noise=label_noise, epochs=epochs, snapshots=snapshots, measure_every=measure_every,
         device=device,
     )  # fmt: skip
-    with on_interrupt(GO_ON), progress.shown(json) as listener:
+    if dry_run:
+        from landscape import plan
+        from landscape_cli.plan import show
+
+        with progress.shown(json, quiet) as listener:
+            planned = plan.of_training(
+                chosen, named, seed, out,
+                settings=given, data_dir=data_dir, resume=resume, progress=listener,
+            )  # fmt: skip
+        show(planned, json=json, quiet=quiet)
+        return
+    with on_interrupt(GO_ON), progress.shown(json, quiet) as listener:
         run = ls.train(
             chosen,
             named,
@@ -73,6 +87,5 @@ def train(
             resume=resume,
             progress=listener,
         )
-    if run.status["state"] == "diverged":
-        typer.echo("The training diverged; its last finite weights are kept.", err=True)
+    options.warn(advice.of_runs([run]))
     options.hand_over({"run": run.path, "status": run.status}, run.path, json)

@@ -14,6 +14,7 @@ from landscape.names import look_up
 from landscape.progress import Listener, Progress, silent
 from landscape.records import Record, load
 from landscape.runs import Run
+from landscape.tasks import Task
 
 DATA_OF: dict[str, str] = {  # which examples answer what, unless the user says otherwise
     "eigenvalues": "train",
@@ -58,21 +59,16 @@ def analyze(
 
     Raises ValueError for unknown measures and settings, and for a run that diverged.
     """
-    names = [name for name in MEASURES if name != "path" or to] if measures is None else measures
-    own = {name: _options(run, name, options or {}) for name in names}
-    if run.status["state"] == "diverged":
-        raise ValueError(f"{run.path} diverged in training: there is no minimum to measure.")
-    asked = {
-        name: _measure(name, landmarks.placed(name, own[name], run, among, to)) for name in names
-    }
-    paths = {name: run.path / "records" / f"{name}.nc" for name in names}
+    asked = measures_of(run, measures, options or {}, among, to)
     objective = cache(
         lambda which: run.objective(
             which, examples=examples, batch_norm=batch_norm, data_dir=data_dir
         )
     )
+    paths: dict[str, Path] = {}
     for name, measure in asked.items():
-        if not force and _is_answered(paths[name], measure, examples, batch_norm):
+        paths[name] = run.path / "records" / f"{name}.nc"
+        if not force and is_answered(paths[name], measure, examples, batch_norm):
             continue
         which, extra = DATA_OF[name], dict[str, Any]()
         if name in BESIDE:
@@ -112,8 +108,34 @@ def cross_check(
     return record
 
 
-def _options(run: Run, name: str, options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    return {**run.task.measures.get(name, {}), **options.get(name, {})}
+def measures_of(
+    run: Run,
+    names: Sequence[str] | None,
+    options: Mapping[str, Mapping[str, Any]],
+    among: Sequence[Run] = (),
+    to: Run | None = None,
+) -> dict[str, Any]:
+    """What `analyze` asks of a run, by name: measures with their settings.
+
+    Raises ValueError as `analyze` does.
+    """
+    if names is None:
+        names = [name for name in MEASURES if name != "path" or to]
+    own = {name: _options(run.task, name, options) for name in names}
+    if run.status["state"] == "diverged":
+        raise ValueError(f"{run.path} diverged in training: there is no minimum to measure.")
+    return {
+        name: _measure(name, landmarks.placed(name, own[name], run, among, to)) for name in names
+    }
+
+
+def measure_of(task: Task, name: str, options: Mapping[str, Mapping[str, Any]]) -> Any:
+    """One measure, its settings the task's own under `options`; ValueError for unknown ones."""
+    return _measure(name, _options(task, name, options))
+
+
+def _options(task: Task, name: str, options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {**task.measures.get(name, {}), **options.get(name, {})}
 
 
 def _measure(name: str, options: Mapping[str, Any]) -> Any:
@@ -124,7 +146,7 @@ def _measure(name: str, options: Mapping[str, Any]) -> Any:
     return kind(**options)
 
 
-def _is_answered(path: Path, measure: Any, examples: int, batch_norm: str) -> bool:
+def is_answered(path: Path, measure: Any, examples: int, batch_norm: str) -> bool:
     """Whether a record with the same settings, policy and number of examples (or all) is there."""
     if not path.exists():
         return False

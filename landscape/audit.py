@@ -52,7 +52,7 @@ def audit(
         raise ValueError(
             f"`on_uncertain` must be one of {', '.join(ON_UNCERTAIN)}. Got {on_uncertain!r}."
         )
-    asked = _asked(requirements, options or {}, compared=baseline is not None)
+    asked = asked_for(requirements, options or {}, compared=baseline is not None)
     answers = _answers(subject, asked, progress, "checkpoint")
     others = None if baseline is None else _answers(baseline, asked, progress, "baseline")
     while True:
@@ -67,10 +67,10 @@ def audit(
             others |= _answers(baseline, more, progress, "baseline")
 
 
-def _asked(
+def asked_for(
     requirements: Sequence[Requirement], options: Mapping[str, Mapping[str, Any]], compared: bool
 ) -> dict[str, Any]:
-    """The measures with their settings, by name."""
+    """What `audit` asks of a checkpoint: measures with their settings, by name."""
     needed = settings(list(requirements))
     names = list(needed) if requirements else list(USUAL)
     names += [name for name in options if name not in names]

@@ -1,33 +1,22 @@
 """A study: methods x seeds on one task, trained, measured and compared."""
 
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from landscape import files
-from landscape.analysis import WALKS
-from landscape.cells import Cell, cell_folder, run_all
+from landscape.cells import run_all
 from landscape.comparison import compare_minima
-from landscape.controls import with_controls
+from landscape.design import Design, Overrides
 from landscape.environment import environment
-from landscape.measures import MEASURES
-from landscape.names import look_up
 from landscape.progress import Listener, Progress, silent
 from landscape.records import METRICS, ComparisonRecord, Record, StudyRecord
 from landscape.robustness import area, sigma_at_drop
-from landscape.runs import Run, load_data
-from landscape.tasks import Own
-from landscape.tasks import task as find_task
-from landscape.training.loop import device_of
-from landscape.training.train import settings_for
-from landscape.tuning import FIRST_SEED, applied, tune
-
-FIRST_SEED_ONLY = (*WALKS, "spectral_density")  # of every method: they are shown, not compared
-Overrides = Mapping[str, Mapping[str, Any]]
+from landscape.runs import Run
+from landscape.tuning import FIRST_SEED, tune
 
 
 class Study:
@@ -126,26 +115,19 @@ def compare(
     Raises ValueError for unknown names and bad settings, before anything is trained, and where a
     method diverged with every combination of the grid.
     """
-    _check(methods, seeds)
-    path = Path(out) if out is not None else Path("runs") / task
-    load_data(find_task(task), data_dir)
-    asked = _asked(measures, options or {})
-    kept = _Kept(path, task, asked, examples, batch_norm, options or {}, data_dir)
-    untuned = dict.fromkeys(methods, settings or {})
-    planned = [kept.cell(method, 0, own) for method, own in untuned.items()]
-    if controls:
-        with_controls(task, untuned)  # what is wrong with them is told before anything is trained
-    chosen = settings_for(task, methods[0], 0, untuned[methods[0]]).training
-    workers = workers or (1 if device_of(chosen.device).type == "cuda" else os.cpu_count() or 1)
-    tuning = tune(planned, grid or {}, tune_seeds, max(FIRST_SEED, seeds), workers, progress)
-    tuned = {m: applied(own, tuning.chosen.get(m, {})) for m, own in untuned.items()}
-    overrides, words = with_controls(task, tuned) if controls else (tuned, {})
-    cells = [kept.cell(m, seed, own) for seed in range(seeds) for m, own in overrides.items()]
+    design = Design(
+        task, tuple(methods), seeds, out, settings or {}, grid or {}, tune_seeds, controls,
+        workers, measures, examples, batch_norm, options or {}, data_dir,
+    )  # fmt: skip
+    path, workers, first_seed = design.path, design.processes, max(FIRST_SEED, seeds)
+    tuning = tune(design.untuned, design.grid, tune_seeds, first_seed, workers, progress)
+    overrides, words = design.overrides(tuning.chosen)
+    cells = design.cells(overrides)
     plan = {
         "task": task,
         "methods": list(overrides),
         "seeds": list(range(seeds)),
-        "budget": chosen.budget,
+        "budget": design.training.budget,
         "settings": settings or {},
         "tuning": tuning.to_dict(),
         "controls": words,
@@ -207,45 +189,6 @@ def numbers(
     if "sharpness" in records:
         found["sharpness"] = float(records["sharpness"].mean[len(records["sharpness"].radii) // 2])
     return found
-
-
-def _check(methods: Sequence[str], seeds: int) -> None:
-    if seeds < 1:
-        raise ValueError(f"`seeds` must be at least 1. Got {seeds}.")
-    if len(set(methods)) != len(methods) or not methods:
-        raise ValueError(f"`methods` must be different names. Got {', '.join(methods) or 'none'}.")
-
-
-def _asked(measures: Sequence[str] | None, options: Overrides) -> tuple[str, ...]:
-    """The measures of a study; a path needs a second minimum, so it is not among them."""
-    known = {name: kind for name, kind in MEASURES.items() if name != "path"}
-    names = tuple(known if measures is None else measures)
-    for name in (*names, *options):
-        look_up("measure", name, known)
-    return names
-
-
-@dataclass(frozen=True)
-class _Kept:
-    """What all cells of a study share."""
-
-    path: Path
-    task: str
-    measures: tuple[str, ...]
-    examples: int
-    batch_norm: str
-    options: Overrides
-    data_dir: Path | None
-
-    def cell(self, method: str, seed: int, overrides: Overrides) -> Cell:
-        """Its folder is named by the content of the settings that decide its weights."""
-        settings = settings_for(self.task, method, seed, overrides)
-        return Cell(
-            self.task, method, seed, cell_folder(self.path / "runs", settings), overrides,
-            tuple(n for n in self.measures if seed == 0 or n not in FIRST_SEED_ONLY),
-            self.options, self.examples, self.batch_norm, self.data_dir,
-            own=Own(**settings.own),
-        )  # fmt: skip
 
 
 def _notes(study: Study) -> list[str]:

@@ -144,19 +144,29 @@ def tune(
     method diverged with every combination.
     """
     check(cells, grid, seeds)
-    if not grid:
+    planned = trials(cells, grid, seeds, first_seed)
+    if not planned:
         return Tuning([], {})
+    run_all([cell for cell, _ in planned], workers, progress, "tuning")
+    options = {cell.method: combinations(cell, grid) for cell in cells}
+    done = [_judged(cell, i, options[cell.method][i]) for cell, i in planned]
+    chosen = {c.method: choose([t for t in done if t.method == c.method]) for c in cells}
+    return Tuning(done, chosen)
+
+
+def trials(
+    cells: Sequence[Cell], grid: Mapping[str, Sequence[Any]], seeds: int, first_seed: int
+) -> list[tuple[Cell, int]]:
+    """The cell of every trial, with the number of its combination; none without a grid."""
+    if not grid:
+        return []
     options = {cell.method: combinations(cell, grid) for cell in cells}
     plan = schedule({method: len(own) for method, own in options.items()}, seeds)
-    trials: list[tuple[Cell, int]] = [
+    return [
         (_trial(cell, options[cell.method][i], first_seed + k, f"{cell.method}, trial {n}"), i)
         for cell in cells
         for n, (i, k) in enumerate(plan[cell.method], 1)
     ]
-    run_all([cell for cell, _ in trials], workers, progress, "tuning")
-    done = [_judged(cell, i, options[cell.method][i]) for cell, i in trials]
-    chosen = {c.method: choose([t for t in done if t.method == c.method]) for c in cells}
-    return Tuning(done, chosen)
 
 
 def check(cells: Sequence[Cell], grid: Mapping[str, Sequence[Any]], seeds: int) -> None:

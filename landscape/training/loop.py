@@ -95,13 +95,13 @@ class Training:
         try:
             losses, logs, seconds, looking = [], [], 0.0, 0.0
             started = time.perf_counter()
-            for batch in self._epoch_batches():
+            for batch in self.epoch_batches():
                 if self.watcher and self.steps % self.watcher.every == 0:
                     paused = time.perf_counter()
                     self._look(self._rate())
                     yield self.spent
                     looking += time.perf_counter() - paused
-                losses.append(self._step(batch))
+                losses.append(self.step(batch))
                 logs.append(dict(self.walker.logged))
                 if len(losses) % CHECK_EVERY == 0:
                     _check_finite(torch.stack(losses[-CHECK_EVERY:]))
@@ -154,7 +154,8 @@ class Training:
     def _counts_grad_evals(self) -> bool:
         return self.settings.training.budget == "grad-evals"
 
-    def _step(self, batch: Batch) -> Tensor:
+    def step(self, batch: Batch) -> Tensor:
+        """One step of the method at the scheduled learning rate; its loss, shape ()."""
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate()
         self.walker.begin(batch.size)
@@ -170,7 +171,8 @@ class Training:
             epoch = self.steps / (self.train.size // self.size)
             self.looks.append({"step": float(self.steps), "epoch": epoch, **self.watcher(lr)})
 
-    def _epoch_batches(self) -> Iterator[Batch]:
+    def epoch_batches(self) -> Iterator[Batch]:
+        """The batches of an epoch, augmented, until the budget ends; side data fed beside them."""
         order = self._generator("order")
         held_out = Shuffled(self.held_out, self.size, self._generator("held-out"))
         fresh = endless(Shuffled(self.train, self.size, self._generator("fresh")))

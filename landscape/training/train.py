@@ -40,15 +40,31 @@ def train(
     or one with other settings; FileNotFoundError for missing data.
     """
     chosen = settings_for(task, method, seed, settings or {})
-    path = Path(out) if out is not None else Path("runs") / f"{task}-{method}-seed{seed}"
-    if (path / "settings.json").exists():
-        run = Run(path)
-        _refuse_other_settings(run, chosen)
-        if run.status["state"] in ("finished", "diverged"):
-            return Run.open(path)
-        if not resume:
-            raise ValueError(f"{path} holds an unfinished run. Add --resume to go on with it.")
-    return _train(path, chosen, data_dir, progress)
+    path = folder_of(task, method, seed, out)
+    ended = ended_in(path, chosen, resume=resume)
+    return ended or _train(path, chosen, data_dir, progress)
+
+
+def folder_of(task: str, method: str, seed: int, out: Path | str | None) -> Path:
+    """Where a run goes: `out`, or runs/TASK-METHOD-seedSEED."""
+    return Path(out) if out is not None else Path("runs") / f"{task}-{method}-seed{seed}"
+
+
+def ended_in(path: Path, settings: Settings, *, resume: bool) -> Run | None:
+    """The run in a folder, where it has ended with these settings; None where it can go there.
+
+    Raises ValueError where the folder holds a run with other settings, or, unless `resume`, an
+    unfinished one.
+    """
+    if not (path / "settings.json").exists():
+        return None
+    run = Run(path)
+    _refuse_other_settings(run, settings)
+    if run.status["state"] in ("finished", "diverged"):
+        return Run.open(path)
+    if not resume:
+        raise ValueError(f"{path} holds an unfinished run. Add --resume to go on with it.")
+    return None
 
 
 def settings_for(

@@ -76,6 +76,25 @@ def test_one_command_from_checkpoint_to_page(landscape, mine):
         assert (mine / "audits" / "model" / name).stat().st_size > 100
 
 
+def test_a_dry_run_measures_nothing_to_the_end(landscape, refused, mine):
+    done = landscape("audit", "model.pt", *GIVEN, *FAST, "--dry-run", "--baseline", "model.pt")
+    assert done.code == 0
+    assert done.out.splitlines()[-4].startswith("  noise  2 × ")
+    assert "into audits/model" in done.out
+    assert not (mine / "audits").exists()
+    (line,) = refused("audit", "none.pt", *GIVEN, "--dry-run")
+    assert line == "There is no checkpoint none.pt."
+
+
+def test_quiet_and_what_info_says(landscape, mine):
+    done = landscape("audit", "model.pt", *GIVEN, *FAST, "--quiet")
+    assert done.out == "audits/model/audit.html\n"
+    text = landscape("info", "audits/model").out
+    assert text.startswith("audits/model: audit\npassed: True\n")
+    assert "noise.accuracy@0.05 >= 0  holds" in text
+    assert "\n  noise  sigma" in text
+
+
 def test_exit_codes(landscape, mine):
     assert landscape("audit", "model.pt", *GIVEN, "--require", "accuracy >= 1.1").code == 1
     assert landscape("audit", "model.pt", *GIVEN, "--require", "accuracy >= hgh").code == 2

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from typing import ClassVar
 
 import pytest
 
@@ -17,6 +18,7 @@ def asked(monkeypatch, tmp_path):
 
     class Made:
         path, report = tmp_path / "study", tmp_path / "study" / "report.html"
+        runs: ClassVar = {}
 
     def compare(*arguments, **options):
         calls.append((arguments, options))

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-COMMANDS = ["compare", "train", "analyze", "plot", "report", "list"]
+COMMANDS = ["compare", "train", "analyze", "plot", "audit", "report", "info", "list"]
 HELP = """
 import sys, time
 from landscape_cli.main import run
@@ -78,6 +78,24 @@ def test_the_module_runs_as_the_console_script_does():
 )
 def test_wrong_usage_gets_one_line(refused, arguments, expected):
     assert refused(*arguments) == [expected]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_for_a_shell(shell):
+    shown = python("-m", "landscape_cli.main", "--show-completion", shell)
+    assert shown.returncode == 0
+    assert "landscape" in shown.stdout
+    environment = {
+        **os.environ,
+        "_LANDSCAPE_COMPLETE": "complete_bash",
+        "COMP_WORDS": "landscape tr",
+        "COMP_CWORD": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "landscape_cli.main"],
+        capture_output=True, text=True, env=environment, check=False,
+    )  # fmt: skip
+    assert done.stdout.split() == ["train"]
 
 
 def test_a_reader_that_leaves_early_is_no_error():

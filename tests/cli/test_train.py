@@ -39,7 +39,11 @@ def test_json_is_all_there_is_on_stdout(landscape, tmp_path):
 def test_a_run_that_diverges_says_so(landscape):
     done = landscape(*TRAIN, "--method", "sgd", "--epochs", "1", "--set", "training.lr=1e9")
     assert done.code == 0
-    assert done.err == "The training diverged; its last finite weights are kept.\n"
+    assert done.err == (
+        "warning: runs/digits-sgd-seed0 diverged after epoch 0; its last finite weights are kept. "
+        "Lower --set sgd.training.lr (it was 1e+09), or the radius, or clip with --set "
+        "training.max_grad_norm=1.\n"
+    )
     assert done.last_line == "runs/digits-sgd-seed0"
 
 

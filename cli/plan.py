@@ -1,0 +1,57 @@
+"""A plan in words, for --dry-run."""
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from landscape_cli.progress import clock
+
+if TYPE_CHECKING:
+    from landscape.plan import Plan
+
+MEBI = 2**20
+LAST = "Dry run: nothing was trained, measured or written."
+
+
+def show(plan: "Plan", *, json: bool, quiet: bool) -> None:
+    """Print it: as one JSON object, or in words; the last line says that it was a dry run."""
+    from json import dumps
+
+    if json:
+        typer.echo(dumps(_tree(plan), default=str))
+    else:
+        typer.echo("\n".join([LAST] if quiet else [*_lines(plan), LAST]))
+
+
+def _tree(plan: "Plan") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {"dry_run": True, **asdict(plan), "seconds": plan.seconds}
+
+
+def _lines(plan: "Plan") -> Iterator[str]:
+    yield f"{plan.what}, into {plan.folder}"
+    wide = max(len(part.name) for part in plan.parts)
+    for part in plan.parts:
+        times = f"{part.count} × {duration(part.seconds)}" if part.count else "nothing to do"
+        there = f"{part.kept} there already" if part.kept else ""
+        yield f"  {part.name:<{wide}}  " + ", ".join(filter(None, (times, there, part.note)))
+    shared = f", in {plan.processes} processes" if plan.processes > 1 else ""
+    yield f"time: about {duration(plan.seconds)}{shared}, estimated from a piece of each"
+    sizes = ", ".join(f"{name} {_mebi(size)}" for name, size in plan.sizes.items())
+    each = " in each process" if plan.processes > 1 else ""
+    held = f"about {_mebi(plan.memory)}{each}" if plan.memory else "not known here"
+    yield f"memory: {held}" + (f" ({sizes})" if sizes else "")
+
+
+def duration(seconds: float) -> str:
+    """0.034 as "0.034 s", 34.5 as "35 s", 345 as "5:45"."""
+    if seconds >= 60:
+        return clock(seconds)
+    return f"{seconds:.2g} s" if seconds < 10 else f"{math.ceil(seconds)} s"
+
+
+def _mebi(size: int) -> str:
+    return f"{size / MEBI:.3g} MiB" if size < 1000 * MEBI else f"{size / MEBI / 1024:.3g} GiB"

@@ -1,0 +1,58 @@
+"""What a user should know of results beside the numbers, and what to do about it, in one line."""
+
+from collections.abc import Iterable, Mapping
+
+from landscape.records import EigenvaluesRecord, Record, SpectralDensityRecord, TraceRecord
+from landscape.runs import Run
+
+FEWEST_SEEDS = 6  # below it no exact paired test can reach p < 0.05
+COARSE = 0.05  # share of a density that still moves
+
+
+def of_runs(runs: Iterable[Run]) -> list[str]:
+    """Which trainings diverged."""
+    diverged = [run for run in runs if run.status["state"] == "diverged"]
+    return [
+        f"{run.path} diverged after epoch {run.status['epoch']}; its last finite weights are kept. "
+        f"Lower --set {method}.training.lr (it was {run.settings.training.lr:g}), or the radius, "
+        "or clip with --set training.max_grad_norm=1."
+        for run in diverged
+        for method in [run.settings.method.partition("+")[0]]
+    ]
+
+
+def of_seeds(seeds: int) -> list[str]:
+    """Whether there are too few for a test."""
+    if seeds >= FEWEST_SEEDS:
+        return []
+    return [
+        f"With {seeds} seed{'s' if seeds > 1 else ''} no paired test can reach p < 0.05. "
+        f"Differences are shown, none can be proved: --seeds {FEWEST_SEEDS}."
+    ]
+
+
+def of_records(records: Mapping[str, Record]) -> list[str]:
+    """Which measures ended before they were as exact as was asked."""
+    return [line for name, record in records.items() for line in _of_record(name, record)]
+
+
+def _of_record(name: str, record: Record) -> list[str]:
+    if isinstance(record, EigenvaluesRecord) and not record.converged.all():
+        missed = int((~record.converged.astype(bool)).sum())
+        return [
+            f"{name}: {missed} of {len(record.values)} have not converged in {record.hvps} "
+            f"products; their bounds hold. --set {name}.max_hvps={4 * record.hvps}, or fewer: "
+            f"--set {name}.k={max(1, len(record.values) - missed)}."
+        ]
+    if isinstance(record, TraceRecord) and not record.converged:
+        return [
+            f"{name}: {record.value:.3g}, only known to lie in [{record.low:.3g}, "
+            f"{record.high:.3g}] after {record.hvps} products. "
+            f"--set {name}.max_hvps={4 * record.hvps}, or a wider {name}.tolerance."
+        ]
+    if isinstance(record, SpectralDensityRecord) and record.steps_error > COARSE:
+        return [
+            f"{name}: {record.steps_error:.0%} of the density still moved in the last quarter of "
+            f"the steps. Raise --set {name}.steps."
+        ]
+    return []

@@ -1,0 +1,182 @@
+"""What lies in a folder or file of this program's, or in a checkpoint, without importing anything
+that it names.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from landscape import advice, checkpoints, files
+from landscape.methods import METHODS
+from landscape.records import Record, axes_of, load
+from landscape.runs import Run
+from landscape.study import Study
+from landscape.tasks import TASKS
+from landscape.training.settings import SECTIONS
+
+Tree = dict[str, Any]
+SHOWN = 6  # quantities of a record, in its one line
+
+
+def about(path: Path, key: str | None = None) -> Tree:
+    """What it is, under "what", and what is to be said of it.
+
+    key: of a checkpoint, see `landscape.checkpoints.read`.
+
+    Raises ValueError where it is nothing that is known.
+    """
+    if (path / "study.json").is_file():
+        return _of_study(Study(path))
+    if (path / "settings.json").is_file():
+        return _of_run(Run(path))
+    if (path / "audit.json").is_file():
+        return _of_audit(path)
+    if path.suffix == ".nc" and path.is_file():
+        return {"what": "record", "record": line(load(path)), **_signed(load(path))}
+    if path.is_dir():
+        raise ValueError(
+            f"{path} is no run, study or audit: it has no settings.json, study.json or audit.json."
+        )
+    return _of_checkpoint(checkpoints.read(path, key))
+
+
+def _of_run(run: Run) -> Tree:
+    started = (run.path / "metrics.jsonl").exists()
+    records = run.records() if started else {}
+    last = run.metrics[-1] if started else {}
+    notes = advice.of_runs([run]) + advice.of_records(records)
+    return {
+        "what": "run",
+        "task": run.settings.task,
+        "method": run.settings.method,
+        "seed": run.settings.seed,
+        **run.status,
+        "settings": differing(run),
+        "metrics": last,
+        "records": {name: line(record) for name, record in records.items()},
+        "notes": notes,
+        "environment": files.read_json(run.path / "environment.json"),
+    }
+
+
+def _of_study(study: Study) -> Tree:
+    plan = study.plan
+    states = Counter(run.status["state"] for run in study.runs.values())
+    states["not finished"] = len(plan["cells"]) - len(study.runs)
+    finished = {key: run for key, run in study.runs.items() if run.status["state"] == "finished"}
+    accuracy = {
+        method: float(np.mean(found))
+        for method in plan["methods"]
+        if (
+            found := [
+                r.metrics[-1]["test_accuracy"] for (m, _), r in finished.items() if m == method
+            ]
+        )
+    }
+    kinds = Counter(name for records in study.cells.values() for name in records)
+    return {
+        "what": "study",
+        "task": plan["task"],
+        "methods": plan["methods"],
+        "seeds": len(plan["seeds"]),
+        "budget": plan["budget"],
+        "runs": {state: count for state, count in states.items() if count},
+        "settings": plan["settings"],
+        "test accuracy, mean": accuracy,
+        "records": {name: f"of {count} runs" for name, count in kinds.items()},
+        "notes": advice.of_seeds(len(plan["seeds"])) + advice.of_runs(study.runs.values()),
+        "environment": files.read_json(next(iter(study.runs.values())).path / "environment.json"),
+    }
+
+
+def _of_audit(path: Path) -> Tree:
+    found = files.read_json(path / "audit.json")
+    kept = {p.stem: load(p) for p in sorted(path.glob("records/*.nc"))}
+    about = {name: value for name, value in found.get("about", {}).items() if value}
+    signed = next(iter(kept.values())).provenance if kept else {}
+    return {
+        "what": "audit",
+        "passed": found["passed"],
+        **about,
+        "requirements": {
+            row["requirement"]: row["outcome"] for row in found.get("requirements", ())
+        },
+        "records": {name: line(record) for name, record in kept.items()},
+        "notes": advice.of_records(kept),
+        "environment": signed,
+    }
+
+
+def _of_checkpoint(found: checkpoints.Checkpoint) -> Tree:
+    tensors = found.tensors
+    wrong = [n for n, t in tensors.items() if t.is_floating_point() and not t.isfinite().all()]
+    return {
+        "what": "checkpoint",
+        "tensors": len(tensors),
+        "numbers": sum(t.numel() for t in tensors.values()),
+        "types": dict(Counter(str(t.dtype).removeprefix("torch.") for t in tensors.values())),
+        "shapes": {name: "×".join(map(str, t.shape)) or "1" for name, t in tensors.items()},
+        "notes": [
+            *found.notes,
+            *(f"{name} holds NaN or infinite weights: there is no minimum here." for name in wrong),
+        ],
+    }
+
+
+def differing(run: Run) -> Tree:
+    """The settings that are not the defaults, {"training.epochs": "5, default 40"}.
+
+    Defaults: those of the task where it is one of ours, else of the program.
+    """
+    task = TASKS.get(run.settings.task)
+    layers = dict(task.defaults) if task and not run.settings.own else {}
+    found: Tree = {}
+    for section, kind in SECTIONS.items():
+        usual = {**vars(kind()), **layers.get(section, {})}
+        for part in run.settings.method.split("+"):
+            usual |= layers.get(part, {}).get(section, {})
+        now = vars(getattr(run.settings, section))
+        found |= {
+            f"{section}.{name}": f"{now[name]}, default {usual[name]}"
+            for name in now
+            if now[name] != usual[name]
+        }
+    for method, values in run.settings.methods.items():
+        usual = vars(METHODS[method]()) if method in METHODS else {}
+        found |= {
+            f"{method}.{name}": f"{value}, default {usual.get(name, 'unknown')}"
+            for name, value in values.items()
+            if value != usual.get(name)
+        }
+    found |= {f"own.{name}": str(value) for name, value in run.settings.own.items() if value}
+    return found
+
+
+def line(record: Record) -> str:
+    """A record's first quantities: numbers as they are, arrays by shape and range."""
+    axes = axes_of(type(record))
+    own = [f.name for f in fields(record) if f.name not in Record.__dataclass_fields__]
+    words = [word for name in own if (word := _word(name, getattr(record, name), name in axes))]
+    where = record.point
+    at = [f"on {where.examples} {where.split} examples"] if where else []
+    return ", ".join([*words[:SHOWN], *at])
+
+
+def _word(name: str, value: Any, is_array: bool) -> str:
+    if value is None or isinstance(value, Mapping) or (isinstance(value, str) and not value):
+        return ""
+    if not is_array:
+        return f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu" or not array.size or not np.isfinite(array).any():
+        return ""
+    shape = "×".join(map(str, array.shape))
+    return f"{name} ({shape}) {np.nanmin(array):.4g} to {np.nanmax(array):.4g}"
+
+
+def _signed(record: Record) -> Tree:
+    return {"settings": dict(record.settings), "environment": dict(record.provenance)}

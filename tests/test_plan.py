@@ -1,0 +1,140 @@
+"""Plans: what is to do, what is there, what it costs; and that nothing is written."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from landscape import estimate, plan
+from landscape.analysis import analyze
+from landscape.design import Design
+from landscape.runs import load_data
+from landscape.tasks import task
+from landscape.training.loop import Training
+from landscape.training.train import settings_for, train
+
+SHORT = {"training": {"epochs": 2, "device": "cpu"}}
+FAST = {"noise": {"sigmas": (0.0, 0.1), "draws": 2}}
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    monkeypatch.setattr(estimate, "ENOUGH", 0.01)
+
+
+def test_a_training_is_counted_as_it_happens(tmp_path):
+    found = plan.of_training("digits", "sam", 0, tmp_path / "run", settings=SHORT)
+    assert not list(tmp_path.iterdir())
+    (part,) = found.parts
+    run = train("digits", "sam", 0, tmp_path / "run", settings=SHORT)
+    last = run.metrics[-1]
+    assert part.note.startswith(f"2 passes a step, {last['step']:.0f} steps of ")
+    assert part.count == 1 and part.kept == 0 and found.seconds == part.seconds > 0
+    assert found.sizes["weights"] == 4 * sum(p.numel() for p in run.model().parameters())
+    assert found.sizes["optimizer's state"] == found.sizes["weights"]  # momentum
+    assert found.memory > 10 * 2**20
+    again = plan.of_training("digits", "sam", 0, tmp_path / "run", settings=SHORT)
+    assert [(p.count, p.kept) for p in again.parts] == [(0, 1)]
+    assert again.seconds == 0
+
+
+def test_what_train_would_refuse(tmp_path):
+    train("digits", "sgd", 0, tmp_path / "run", settings=SHORT)
+    with pytest.raises(ValueError, match="other settings"):
+        plan.of_training("digits", "sgd", 1, tmp_path / "run", settings=SHORT)
+    with pytest.raises(FileNotFoundError):
+        plan.of_training("cifar10-resnet18", "sgd", data_dir=tmp_path)
+
+
+@pytest.mark.parametrize(("method", "passes"), [("sgd", 1), ("sam", 2), ("lookbehind", 4)])
+def test_equal_gradient_evaluations_make_other_steps(method, passes):
+    budget = {"training": {"epochs": 3, "device": "cpu", "budget": "grad-evals"}}
+    chosen = settings_for("digits", method, 0, budget)
+    whole = load_data(task("digits"), None)
+    training = Training(chosen, task("digits"), estimate.sample(whole, chosen, 10))
+    cost = estimate.training_cost(training, whole)
+    assert cost.passes == passes
+    assert cost.steps == -(-6 * 18 // passes)
+
+
+def test_a_sample_fills_a_batch_of_each_part():
+    chosen = settings_for("digits", "lets", 0, SHORT)
+    whole = load_data(task("digits"), None)
+    training = Training(chosen, task("digits"), estimate.sample(whole, chosen, 10))
+    assert training.size == training.train.rows(slice(64)).size == 64
+    assert training.held_out.size >= 64
+    assert len(training.dataset.train_x) < len(whole.train_x)
+    assert training.test.size == 10
+
+
+def test_a_study_counts_cells_and_measures(tmp_path):
+    design = Design(
+        "digits", ["sgd", "sam"], 3, tmp_path, settings=SHORT, measures=["noise", "surface"],
+        options={**FAST, "surface": {"size": 3}}, workers=2, examples=50,
+    )  # fmt: skip
+    threads = torch.get_num_threads()
+    found = plan.of_study(design)
+    assert not list(tmp_path.iterdir())
+    assert {p.name: p.count for p in found.parts} == {
+        "train sgd": 3, "train sam": 3, "noise": 6, "surface": 2,
+    }  # fmt: skip
+    assert found.processes == 2 and torch.get_num_threads() == threads
+    assert found.seconds == pytest.approx(sum(p.count * p.seconds for p in found.parts) / 2)
+    cell = design.cells(design.overrides({})[0])[1]
+    cell.run(lambda _: None)
+    again = plan.of_study(design)
+    assert {p.name: p.kept for p in again.parts} == {
+        "train sgd": 0, "train sam": 1, "noise": 1, "surface": 1,
+    }  # fmt: skip
+
+
+def test_a_grid_adds_as_many_trials_for_every_method(tmp_path):
+    design = Design(
+        "digits", ["sgd", "sam"], 1, tmp_path, settings=SHORT, grid={"sam.rho": [0.1, 0.2, 0.3]},
+        tune_seeds=2, measures=["noise"], options=FAST, examples=50,
+    )  # fmt: skip
+    counts = {p.name: p.count for p in plan.of_study(design).parts}
+    assert counts == {"tune sgd": 6, "train sgd": 1, "tune sam": 6, "train sam": 1, "noise": 1 * 2}
+
+
+def test_an_analysis_knows_what_is_there(tmp_path):
+    run = train("digits", "sgd", 0, tmp_path / "run", settings=SHORT)
+    asked = {"examples": 50, "options": FAST}
+    analyze(run, ["noise"], **asked)
+    before = sorted(tmp_path.rglob("*"))
+    found = plan.of_analysis([run], ["noise", "relative_flatness"], **asked)
+    assert [(p.name, p.count, p.kept) for p in found.parts] == [
+        ("noise", 0, 1), ("relative_flatness", 1, 0),
+    ]  # fmt: skip
+    forced = plan.of_analysis([run], ["noise"], force=True, **asked)
+    assert [(p.count, p.kept) for p in forced.parts] == [(1, 0)]
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_measure_that_goes_on_is_known_from_its_share(monkeypatch):
+    clock = iter([0.0, 0.5, 2.0, 9.0])
+    monkeypatch.setattr(estimate, "ENOUGH", 1.0)
+    monkeypatch.setattr(estimate.time, "perf_counter", lambda: next(clock))
+    asked = []
+
+    def measure(objective, *, progress, **extra):
+        asked.append((objective, extra))
+        progress(1, 8)
+        progress(2, 8)
+        raise AssertionError("it went on")
+
+    assert estimate.measure_seconds(measure, "o", other="p") == 8.0
+    assert asked == [("o", {"other": "p"})]
+
+
+def test_looks_along_the_way_cost_too():
+    chosen = settings_for("digits", "sgd", 0, SHORT)
+    watched = replace(chosen, training=replace(chosen.training, measure_every=1))
+    whole = load_data(task("digits"), None)
+    costs = [
+        estimate.training_cost(
+            Training(s, task("digits"), estimate.sample(whole, s, 100)), whole
+        ).seconds
+        for s in (chosen, watched)
+    ]
+    assert costs[1] > 3 * costs[0]
