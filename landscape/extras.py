@@ -15,9 +15,6 @@ def optional(module: str, extra: str) -> ModuleType:
         return import_module(module)
     except ModuleNotFoundError as error:
         why = "is not installed" if error.name == module.partition(".")[0] else f"fails: {error}"
-    except (
-        ImportError,
-        RuntimeError,
-    ) as error:  # torchvision built for another torch: RuntimeError
+    except (ImportError, RuntimeError) as error:  # the latter: torchvision for another torch
         why = f"fails: {' '.join(str(error).split())}"
     raise ValueError(f"{module} {why}. Install it with: pip install 'landscape[{extra}]'.")
