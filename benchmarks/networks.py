@@ -149,5 +149,6 @@ NETWORKS = (
     Network("GRU, late", lambda: Rows(nn.GRU), 300),
     Network("tied autoencoder, at initialisation", Tied, 0),
     Network("tied autoencoder, late", Tied, 600, lr=0.5),
-    Network("tied autoencoder, near the saddle at 0", Tied, 0, shrink=0.01),
+    Network("tied autoencoder, near the saddle at 0", Tied, 0, shrink=0.2),
+    Network("tied autoencoder, at the saddle, twenty values within 0.1 %", Tied, 0, shrink=0.01),
 )

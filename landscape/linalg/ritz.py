@@ -15,7 +15,7 @@ class Ritz:
     values: Tensor  # (m,) θ
     weights: Tensor  # (m, m) y, a column each
     strength: Tensor  # (m,) what they are ordered by: |θ| or θ
-    residuals: Tensor  # (m,) r + rounding, where r = |c·y| is what H x sticks out of the subspace
+    residuals: Tensor  # (m,) r + rounding, where r is what H x sticks out of the subspace
     rounding: Tensor  # (m,) the subspace's noise and floor + ‖(C − Cᵀ) y‖/2
     bounds: Tensor  # (m,) of |θ − λ|: max(r, moved) + rounding, see `lanczos`
     estimates: Tensor  # (m,) of |θ − λ|: min(r, r²/gap) + rounding
@@ -36,7 +36,7 @@ class Ritz:
             known = min(len(before), len(values))
             moved = moved.fill_(torch.inf)
             moved[:known] = (strength[:known] - before[:known]).abs()
-        r = (space.coupling @ weights).abs()
+        r = space.residuals(weights)
         return cls(
             values,
             weights,
@@ -47,6 +47,16 @@ class Ritz:
             estimates=_kato_temple(values, r) + rounding,
             norm=norm,
         )
+
+    def passes(self, before: Tensor, which: str, slack: float) -> bool:
+        """Whether a value stands further out than that of its rank in `before` (p,), by `slack`."""
+        known = min(len(before), len(self.strength))
+        ahead = self.strength[:known] - before[:known]
+        if which == "smallest":
+            ahead = -ahead
+        if which == "both":
+            ahead[1::2] *= -1
+        return bool((ahead > slack).any())
 
     def settled(self, pairs: int, which: str, slack: float) -> Tensor:
         """Which of the first `pairs` have a bound ≤ slack and cannot be passed by more: (p,) bool.

@@ -1,9 +1,10 @@
 """The Krylov subspace of Lanczos: a basis V that grows by one product with H, or is thinned out.
 
-At every moment H V = V C + v cᵀ, with V (n, m) orthonormal, C = VᵀHV (m, m), v (n,) the next basis
-vector and c (m,) its coupling. C is kept whole rather than as a tridiagonal: the numbers come free
-with the full reorthogonalisation, a thick restart (Wu & Simon 2000) then needs no special case, and
-C − Cᵀ, zero in exact arithmetic, measures the rounding of the products.
+At every moment H V = V C + v cᵀ, and what `renew` gave up, with V (n, m) orthonormal, C = VᵀHV
+(m, m), v (n,) the next basis vector and c (m,) its coupling. C is kept whole rather than as a
+tridiagonal: the numbers come free with the full reorthogonalisation, a thick restart (Wu & Simon
+2000) then needs no special case, and C − Cᵀ, zero in exact arithmetic, measures the rounding of the
+products.
 """
 
 from collections.abc import Callable
@@ -43,6 +44,7 @@ class Subspace:
         self._generator = torch.Generator().manual_seed(seed)
         self._rows = torch.empty(self.capacity + 1, n, dtype=dtype, device=device)  # basis, then v
         self._projected = torch.zeros(self.capacity + 1, self.capacity + 1, dtype=torch.float64)
+        self._lost = self._projected[:0]  # couplings to earlier next vectors, a row each
         first = self._random() if start is None else start.to(self._rows)
         self._rows[0] = first / torch.linalg.vector_norm(first)
 
@@ -81,6 +83,8 @@ class Subspace:
         product = self._multiply(self._rows[m])
         self.size = m + 1
         rest, self._projected[: m + 1, m] = self._orthogonalise(product)
+        if len(self._lost):  # what an earlier next vector shares with this one is known from here
+            self._projected[m, :m] = self._projected[:m, m]
         beta = _length(rest)
         self.norm = max(self.norm, _length(product))
         if self.size == self.n or beta <= self.noise:
@@ -109,10 +113,33 @@ class Subspace:
         following = self._rows[self.size].clone()
         self._rows[:p] = self.combine(weights)
         self._rows[p] = following
+        lost = self._lost[:, : self.size] @ weights
+        self._lost.zero_()
+        self._lost[:, :p] = lost
         self._projected.zero_()
         self._projected[:p, :p] = torch.diag(values)
         self._projected[p, :p] = coupling
         self.size = p
+
+    def renew(self, values: Tensor, weights: Tensor, error: float) -> None:
+        """Restart with Ritz pairs, but go on from a random vector: eigenvalues that the vectors so
+        far held nothing of can come up, as further copies of a multiple one, of which Krylov has
+        one. The couplings to the vector that is given up stay known, for `residuals`.
+        """
+        lost = self.coupling @ weights
+        self.restart(values, weights, error)
+        self._lost = torch.cat([self._lost, torch.zeros_like(self._projected[:1])])
+        self._lost[-1, : self.size] = lost
+        self._projected[self.size, : self.size] = 0.0
+        fresh = self._orthogonalise(self._random())[0]
+        self._rows[self.size] = fresh / _length(fresh)
+
+    def residuals(self, weights: Tensor) -> Tensor:
+        """‖H x − V C y‖ for x = V y, columns y of weights (m, k): what sticks out, (k,); at most,
+        because directions that `renew` gave up may overlap with the next vector.
+        """
+        lost = self._lost[:, : self.size] @ weights
+        return (self.coupling @ weights).abs() + lost.abs().sum(dim=0)
 
     def _multiply(self, v: Tensor) -> Tensor:
         product = self.matvec(v).detach()
