@@ -1,6 +1,10 @@
 """Sphinx: `make docs` builds the site offline, gallery included."""
 
+import sys
 from importlib.metadata import version as installed
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))  # for example_pages and plain_docstrings
 
 project = "landscape"
 author = "the landscape authors"
@@ -11,31 +15,35 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.viewcode",
     "sphinx_gallery.gen_gallery",
+    "plain_docstrings",
 ]
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 3
+myst_links_external_new_tab = False
 exclude_patterns = ["_build", "gallery/*.md5", "sg_execution_times.rst"]
 suppress_warnings = ["config.cache"]
 
 autodoc_member_order = "bysource"
-autodoc_typehints = "description"
-autodoc_class_signature = "mixed"
+autodoc_typehints = "none"  # the signature has them
+autodoc_preserve_defaults = True
 
 html_theme = "furo"
-html_title = f"landscape {release}"
+html_title = "landscape"
 html_static_path = ["_static"]
 html_css_files = ["extra.css"]
 html_show_sourcelink = False
+html_math_renderer = "mathjax"
 
 sphinx_gallery_conf = {
     "examples_dirs": "../gallery",
     "gallery_dirs": "gallery",
     "filename_pattern": r"/plot_",
-    "within_subsection_order": "ExplicitOrder",
+    "within_subsection_order": "example_pages.order",
+    "image_scrapers": ("example_pages", "matplotlib"),
     "download_all_examples": False,
     "show_memory": False,
     "show_signature": False,
-    "plot_gallery": True,
     "remove_config_comments": True,
     "capture_repr": (),
+    "reset_modules": ("matplotlib",),
 }

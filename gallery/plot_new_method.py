@@ -2,8 +2,8 @@
 A new method in one file
 ========================
 
-A method is a dataclass with a `step`. It sees a `Walker`, which takes a gradient anywhere and makes
-a step of the base optimizer; batch norm, dropout, momentum and schedules are the walker's business.
+A method is a dataclass with a ``step``. It sees a ``Walker``, which takes a gradient anywhere and
+makes a step of the base optimizer; batch norm, dropout, momentum and schedules are its business.
 """
 
 # %%

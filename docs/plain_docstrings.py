@@ -1,0 +1,63 @@
+"""Our docstrings are plain text: "|λ|" is no substitution and "rho: the radius" a setting.
+
+They become reStructuredText here. Records show their fields with the shapes that stand beside them.
+"""
+
+import inspect
+import re
+
+from landscape.records import Record
+
+SETTING = re.compile(r"^([a-z]\w*(?:, [a-z_]\w*)*(?:\.\.\.)?): ")
+QUOTED = re.compile(r"(`+[^`]+`+)")
+FIELD = re.compile(r"^    (\w+): .*?#\s*(.*)$", re.MULTILINE)
+INDEXES = ("methods/README", "measures/README")
+
+
+def setup(app):
+    """Called by sphinx."""
+    app.connect("autodoc-process-docstring", marked_up)
+    app.connect("source-read", with_children)
+    return {"parallel_read_safe": True}
+
+
+def marked_up(app, what, name, obj, options, lines):
+    """In place."""
+    found, before = [], ""
+    for line in lines:
+        indent = len(line) - len(line.lstrip())
+        starts = SETTING.match(line) or (line.lstrip().startswith(("- ", "* ")) and not indent)
+        if before and (starts or (indent and not before.startswith((" ", "- ", "* ")))):
+            found.append("")
+        elif before and not indent and before.startswith(" ") and not inside_list(found):
+            found.append("")
+        found.append(escaped(SETTING.sub(r"``\1``: ", line)))
+        before = line
+    if inspect.isclass(obj) and issubclass(obj, Record):
+        found += ["", *(f"- ``{field}``: {escaped(what)}" for field, what in fields(obj))]
+    lines[:] = found
+
+
+def inside_list(lines):
+    """Whether the last paragraph is an item of a list."""
+    paragraph = "\n".join(lines).rpartition("\n\n")[2]
+    return paragraph.startswith(("- ", "* "))
+
+
+def escaped(line):
+    """A line whose characters mean themselves, but for what stands in backticks."""
+    parts = QUOTED.split(line)
+    parts[::2] = (re.sub(r"(?<!^)([|*\\])|(_)(?=\W|$)|^(\|)", r"\\\g<0>", p) for p in parts[::2])
+    parts[1::2] = (f"``{p.strip('`')}``" for p in parts[1::2])
+    return "".join(parts)
+
+
+def fields(record):
+    """(name, comment) of each field whose line has one."""
+    return FIELD.findall(inspect.getsource(record))
+
+
+def with_children(app, docname, source):
+    """The cards of an index are its children; in the file itself that would be clutter."""
+    if docname in INDEXES:
+        source[0] += "\n```{toctree}\n:hidden:\n:glob:\n\n*\n```\n"
