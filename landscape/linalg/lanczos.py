@@ -13,8 +13,6 @@ from torch import Tensor
 from landscape.linalg.ritz import Ritz
 from landscape.linalg.subspace import MatVec, Subspace
 
-PROBES = 6  # products from a second random vector
-RISE = 0.1  # of the tolerance, by which a value must pass another to be new
 ENDS = ("magnitude", "largest", "smallest", "both")
 
 
@@ -72,15 +70,6 @@ def lanczos(
     Temple) is smaller, but holds only if no eigenvalue hides in the gap, which one Ritz value
     standing for two neighbours does not tell: not used to stop.
 
-<<<<<<< HEAD
-    A Krylov space holds one copy of a multiple eigenvalue. So for k > 1, once all has converged, 6
-    products from a second random vector, orthogonal to what was found, look for a value that
-    belongs among the wanted ones; where there is one, it goes on until there is none.
-
-    What no bound covers: eigenvalues closer together than about tolerance·max|θ| may be counted
-    once, and the ranks behind them then move up, as they do where a multiple eigenvalue stands out
-    too little for 6 products to show it. A smaller tolerance separates neighbours.
-=======
     Once all have settled it goes on for a quarter more products, and ends only if they still have:
     a start that hardly holds an outer eigenvector shows it late. Without that 16 of 2,000 starts
     missed one of ten in an indefinite bulk, with it none. The bounds are those at settling: a Ritz
@@ -89,7 +78,6 @@ def lanczos(
     What no bound covers: eigenvalues closer together than about tolerance·max|θ|, exact multiples
     among them, may be counted once, and the ranks behind them then move up. A smaller tolerance
     separates them.
->>>>>>> ffac94c6046673089a6ebe49e9b643af5c0c1928
 
     ValueError: k, which, tolerance, max_matvecs, max_basis or dtype out of range; a product that is
         not finite.
@@ -101,40 +89,17 @@ def lanczos(
         max_basis = max(2 * pairs + 8, min(affordable, max(128, 4 * pairs)))
     space = Subspace(matvec, n, max_basis, seed=seed, dtype=dtype, device=device)
     before = torch.empty(0, dtype=torch.float64)
-<<<<<<< HEAD
-    worst = torch.inf
-    found: LanczosResult | None = None  # while a second random vector looks for what it lacks
-=======
     until = 0
     settled: Tensor | None = None
->>>>>>> ffac94c6046673089a6ebe49e9b643af5c0c1928
     while True:
-        steps = max(2, space.size // 25)  # a check costs m³: look less often as m grows
-        for _ in range(PROBES if found else steps):
+        for _ in range(max(2, space.size // 25)):  # a check costs m³: look less often as m grows
             if not space.full and space.matvecs < limit:
                 space.expand()
         ritz = Ritz.of(space, which, before)
-        slack = max(tolerance * ritz.norm, 2 * float(ritz.rounding[:pairs].max()))
-        if found is not None and not ritz.passes(before, which, RISE * slack):
-            found = replace(found, matvecs=space.matvecs)
-        else:
-            found, worst = None, float(ritz.bounds[:pairs].max()) / (ritz.norm or 1.0)
         if callback is not None:
-            callback(space.matvecs, worst)
-        if found is not None:
-            return found
-        before = ritz.strength
+            callback(space.matvecs, float(ritz.bounds[:pairs].max()) / (ritz.norm or 1.0))
+        slack = max(tolerance * ritz.norm, 2 * float(ritz.rounding[:pairs].max()))
         done = space.size >= pairs and bool(ritz.settled(pairs, which, slack).all())
-<<<<<<< HEAD
-        if done or space.size == n or space.matvecs >= limit:
-            found = _result(space, ritz, which, pairs, tolerance)
-            if not done or k == 1 or space.size == n or space.matvecs + PROBES > limit:
-                return found
-            kept = slice(pairs)
-            space.renew(ritz.values[kept], ritz.weights[:, kept], float(ritz.rounding[kept].max()))
-            before = ritz.strength[:pairs]
-        elif space.full:
-=======
         if not done:
             settled = None
         elif settled is None:
@@ -145,11 +110,11 @@ def lanczos(
         if space.size == n or space.matvecs >= limit:
             return _result(space, ritz, which, pairs, tolerance)
         if space.full:
->>>>>>> ffac94c6046673089a6ebe49e9b643af5c0c1928
             keep = slice((pairs + space.size) // 2)
             space.restart(
                 ritz.values[keep], ritz.weights[:, keep], float(ritz.rounding[keep].max())
             )
+        before = ritz.strength
 
 
 def _result(space: Subspace, ritz: Ritz, which: str, pairs: int, tolerance: float) -> LanczosResult:
