@@ -23,19 +23,23 @@ def setup(app):
 
 def marked_up(app, what, name, obj, options, lines):
     """In place."""
-    found, before = [], ""
-    for line in lines:
-        indent = len(line) - len(line.lstrip())
-        starts = SETTING.match(line) or (line.lstrip().startswith(("- ", "* ")) and not indent)
-        if before and (starts or (indent and not before.startswith((" ", "- ", "* ")))):
-            found.append("")
-        elif before and not indent and before.startswith(" ") and not inside_list(found):
+    found = []
+    for before, line in zip(["", *lines], [*lines], strict=False):
+        if before and apart(before, line, found):
             found.append("")
         found.append(escaped(SETTING.sub(r"``\1``: ", line)))
-        before = line
     if inspect.isclass(obj) and issubclass(obj, Record):
         found += ["", *(f"- ``{field}``: {escaped(what)}" for field, what in fields(obj))]
     lines[:] = found
+
+
+def apart(before, line, found):
+    """Whether a line begins a paragraph: a setting, an item, or another indentation."""
+    if SETTING.match(line) or line.startswith(("- ", "* ")):
+        return True
+    if line.startswith(" "):
+        return not before.startswith((" ", "- ", "* "))
+    return before.startswith(" ") and not inside_list(found)
 
 
 def inside_list(lines):
