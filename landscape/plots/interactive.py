@@ -44,7 +44,7 @@ WIDTH = 0.7  # of a method's slot that its seeds share
 def spectrum(records: BySeed[EigenvaluesRecord]) -> list["Figure"]:
     """One slot per method, one column per seed; hollow: negative; bars: residual bounds."""
     everything = np.concatenate([r.values for found in records.values() for r in found.values()])
-    to = _Symmetric(everything)
+    to = Symmetric(everything)
     traces = []
     for slot, (method, found) in enumerate(records.items()):
         for i, (seed, record) in enumerate(found.items()):
@@ -60,7 +60,7 @@ def spectrum(records: BySeed[EigenvaluesRecord]) -> list["Figure"]:
 
 
 def _eigenvalues(
-    method: str, seed: int, record: EigenvaluesRecord, x: float, to: "_Symmetric"
+    method: str, seed: int, record: EigenvaluesRecord, x: float, to: "Symmetric"
 ) -> dict[str, Any]:
     values, bounds = np.asarray(record.values, dtype=float), np.nan_to_num(record.bounds)
     words = [
@@ -214,13 +214,13 @@ def _figure(traces: list[dict[str, Any]], axes: dict[str, Any], above: str = "")
         },
     }
     if above:
-        layout["title"] = {"text": html.escape(above), "font": {"size": 14}, "x": 0.02}
+        layout["title"] = {"text": html.escape(above, quote=False), "font": {"size": 14}, "x": 0.02}
     return go.Figure(data=traces, layout=layout)
 
 
 def label(method: str) -> str:
-    """Of a method, as plotly may show it: it reads a little HTML in every text."""
-    return html.escape(look(method).label)
+    """Of a method, as plotly may show it: it reads a little HTML in every text, but no &quot;."""
+    return html.escape(look(method).label, quote=False)
 
 
 def _marker(method: str, size: int) -> dict[str, Any]:
@@ -253,7 +253,7 @@ def _apart(at: Array, levels: Array) -> dict[str, Any]:
     return {"tickvals": _plain(at[kept]), "ticktext": [f"{level:g}" for level in levels[kept]]}
 
 
-class _Symmetric:
+class Symmetric:
     """Linear near zero and logarithmic beyond, where the values span that much; else as they are.
 
     Plotly has no such axis: heights are sign(v)·log₁₀(1 + |v|/t), and the ticks say v.

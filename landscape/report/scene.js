@@ -62,7 +62,7 @@ if (box) {
       const values = trace.z.flat().filter((z) => z !== null);
       const [low, high] = [Math.min(...values), Math.max(...values)].map((v) => +v.toPrecision(3));
       const at = chosen.filter((other) => other.type !== "surface")[i].z[0];
-      const name = trace.meta.label.replace(/&(amp|lt|gt|quot|#x27);/g, (_, key) => ({ amp: "&", lt: "<", gt: ">", quot: '"', "#x27": "'" })[key]);
+      const name = trace.meta.label.replace(/&(amp|lt|gt);/g, (_, key) => ({ amp: "&", lt: "<", gt: ">" })[key]);
       return `${name}, ${trace.meta.split}: ${axis.title.text} from ${low} to ${high}${at === null ? "" : `, ${at} at the trained weights`}`;
     }).join("; ") + ".";
   }

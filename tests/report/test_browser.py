@@ -1,0 +1,212 @@
+"""The page in a real browser: draws, answers, asks nothing of the network, runs nothing foreign."""
+
+import dataclasses
+import shutil
+
+import pytest
+
+from landscape.report import write
+
+pytestmark = pytest.mark.slow
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FEW = ("test_accuracy", "generalisation_gap", "lambda_max", "grad_evals")
+SOFTWARE_GL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader",
+               "--enable-unsafe-swiftshader"]  # fmt: skip
+EVIL = (
+    "<script>window.hit = 1</script>",
+    "<img src=x onerror=window.hit=1>",
+    '"><svg onload=window.hit=1>',
+    "</script><script>window.hit=1</script>",
+    "<a href=\"javascript:window.hit=1\" onclick='window.hit=1'>x</a>{{ 7*7 }}",
+)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("no chromium on this machine")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=CHROMIUM, args=SOFTWARE_GL)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def folder(small, tmp_path_factory):
+    return write(small, tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture
+def opened(browser):
+    """open(path, **context) -> page; its console errors and requests as `.errors`, `.requests`."""
+    contexts = []
+
+    def open_(path, **options):
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.errors, page.requests = [], []
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.on("console", lambda m: page.errors.append(m.text) if m.type == "error" else None)
+        page.on("request", lambda request: page.requests.append(request.url))
+        page.goto(path.as_uri())
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_figure_is_drawn_and_nothing_is_asked_for(opened, folder, width, scheme):
+    page = opened(folder, viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.wait_for_selector("#surfaces .scene canvas")
+    panels = page.locator(".panel")
+    assert panels.count() > 4
+    for i in range(panels.count()):
+        assert panels.nth(i).locator(".scatterlayer .trace").count() > 0
+    assert page.errors == []
+    outside = [u for u in page.requests if not u.startswith(("data:", "blob:"))]
+    assert outside == [folder.as_uri()]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert (
+        page.locator(".still:visible").count() == page.locator("figure:not(.drawn) .still").count()
+    )
+
+
+def heights(page):
+    return page.evaluate(
+        "document.querySelector('.scene')._fullData.filter(t => t.type === 'surface')"
+        ".map(t => [t.meta.method, t.meta.split, t.meta.quantity, t.scene])"
+    )
+
+
+def test_the_controls_of_the_scene(opened, folder):
+    page = opened(folder)
+    page.wait_for_selector("#surfaces .scene canvas")
+    assert heights(page) == [["sgd", "training", "loss", "scene"]]
+    page.locator("[name=method]").select_option("msam")
+    page.locator("[name=split]").select_option("test")
+    page.locator("[name=quantity]").select_option("accuracy")
+    assert heights(page) == [["msam", "test", "accuracy", "scene"]]
+    log = page.get_by_label("logarithmic")
+    assert log.is_disabled()
+    assert "mSAM, test: accuracy (%) from" in page.get_by_role("status").inner_text()
+    page.locator("[name=quantity]").select_option("loss")
+    axis = "document.querySelector('.scene')._fullLayout.scene.zaxis.type"
+    assert page.evaluate(axis) == "log"
+    log.uncheck()
+    assert page.evaluate(axis) == "linear"
+    assert page.errors == []
+
+
+def test_side_by_side_with_one_camera(opened, folder):
+    page = opened(folder)
+    page.wait_for_selector("#surfaces .scene canvas")
+    page.get_by_label("all side by side").check()
+    assert [row[3] for row in heights(page)] == ["scene", "scene2", "scene3"]
+    turn = page.get_by_role("slider", name="Turn")
+    turn.focus()
+    page.keyboard.press("ArrowRight")
+    eyes = "['scene', 'scene2', 'scene3'].map(k => document.querySelector('.scene').layout[k].camera.eye.x)"
+    page.wait_for_function(f"new Set({eyes}).size === 1")
+    before = page.evaluate(eyes)[0]
+    page.evaluate(
+        "Plotly.relayout(document.querySelector('.scene'), {'scene2.camera': {eye: {x: 3, y: 1, z: 1}}})"
+    )
+    page.wait_for_function(f"{eyes}.every(x => x === 3)")
+    assert before != 3
+    assert page.errors == []
+
+
+def test_pointing_tells_method_seed_and_value(opened, folder, small):
+    page = opened(folder, viewport={"width": 1440, "height": 900})
+    panel = page.locator("#spectrum .panel")
+    panel.scroll_into_view_if_needed()
+    point = panel.locator(".point").first
+    box = point.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    words = panel.locator(".hoverlayer .hovertext").first
+    words.wait_for()
+    told = words.text_content()
+    top = small.cells["sgd", 0]["eigenvalues"].values[0]
+    assert "SGD, seed 0" in told and f"{top:.4g}" in told
+
+
+def test_methods_can_be_hidden(opened, folder):
+    page = opened(folder)
+    curves = page.locator("#noise .panel").first.locator(".scatterlayer .trace")
+    curves.first.wait_for()
+    count = curves.count()
+    page.locator("#noise").get_by_label("SAM", exact=True).uncheck()
+    page.wait_for_function(
+        f"document.querySelectorAll('#noise .panel')[0].querySelectorAll('.scatterlayer .trace').length < {count}"
+    )
+
+
+def test_a_table_is_sorted_with_the_keyboard(opened, folder, small):
+    page = opened(folder)
+    button = page.locator("#table table").first.get_by_role("button", name="λ max of the Hessian")
+    first = page.locator("#table table").first.locator("tbody th")
+    i = list(small.comparison.metrics).index("lambda_max")
+    means = dict(zip(("SGD", "SAM", "mSAM"), small.comparison.mean[i], strict=True))
+    for order, reverse in (("ascending", False), ("descending", True)):
+        button.focus()
+        page.keyboard.press("Enter")
+        found = [words.split()[0] for words in first.all_inner_texts()]
+        assert found == sorted(means, key=means.get, reverse=reverse)
+        assert page.locator(f"#table th[aria-sort={order}]").count() == 1
+    assert page.locator("#table th[aria-sort]").count() == 1
+
+
+def test_on_paper_the_still_drawings(opened, folder):
+    page = opened(folder)
+    page.wait_for_selector("#surfaces .scene canvas")
+    page.emulate_media(media="print")
+    assert page.locator(".live:visible, .scene:visible, nav:visible").count() == 0
+    assert page.locator(".still:visible").count() == page.locator(".still").count()
+    assert page.pdf(format="A4")[:4] == b"%PDF"
+
+
+def test_without_scripts_the_still_drawings(opened, folder):
+    page = opened(folder, java_script_enabled=False)
+    assert page.locator(".still svg").count() == page.locator(".still").count()
+    assert (
+        page.locator(".still").first.is_visible() and not page.locator(".live").first.is_visible()
+    )
+
+
+def test_every_control_has_a_name_and_can_be_reached(opened, folder):
+    page = opened(folder)
+    page.wait_for_selector("#surfaces .scene canvas")
+    nameless = page.evaluate(
+        "[...document.querySelectorAll('button, select, input, a[href]')]"
+        ".filter(e => e.closest('.js-plotly-plot') === null && e.tabIndex >= 0)"
+        ".filter(e => !(e.labels?.[0]?.textContent || e.textContent || e.title).trim()).length"
+    )
+    assert nameless == 0
+
+
+@pytest.mark.parametrize("evil", EVIL)
+def test_names_run_nothing(opened, make_contents, tmp_path, evil):
+    """In class, run, method and task names, notes, settings and the command: shown as text."""
+    contents = make_contents(("sgd", evil), 2, (), size=5, task=evil, metrics=FEW)
+    contents = dataclasses.replace(
+        contents, notes=(evil,), settings={evil: evil}, environment={evil: evil}, command=evil
+    )
+    page = opened(write(contents, tmp_path))
+    page.wait_for_selector("#surfaces .scene canvas")
+    page.get_by_label("all side by side").check()
+    for link in page.locator("main a, svg a").all():
+        assert not (link.get_attribute("href") or "").startswith("javascript")
+    page.mouse.move(300, 300)
+    assert page.evaluate("window.hit") is None
+    assert page.errors == []
+    assert evil in page.locator("h1").inner_text()
+    assert evil in page.locator("#reproduce pre").inner_text()
+    drawn = page.locator("#spectrum .xaxislayer-above, #spectrum .xtick").all_text_contents()
+    assert any(evil in words for words in drawn)
+    outside = [u for u in page.requests if not u.startswith(("data:", "blob:", "file:"))]
+    assert outside == []

@@ -1,0 +1,120 @@
+"""What a figure shows in words is never stronger than its intervals."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+
+from landscape.plots.style import LOOKS
+from landscape.records import SpectralDensityRecord
+from landscape.report import shows
+from landscape.report.figures import TITLES
+from landscape.report.verdict import verdicts
+
+NAMES = {look.label for look in LOOKS.values()}
+
+
+def planted(make_contents, low, high, p=0.001):
+    """Two methods whose every difference is 1 [low, high]."""
+    contents = make_contents(("sgd", "sam"), 6, (), size=5)
+    record = contents.comparison
+    record.difference[:, 1], record.holm_p[:, 1] = (low + high) / 2, p
+    record.difference_low[:, 1], record.difference_high[:, 1] = low, high
+    for name in ("tau", "tau_low", "tau_high"):
+        getattr(record, name)[:] = {"tau": 0.3, "tau_low": -0.1, "tau_high": 0.6}[name]
+    return contents
+
+
+def same(contents):
+    """Every record of the other method is that of the baseline, moved by seed: no difference."""
+    cells = {(m, s): contents.cells["sgd", (s + (m == "sam")) % 6] for m, s in contents.cells}
+    return dataclasses.replace(contents, cells=cells)
+
+
+@pytest.mark.parametrize("p", [0.001, 0.2])
+def test_where_intervals_span_zero_no_figure_names_a_winner(make_contents, p):
+    contents = same(planted(make_contents, -1.0, 3.0, p))
+    for figure in TITLES:
+        words = shows.sentence(contents, figure)
+        assert not re.search(r"(higher|lower|larger|smaller|better|worse)\b", words), (
+            figure,
+            words,
+        )
+
+
+def test_an_interval_without_zero_that_holm_rejects_names_none(make_contents):
+    words = shows.sentence(planted(make_contents, 0.1, 3.0, p=0.06), "spectrum")
+    assert words == "λ max of the Hessian: no difference from SGD is shown for SAM."
+
+
+def test_a_difference_is_told_with_its_interval(make_contents):
+    contents = planted(make_contents, -5.0, -1.0)
+    assert shows.sentence(contents, "spectrum") == (
+        "λ max of the Hessian: lower than SGD’s for SAM (−3.0 [−5.0, −1.0])."
+    )
+    assert "SAM" in shows.sentence(contents, "differences")
+
+
+def test_for_the_others_it_says_so(make_contents):
+    contents = make_contents(("sgd", "sam", "fam", "msam"), 6, (), size=5)
+    record = contents.comparison
+    i = list(record.metrics).index("lambda_max")
+    record.difference[i] = [np.nan, -3.0, 0.5, 4.0]
+    record.difference_low[i], record.difference_high[i] = (
+        record.difference[i] - 2,
+        record.difference[i] + 2,
+    )
+    record.holm_p[i] = [np.nan, 0.001, 0.6, 0.001]
+    assert shows.sentence(contents, "spectrum") == (
+        "λ max of the Hessian: higher than SGD’s for mSAM (+4.0 [+2.0, +6.0]); "
+        "lower than SGD’s for SAM (−3.0 [−5.0, −1.0]); for FAM no difference is shown."
+    )
+
+
+@pytest.mark.parametrize("figure", ["surface", "profile"])
+def test_one_minimum_of_each_method_gets_a_range_and_no_names(make_contents, figure):
+    words = shows.sentence(make_contents(("sgd", "sam"), 6, (), size=5), figure)
+    assert words.endswith("One minimum of each method: no interval, no verdict.")
+    assert not any(name in words for name in NAMES) and " to " in words
+
+
+def test_means_are_given_without_names(make_contents):
+    words = shows.sentence(make_contents(size=5), "comparison")
+    assert words.startswith("The means reach in test accuracy (%) from 91.")
+    assert not any(re.search(rf"\b{name}\b", words) for name in NAMES)
+
+
+def test_numbers_of_records_are_paired_by_seed(make_contents):
+    """The mean eigenvalue is lower by exactly 1 on every shared seed; a seed of one is no pair."""
+    contents = make_contents(("sgd", "sam"), 6, (), size=5)
+    cells = {key: dict(found) for key, found in contents.cells.items()}
+    for (method, seed), found in cells.items():
+        record: SpectralDensityRecord = found["spectral_density"]
+        found["spectral_density"] = dataclasses.replace(
+            record, mean=10.0 * seed - (method == "sam")
+        )
+    del cells["sgd", 5]["spectral_density"]
+    words = shows.sentence(dataclasses.replace(contents, cells=cells), "density")
+    assert words == "Mean eigenvalue: no difference from SGD is shown for SAM."  # 5 pairs: p = 1/16
+    cells["sgd", 5]["spectral_density"] = dataclasses.replace(record, mean=50.0)
+    words = shows.sentence(dataclasses.replace(contents, cells=cells), "density")
+    assert words == "Mean eigenvalue: lower than SGD’s for SAM (−1 [−1, −1])."
+
+
+def test_one_seed_and_one_method_are_told_nothing_stronger(make_contents):
+    for contents in (make_contents(("sgd", "sam"), 1, (), size=5), make_contents(("sam",), 2, ())):
+        for figure in TITLES:
+            words = shows.sentence(contents, figure)
+            assert not re.search(r"\b(higher|lower) than", words), (figure, words)
+
+
+def test_verdicts_over_many_methods_are_corrected():
+    """One difference with p = 0.03 counts alone, and not among five (Holm)."""
+    base = dict(enumerate([0.0] * 6))
+    near = dict(enumerate([1.0, 2.0, 0.3, 1.5, -0.2, 1.1]))
+    none = dict(enumerate([1.0, -1.0, 0.5, -0.5, 0.2, -0.2]))
+    alone = verdicts({"sgd": base, "sam": near}, "sgd", "higher")
+    assert (alone["sam"].kind, alone["sam"].better) == ("higher", True)
+    among = verdicts({"sgd": base, "sam": near, **dict.fromkeys("abcd", none)}, "sgd")
+    assert {found.kind for found in among.values()} == {"undecided"}
