@@ -42,6 +42,9 @@ def train(
         typer.Option(callback=options.at_least(0), help="Weights to keep along the way."),
     ] = None,
     measure_every: options.MeasureEvery = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write the metrics for TensorBoard too.")
+    ] = False,
     data_dir: options.DataDir = None,
     device: options.Device = None,
     dry_run: options.DryRun = False,
@@ -54,6 +57,7 @@ def train(
     """
     import landscape as ls
     from landscape import advice
+    from landscape.extras import optional
     from landscape_cli import progress, settings
 
     (named,) = own.methods([method])
@@ -65,6 +69,8 @@ def train(
         label_noise=label_noise, epochs=epochs, snapshots=snapshots, measure_every=measure_every,
         device=device,
     )  # fmt: skip
+    if tensorboard:
+        optional("tensorboard", "track")
     if dry_run:
         from landscape import plan
         from landscape_cli.plan import show
@@ -85,6 +91,7 @@ def train(
             settings=given,
             data_dir=data_dir,
             resume=resume,
+            tensorboard=tensorboard,
             progress=listener,
         )
     options.warn(advice.of_runs([run]))

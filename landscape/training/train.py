@@ -8,11 +8,13 @@ from typing import Any
 
 from landscape import files
 from landscape.environment import environment
+from landscape.extras import optional
 from landscape.progress import Listener, Progress, silent
 from landscape.runs import Run, load_data
 from landscape.tasks import brought
 from landscape.tasks import task as find_task
 from landscape.training import checkpoint, tables
+from landscape.training.events import Events
 from landscape.training.loop import Diverged, Training
 from landscape.training.settings import Settings, resolve, unlabelled
 
@@ -28,6 +30,7 @@ def train(
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     data_dir: Path | None = None,
     resume: bool = False,
+    tensorboard: bool = False,
     progress: Listener = silent,
 ) -> Run:
     """Train one network into the folder `out`, by default runs/TASK-METHOD-seedSEED.
@@ -35,14 +38,20 @@ def train(
     settings: overrides by section and method, {"training": {"epochs": 5}, "sam": {"rho": 0.1}}.
     resume: go on from the last epoch boundary, bit for bit where the number of threads is the same.
     A run that has ended with these settings is not trained again.
+    tensorboard: writes the metrics as its scalars too, into the run's folder `tensorboard`.
 
     Raises ValueError for settings that do not exist or hold, and where `out` is an unfinished run
     or one with other settings; FileNotFoundError for missing data.
     """
     chosen = settings_for(task, method, seed, settings or {})
     path = folder_of(task, method, seed, out)
+    if tensorboard:
+        optional("tensorboard", "track")  # before anything is trained
     ended = ended_in(path, chosen, resume=resume)
-    return ended or _train(path, chosen, data_dir, progress)
+    if ended and tensorboard:
+        looks = path / "sharpness.jsonl"
+        Events(path, ended.metrics, tables.read(looks) if looks.exists() else []).close()
+    return ended or _train(path, chosen, data_dir, tensorboard, progress)
 
 
 def folder_of(task: str, method: str, seed: int, out: Path | str | None) -> Path:
@@ -76,7 +85,9 @@ def settings_for(
     return replace(chosen, own=asdict(own) if own else {})
 
 
-def _train(path: Path, settings: Settings, data_dir: Path | None, progress: Listener) -> Run:
+def _train(
+    path: Path, settings: Settings, data_dir: Path | None, tensorboard: bool, progress: Listener
+) -> Run:
     dataset = load_data(find_task(settings.task), data_dir)
     training = Training(settings, find_task(settings.task), dataset)
     if (path / "checkpoint.safetensors").exists():
@@ -94,10 +105,14 @@ def _train(path: Path, settings: Settings, data_dir: Path | None, progress: List
         },
     )
     state = "finished"
+    events = Events(path, training.rows, training.looks) if tensorboard else None
     try:
-        _run_epochs(path, training, progress)
+        _run_epochs(path, training, events, progress)
     except Diverged:
         state = "diverged"
+    finally:
+        if events:
+            events.close()
     checkpoint.save_state(path / "weights.safetensors", training.model.state_dict())
     tables.write(path, "metrics", training.rows)
     _write_status(path, state, training.epoch)
@@ -107,7 +122,7 @@ def _train(path: Path, settings: Settings, data_dir: Path | None, progress: List
     return run
 
 
-def _run_epochs(path: Path, training: Training, progress: Listener) -> None:
+def _run_epochs(path: Path, training: Training, events: Events | None, progress: Listener) -> None:
     """To the end of the budget; saves the last boundary now and then, and when interrupted."""
     label = f"{training.settings.method}, seed {training.settings.seed}"
     boundary, saved = training.boundary(), time.monotonic()
@@ -121,6 +136,8 @@ def _run_epochs(path: Path, training: Training, progress: Listener) -> None:
                 progress(Progress("train", label, spent, 1.0))
             if sharpness:
                 sharpness.grow(training.looks)
+            if events:
+                events.grow(training.rows, training.looks)
             _keep_snapshot(path, training, before)
             boundary = training.boundary()
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
