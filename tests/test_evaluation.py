@@ -262,3 +262,17 @@ def test_a_residual_network():
     points = around(objective, 2, 1e-3)
     assert all(map(agree, objective.evaluate(points), map(objective.value_and_accuracy, points)))
     assert is_fast(objective)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("policy", POLICIES)
+def test_cuda_agrees_with_float64_on_the_cpu(policy):
+    exact = Objective(warm(), images(), cross_entropy, batch_norm=policy)
+    on_gpu = Objective(
+        warm().float().cuda(), images(dtype=torch.float32), cross_entropy, batch_norm=policy
+    )
+    points = around(exact)
+    found = on_gpu.evaluate(p.float().cuda() for p in points)
+    for (loss, accuracy), (true, true_accuracy) in zip(found, exact.evaluate(points), strict=True):
+        assert loss == pytest.approx(true, rel=1e-5)
+        assert accuracy == true_accuracy
