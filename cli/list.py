@@ -17,12 +17,13 @@ def list_names(
     kind: Annotated[
         str | None,
         typer.Argument(
-            metavar="[methods|tasks|measures|models|data]", help="One kind; all of them without."
+            metavar="[methods|tasks|measures|models|data|settings]",
+            help="One kind; all of them without.",
         ),
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """What there is: methods, tasks, measures, models and data sets.
+    """What there is: methods, tasks, measures, models, data sets and published settings.
 
     Example: landscape list methods
     """
@@ -45,6 +46,7 @@ def _catalogues() -> dict[str, Callable[[], list[Entry]]]:
         "measures": lambda: _described(_registry("measures", "MEASURES")),
         "models": lambda: _described(_registry("models", "MODELS")),
         "data": lambda: _described(_registry("data", "DATA")),
+        "settings": _settings,
     }
 
 
@@ -72,6 +74,16 @@ def _tasks() -> list[Entry]:
     return [
         {"name": task.name, "summary": task.summary, "defaults": task.defaults}
         for task in TASKS.values()
+    ]
+
+
+def _settings() -> list[Entry]:
+    from landscape import published
+
+    return [
+        {"name": name, "defaults": {}, "command": published.command(name), **about}
+        for name in published.names()
+        for about in [published.read(name)["published"]]
     ]
 
 
@@ -113,6 +125,8 @@ def _lines(entry: Entry) -> list[str]:
         "passes per step": f"{passes:g} (counted)" if passes is not None else "",
         "cost": entry.get("cost"),
         "defaults": settings,
+        "source": entry.get("source"),
+        "use": entry.get("command"),
         "takes inside": ", ".join(f"{entry['name']}+{name}" for name in inside or []),
     }
     return [

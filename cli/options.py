@@ -21,7 +21,11 @@ def at_least(least: int) -> Callable[[int | None], int | None]:
 
 Task = Annotated[str | None, typer.Option(help="What to train on what; see: landscape list tasks.")]
 Config = Annotated[
-    Path | None, typer.Option(help="TOML file of settings, a table for each section or method.")
+    Path | None,
+    typer.Option(
+        help="TOML file of settings, a table for each section or method; or published:NAME, "
+        "see: landscape list settings."
+    ),
 ]
 Set = Annotated[
     list[str] | None,

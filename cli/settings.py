@@ -43,7 +43,7 @@ def read(
         for key, value in values.items()
         if value is not None
     ]
-    tree = merged(from_file(config) if config else {}, given, *flagged)
+    tree = merged(from_config(config) if config else {}, given, *flagged)
     parts = [part for method in methods for part in method.split("+")]
     in_use = [*SECTIONS, *parts, *map(unlabelled, parts)]
     idle = [
@@ -69,6 +69,18 @@ def grid(entries: Iterable[str], methods: Iterable[str]) -> dict[str, list[Any]]
             tree = read(None, [f"{path}={value}"], methods, option="--grid")
             found.setdefault(path, []).append(reduce(getitem, path.split("."), tree))
     return found
+
+
+def from_config(config: Path) -> Tree:
+    """The tables of a TOML file, or of published settings by name, "published:NAME"."""
+    from landscape import published
+
+    name = str(config)
+    if not name.startswith(published.PREFIX):
+        return from_file(config)
+    tree = published.read(name.removeprefix(published.PREFIX))
+    del tree["published"]
+    return tree
 
 
 def from_file(path: Path) -> Tree:

@@ -6,10 +6,12 @@ from landscape.data import DATA
 from landscape.measures import MEASURES
 from landscape.methods import METHODS
 from landscape.models import MODELS
+from landscape.published import names
 from landscape.tasks import TASKS
 
 REGISTRIES = {
     "methods": METHODS, "tasks": TASKS, "measures": MEASURES, "models": MODELS, "data": DATA,
+    "settings": names(),
 }  # fmt: skip
 
 

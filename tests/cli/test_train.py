@@ -55,6 +55,7 @@ def test_a_run_that_diverges_says_so(landscape):
         (["--method", "sam", "--set", "sam.rho=-0.1"], "`sam.rho` must be non-negative. Got -0.1."),
         (["--method", "sam", "--set", "sam.roh=1"], "Unknown setting 'sam.roh'. Did you mean"),
         (["--method", "sam", "--epochs", "0"], "`training.epochs` must be at least 1. Got 0."),
+        (["--method", "sam", "--config", "published:asam"], "Unknown published settings 'asam'."),
         (["--method", "sam", "--config", "none.toml"], "none.toml: No such file or directory."),
         (["--method", "sam", "--config", "."], ".: Is a directory."),
     ],
