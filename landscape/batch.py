@@ -123,8 +123,13 @@ def scalar(value: Tensor) -> Tensor:
 def correct(logits: Any, y: Any) -> Tensor | None:
     """How many targets the largest logit names, shape (); None where targets are no classes.
 
-    logits: (..., classes); y: (...) integers, negative ones (ignored labels) not counted.
+    logits: (..., classes), or an answer that holds them as `.logits` (n, classes), as those of
+    transformers do; longer ones may be of a language model, whose targets stand one place further.
+    y: (...) integers, negative ones (ignored labels) not counted.
     """
+    held = getattr(logits, "logits", None)
+    if isinstance(held, Tensor) and held.dim() == 2:
+        logits = held
     if not (isinstance(logits, Tensor) and isinstance(y, Tensor)):
         return None
     if y.is_floating_point() or logits.shape[:-1] != y.shape:

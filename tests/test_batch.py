@@ -2,6 +2,7 @@
 
 import math
 from collections import UserDict
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -62,3 +63,11 @@ def test_a_loss_that_is_a_vector_is_refused():
     with pytest.raises(ValueError, match=r"of shape \(\). Got shape \(2,\)."):
         scalar(torch.zeros(2))
     assert math.isnan(scalar(torch.tensor(math.nan)))
+
+
+def test_logits_inside_an_answer_are_counted_where_they_are_of_a_classifier():
+    logits, y = torch.tensor([[0.0, 1.0], [2.0, 1.0], [0.0, 3.0]]), torch.tensor([1, 1, 1])
+    assert correct(SimpleNamespace(logits=logits), y) == correct(logits, y) == 2
+    sequences = SimpleNamespace(logits=logits[None])
+    assert correct(sequences, y[None]) is None
+    assert correct(SimpleNamespace(logits=None), y) is None
