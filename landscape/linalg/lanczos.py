@@ -17,6 +17,8 @@ ENDS = ("magnitude", "largest", "smallest", "both")
 
 
 GUARD = 2  # products at least between settling and the end
+PROBES = 4  # products from a second random vector
+RISE = 0.1  # of the tolerance, by which a value must pass another to count
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,13 @@ def lanczos(
     missed one of ten in an indefinite bulk, with it none. The bounds are those at settling: a Ritz
     value between two close eigenvalues may get a smaller residual and be no nearer to either.
 
-    What no bound covers: eigenvalues closer together than about tolerance·max|θ|, exact multiples
-    among them, may be counted once, and the ranks behind them then move up. A smaller tolerance
-    separates them.
+    A Krylov space holds one copy of a multiple eigenvalue. So for k > 1, at the end, 4 products
+    from a second random vector, orthogonal to what was found, look for a value that belongs among
+    the wanted ones; where there is one, all goes on until there is none.
+
+    What no bound covers: eigenvalues closer together than about tolerance·max|θ| may be counted
+    once, and the ranks behind them then move up, as they do where a multiple eigenvalue stands out
+    too little for 4 products to show it. A smaller tolerance separates neighbours.
 
     ValueError: k, which, tolerance, max_matvecs, max_basis or dtype out of range; a product that is
         not finite.
@@ -96,25 +102,44 @@ def lanczos(
             if not space.full and space.matvecs < limit:
                 space.expand()
         ritz = Ritz.of(space, which, before)
+        worst = float(ritz.bounds[:pairs].max()) / (ritz.norm or 1.0)
         if callback is not None:
-            callback(space.matvecs, float(ritz.bounds[:pairs].max()) / (ritz.norm or 1.0))
+            callback(space.matvecs, worst)
         slack = max(tolerance * ritz.norm, 2 * float(ritz.rounding[:pairs].max()))
         done = space.size >= pairs and bool(ritz.settled(pairs, which, slack).all())
         if not done:
             settled = None
         elif settled is None:
             until, settled = space.matvecs + max(GUARD, space.matvecs // 4), ritz.bounds[:pairs]
+        before = ritz.strength
         if settled is not None and space.matvecs >= until:
             ritz = replace(ritz, bounds=torch.cat([settled, ritz.bounds[pairs:]]))
+            found = _result(space, ritz, which, pairs, tolerance)
+            spare = min(n - space.size, limit - space.matvecs)
+            if k == 1 or spare < PROBES or not _lacks_one(space, ritz, pairs, which, RISE * slack):
+                if callback is not None:
+                    callback(space.matvecs, worst)
+                return replace(found, matvecs=space.matvecs)
+            settled = None
+        elif space.size == n or space.matvecs >= limit:
             return _result(space, ritz, which, pairs, tolerance)
-        if space.size == n or space.matvecs >= limit:
-            return _result(space, ritz, which, pairs, tolerance)
-        if space.full:
+        elif space.full:
             keep = slice((pairs + space.size) // 2)
             space.restart(
                 ritz.values[keep], ritz.weights[:, keep], float(ritz.rounding[keep].max())
             )
-        before = ritz.strength
+
+
+def _lacks_one(space: Subspace, ritz: Ritz, pairs: int, which: str, slack: float) -> bool:
+    """Whether a second random vector shows a value that belongs among the wanted pairs; the space
+    then holds the pairs and that vector's Krylov space.
+    """
+    kept = slice(pairs)
+    space.renew(ritz.values[kept], ritz.weights[:, kept], float(ritz.rounding[kept].max()))
+    for _ in range(min(PROBES, space.capacity - space.size)):
+        space.expand()
+    before = ritz.strength[kept]
+    return Ritz.of(space, which, before).passes(before, which, slack)
 
 
 def _result(space: Subspace, ritz: Ritz, which: str, pairs: int, tolerance: float) -> LanczosResult:

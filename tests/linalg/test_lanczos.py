@@ -307,3 +307,38 @@ def test_a_start_that_hardly_holds_an_outer_eigenvector_misses_none():
     for seed in range(100):
         found = lanczos(lambda v: diagonal * v, 400, 10, seed=seed, dtype=FLOAT)
         assert bool(((found.values - true).abs() <= found.bounds + 1e-12).all()), seed
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("which", "k"), [("magnitude", 6), ("largest", 5), ("both", 3)])
+@pytest.mark.parametrize(
+    "ends", [[10.0] * 3, [5.0, 5.0, 5.0, -5.0, -5.0], [5.0] * 12 + [4.0] * 5 + [-3.0] * 3]
+)
+def test_copies_of_a_multiple_value_are_found(dtype, which, k, ends):
+    """Beside a bulk a Krylov space never fills up, and holds one copy of each value."""
+    bulk = torch.linspace(-1, 1, 300 - len(ends), dtype=torch.float64)
+    exact = torch.cat([torch.tensor(ends, dtype=torch.float64), bulk])
+    result = solve(rotated(exact).to(dtype), k, which, tolerance=1e-2)
+    rising = exact.sort().values
+    wanted = {
+        "magnitude": exact.abs().sort(descending=True).values[:k],
+        "largest": rising.flip(0)[:k],
+        "both": torch.cat([rising[:k], rising[-k:]]),
+    }[which]
+    found = result.values.abs() if which == "magnitude" else result.values.sort(descending=True)[0]
+    torch.testing.assert_close(
+        found.sort().values, wanted.sort().values, rtol=0, atol=1e-2 * float(exact.abs().max())
+    )
+    assert result.converged.all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_residuals_hold_after_a_second_random_vector(seed):
+    """The vector that was given up still counts in what sticks out."""
+    h = rotated(torch.cat([torch.full((3,), 10.0), 9 + torch.linspace(-9, 0, 200)]).double())
+    result = solve(h, 4, tolerance=3e-2, seed=seed)
+    left = (h @ result.vectors - result.values * result.vectors).norm(dim=0)
+    assert (left <= result.residuals + 1e-12).all()
+    assert (result.residuals <= 2 * left + 1e-2).all()
+    overlap = result.vectors.T @ result.vectors
+    torch.testing.assert_close(overlap, torch.eye(4, dtype=torch.float64), atol=1e-9, rtol=0)
