@@ -36,9 +36,11 @@ def last_figure(block, block_vars, gallery_conf):
     """The figure that is a block's last expression: our plots stay out of pyplot, so that they
     leave nothing open, and sphinx-gallery looks for pyplot's only.
     """
-    found = block_vars["example_globals"].pop("___", None)
+    values = block_vars["example_globals"]
+    found = values.get("___")
     if not isinstance(found, Figure) or hasattr(found, "number"):
         return ""
+    values["___"] = None  # else a later block without a value would draw it again
     path = next(block_vars["image_path_iterator"])
     found.savefig(path, dpi=150)
     return figure_rst([path], gallery_conf["src_dir"])

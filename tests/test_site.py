@@ -1,0 +1,78 @@
+"""The gallery and the pages beside the methods' cards: headers, links, defaults."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from landscape.measures import MEASURES
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted((ROOT / "gallery").glob("*.py"))
+PAGES = sorted(p for p in (ROOT / "docs").rglob("*.md") if "_build" not in p.parts)
+CARDS = {p.stem: p.read_text() for p in (ROOT / "docs" / "measures").glob("*.md")}
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_compiles_and_has_a_title(path):
+    """As sphinx-gallery asks: a docstring with an underlined title and a first paragraph."""
+    text = path.read_text()
+    compile(text, path.name, "exec", dont_inherit=True)
+    title, line, blank, *rest = ast.get_docstring(ast.parse(text)).splitlines()
+    assert set(line) == {"="} and len(line) == len(title) and not blank and rest
+    assert path.stem.startswith("plot_") and "\n# %%\n" in text
+
+
+def test_the_order_of_the_gallery_lists_every_example_once():
+    tree = ast.parse((ROOT / "docs" / "example_pages.py").read_text())
+    (order,) = (n.value for n in tree.body if isinstance(n, ast.Assign))
+    assert sorted(f"plot_{name}" for name in ast.literal_eval(order)) == [p.stem for p in EXAMPLES]
+
+
+def test_the_gallery_index_shows_every_example():
+    links = re.findall(r"\]\((plot_\w+)\.py\)", (ROOT / "gallery" / "README.md").read_text())
+    assert sorted(links) == [p.stem for p in EXAMPLES]
+
+
+def test_every_measure_has_a_card():
+    assert set(MEASURES) == set(CARDS) - {"README"}
+    assert re.findall(r"^\| `(\w+)`", CARDS["README"], re.MULTILINE) == list(MEASURES)
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_options_and_defaults_of_a_card_are_those_of_the_code(name):
+    told = re.findall(r"^\| `(\w+)` \| `(.*?)` \|", CARDS[name], re.MULTILINE)
+    assert told == [(f.name, repr(f.default)) for f in fields(MEASURES[name])]
+    for part in ("Question", "How", "Error", "Traps", "Source"):
+        assert f"**{part}" in CARDS[name]
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "gallery" / "README.md"], ids=str)
+def test_links_lead_somewhere(page):
+    """A page of the gallery is made from the example of that name."""
+    for link in re.findall(r"\]\(([^)#:]+?)(?:#.*?)?\)", page.read_text()):
+        path = (page.parent / link).resolve()
+        if path.parent == ROOT / "docs" / "gallery":
+            assert path.stem == "index" or (ROOT / "gallery" / f"{path.stem}.py").exists(), link
+        else:
+            assert path.exists(), link
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning(tmp_path):
+    pytest.importorskip("sphinx_gallery")
+    for folder in ("docs", "gallery"):
+        shutil.copytree(
+            ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("_build", "images")
+        )
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-D", "plot_gallery=0"]
+    done = subprocess.run(
+        [*command, "docs", "html"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "html" / "gallery" / "plot_first_look.html").exists()
