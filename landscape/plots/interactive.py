@@ -38,6 +38,7 @@ SYMBOLS = {
     "P": "cross", "X": "x", "<": "triangle-left", ">": "triangle-right", "p": "pentagon",
     "h": "hexagon", "d": "diamond-tall", "*": "star", "8": "octagon",
 }  # fmt: skip
+MUTED = "#808890"  # readable on paper and on a dark page
 WIDTH = 0.7  # of a method's slot that its seeds share
 
 
@@ -206,6 +207,7 @@ def _figure(traces: list[dict[str, Any]], axes: dict[str, Any], above: str = "")
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"family": "system-ui, sans-serif", "size": 13, "color": INK},
         "margin": {"l": 56, "r": 12, "t": 34 if above else 12, "b": 48},
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": MUTED, "activecolor": INK},
         "hovermode": "closest",
         "dragmode": False,  # a finger scrolls the page
         **{

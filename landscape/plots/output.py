@@ -24,6 +24,7 @@ CONFIG = {
     "displaylogo": False,
     "responsive": True,
     "plotlyServerURL": "",
+    "modeBarButtonsToRemove": ["lasso2d", "select2d"],
 }
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from landscape.plots import places
-from landscape.plots.interactive import label
+from landscape.plots.interactive import MUTED, label
 from landscape.plots.levels import Levels, rounded, shared_levels
 from landscape.plots.prepare import SPLITS, ByMethod, axis_label, grouped, shown
 from landscape.records import Array, SurfaceRecord
@@ -13,7 +13,6 @@ from landscape.records import Array, SurfaceRecord
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-MUTED = "#808890"  # readable on paper and on a dark page
 COLOURS = {"loss": "viridis", "accuracy": "viridis_r"}  # dark is good
 
 
@@ -80,7 +79,8 @@ def _traces(
         "meta": {"method": method, "label": label(method), "split": split, "quantity": quantity},
     }
     colours = np.log10(z) if levels.log else z
-    bar = {"title": {"text": axis_label(quantity)}, "thickness": 14, "len": 0.7}
+    bar = {"title": {"text": axis_label(quantity)}, "thickness": 14, "len": 240,
+           "lenmode": "pixels"}  # fmt: skip
     surface = {
         "type": "surface", "x": _short(x), "y": _short(y), "z": [_short(row) for row in z],
         "surfacecolor": None if views else colours.astype(np.float32), "cmin": _height(levels, low),

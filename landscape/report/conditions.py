@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from landscape.records import StudyRecord
+from landscape.report.contents import Contents
 from landscape.report.numbers import NONE, number
 from landscape.report.story import name
+from landscape.report.template import flat
 
 
 def sentences(study: StudyRecord) -> list[str]:
@@ -27,6 +29,19 @@ def tuning_rows(study: StudyRecord) -> list[dict[str, Any]]:
         }
         for method, found in _tuning(study).items()
     ]
+
+
+def settings_rows(contents: Contents) -> list[tuple[str, str]]:
+    """Settings as lines; what all methods share stands once, the rest with the method's name."""
+    found = [contents.settings.get(method) for method in contents.methods]
+    if len(found) < 2 or not all(isinstance(own, Mapping) for own in found):
+        return flat(contents.settings)
+    each = {m: dict(flat(own or {})) for m, own in zip(contents.methods, found, strict=True)}
+    first, *others = each.values()
+    shared = {k: v for k, v in first.items() if all(own.get(k) == v for own in others)}
+    rest = [(f"{method}: {key}", value) for method, own in each.items()
+            for key, value in own.items() if key not in shared]  # fmt: skip
+    return [*rest, *shared.items()]
 
 
 def _noise(study: StudyRecord) -> list[str]:

@@ -54,7 +54,7 @@ def page(contents: Contents, drawn: Sequence[Shown]) -> str:
         correlations=correlations,
         differences=_differences(contents),
         tuning=tuning,
-        settings=flat(contents.settings),
+        settings=conditions.settings_rows(contents),
         environment=flat(contents.environment),
     )
 

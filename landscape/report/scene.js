@@ -33,6 +33,15 @@ if (box) {
     return { ...copy, surfacecolor, cmin, cmax, showscale: first, colorbar: { ...trace.colorbar, ...ticks } };
   }
 
+  function axes(height, small) {
+    const scene = { ...layout.scene };
+    for (const key of ["xaxis", "yaxis", "zaxis"]) {
+      const axis = { ...scene[key], ...(key === "zaxis" ? height : {}) };
+      scene[key] = small ? { ...axis, title: { ...axis.title, font: { size: 10 } }, tickfont: { size: 10 } } : axis;
+    }
+    return scene;
+  }
+
   function draw() {
     const axis = height();
     const chosen = data.filter(wanted);
@@ -46,14 +55,14 @@ if (box) {
     shown.forEach((method, i) => {
       const [x, y] = [(i % columns) / columns, 1 - (Math.floor(i / columns) + 1) / rows];
       const domain = { x: [x, x + 1 / columns], y: [y, y + 1 / rows] };
-      page[`scene${i ? i + 1 : ""}`] = { ...layout.scene, zaxis: { ...layout.scene.zaxis, ...axis }, domain, camera: camera() };
+      page[`scene${i ? i + 1 : ""}`] = { ...axes(axis, plot.clientWidth / columns < 500), domain, camera: camera() };
       const text = chosen.find((trace) => trace.meta.method === method).meta.label;
       page.annotations.push({ text, x: x + 0.02, y: y + 1 / rows, xref: "paper", yref: "paper", xanchor: "left", yanchor: "top", showarrow: false });
     });
     Plotly.react(plot, chosen.map((trace) => {
       const i = shown.indexOf(trace.meta.method);
       return coloured(trace, axis, `scene${i ? i + 1 : ""}`, i === 0);
-    }), page, CONFIG);
+    }), page, CONFIG).then(() => Plotly.Plots.resize(plot));
     tell(chosen, axis);
   }
 

@@ -91,7 +91,7 @@ def test_the_controls_of_the_scene(opened, folder):
     page.locator("[name=split]").select_option("test")
     page.locator("[name=quantity]").select_option("accuracy")
     assert heights(page) == [["msam", "test", "accuracy", "scene"]]
-    log = page.get_by_label("logarithmic")
+    log = page.get_by_role("checkbox", name="logarithmic")
     assert log.is_disabled()
     assert "mSAM, test: accuracy (%) from" in page.get_by_role("status").inner_text()
     page.locator("[name=quantity]").select_option("loss")
@@ -110,11 +110,13 @@ def test_side_by_side_with_one_camera(opened, folder):
     turn = page.get_by_role("slider", name="Turn")
     turn.focus()
     page.keyboard.press("ArrowRight")
-    eyes = "['scene', 'scene2', 'scene3'].map(k => document.querySelector('.scene').layout[k].camera.eye.x)"
+    scenes = "['scene', 'scene2', 'scene3']"
+    eyes = f"{scenes}.map(k => document.querySelector('.scene').layout[k].camera.eye.x)"
     page.wait_for_function(f"new Set({eyes}).size === 1")
     before = page.evaluate(eyes)[0]
     page.evaluate(
-        "Plotly.relayout(document.querySelector('.scene'), {'scene2.camera': {eye: {x: 3, y: 1, z: 1}}})"
+        "Plotly.relayout(document.querySelector('.scene'),"
+        " {'scene2.camera': {eye: {x: 3, y: 1, z: 1}}})"
     )
     page.wait_for_function(f"{eyes}.every(x => x === 3)")
     assert before != 3
@@ -142,7 +144,9 @@ def test_methods_can_be_hidden(opened, folder):
     count = curves.count()
     page.locator("#noise").get_by_label("SAM", exact=True).uncheck()
     page.wait_for_function(
-        f"document.querySelectorAll('#noise .panel')[0].querySelectorAll('.scatterlayer .trace').length < {count}"
+        "count => document.querySelector('#noise .panel')"
+        ".querySelectorAll('.scatterlayer .trace').length < count",
+        arg=count,
     )
 
 
@@ -165,6 +169,8 @@ def test_on_paper_the_still_drawings(opened, folder):
     page = opened(folder)
     page.wait_for_selector("#surfaces .scene canvas")
     page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details:not([open])").count() == 0
     assert page.locator(".live:visible, .scene:visible, nav:visible").count() == 0
     assert page.locator(".still:visible").count() == page.locator(".still").count()
     assert page.pdf(format="A4")[:4] == b"%PDF"

@@ -61,3 +61,11 @@ def test_the_page_shows_both(small):
     section = page[page.index('<section id="tuning">') :]
     for words in ("12,345", "sam.rho = 0.05", "diverged", "<td>75</td>"):
         assert words in section
+
+
+def test_settings_that_all_methods_share_stand_once(small):
+    own = {"sgd": {"lr": 0.1, "seed": 0}, "sam": {"lr": 0.1, "rho": 0.05}, "msam": {"lr": 0.1}}
+    rows = conditions.settings_rows(dataclasses.replace(small, settings=own))
+    assert rows == [("sgd: seed", "0"), ("sam: rho", "0.05"), ("lr", "0.1")]
+    rows = conditions.settings_rows(dataclasses.replace(small, settings={"sam": {"rho": 0.05}}))
+    assert rows == [("sam.rho", "0.05")]
