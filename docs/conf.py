@@ -17,7 +17,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "plain_docstrings",
 ]
-myst_enable_extensions = ["dollarmath", "deflist"]
+myst_enable_extensions = ["deflist"]  # formulas are Unicode: the site needs no network
 myst_heading_anchors = 3
 myst_links_external_new_tab = False
 exclude_patterns = ["_build", "gallery/*.md5", "sg_execution_times.rst"]
@@ -32,7 +32,6 @@ html_title = "landscape"
 html_static_path = ["_static"]
 html_css_files = ["extra.css"]
 html_show_sourcelink = False
-html_math_renderer = "mathjax"
 
 sphinx_gallery_conf = {
     "examples_dirs": "../gallery",
