@@ -74,9 +74,9 @@ def _joined(part: Any, name: str) -> tuple[Tensor, Tensor]:
         if not isinstance(value, Tensor):
             raise ValueError(
                 f"{name}: to train from the command line, x and y must be tensors. "
-                f"Got {type(value).__name__}. In a loop of your own, landscape.optim.wrap takes any."
+                f"Got {type(value).__name__}. In your own loop, landscape.optim.wrap takes any."
             )
-    if not pieces:
+    if not any(batch.size for batch in pieces):
         raise ValueError(f"{name} has no examples: is the data empty?")
     x, y = torch.cat([batch.x for batch in pieces]), torch.cat([batch.y for batch in pieces])
     return x, y if y.is_floating_point() else y.long()
