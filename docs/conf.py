@@ -32,6 +32,8 @@ html_title = "landscape"
 html_static_path = ["_static"]
 html_css_files = ["extra.css"]
 html_show_sourcelink = False
+html_show_copyright = False
+smartquotes = False  # "sam" is a value
 
 sphinx_gallery_conf = {
     "examples_dirs": "../gallery",
