@@ -28,10 +28,10 @@ descent = {
 }  # fmt: skip
 data = {"batch_size": 2000, "held_out": 0.0, "label_noise": 0.3}
 found = {}
-for name, lr in {"small": 0.6, "large": 0.8}.items():
+for lr in (0.6, 0.8):
     settings = {"data": data, "training": {**descent, "lr": lr}}
-    run = ls.train("digits", "sgd", 0, folder / name, settings=settings)
-    found[f"sgd@{name}-learning-rate"] = run.records()["sharpness_over_training"]
+    run = ls.train("digits", "sgd", 0, folder / str(lr), settings=settings)
+    found[f"sgd@lr-{lr}"] = run.records()["sharpness_over_training"]
 
 # %%
 # The later half of each run: λ max is near 2/η, whatever η is.
