@@ -112,13 +112,13 @@ def test_side_by_side_with_one_camera(opened, folder):
     page.keyboard.press("ArrowRight")
     scenes = "['scene', 'scene2', 'scene3']"
     eyes = f"{scenes}.map(k => document.querySelector('.scene').layout[k].camera.eye.x)"
-    page.wait_for_function(f"new Set({eyes}).size === 1")
+    page.wait_for_function(f"() => new Set({eyes}).size === 1")
     before = page.evaluate(eyes)[0]
     page.evaluate(
         "Plotly.relayout(document.querySelector('.scene'),"
         " {'scene2.camera': {eye: {x: 3, y: 1, z: 1}}})"
     )
-    page.wait_for_function(f"{eyes}.every(x => x === 3)")
+    page.wait_for_function(f"() => {eyes}.every(x => x === 3)")
     assert before != 3
     assert page.errors == []
 
