@@ -83,8 +83,8 @@ def test_a_study_counts_cells_and_measures(tmp_path):
     cell = design.cells(design.overrides({})[0])[1]
     cell.run(lambda _: None)
     again = plan.of_study(design)
-    assert {p.name: p.kept for p in again.parts} == {
-        "train sgd": 0, "train sam": 1, "noise": 1, "surface": 1,
+    assert {p.name: (p.count, p.kept) for p in again.parts} == {
+        "train sgd": (3, 0), "train sam": (2, 1), "noise": (5, 1), "surface": (1, 1),
     }  # fmt: skip
 
 
