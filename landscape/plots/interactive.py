@@ -242,8 +242,8 @@ def _interval(mean: float, low: float, high: float) -> str:
 
 
 def _plain(values: Iterable[float]) -> list[float | None]:
-    """Five digits, and None for a gap: short in a page."""
-    return [float(f"{v:.5g}") if np.isfinite(v) else None for v in map(float, values)]
+    """Four digits, and None for a gap: short in a page."""
+    return [float(f"{v:.4g}") if np.isfinite(v) else None for v in map(float, values)]
 
 
 def _apart(at: Array, levels: Array) -> dict[str, Any]:

@@ -17,7 +17,7 @@ def inline_svg(figure: Figure, name: str, alt: str) -> Markup:
     svg = output.rendered(figure, "svg", transparent=True, dpi=160).decode()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<style.*?</style>|<!--.*?-->", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'(?<= d=")[^"]*', _shortened, svg)
+    svg = re.sub(r'(?<= [dxy]=")[^"]*', _shortened, svg)
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
     svg = re.sub(r'\sid="', f' id="{name}-', svg)
     svg = svg.replace("url(#", f"url(#{name}-").replace('xlink:href="#', f'href="#{name}-')
@@ -45,7 +45,7 @@ def _property(colour: str) -> str:
 
 
 def _shortened(match: re.Match[str]) -> str:
-    """A path to a hundredth of a point: half of its text, and no eye sees the rest."""
+    """Paths and places to a hundredth of a point: half of the text, and no eye sees the rest."""
     return re.sub(r"(\.\d\d)\d+", r"\1", match[0])
 
 

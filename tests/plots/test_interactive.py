@@ -30,8 +30,8 @@ def test_a_wide_spectrum_is_symmetric_and_logarithmic(eigenvalues_record):
     heights = to(values)
     assert (np.sign(heights) == np.sign(values)).all() and heights.max() < 5
     at = dict(zip(to.ticks["ticktext"], to.ticks["tickvals"], strict=True))
-    assert at["0"] == 0 and at["1000"] == pytest.approx(heights[0], rel=1e-4)
-    assert at["-10"] == pytest.approx(heights[-1], rel=1e-4)
+    assert at["0"] == 0 and at["1000"] == pytest.approx(heights[0], rel=1e-3)
+    assert at["-10"] == pytest.approx(heights[-1], rel=1e-3)
     assert Symmetric(np.array([3.0, 2.0, -1.0])).ticks == {}
 
 
