@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from eigenvalues_digits import as_float32, point
+from digits_points import as_float32, point
 from pyhessian import hessian
 from scipy import stats
 
