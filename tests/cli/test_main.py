@@ -25,6 +25,7 @@ sys.exit(code)
 
 def python(*arguments, **options):
     environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
+    environment |= {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}  # whatever runs the tests
     return subprocess.run(
         [sys.executable, *arguments], capture_output=True, text=True, env=environment, **options
     )

@@ -103,7 +103,7 @@ def test_a_folder_alone_imports_nothing(landscape, refused, mine):
 def test_a_study(landscape, mine):
     done = landscape(
         "compare", *GIVEN, "--methods", "sgd,mine.py:Mine", "--seeds", "1", "--workers", "2",
-        *SHORT, "--out", "s",
+        "--measures", "noise", *SHORT, "--out", "s",
     )  # fmt: skip
     assert done.code == 0
     assert "Mine" in (mine / "s" / "report.html").read_text()
