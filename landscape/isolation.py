@@ -124,11 +124,14 @@ def differentiable_kernels(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
-    """Float32 as IEEE has it: no TF32, no autocast (rule R7)."""
+    """Float32 as IEEE has it: no TF32, no bfloat16 inside products on the CPU, no autocast (R7)."""
     settings: tuple[Any, ...] = (
         torch.backends.cuda.matmul,
         torch.backends.cudnn.conv,  # type: ignore[attr-defined]
         torch.backends.cudnn.rnn,
+        torch.backends.mkldnn.matmul,  # type: ignore[attr-defined]
+        torch.backends.mkldnn.conv,  # type: ignore[attr-defined]
+        torch.backends.mkldnn.rnn,  # type: ignore[attr-defined]
     )
     kept = [s.fp32_precision for s in settings]
     try:

@@ -87,3 +87,24 @@ def test_other_numbers_are_refused(dtype):
     model.odd = nn.Parameter(torch.ones(2, dtype=dtype), requires_grad=False)
     with pytest.raises(ValueError, match=rf"real floating-point.*Got {dtype} in 'odd'."):
         Objective(model, data(torch.float32), cross_entropy)
+
+
+@pytest.mark.parametrize("setting", ["medium", "high", "highest"])
+def test_float32_is_float32_whatever_was_set_for_training(setting):
+    seen = []
+
+    def loss(m, b):
+        backends = torch.backends
+        seen.append((backends.mkldnn.matmul.fp32_precision, backends.cuda.matmul.fp32_precision))
+        return cross_entropy(m, b)
+
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision(setting)
+        own = torch.backends.mkldnn.matmul.fp32_precision
+        Objective(net(), data(torch.float32), loss).grad()
+        assert torch.backends.mkldnn.matmul.fp32_precision == own
+        assert torch.get_float32_matmul_precision() == setting
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert set(seen) == {("ieee", "ieee")}
