@@ -67,6 +67,7 @@ class Study:
             status=status.astype(str),
             task=self.plan["task"],
             budget=self.plan["budget"],
+            loss=self._loss,
             settings={
                 "label_noise": {m: r.settings.data.label_noise for (m, _), r in self.runs.items()},
                 "tuning": self.plan.get("tuning", {}),
@@ -74,6 +75,15 @@ class Study:
             },
             provenance=environment(),
         )
+
+    @property
+    def _loss(self) -> str:
+        """What losses are, and in which unit."""
+        brought = next(iter(self.runs.values())).settings.own.get("task")
+        if not brought:
+            return "cross-entropy, in nats"
+        usual = "cross-entropy in nats, or the squared error, as the targets have it"
+        return str(brought["loss"] or usual)
 
     @property
     def comparison(self) -> ComparisonRecord:
