@@ -27,11 +27,11 @@ from torch import Tensor, nn
 import landscape as ls
 
 OUT = Path(__file__).parent / "results" / "foreign.md"
-EXAMPLES, BATCH, LIMIT = 16, 8, 900  # seconds a network
+EXAMPLES, BATCH, LIMIT = 8, 4, 900  # seconds a network
 SMALL: dict[str, dict[str, Any]] = {
-    "eigenvalues": {"k": 2, "max_hvps": 20, "tolerance": 1e-2},
-    "trace": {"max_hvps": 30, "tolerance": 0.2},
-    "spectral_density": {"probes": 2, "steps": 8},
+    "eigenvalues": {"k": 2, "max_hvps": 12, "tolerance": 1e-2},
+    "trace": {"max_hvps": 24, "tolerance": 0.5},
+    "spectral_density": {"probes": 2, "steps": 5},
     "relative_flatness": {},
     "noise": {"sigmas": (0.0, 0.01), "draws": 2},
     "quantization": {"bits": (8,)},
