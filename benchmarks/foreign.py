@@ -322,7 +322,7 @@ settings (they stand in the script), float32, CPU, each network in a process of 
 {{versions}}.
 
 A number is the time of a measure in gradients over all the data, from one run on a busy machine;
-memory: the most that the process held, libraries included (importing torch takes some 300 MiB).
+memory: the most that the process held, libraries included.
 "-": does not apply, or was not reached.
 
 {{table}}
