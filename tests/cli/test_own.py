@@ -100,6 +100,7 @@ def test_a_folder_alone_imports_nothing(landscape, refused, mine):
     assert landscape("analyze", "r", "--measures", "noise", "--trust").code == 0
 
 
+@pytest.mark.slow
 def test_a_study(landscape, mine):
     done = landscape(
         "compare", *GIVEN, "--methods", "sgd,mine.py:Mine", "--seeds", "1", "--workers", "2",

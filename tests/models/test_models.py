@@ -47,7 +47,10 @@ def test_every_registered_model_is_tested():
     assert set(MODELS) - ELSEWHERE == set(INPUTS) == set(PARAMETERS)
 
 
-@pytest.mark.parametrize("name", INPUTS)
+DEEP = pytest.param("pyramidnet272", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("name", [*(name for name in INPUTS if name != "pyramidnet272"), DEEP])
 def test_parameter_count_and_output_shape(name):
     """On torch's meta device, where nothing is computed but shapes."""
     with torch.device("meta"):

@@ -30,6 +30,7 @@ def test_everything_is_there_and_nothing_half(folder):
     }
 
 
+@pytest.mark.slow
 def test_the_same_contents_give_the_same_page(folder, small):
     assert (folder / "report.html").read_text(encoding="utf-8") == render(small)
 
