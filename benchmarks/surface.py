@@ -11,6 +11,7 @@ surface and every noise curve; times are CPU seconds of the process.
 
 import argparse
 import copy
+import os
 import tempfile
 import time
 import warnings
@@ -43,9 +44,9 @@ def main():
                 f"| {net} | {examples} | {row}" for row in (surface(objective), noise(objective))
             ]
         errors.append(f"* {net}: {error(objective):.1e}")
-    text = "\n".join(
-        [*HEAD, *rows, *BETWEEN, *errors, "", "Command: `python benchmarks/surface.py`"]
-    )
+    load = f"Load of the machine at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores."
+    command = "Command: `python benchmarks/surface.py`"
+    text = "\n".join([*HEAD, *rows, *BETWEEN, *errors, "", load, "", command])
     print(text)
     if args.out:
         args.out.write_text(text + "\n")
@@ -70,6 +71,7 @@ A row of a surface has {SIZE} points; a noise curve, a whole call, {DRAWS} draws
 BETWEEN = f"""
 Surface of {SIZE} x {SIZE} points against a naive loop over copies of the model in double precision,
 1,000 examples: largest difference of the losses in units of max(loss, 0.01).
+
 """.splitlines()
 
 
