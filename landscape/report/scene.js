@@ -82,20 +82,29 @@ if (box) {
     return { ...layout.scene.camera, eye: { x: flat * Math.cos(turn), y: flat * Math.sin(turn), z: up } };
   }
 
-  let linking = false;
-  function link(view, from) { // the camera of one scene to all others
-    if (linking) return;
-    linking = true;
-    const others = scenes().filter((key) => key !== from).map((key) => [`${key}.camera`, view]);
-    requestAnimationFrame(() => Promise.resolve(others.length && Plotly.relayout(plot, Object.fromEntries(others)))
-      .finally(() => { linking = false; }));
+  let [next, ours, busy] = [null, "", false];
+  async function link(view, from) { // the camera of one scene to all others; the last one asked for wins
+    next = [view, from];
+    if (busy) return;
+    busy = true;
+    try {
+      while (next) {
+        await new Promise(requestAnimationFrame);
+        [view, from, next] = [...next, null];
+        const others = scenes().filter((key) => key !== from).map((key) => [`${key}.camera`, view]);
+        ours = JSON.stringify(view); // the answer to it is not somebody's turning
+        if (others.length) await Plotly.relayout(plot, Object.fromEntries(others));
+      }
+    } finally {
+      busy = false;
+    }
   }
 
   draw();
   for (const name of ["plotly_relayout", "plotly_relayouting"]) {
     plot.on(name, (change) => {
       const key = Object.keys(change).find((one) => /^scene\d*\.camera$/.test(one));
-      if (key) link(change[key], key.split(".")[0]);
+      if (key && JSON.stringify(change[key]) !== ours) link(change[key], key.split(".")[0]);
     });
   }
   form.addEventListener("change", (event) => { if (event.target.type !== "range") draw(); });
