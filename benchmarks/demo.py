@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import study_table
 import torch
 
 from landscape import Study
@@ -61,26 +62,17 @@ def kibibytes(pid):
 
 def table(study, seconds, mebibytes):
     """Markdown: cost, then what each method reached."""
-    c = study.comparison
     shown = ["test_accuracy", "test_loss", "lambda_max", "kappa", "grad_evals"]
-    rows = [list(c.metrics).index(name) for name in shown]
-    lines = [
+    text = [
         "# The main job: nine methods x 6 seeds on digits",
         "",
         f"{seconds:.0f} s, at most {mebibytes:.0f} MiB, {torch.get_num_threads()} cores, "
         f"torch {torch.__version__}. Mean ± half of the 95 % t interval over seeds; * the paired "
         "interval against SGD leaves out zero and Holm's p < 0.05.",
         "",
-        f"| method | {' | '.join(shown)} |",
-        f"| --- | {' | '.join('---' for _ in shown)} |",
+        *study_table.lines(study, shown),
     ]
-    for j, method in enumerate(c.methods):
-        cells = []
-        for i in rows:
-            star = "\\*" if c.holm_p[i, j] < 0.05 else ""
-            cells.append(f"{c.mean[i, j]:.4g} ± {c.high[i, j] - c.mean[i, j]:.2g}{star}")
-        lines.append(f"| {method} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", "Command: `python benchmarks/demo.py`", ""])
+    return "\n".join([*text, "", "Command: `python benchmarks/demo.py`", ""])
 
 
 if __name__ == "__main__":
