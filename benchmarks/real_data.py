@@ -26,12 +26,10 @@ STUDIES = {
         f"--measures {FLAT},worst_case,surface,profile"
     ),
     "SST-2, transformer over words, 1 epoch": (
-        "--task sst2-transformer --methods adamw,sam,msam --seeds 3 --epochs 1 --examples 256 "
-        f"--measures {FLAT}"
+        f"--task sst2-transformer --methods adamw,sam,msam --seeds 3 --epochs 1 --measures {FLAT}"
     ),
     "Tiny Shakespeare, transformer over bytes, 1 epoch": (
-        "--task shakespeare-transformer --methods adamw,sam --seeds 3 --epochs 1 --examples 32 "
-        f"--measures {FLAT}"
+        f"--task shakespeare-transformer --methods adamw,sam --seeds 3 --epochs 1 --measures {FLAT}"
     ),
 }
 SHOWN = ("test_accuracy", "test_loss", "generalisation_gap", "lambda_max", "kappa", "grad_evals")

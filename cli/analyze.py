@@ -20,7 +20,7 @@ def analyze(
         typer.Option(help="Names with commas between.", show_default="all"),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Measure again what is there.")] = False,
-    examples: options.Examples = 1000,
+    examples: options.Examples = None,
     batch_norm: Annotated[
         str, typer.Option(help="Statistics to use: stored, batch or reestimated.")
     ] = "stored",

@@ -44,7 +44,10 @@ def audit(
     checkpoint_key: Annotated[
         str | None, typer.Option(help="Entry of the .pt file with the weights, as ema.shadow.")
     ] = None,
-    examples: options.Examples = 1000,
+    examples: Annotated[
+        int,
+        typer.Option(callback=options.at_least(1), help="At most so many examples of each part."),
+    ] = 1000,
     batch_norm: Annotated[
         str, typer.Option(help="Statistics to use: stored, batch or reestimated.")
     ] = "stored",

@@ -66,7 +66,7 @@ def compare(
     measures: Annotated[
         str | None, typer.Option(help="Names with commas between.", show_default="all")
     ] = None,
-    examples: options.Examples = 1000,
+    examples: options.Examples = None,
     measure_every: options.MeasureEvery = None,
     data_dir: options.DataDir = None,
     device: options.Device = None,

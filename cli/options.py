@@ -56,9 +56,11 @@ DataDir = Annotated[
     typer.Option(envvar="LANDSCAPE_DATA", help="Folder with the data set's files."),
 ]
 Examples = Annotated[
-    int,
+    int | None,
     typer.Option(
-        callback=at_least(1), help="Training examples that the measures of curvature look at."
+        callback=at_least(1),
+        help="Examples that the measures look at.",
+        show_default="what suits the task, 1000 for most",
     ),
 ]
 Trust = Annotated[

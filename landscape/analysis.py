@@ -40,7 +40,7 @@ def analyze(
     measures: Sequence[str] | None = None,
     *,
     force: bool = False,
-    examples: int = 1000,
+    examples: int | None = None,
     batch_norm: str = "stored",
     options: Mapping[str, Mapping[str, Any]] | None = None,
     among: Sequence[Run] = (),
@@ -52,7 +52,8 @@ def analyze(
 
     measures: names; default all that apply. A record that answers the same question is kept,
     unless `force`.
-    examples: of the training set for curvature, flatness and surface; of the test set for noise.
+    examples: of the training set for curvature, flatness and surface; of the test set for noise;
+    default what suits the run's task.
     options: settings by measure, {"eigenvalues": {"k": 5, "which": "both"}}, over the task's own.
     among: the runs whose minima a surface with directions "minima" goes through; to: the run at the
     other end of a path.
@@ -60,6 +61,7 @@ def analyze(
     Raises ValueError for unknown measures and settings, and for a run that diverged.
     """
     asked = measures_of(run, measures, options or {}, among, to)
+    examples = run.task.measured if examples is None else examples
     objective = cache(
         lambda which: run.objective(
             which, examples=examples, batch_norm=batch_norm, data_dir=data_dir
@@ -85,7 +87,7 @@ def analyze(
 def cross_check(
     run: Run,
     *,
-    examples: int = 1000,
+    examples: int | None = None,
     batch_norm: str = "stored",
     options: Mapping[str, Any] | None = None,
     data_dir: Path | None = None,
@@ -99,6 +101,7 @@ def cross_check(
     for key in options or {}:
         look_up("setting of cross_check", key, known)
     check = CrossCheck(**(options or {}))
+    examples = run.task.measured if examples is None else examples
     objective = run.objective("train", examples=examples, batch_norm=batch_norm, data_dir=data_dir)
     label = f"{run.settings.method}, seed {run.settings.seed}: cross-check"
     found = check(objective, progress=_counter(progress, label))

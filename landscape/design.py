@@ -42,7 +42,7 @@ class Design:
     controls: bool = False
     workers: int | None = None
     measures: Sequence[str] | None = None
-    examples: int = 1000
+    examples: int | None = None
     batch_norm: str = "stored"
     options: Overrides = field(default_factory=dict)
     data_dir: Path | None = None
@@ -69,6 +69,11 @@ class Design:
     def asked(self) -> tuple[str, ...]:
         """The measures; a path needs a second minimum, so it is not among them."""
         return tuple(_askable() if self.measures is None else self.measures)
+
+    @property
+    def measured(self) -> int:
+        """Examples that the measures look at: `examples`, or what suits the task."""
+        return find_task(self.task).measured if self.examples is None else self.examples
 
     @property
     def training(self) -> TrainingSettings:
@@ -111,7 +116,7 @@ class Design:
         return Cell(
             self.task, method, seed, cell_folder(self.path / "runs", settings), overrides,
             tuple(n for n in self.asked if seed == 0 or n not in FIRST_SEED_ONLY),
-            self.options, self.examples, self.batch_norm, self.data_dir,
+            self.options, self.measured, self.batch_norm, self.data_dir,
             own=Own(**settings.own),
         )  # fmt: skip
 

@@ -20,6 +20,8 @@ from landscape.training.loop import EVALUATED, Training, evaluate
 from landscape.training.settings import Settings
 
 ENOUGH = 1.0  # seconds of each kind of work
+GRADIENT = 0.1  # seconds that one may take on the examples that a measure is tried on
+FEWEST_EXAMPLES = 8
 WARM_UP, FEWEST = 1, 2  # steps that are not timed, and that are timed at least
 
 
@@ -103,6 +105,28 @@ def timed_steps(training: Training) -> list[float]:
         if training.done:  # of the sample, not of the whole
             break
     return times or [took]
+
+
+def thinned(objective: Objective) -> tuple[Objective, float]:
+    """The objective on so few of its examples that a gradient is quick, and how many times fewer
+    they are: a measure's passes cost so many times more on all of them.
+    """
+
+    def on(examples: int) -> Objective:
+        first = objective.given[0]
+        return Objective(
+            objective.model, [first.rows(slice(examples))], objective.loss,
+            logits=objective.logits, batch_norm=objective.batch_norm, seed=objective.seed,
+            memory=round(objective.memory * examples / objective.examples),
+        )  # fmt: skip
+
+    few = on(min(FEWEST_EXAMPLES, objective.given[0].size))
+    few.grad()
+    per_example = elapsed(few.grad) / few.examples
+    enough = max(few.examples, int(GRADIENT / per_example))
+    if enough >= objective.given[0].size:
+        return objective, 1.0
+    return on(enough), objective.examples / enough
 
 
 def measure_seconds(measure: Any, objective: Objective, **extra: Any) -> float:

@@ -19,6 +19,7 @@ from landscape.estimate import (
     measure_seconds,
     peak_memory,
     sample,
+    thinned,
     training_cost,
 )
 from landscape.objective import Objective
@@ -113,7 +114,7 @@ def of_study(design: Design, progress: Listener = silent) -> Plan:
         for method, own in overrides.items():
             progress(Progress("plan", f"train {method}", len(costs), len(names)))
             chosen = settings_for(design.task, method, 0, own)
-            cost, training = _tried(chosen, dataset, design.examples)
+            cost, training = _tried(chosen, dataset, design.measured)
             network = network or training
             costs.append(cost)
             mine = [cell for cell, _ in tuning if cell.method == method]
@@ -136,7 +137,7 @@ def of_analysis(
     names: Sequence[str] | None = None,
     *,
     force: bool = False,
-    examples: int = 1000,
+    examples: int | None = None,
     batch_norm: str = "stored",
     options: Options | None = None,
     to: Run | None = None,
@@ -148,14 +149,15 @@ def of_analysis(
     """
     found: dict[str, Part] = {}
     for i, run in enumerate(runs):
+        many = run.task.measured if examples is None else examples
         objective = cache(
-            lambda which, run=run: run.objective(
-                which, examples=examples, batch_norm=batch_norm, data_dir=data_dir
+            lambda which, run=run, many=many: run.objective(
+                which, examples=many, batch_norm=batch_norm, data_dir=data_dir
             )
         )
         for name, measure in measures_of(run, names, options or {}, runs, to).items():
             progress(Progress("plan", f"{run.path}: {name}", i, len(runs)))
-            there = is_answered(run.path / "records" / f"{name}.nc", measure, examples, batch_norm)
+            there = is_answered(run.path / "records" / f"{name}.nc", measure, many, batch_norm)
             part = found.get(name, Part(name, 0, 0, 0.0))
             if there and not force:
                 found[name] = replace(part, kept=part.kept + 1)
@@ -181,7 +183,8 @@ def of_audit(
     parts = []
     for i, (name, measure) in enumerate(asked.items()):
         progress(Progress("plan", name, i, len(asked)))
-        seconds = measure_seconds(measure, subject.objective(name))
+        objective, times = thinned(subject.objective(name))
+        seconds = times * measure_seconds(measure, objective)
         parts.append(Part(name, count, 0, seconds))
     weights = subject.train.w
     sizes = {"weights": weights.numel() * weights.element_size()}
@@ -205,7 +208,7 @@ def _measured(
     measure = measure_of(find_task(design.task), name, design.options)
     mine = [cell for cell in cells if name in cell.measures]
     paths = [] if unknown else [cell.path / "records" / f"{name}.nc" for cell in mine]
-    kept = sum(is_answered(p, measure, design.examples, design.batch_norm) for p in paths)
+    kept = sum(is_answered(p, measure, design.measured, design.batch_norm) for p in paths)
     seconds = _seconds(name, measure, objective) if kept < len(mine) else 0.0
     return Part(name, len(mine) - kept, kept, seconds)
 
@@ -216,7 +219,7 @@ def _asked_of(design: Design, tried: Training) -> Asked:
 
     @cache
     def objective(which: str) -> Objective:
-        part = subset(tried.train if which == "train" else tried.test, design.examples)
+        part = subset(tried.train if which == "train" else tried.test, design.measured)
         pieces = batches(part, task.measured_at_once)
         return Objective(tried.model, pieces, task.plain_loss, batch_norm=design.batch_norm)
 
@@ -224,8 +227,9 @@ def _asked_of(design: Design, tried: Training) -> Asked:
 
 
 def _seconds(name: str, measure: Any, objective: Asked) -> float:
-    extra = {"other": objective(BESIDE[name])} if name in BESIDE else {}
-    return measure_seconds(measure, objective(DATA_OF[name]), **extra)
+    few, times = thinned(objective(DATA_OF[name]))
+    extra = {"other": thinned(objective(BESIDE[name]))[0]} if name in BESIDE else {}
+    return times * measure_seconds(measure, few, **extra)
 
 
 def _has_ended(cell: Cell) -> bool:

@@ -106,7 +106,7 @@ class Run:
         self,
         which: str = "train",
         *,
-        examples: int = 1000,
+        examples: int | None = None,
         batch_norm: str = "stored",
         data_dir: Path | None = None,
         device: str | None = None,
@@ -116,12 +116,13 @@ class Run:
         which: "train" (the part that was trained on, with the labels, noisy or not, that were
         trained on, without augmentation) or "test".
         examples: how many, chosen at random but the same ones for every run of a seed; all of
-        them where there are fewer.
+        them where there are fewer; default what suits the task.
 
         Raises ValueError for an unknown part.
         """
         if which not in ("train", "test"):
             raise ValueError(f"`which` must be train or test. Got {which!r}.")
+        examples = self.task.measured if examples is None else examples
         if examples < 1:
             raise ValueError(f"`examples` must be at least 1. Got {examples}.")
         dataset = load_data(self.task, data_dir or self._recorded_data_dir())

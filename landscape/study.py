@@ -103,7 +103,7 @@ def compare(
     controls: bool = False,
     workers: int | None = None,
     measures: Sequence[str] | None = None,
-    examples: int = 1000,
+    examples: int | None = None,
     batch_norm: str = "stored",
     options: Overrides | None = None,
     data_dir: Path | None = None,
@@ -116,6 +116,7 @@ def compare(
     seeds: how many; the same 0, 1, ... for all methods. Below 6 no exact paired test can reach
     p < 0.05.
     measures: names, default all; surfaces, profiles and densities are those of the first seed.
+    examples: that the measures look at; default what suits the task, see `landscape.tasks`.
     grid: values to choose from on held-out data, {"sam.rho": (0.02, 0.05), "training.lr": ...}; as
     many trials for every method, with `tune_seeds` seeds or more that the study does not use. See
     `landscape.tuning`. controls: adds those of `landscape.controls`; they are derived, not tuned.
@@ -141,7 +142,7 @@ def compare(
         "settings": settings or {},
         "tuning": tuning.to_dict(),
         "controls": words,
-        "examples": examples,
+        "examples": design.measured,
         "batch_norm": batch_norm,
         "command": command,
         "cells": [[c.method, c.seed, c.path.relative_to(path).as_posix()] for c in cells],

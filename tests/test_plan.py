@@ -8,8 +8,9 @@ import torch
 from landscape import estimate, plan
 from landscape.analysis import analyze
 from landscape.design import Design
+from landscape.objective import Objective
 from landscape.runs import load_data
-from landscape.tasks import task
+from landscape.tasks import cross_entropy, task
 from landscape.training.loop import Training
 from landscape.training.train import settings_for, train
 
@@ -20,6 +21,16 @@ FAST = {"noise": {"sigmas": (0.0, 0.1), "draws": 2}}
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
     monkeypatch.setattr(estimate, "ENOUGH", 0.01)
+
+
+@pytest.fixture
+def objective_of():
+    def make(n):
+        generator = torch.Generator().manual_seed(0)
+        x, y = torch.randn(n, 4, generator=generator), torch.zeros(n, dtype=torch.long)
+        return Objective(torch.nn.Linear(4, 2), [(x, y)], cross_entropy)
+
+    return make
 
 
 def test_a_training_is_counted_as_it_happens(tmp_path):
@@ -125,6 +136,36 @@ def test_a_measure_that_goes_on_is_known_from_its_share(monkeypatch):
 
     assert estimate.measure_seconds(measure, "o", other="p") == 8.0
     assert asked == [("o", {"other": "p"})]
+
+
+def test_what_is_dear_is_tried_on_few_examples(objective_of, monkeypatch):
+    whole = objective_of(200)
+    monkeypatch.setattr(estimate, "elapsed", lambda ask: 8 * 0.01)
+    few, times = estimate.thinned(whole)
+    assert few.examples == int(estimate.GRADIENT / 0.01) == 10 and times == 20.0
+    assert few.memory == pytest.approx(whole.memory / 20)
+    assert torch.equal(few.given[0].x, whole.given[0].x[:10])
+    monkeypatch.setattr(estimate, "elapsed", lambda ask: 100.0)
+    assert estimate.thinned(whole)[0].examples == estimate.FEWEST_EXAMPLES
+    monkeypatch.setattr(estimate, "elapsed", lambda ask: 1e-6)
+    assert estimate.thinned(whole) == (whole, 1.0)
+
+
+def test_the_estimate_is_of_all_examples(tmp_path, monkeypatch):
+    run = train("digits", "sgd", 0, tmp_path / "run", settings=SHORT)
+    asked = {"examples": 200, "options": FAST}
+    monkeypatch.setattr(plan, "thinned", lambda objective: (objective, 7.0))
+    monkeypatch.setattr(plan, "measure_seconds", lambda *_, **__: 2.0)
+    assert plan.of_analysis([run], ["noise"], **asked).parts[0].seconds == 14.0
+
+
+def test_examples_are_what_suits_the_task(tmp_path):
+    design = Design("text-transformer", ["sgd"], 1, tmp_path)
+    assert design.measured == task("text-transformer").measured == 50
+    assert Design("digits", ["sgd"], 1, tmp_path).measured == 1000
+    assert replace(design, examples=7).measured == 7
+    run = train("digits", "sgd", 0, tmp_path / "run", settings=SHORT)
+    assert run.objective().examples == 1000
 
 
 def test_looks_along_the_way_cost_too():
