@@ -8,19 +8,23 @@ from typing import Any
 import numpy as np
 
 from landscape import files
+from landscape.agreement import agreeing
 from landscape.cells import run_all
 from landscape.comparison import compare_minima
 from landscape.design import Design, Overrides
 from landscape.environment import environment
 from landscape.progress import Listener, Progress, silent
-from landscape.records import METRICS, ComparisonRecord, Record, StudyRecord
+from landscape.records import METRICS, ComparisonRecord, StudyRecord
 from landscape.robustness import area, sigma_at_drop
 from landscape.runs import Run
 from landscape.tuning import FIRST_SEED, tune
 
 
 class Study:
-    """A study's folder, read. `record` holds one number per metric, method and seed."""
+    """A study's folder, read. `record` holds one number per metric, method and seed.
+
+    cells: the records of each run, by kind; without those in `left_out`, a sentence for each kind.
+    """
 
     def __init__(self, path: Path | str):
         path = self.path = Path(path)
@@ -36,9 +40,7 @@ class Study:
                     self.runs[method, seed] = run
         if not self.runs:
             raise ValueError(f"{self.path} holds no finished run. Go on with the same compare.")
-        self.cells: dict[tuple[str, int], dict[str, Record]] = {
-            key: run.records() for key, run in self.runs.items()
-        }
+        self.cells, self.left_out = agreeing({k: run.records() for k, run in self.runs.items()})
 
     @property
     def report(self) -> Path:
@@ -210,6 +212,7 @@ def _notes(study: Study) -> list[str]:
     notes = [data_note["data_note"]] if data_note.get("data_note") else []
     controls = study.plan.get("controls", {})
     notes += [f"{look(name).label} is a control: {words}" for name, words in controls.items()]
+    notes += study.left_out
     missing = len(study.plan["cells"]) - len(study.runs)
     if missing:
         notes.append(f"{missing} of {len(study.plan['cells'])} runs are not finished.")

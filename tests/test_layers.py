@@ -37,6 +37,7 @@ ALLOWED = {
     "statistics": set(),
     "correlation": set(),
     "robustness": {"records", "statistics"},
+    "agreement": {"records"},
     "plots": {"records"},
     "requirements": {"records", "robustness", "statistics"},
     "verdicts": {"records", "requirements", "robustness", "statistics"},

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
+from landscape.analysis import analyze
 from landscape.comparison import compare_minima
 from landscape.files import plain
 from landscape.measures import MEASURES
@@ -125,6 +126,22 @@ def test_a_tuned_study_with_a_control_and_noisy_labels(tmp_path, monkeypatch):
     for words in ("20 % of the training labels", "from 4 trials for each method", "training.lr = ",
                   "SAM (as lookbehind) is a control: radius (k+1)ρ/2"):  # fmt: skip
         assert words in text
+
+
+def test_what_was_measured_otherwise_is_not_compared(study, tmp_path):
+    shutil.copytree(study.path, tmp_path / "s")
+    odd = Study(tmp_path / "s").runs["sam", 1]
+    analyze(odd, ["noise"], force=True, examples=60, options={"noise": {"sigmas": (0.0, 0.3)}})
+    analyze(odd, ["eigenvalues"], force=True, examples=30, options=SMALL)
+    found = Study(tmp_path / "s")
+    assert [words.split(" was ")[0] for words in found.left_out] == [
+        "eigenvalues of sam seed 1", "noise of sam seed 1",
+    ]  # fmt: skip
+    i = [list(METRICS).index(name) for name in ("lambda_max", "noise_accuracy", "kappa")]
+    assert np.isnan(found.record.table[i, 1, 1]).tolist() == [True, True, False]
+    assert not np.isnan(found.record.table[i, :, 0]).any()
+    assert "landscape analyze RUN --measures noise --force" in report(found.path).read_text()
+    assert study.left_out == []
 
 
 def test_other_settings_make_other_folders_and_leave_the_first(study):
