@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from landscape.plots.prepare import ByMethod, conditions, counts, grouped, t_band
-from landscape.plots.style import GREY, INK, look, sheet, styled, text
+from landscape.plots.style import GREY, look, sheet, styled, text
 from landscape.records import Array, SpectralDensityRecord
 
 FAR = 10  # times the narrowest kernel: with a wider one beside it, one width would hide too much
@@ -45,14 +45,14 @@ def density(records: ByMethod[SpectralDensityRecord], ax: Axes | None = None) ->
     lowest = min(1 / (record.n * max(widths) * ROOT) for record in flat)
     panel.set(xlabel=_name(flat), ylabel="density", yscale="log")
     panel.set_ylim(lowest / BELOW, 3 * top)
-    panel.axvline(0.0, color=INK, linewidth=0.6, zorder=1)
+    panel.axvline(0.0, color=GREY, linewidth=0.6, zorder=1)
     if not common:
         panel.set_xscale("symlog", linthresh=NEAR * min(widths))
     elif len({record.n for record in flat}) == 1:
         _mark(panel, lowest)
     if len(groups) == 1:
         panel.set_title(text(look(next(iter(groups))).label))
-    page.foot(groups, _caption(groups, flat, common))
+    page.foot(groups, _caption(groups, flat, common), mark=False)
     return page.figure
 
 
@@ -84,8 +84,8 @@ def _widened(record: SpectralDensityRecord, grid: Array, sigma: float) -> Band:
 def _mark(ax: Axes, height: float) -> None:
     ax.axhline(height, color=GREY, linewidth=0.8, linestyle=":", zorder=1)
     ax.annotate(
-        "one eigenvalue", (0.0, height), xycoords=("axes fraction", "data"),
-        xytext=(3, 2), textcoords="offset points", color=GREY, fontsize=7,
+        "one eigenvalue", (1.0, height), xycoords=("axes fraction", "data"), ha="right",
+        xytext=(-2, 2), textcoords="offset points", color=GREY, fontsize=7,
     )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ BySeed: TypeAlias = Mapping[str, Mapping[int, T]]
 SYMBOLS = {
     "o": "circle", "s": "square", "^": "triangle-up", "v": "triangle-down", "D": "diamond",
     "P": "cross", "X": "x", "<": "triangle-left", ">": "triangle-right", "p": "pentagon",
-    "h": "hexagon", "d": "diamond-tall", "*": "star", "8": "octagon",
+    "h": "hexagon", "d": "diamond-tall", "*": "star", "8": "octagon", "H": "hexagon2",
 }  # fmt: skip
 MUTED = "#808890"  # readable on paper and on a dark page
 WIDTH = 0.7  # of a method's slot that its seeds share

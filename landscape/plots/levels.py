@@ -26,6 +26,10 @@ class Levels:
         low, high = float(self.values[0]), float(self.values[-1])
         return LogNorm(low, high) if self.log else Normalize(low, high)
 
+    def name(self, value: float) -> str:
+        """A level as a reader sees it; what is nothing beside the others is 0."""
+        return rounded(0.0 if abs(value) < 1e-6 * np.ptp(self.values) and not self.log else value)
+
     def height(self, loss: Array) -> Array:
         """What a 3-D scene shows: log₁₀ of the loss, or the loss; NaN where it is not finite."""
         loss = np.where(np.isfinite(loss), loss, np.nan)

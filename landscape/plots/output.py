@@ -19,6 +19,11 @@ _UNDATED: dict[str, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": None, "Format": None, "Type": None},
     "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
 }
+_FILES: dict[str, Any] = {
+    "svg.hashsalt": "landscape",
+    "svg.fonttype": "path",
+    "pdf.fonttype": 42,  # TrueType: publishers refuse the Type 3 that is the default
+}
 CONFIG = {
     "showSendToCloud": False,  # the button would post the data to a cloud service
     "displaylogo": False,
@@ -48,7 +53,7 @@ def save(figure: "Figure | go.Figure", path: Path | str) -> Path:
 def rendered(figure: Figure, name: str, *, transparent: bool = False, dpi: float = 200) -> bytes:
     """A matplotlib figure as the bytes of a png, svg or pdf file."""
     buffer = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "landscape", "svg.fonttype": "path"}):
+    with matplotlib.rc_context(_FILES):  # type: ignore[arg-type]
         figure.savefig(
             buffer, format=name, dpi=dpi, metadata=_UNDATED[name], transparent=transparent
         )

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from landscape.plots.style import GREY, INK, WHITE, look
 from landscape.records import SurfaceRecord
 
-RED = "#CC3311"
+CROSS = "#EE3377"  # of no method
 UNITS = {"random": "filter norms"}
 KINDS = {
     "eigenvectors": "eigenvectors of the Hessian",
@@ -38,7 +38,7 @@ def mark(ax: Axes, record: SurfaceRecord) -> None:
             )  # fmt: skip
     x, y = position(record)
     ax.plot(x, y, "+", color=WHITE, markersize=9, markeredgewidth=2.6)
-    ax.plot(x, y, "+", color=RED, markersize=7.5, markeredgewidth=1.2)
+    ax.plot(x, y, "+", color=CROSS, markersize=7.5, markeredgewidth=1.2)
 
 
 def preview(ax: Axes, record: SurfaceRecord) -> None:

@@ -52,10 +52,10 @@ def t_band(samples: Array) -> tuple[Array, Array, Array]:
 def established(record: ComparisonRecord, i: int, level: float = 0.05) -> Array:
     """Methods whose difference in metric i leaves out zero, after Holm too; (k,) bool.
 
-    A difference that is the same on every seed has an interval of no width and no p: it counts.
+    The rule of `statistics.verdict`: what was not computed, NaN, establishes nothing.
     """
     low, high, p = record.difference_low[i], record.difference_high[i], record.holm_p[i]
-    return ((low > 0) | (high < 0)) & ((p < level) | (np.isnan(p) & (low == high)))
+    return ((low > 0) | (high < 0)) & (p < level)
 
 
 def scale(values: Array, ratio: float = 30.0) -> str:

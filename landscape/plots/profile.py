@@ -45,7 +45,7 @@ def profile(
     for panel, quantity in zip(page.axes, quantities, strict=True):
         _panel(panel, groups, quantity)
         panel.set_xlabel(f"distance {UNITS[kinds[0]]}")
-    page.foot(groups, _caption(flat))
+    page.foot(groups, _caption(flat), mark=False)
     return page.figure
 
 

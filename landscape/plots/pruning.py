@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from landscape.plots.bands import QUANTITIES, banded, fitted, labelled, over_minima, same_axis
 from landscape.plots.prepare import ByMethod, conditions, grouped, shown
 from landscape.plots.style import sheet, styled
-from landscape.records import PruningRecord
+from landscape.records import Array, PruningRecord
 
 SCOPES = {"global": "of the whole network", "layer": "of each layer"}
 
@@ -20,7 +20,8 @@ def pruning(
     quantities: Sequence[str] = QUANTITIES,
     ax: Axes | Sequence[Axes] | None = None,
 ) -> Figure:
-    """Each quantity over the share of weights set to zero, the mean over minima with its t band.
+    """Each quantity over the share of weights set to zero, from none: the mean over minima with its
+    t band.
 
     Raises ValueError where the records of one method have different shares.
     """
@@ -33,10 +34,17 @@ def pruning(
         labelled(panel, quantity, flat)
         means = []
         for method, found in groups.items():
-            x = 100 * same_axis(method, found, lambda record: record.fraction)
-            values = [shown(quantity, getattr(record, quantity)) for record in found]
+            x = 100 * same_axis(method, found, lambda record: _from_whole(record, "fraction"))
+            values = [shown(quantity, _from_whole(record, quantity)) for record in found]
             means.append(banded(panel, method, x, np.stack(values)))
         fitted(panel, quantity, means)
     where = conditions(flat)
     page.foot(groups, over_minima(groups) + (f" · {where}" if where else ""))
     return page.figure
+
+
+def _from_whole(record: PruningRecord, quantity: str) -> Array:
+    """At each share, after the network as it was trained where the record starts later."""
+    clean = {"fraction": 0.0, "loss": record.clean_loss, "accuracy": record.clean_accuracy}
+    first = [] if record.fraction[0] == 0 else [clean[quantity]]
+    return np.append(first, getattr(record, quantity))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from landscape.plots.prepare import ByMethod, counts, grouped, t_band
 from landscape.plots.style import look, sheet, styled
@@ -29,6 +29,9 @@ def radius(records: ByMethod[RadiusRecord], ax: Axes | Sequence[Axes] | None = N
         for method, runs in groups.items():
             _method(panel, method, runs, quantity)
     page.axes[0].set_yscale("log")
+    page.axes[0].yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    page.axes[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    page.axes[0].yaxis.set_minor_formatter(NullFormatter())
     page.axes[1].axhline(0.5, color="0.6", linewidth=0.8, zorder=0)
     page.axes[1].set_ylim(0, 1)
     seeds = counts([len(runs) for runs in groups.values()], "seed")

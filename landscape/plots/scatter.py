@@ -12,6 +12,7 @@ from landscape.records import ComparisonRecord, StudyRecord
 
 GAP = "generalisation_gap"
 CHOSEN = ("lambda_max", "kappa", "kappa_hat", "noise_sigma_5")
+SIZES = {"D": 0.8, "s": 0.9, "P": 1.25, "X": 1.2, "*": 1.4}  # to look as large as a circle
 
 
 @styled
@@ -36,7 +37,7 @@ def scatter(
         if number % columns == 0:
             panel.set_ylabel(axis_label(GAP))
         panel.set_title(title(comparison, measure))
-    page.foot([str(method) for method in study.methods], "one point per minimum")
+    page.foot([str(method) for method in study.methods], "one point per minimum", line=False)
     return page.figure
 
 
@@ -65,8 +66,9 @@ def _points(ax: Axes, study: StudyRecord, measure: str) -> None:
         x, y = study.values(measure, method), study.values(GAP, method)
         both = np.isfinite(x) & np.isfinite(y)
         style = look(method)
-        ax.plot(x[both], y[both], style.marker, color=style.colour, markersize=4.5, alpha=0.85,
-                markeredgewidth=0.4, markeredgecolor=ax.get_facecolor())  # fmt: skip
+        ax.plot(x[both], y[both], style.marker, color=style.colour, alpha=0.85,
+                markersize=5.2 * SIZES.get(style.marker, 1.0), markeredgewidth=0.3,
+                markeredgecolor=ax.get_facecolor())  # fmt: skip
         drawn |= bool(both.any())
     if not drawn:
         empty(ax, "no minimum has both numbers")

@@ -6,7 +6,7 @@ import numpy as np
 
 from landscape.plots import places
 from landscape.plots.interactive import MUTED, label
-from landscape.plots.levels import Levels, rounded, shared_levels
+from landscape.plots.levels import Levels, shared_levels
 from landscape.plots.prepare import SPLITS, ByMethod, axis_label, grouped, shown
 from landscape.records import Array, SurfaceRecord
 
@@ -91,7 +91,7 @@ def _traces(
     }  # fmt: skip
     weights = {
         "type": "scatter3d", "x": [float(at[0])], "y": [float(at[1])], "z": _short([middle]),
-        "mode": "markers", "marker": {"size": 4, "color": "#CC3311"}, "name": "trained weights",
+        "mode": "markers", "marker": {"size": 4, "color": places.CROSS}, "name": "trained weights",
         "showlegend": False, "hovertemplate": "trained weights<extra></extra>", **shared,
     }  # fmt: skip
     return [surface, weights]
@@ -130,7 +130,7 @@ def _ticks(levels: Levels, of_colours: bool = False) -> dict[str, Any]:
     low, high = levels.values[[0, -1]]
     at: Array = np.geomspace(low, high, 6) if levels.log else np.linspace(low, high, 6)
     places_ = [_height(levels, v) if of_colours else float(v) for v in at]
-    return {"tickvals": places_, "ticktext": [rounded(v) for v in at]}
+    return {"tickvals": places_, "ticktext": [levels.name(float(v)) for v in at]}
 
 
 def _menu(methods: list[str]) -> list[dict[str, Any]]:

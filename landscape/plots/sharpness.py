@@ -15,7 +15,7 @@ from landscape.records import Array, SharpnessRecord
 from landscape.records.flatness import mean_and_stderr
 
 UNITS = {"sam": "‖e‖ ≤ ρ", "asam": "‖e/T‖ ≤ ρ, T = |w| + η"}
-PANELS = {"rise": "rise of the loss, lower bound", "level": "highest loss found, mean of batches"}
+PANELS = {"rise": "rise of the loss, lower bound", "level": "highest loss found"}
 
 
 @styled

@@ -42,7 +42,9 @@ def spectrum(records: ByMethod[EigenvaluesRecord], ax: Axes | None = None) -> Fi
         " · ".join(
             part
             for part in (
-                "filled: positive, hollow: negative, ×: not converged, bars: residual bounds",
+                _asked(flat),
+                "filled: positive, hollow: negative",
+                "×: not converged, bars: residual bounds",
                 f"{seeds} side by side" if several or len(flat) > 1 else "",
                 conditions(flat),
             )
@@ -50,6 +52,20 @@ def spectrum(records: ByMethod[EigenvaluesRecord], ax: Axes | None = None) -> Fi
         ),
     )
     return page.figure
+
+
+def _asked(flat: list[EigenvaluesRecord]) -> str:
+    """Which eigenvalues these are, where all records hold the same ones."""
+    kinds = {(record.which, len(record.values)) for record in flat}
+    if len(kinds) > 1:
+        return ""
+    ((which, k),) = kinds
+    return {
+        "magnitude": f"the {k} largest in magnitude",
+        "largest": f"the {k} largest",
+        "smallest": f"the {k} smallest",
+        "both": f"the {k // 2} largest and the {k // 2} smallest",
+    }.get(which, "")
 
 
 def _method(
@@ -103,6 +119,6 @@ def _name(ax: Axes, groups: dict[str, list[EigenvaluesRecord]], several: bool) -
             ax.axvline(line - 0.5, color=GREY, linewidth=0.3)
         ax.set_xlim(-0.5, len(groups) - 0.5)
     else:
-        ax.set_xlabel("order in the record")
+        ax.set_xlabel("number of the eigenvalue")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set_title(text(look(next(iter(groups))).label))

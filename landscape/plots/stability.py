@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from landscape.plots.levels import rounded
 from landscape.plots.prepare import ByMethod, conditions, counts, grouped, scale, t_band
 from landscape.plots.style import INK, empty, look, sheet, styled
 from landscape.records import Array, SharpnessOverTrainingRecord
@@ -19,6 +20,7 @@ PANELS = {
     "ascent_gain": "L(w + e) − L(w)",
 }
 AGAINST = {"step": "step", "epoch": "epoch"}
+REACH = 2.5  # times the highest λ max: a threshold beyond is put into words
 
 
 @styled
@@ -55,8 +57,8 @@ def stability(
     seeds = counts([len(runs) for runs in groups.values()], "seed")
     several = any(len(runs) > 1 for runs in groups.values())
     words = f"mean over {seeds}, band: 95 % t interval" if several else f"{seeds}: no band"
-    dashed = "dashed: the stability threshold of the base optimizer" if _dashed(everything) else ""
-    page.foot(groups, " · ".join(filter(None, [words, dashed, conditions(everything)])))
+    parts = [words, _threshold(everything), conditions(everything)]
+    page.foot(groups, " · ".join(filter(None, parts)))
     return page.figure
 
 
@@ -72,7 +74,9 @@ def _panel(
         _line(ax, method, runs, quantity, against)
     if quantity == "lambda_max":
         _thresholds(ax, groups, against)
-        ax.set_ylim(min(0.0, float(np.nanmin(finite))), 1.2 * top if top > 0 else None)
+        edges = np.concatenate([_of(run, "threshold") for runs in groups.values() for run in runs])
+        highest = np.max(edges[edges <= REACH * top], initial=1.1 * top)
+        ax.set_ylim(min(0.0, float(np.nanmin(finite))), 1.1 * highest if top > 0 else None)
     elif quantity in ("loss", "grad_norm"):
         ax.set_yscale(scale(finite))
 
@@ -107,8 +111,15 @@ def _computed(runs: list[SharpnessOverTrainingRecord], quantity: str) -> bool:
     return any(bool(np.isfinite(_of(run, quantity)).any()) for run in runs)
 
 
-def _dashed(runs: list[SharpnessOverTrainingRecord]) -> bool:
-    return _computed(runs, "threshold") and _computed(runs, "lambda_max")
+def _threshold(runs: list[SharpnessOverTrainingRecord]) -> str:
+    """Where the stability threshold is seen, or how far above the axis it lies."""
+    if not (_computed(runs, "threshold") and _computed(runs, "lambda_max")):
+        return ""
+    lowest = min(float(np.nanmin(r.threshold)) for r in runs if np.isfinite(r.threshold).any())
+    top = max(float(np.nanmax(r.lambda_max)) for r in runs if np.isfinite(r.lambda_max).any())
+    if lowest > REACH * top:
+        return f"stability threshold of the base optimizer: far above, from {rounded(lowest)}"
+    return "dashed: the stability threshold of the base optimizer"
 
 
 def _of(run: SharpnessOverTrainingRecord, name: str) -> Array:

@@ -1,16 +1,10 @@
-"""How every figure looks: one colour, marker and name per method everywhere, sizes, fonts, panels.
-
-The nine colours keep a distance of 0.087 in OKLab under normal, protan, deutan and tritan vision
-(`tests/plots/test_style.py`), on paper and on a dark page; the markers differ as well.
-"""
+"""How every figure looks: sizes, fonts, panels, the legend and the small print below them."""
 
 import functools
-import math
 import textwrap
-import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import matplotlib
 import numpy as np
@@ -18,39 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from landscape.plots.looks import LOOKS, OTHERS, look, together
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
-
-@dataclass(frozen=True)
-class Look:
-    """Of a method: its name in text, its colour on paper and on a dark page, its marker."""
-
-    label: str
-    colour: str
-    dark: str
-    marker: str
-
-
-LOOKS: dict[str, Look] = {
-    "sgd": Look("SGD", "#7A7A7A", "#9A9A9A", "o"),
-    "adamw": Look("AdamW", "#111111", "#F2F2F2", "s"),
-    "sam": Look("SAM", "#0072B2", "#5996D9", "^"),
-    "asam": Look("ASAM", "#56B4E9", "#53D5FF", "v"),
-    "lookbehind": Look("Lookbehind", "#332288", "#6559EE", "D"),
-    "lets": Look("LETS", "#CC3311", "#F26952", "P"),
-    "msam": Look("mSAM", "#E69F00", "#FFA500", "X"),
-    "fam": Look("FAM", "#882255", "#C2407F", "<"),
-    "aace": Look("AACE", "#B8860B", "#916A0E", ">"),
-}
-# For names that are not among the nine: (colour, dark, marker), chosen by the name alone.
-OTHERS = (
-    ("#009E73", "#2FC79B", "p"),
-    ("#AA4499", "#D07FC4", "h"),
-    ("#8B4513", "#C98B5E", "d"),
-    ("#117733", "#5FB77A", "*"),
-    ("#CC6677", "#E79AA7", "8"),
-)
 
 INK, GREY, GRID, PAPER = "#1B1F24", "#636C76", "#D8DEE4", "#FFFFFF"
 WHITE = "#FDFDFD"  # on the surfaces: stays white where the paper turns dark
@@ -61,7 +27,7 @@ DARK: dict[str, str] = {
     GRID: "#343B44",
     PAPER: "#14181D",
     **{style.colour: style.dark for style in LOOKS.values()},
-    **{colour: dark for colour, dark, _ in OTHERS},
+    **dict(OTHERS),
 }
 ONE_COLUMN, TWO_COLUMNS = 3.4, 7.0  # inches, as in two-column proceedings
 COLOUR_MAP = "viridis"
@@ -102,29 +68,21 @@ STYLE = {
 
 
 def styled(plot: Callable[P, R]) -> Callable[P, R]:
-    """Draw under `STYLE`, and leave matplotlib's settings as they were."""
+    """Draw under `STYLE`, no two methods alike, and leave matplotlib's settings as they were."""
 
     @functools.wraps(plot)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> R:
-        with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
+        first = next(iter((*args, *kwargs.values())), None)
+        with matplotlib.rc_context(STYLE), together(_methods(first)):  # type: ignore[arg-type]
             return plot(*args, **kwargs)
 
     return drawn
 
 
-def look(method: str) -> Look:
-    """Of one of the nine, or one derived from the name alone: the same in every figure."""
-    if method in LOOKS:
-        return LOOKS[method]
-    colour, dark, marker = OTHERS[zlib.crc32(method.encode()) % len(OTHERS)]
-    return Look(" + ".join(_label(part) for part in method.split("+")), colour, dark, marker)
-
-
-def _label(part: str) -> str:
-    """ "SAM (wide)" of the variant sam@wide."""
-    name, at, label = part.partition("@")
-    known = LOOKS[name].label if name in LOOKS else name
-    return f"{known} ({label.replace('-', ' ')})" if at else known
+def _methods(records: Any) -> list[str]:
+    """Whom the first argument of a plot is about: a mapping by method, or the record of a study."""
+    names = records if isinstance(records, Mapping) else getattr(records, "methods", ())
+    return [str(name) for name in names]
 
 
 def text(words: str) -> str:
@@ -140,12 +98,15 @@ class Sheet:
     axes: list[Axes]
     own: bool
 
-    def foot(self, methods: Iterable[str], words: str) -> None:
+    def foot(
+        self, methods: Iterable[str], words: str, *, line: bool = True, mark: bool = True
+    ) -> None:
         """One legend for all panels under small print, below them.
 
+        line, mark: what stands for a method in the panels.
         On axes of the caller: the legend in the first panel, no small print.
         """
-        handles = [handle(method) for method in methods if method]
+        handles = [handle(method, line=line, mark=mark) for method in methods if method]
         if len(handles) == 1:
             words = f"{handles[0].get_label()} · {words}"
         self.figure.set_label(words)
@@ -197,20 +158,30 @@ def small_print(figure: Figure) -> str:
 
 
 def _wrapped(words: str, inches: float) -> str:
-    """Small print in few lines of about equal length, broken between its parts if it can be."""
+    """Small print in as few lines as it can be, the longest of them as short as it can be, broken
+    within a part only where that alone fills more than a line.
+    """
     longest = int(17 * inches)  # 17 characters of 7 points to the inch
-    width = min(longest, math.ceil(len(words) / math.ceil(len(words) / longest)) + 12)
-    parts = [
-        p.replace(" ", "\N{NO-BREAK SPACE}") if len(p) < width else p for p in words.split(" · ")
-    ]
-    lines = textwrap.wrap(" · ".join(parts), width)
-    return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ").replace(" ·\n", "\n")
+    bound = "\N{NO-BREAK SPACE}"
+    parts = [p.replace(" ", bound) if len(p) <= longest else p for p in words.split(" · ")]
+    whole = f"{bound}· ".join(parts)
+    fewest = len(textwrap.wrap(whole, longest))
+    shortest = min(longest, max(20, len(whole) // max(fewest, 1)))
+    lines = next(
+        found
+        for width in range(shortest, longest + 1)
+        if len(found := textwrap.wrap(whole, width, break_long_words=width == longest)) == fewest
+    )
+    return "\n".join(lines).replace(bound, " ").replace(" ·\n", "\n")
 
 
-def handle(method: str) -> Line2D:
+def handle(method: str, *, line: bool = True, mark: bool = True) -> Line2D:
     """Legend entry of a method."""
     style = look(method)
-    return Line2D([], [], color=style.colour, marker=style.marker, label=text(style.label))
+    return Line2D(
+        [], [], color=style.colour, linestyle="-" if line else "none",
+        marker=style.marker if mark else "none", label=text(style.label),
+    )  # fmt: skip
 
 
 def empty(ax: Axes, words: str) -> None:

@@ -1,5 +1,6 @@
 """Contours of the loss on a plane through each minimum, all on the same axes and colours."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +11,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from landscape.plots import places
-from landscape.plots.levels import Levels, rounded, shared_levels
+from landscape.plots.levels import Levels, shared_levels
 from landscape.plots.prepare import SPLITS, ByMethod, axis_label, conditions, grouped, shown
 from landscape.plots.style import (
     COLOUR_MAP,
@@ -27,6 +28,7 @@ from landscape.plots.style import (
 from landscape.records import Array, SurfaceRecord
 
 QUANTITIES = ("loss", "accuracy")
+LOWEST = 1.1  # inches of a panel: its names and the numbers of the colour bar have room
 
 
 @styled
@@ -56,17 +58,18 @@ def surface(
     steep = float(np.clip((top - bottom) / (right - left), 0.25, 1.0))
     columns = _columns(len(panels), other, steep)
     width = TWO_COLUMNS if columns > 1 else ONE_COLUMN * 1.35
+    height = max(LOWEST, 0.7 * steep * width / columns)
     page = sheet(
-        ax, len(panels), columns=columns, width=width, height=0.7 * steep * width / columns + 0.35,
-        extra=0.4, sharex=True, sharey=True,
+        ax, len(panels), columns=columns, width=width, height=height + 0.35,
+        extra=0.4 if columns > 1 else 0.6, sharex=True, sharey=True,
     )  # fmt: skip
     colours = COLOUR_MAP + ("_r" if quantity == "accuracy" else "")  # dark is good
     for panel, (title, record) in zip(page.axes, panels, strict=True):
         _contours(panel, record, shown(quantity, getattr(record, quantity)), levels, colours)
         panel.set_title(text(title) or f"{quantity} around the minimum")
     _axes(page, drawn, columns)
-    _colour_bar(page, quantity, levels, colours)
-    page.foot(places.methods(drawn), _caption(drawn, quantity))
+    _colour_bar(page, quantity, levels, colours, height * -(-len(panels) // columns))
+    page.foot(places.methods(drawn), _caption(drawn, quantity), line=False)
     return page.figure
 
 
@@ -137,16 +140,18 @@ def _axes(page: Sheet, records: Sequence[SurfaceRecord], columns: int) -> None:
             panel.tick_params(labelbottom=True)
 
 
-def _colour_bar(page: Sheet, quantity: str, levels: Levels, colours: str) -> None:
+def _colour_bar(page: Sheet, quantity: str, levels: Levels, colours: str, inches: float) -> None:
+    """Named at every second of the contours, or at fewer where `inches` have no room for those."""
+    every = max(2, math.ceil(0.16 * (len(levels.values) - 1) / inches))
     mappable = ScalarMappable(levels.norm, colours)
     bar = page.figure.colorbar(
         mappable, ax=page.axes, extend="max" if levels.clipped else "neither", aspect=30, pad=0.02
     )
     bar.set_label(axis_label(quantity) + (", logarithmic" if levels.log else ""))
     bar.outline.set_visible(False)
-    bar.ax.yaxis.set_major_locator(FixedLocator(list(levels.values[::2])))
+    bar.ax.yaxis.set_major_locator(FixedLocator(list(levels.values[::every])))
     bar.ax.yaxis.set_minor_locator(NullLocator())
-    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: rounded(value)))
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: levels.name(value)))
     bar.ax.grid(False)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from landscape import plots
+from landscape.plots.looks import together
 from landscape.plots.output import CONFIG
 from landscape.plots.prepare import axis_label, plural
 from landscape.plots.style import look
@@ -24,7 +25,8 @@ from landscape.report.verdict import COSTS, verdict
 
 def render(contents: Contents) -> str:
     """The page as text: figures, styles and scripts inside; the same text for the same contents."""
-    return page(contents, figures(contents))
+    with together(contents.methods):
+        return page(contents, figures(contents))
 
 
 def page(contents: Contents, drawn: Sequence[Shown]) -> str:

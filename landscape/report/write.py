@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from landscape import files, plots
+from landscape.plots.looks import together
 from landscape.report import print_tables, tables
 from landscape.report.contents import Contents
 from landscape.report.figures import figures
@@ -15,8 +16,9 @@ def write(contents: Contents, folder: Path | str) -> Path:
     Every file is written whole or not at all, the page last: where it stands, all of it stands.
     """
     folder = Path(folder)
-    drawn = figures(contents)
-    text = page(contents, drawn)
+    with together(contents.methods):
+        drawn = figures(contents)
+        text = page(contents, drawn)
     for figure in drawn:
         figure.figure.set_layout_engine("none")  # the page has laid it out
         for ending in ("png", "svg"):

@@ -25,6 +25,13 @@ def test_the_same_record_gives_the_same_bytes(curves_record, tmp_path, ending):
     assert not re.search(rb"20\d\d-\d\d-\d\dT", one)
 
 
+def test_fonts_of_a_pdf_are_embedded_as_truetype(curves_record, tmp_path):
+    """Publishers refuse Type 3 fonts, matplotlib's default."""
+    data = save(curves(curves_record()), tmp_path / "a.pdf").read_bytes()
+    assert b"/Type3" not in data and b"/Type 3" not in data
+    assert b"/FontFile2" in data
+
+
 def test_a_scene_is_a_page_that_loads_nothing(surface_record, tmp_path):
     figures = [scene({"sgd": surface_record()}) for _ in range(2)]
     one, two = (save(f, tmp_path / "a.html").read_text() for f in figures)

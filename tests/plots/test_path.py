@@ -28,8 +28,8 @@ def test_line_chord_and_barrier(record, words):
     assert chord.get_ydata().tolist() == [1.0, 1.5, 2.0, 2.5, 3.0]
     assert bar.get_xydata().tolist() == [[0.5, 2.0], [0.5, 4.0]]
     said = words(figure).replace("\n", " ")
-    assert "barrier over the dotted chord: SGD 2 ·" in said
-    assert "share of the way to sgd, seed 1" in said
+    assert "barrier over the dotted chord: 2 ·" in said
+    assert "share of the way to SGD, seed 1" in said
     assert "batch norm keeps" not in said
 
 

@@ -58,8 +58,20 @@ def test_a_difference_is_established_only_after_holm(comparison_record):
     assert established(comparison_record, 1).tolist() == [False, True, False, False]
 
 
-def test_the_same_difference_on_every_seed_counts(comparison_record):
+@pytest.mark.parametrize(
+    "low, high, p, holds",
+    [
+        (0.01, 0.01, 0.001, True),  # the same difference on every seed, p from the sign flips
+        (0.01, 0.01, 0.25, False),  # three seeds cannot show more
+        (0.01, 0.02, np.nan, False),
+        (0.01, 0.01, np.nan, False),
+        (np.nan, np.nan, 0.001, False),
+        (0.0, 0.0, 0.001, False),
+        (-0.02, -0.01, 0.001, True),
+    ],
+)
+def test_what_was_not_computed_establishes_nothing(comparison_record, low, high, p, holds):
     record = comparison_record
-    record.difference_low[0, 3] = record.difference_high[0, 3] = 0.01
-    record.holm_p[0, 3] = np.nan
-    assert established(record, 0)[3]
+    record.difference_low[0, 3], record.difference_high[0, 3] = low, high
+    record.holm_p[0, 3] = p
+    assert established(record, 0)[3] == holds

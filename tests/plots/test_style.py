@@ -1,66 +1,9 @@
-"""One look per method: told apart by everybody, the same everywhere."""
-
-import itertools
+"""Settings of figures, their panels and their small print."""
 
 import matplotlib
-import numpy as np
 import pytest
 
-from landscape.plots.style import INK, LOOKS, OTHERS, look, sheet, styled
-
-# Machado, Oliveira and Fernandes 2009: full protanopia, deuteranopia, tritanopia, on linear RGB.
-VISIONS = {
-    "normal": np.eye(3),
-    "protan": np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
-                        [-0.003882, -0.048116, 1.051998]]),
-    "deutan": np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
-                        [-0.011820, 0.042940, 0.968881]]),
-    "tritan": np.array([[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602],
-                        [0.004733, 0.691367, 0.303900]]),
-}  # fmt: skip
-
-
-def linear(colour):
-    c = np.array(matplotlib.colors.to_rgb(colour))
-    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
-
-
-def oklab(rgb):
-    """Ottosson's OKLab of linear RGB."""
-    lms = np.array([[0.4122214708, 0.5363325363, 0.0514459929],
-                    [0.2119034982, 0.6806995451, 0.1073969566],
-                    [0.0883024619, 0.2817188376, 0.6299787005]])  # fmt: skip
-    lab = np.array([[0.2104542553, 0.7936177850, -0.0040720468],
-                    [1.9779984951, -2.4285922050, 0.4505937099],
-                    [0.0259040371, 0.7827717662, -0.8086757660]])  # fmt: skip
-    return lab @ np.cbrt(lms @ np.clip(rgb, 0, 1))
-
-
-@pytest.mark.parametrize("vision", VISIONS)
-@pytest.mark.parametrize("page", ["colour", "dark"])
-def test_nine_colours_stay_apart(vision, page):
-    seen = [oklab(VISIONS[vision] @ linear(getattr(one, page))) for one in LOOKS.values()]
-    distances = [np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)]
-    assert min(distances) > 0.085
-
-
-def test_markers_differ_too():
-    markers = [one.marker for one in LOOKS.values()]
-    assert len(set(markers)) == len(LOOKS) == 9
-    assert not set(markers) & {marker for _, _, marker in OTHERS}
-
-
-def test_names_of_the_nine():
-    labels = [one.label for one in LOOKS.values()]
-    assert labels == ["SGD", "AdamW", "SAM", "ASAM", "Lookbehind", "LETS", "mSAM", "FAM", "AACE"]
-
-
-def test_a_further_method_gets_a_look_from_its_name():
-    """crc32("mine") % 5 == 1: no dependence on the process, as hash() would have."""
-    assert look("mine").colour == OTHERS[1][0]
-    assert look("lets+asam").label == "LETS + ASAM"
-    assert look("lets+sam@as-wide").label == "LETS + SAM (as wide)"
-    assert look("lets+asam").colour not in {one.colour for one in LOOKS.values()}
+from landscape.plots.style import INK, sheet, small_print, styled
 
 
 def test_matplotlib_is_left_as_it_was():
@@ -79,3 +22,26 @@ def test_a_wrong_number_of_axes_is_refused():
     assert len(ours.axes) == 3
     with pytest.raises(ValueError, match=r"`ax` must hold 2 axes, one per panel. Got 3."):
         sheet(ours.axes, 2, columns=2)
+
+
+def test_small_print_breaks_between_its_parts():
+    page = sheet(None, 1, columns=1)
+    page.foot([], " · ".join(["a part of 40 letters that stays together"] * 4))
+    assert (
+        page.figure.get_supxlabel().split("\n")
+        == ["a part of 40 letters that stays together · a part of 40 letters that stays together"]
+        * 2
+    )
+    page.foot([], "five " * 60)  # one part that no line can hold
+    assert max(map(len, page.figure.get_supxlabel().split("\n"))) <= 119
+    page.foot([], "")
+    assert small_print(page.figure) == ""
+
+
+def test_a_legend_shows_what_is_drawn():
+    for line, mark in ((True, True), (True, False), (False, True)):
+        page = sheet(None, 1, columns=1)
+        page.foot(["sgd", "sam"], "words", line=line, mark=mark)
+        handle = page.figure.legends[0].legend_handles[1]
+        assert (handle.get_linestyle() != "None") == line
+        assert (handle.get_marker() == "^") == mark

@@ -1,0 +1,97 @@
+"""Who looks how: one name, colour and marker per method, the same in every figure.
+
+The nine colours keep a distance of 0.087 in OKLab under normal, protan, deutan and tritan vision
+(`tests/plots/test_looks.py`), on paper and on a dark page; the markers differ as well.
+"""
+
+import itertools
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Look:
+    """Of a method: its name in text, its colour on paper and on a dark page, its marker."""
+
+    label: str
+    colour: str
+    dark: str
+    marker: str
+
+
+LOOKS: dict[str, Look] = {
+    "sgd": Look("SGD", "#7A7A7A", "#9A9A9A", "o"),
+    "adamw": Look("AdamW", "#111111", "#F2F2F2", "s"),
+    "sam": Look("SAM", "#0072B2", "#5996D9", "^"),
+    "asam": Look("ASAM", "#56B4E9", "#53D5FF", "v"),
+    "lookbehind": Look("Lookbehind", "#332288", "#6559EE", "D"),
+    "lets": Look("LETS", "#CC3311", "#F26952", "P"),
+    "msam": Look("mSAM", "#E69F00", "#FFA500", "X"),
+    "fam": Look("FAM", "#882255", "#C2407F", "<"),
+    "aace": Look("AACE", "#B8860B", "#916A0E", ">"),
+}
+# For names that are not among the nine: on paper, on a dark page; apart from the nine as well.
+OTHERS = (
+    ("#00AA77", "#44CC88"),
+    ("#BB44DD", "#FF55FF"),
+    ("#444411", "#BBEE44"),
+    ("#DD7766", "#EE0000"),
+    ("#7700CC", "#9900BB"),
+    ("#117700", "#336644"),
+    ("#FF55AA", "#FF3377"),
+    ("#551111", "#EEBBBB"),
+    ("#775588", "#CC99CC"),
+    ("#330044", "#8866AA"),
+)
+MARKERS = ("p", "h", "d", "*", "8", "H")
+
+_TOGETHER: ContextVar[tuple[str, ...]] = ContextVar("methods shown together", default=())
+
+
+@contextmanager
+def together(methods: Iterable[str]) -> Iterator[None]:
+    """Within it no two of these methods look alike.
+
+    Open it around all figures of one study, so that a name looks the same in each of them, also
+    where only some methods are drawn. Figures open it for what they draw; it may be nested.
+    """
+    known = _TOGETHER.get()
+    token = _TOGETHER.set((*known, *sorted(set(methods) - set(known) - LOOKS.keys())))
+    try:
+        yield
+    finally:
+        _TOGETHER.reset(token)
+
+
+def look(method: str) -> Look:
+    """Of one of the nine, or one derived from the name, and from the other names only where two
+    would look alike (`together`).
+    """
+    if method in LOOKS:
+        return LOOKS[method]
+    slot = _slots((*_TOGETHER.get(), method))[method]
+    more, place = divmod(slot, len(OTHERS))  # more than ten names share colours, not markers
+    marker = MARKERS[(place + more) % len(MARKERS)]
+    return Look(" + ".join(_label(part) for part in method.split("+")), *OTHERS[place], marker)
+
+
+def _slots(methods: Iterable[str]) -> dict[str, int]:
+    """Method -> the first free one of the places that its name leads to, in the order given."""
+    taken: dict[str, int] = {}
+    for name in dict.fromkeys(methods):
+        start = zlib.crc32(name.encode())
+        places = (
+            (start + i) % len(OTHERS) + i // len(OTHERS) * len(OTHERS) for i in itertools.count()
+        )
+        taken[name] = next(place for place in places if place not in taken.values())
+    return taken
+
+
+def _label(part: str) -> str:
+    """ "SAM (wide)" of the variant sam@wide."""
+    name, at, label = part.partition("@")
+    known = LOOKS[name].label if name in LOOKS else name
+    return f"{known} ({label.replace('-', ' ')})" if at else known

@@ -1,0 +1,106 @@
+"""One look per method: told apart by everybody, the same everywhere."""
+
+import itertools
+
+import matplotlib
+import numpy as np
+import pytest
+
+from landscape.plots import comparison, curves
+from landscape.plots.interactive import SYMBOLS
+from landscape.plots.looks import LOOKS, MARKERS, OTHERS, look, together
+
+# Machado, Oliveira and Fernandes 2009: full protanopia, deuteranopia, tritanopia, on linear RGB.
+VISIONS = {
+    "normal": np.eye(3),
+    "protan": np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
+                        [-0.003882, -0.048116, 1.051998]]),
+    "deutan": np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
+                        [-0.011820, 0.042940, 0.968881]]),
+    "tritan": np.array([[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602],
+                        [0.004733, 0.691367, 0.303900]]),
+}  # fmt: skip
+
+
+def linear(colour):
+    c = np.array(matplotlib.colors.to_rgb(colour))
+    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+
+
+def oklab(rgb):
+    """Ottosson's OKLab of linear RGB."""
+    lms = np.array([[0.4122214708, 0.5363325363, 0.0514459929],
+                    [0.2119034982, 0.6806995451, 0.1073969566],
+                    [0.0883024619, 0.2817188376, 0.6299787005]])  # fmt: skip
+    lab = np.array([[0.2104542553, 0.7936177850, -0.0040720468],
+                    [1.9779984951, -2.4285922050, 0.4505937099],
+                    [0.0259040371, 0.7827717662, -0.8086757660]])  # fmt: skip
+    return lab @ np.cbrt(lms @ np.clip(rgb, 0, 1))
+
+
+@pytest.mark.parametrize("vision", VISIONS)
+@pytest.mark.parametrize("page", ["colour", "dark"])
+def test_nine_colours_stay_apart(vision, page):
+    seen = [oklab(VISIONS[vision] @ linear(getattr(one, page))) for one in LOOKS.values()]
+    distances = [np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)]
+    assert min(distances) > 0.085
+
+
+@pytest.mark.parametrize("page", [0, 1])
+def test_further_colours_stay_apart_from_all(page):
+    nine = [(one.colour, one.dark)[page] for one in LOOKS.values()]
+    seen = [oklab(linear(colour)) for colour in (*nine, *(other[page] for other in OTHERS))]
+    distances = [np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)]
+    assert min(distances) > 0.1
+
+
+def test_markers_differ_too():
+    markers = [one.marker for one in LOOKS.values()]
+    assert len(set(markers)) == len(LOOKS) == 9
+    assert not set(markers) & set(MARKERS)
+    assert SYMBOLS.keys() == {*markers, *MARKERS}
+
+
+def test_names_of_the_nine():
+    labels = [one.label for one in LOOKS.values()]
+    assert labels == ["SGD", "AdamW", "SAM", "ASAM", "Lookbehind", "LETS", "mSAM", "FAM", "AACE"]
+
+
+def test_a_further_method_gets_a_look_from_its_name():
+    """crc32("mine") % 10 == 1: no dependence on the process, as hash() would have."""
+    assert look("mine").colour == OTHERS[1][0]
+    assert look("lets+asam").label == "LETS + ASAM"
+    assert look("lets+sam@as-wide").label == "LETS + SAM (as wide)"
+    assert look("lets+asam").colour not in {one.colour for one in LOOKS.values()}
+
+
+def test_names_that_stand_together_do_not_look_alike():
+    names = [f"sam@{letter}" for letter in "abcdefghij"]
+    alone = {look(name).colour for name in names}
+    assert len(alone) < len(names)  # some of them collide
+    with together(names):
+        first = {name: look(name) for name in names}
+        assert len({one.colour for one in first.values()}) == len(names)
+        with together(["zzz", *names[5:]]):  # a figure of some, within a study of all
+            assert {name: look(name) for name in names} == first
+        assert look("sam") == LOOKS["sam"]
+    with together(reversed(names)):
+        assert {name: look(name) for name in names} == first
+    assert {look(name).colour for name in names} == alone
+
+
+def test_more_names_than_colours_differ_in_their_markers():
+    names = [f"mine@{i}" for i in range(40)]
+    with together(names):
+        assert len({(look(name).colour, look(name).marker) for name in names}) == 40
+
+
+def test_a_figure_keeps_its_methods_apart(curves_record, comparison_record):
+    """Of a mapping and of a study's record: both names lead to one colour when alone."""
+    names = ["sam@a", "sam@c"]
+    assert look(names[0]).colour == look(names[1]).colour
+    figure = curves(dict.fromkeys(names, curves_record()), ["train_loss"])
+    assert len({line.get_color() for line in figure.axes[0].get_lines()}) == 2
+    comparison_record.methods[:2] = "m1", "mc"
+    figure = comparison(comparison_record, ["lambda_max"])
+    assert len({line.get_color() for line in figure.axes[0].get_lines()}) == 4
