@@ -1,4 +1,8 @@
-"""Fixtures for every test: small networks and walkers whose answers are known in closed form."""
+"""Fixtures for every test: small networks and walkers whose answers are known in closed form, and
+a browser.
+"""
+
+import shutil
 
 import pytest
 import torch
@@ -9,6 +13,9 @@ from landscape.objective import Batch
 from landscape.walker import Walker
 
 torch.set_num_threads(1)
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+SOFTWARE_GL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader",
+               "--enable-unsafe-swiftshader"]  # fmt: skip
 
 
 def cross_entropy(model, batch):
@@ -102,3 +109,36 @@ def net_walker(small_net):
 def twin_walkers(net_walker):
     """Two walkers that stand at the same point with equal settings."""
     return lambda **settings: (net_walker(**settings), net_walker(**settings))
+
+
+@pytest.fixture(scope="session")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("no chromium on this machine")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=CHROMIUM, args=SOFTWARE_GL)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def opened(browser):
+    """open(path, **context) -> page; its console errors and requests as `.errors`, `.requests`."""
+    contexts = []
+
+    def open_(path, **options):
+        context = browser.new_context(**options)
+        context.set_default_timeout(120_000)  # milliseconds: software rendering on a busy machine
+        contexts.append(context)
+        page = context.new_page()
+        page.errors, page.requests = [], []
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.on("console", lambda m: page.errors.append(m.text) if m.type == "error" else None)
+        page.on("request", lambda request: page.requests.append(request.url))
+        page.goto(path.as_uri())
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()

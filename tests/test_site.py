@@ -1,6 +1,7 @@
 """The gallery and the pages beside the methods' cards: headers, links, defaults."""
 
 import ast
+import os
 import re
 import shutil
 import subprocess
@@ -63,16 +64,47 @@ def test_links_lead_somewhere(page):
             assert path.exists(), link
 
 
-@pytest.mark.slow
-def test_the_site_builds_without_a_warning(tmp_path):
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The site, with one example run."""
     pytest.importorskip("sphinx_gallery")
-    for folder in ("docs", "gallery"):
+    folder = tmp_path_factory.mktemp("site")
+    for name in ("docs", "gallery"):
         shutil.copytree(
-            ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("_build", "images")
+            ROOT / name, folder / name, ignore=shutil.ignore_patterns("_build", "gallery", "images")
         )
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-D", "plot_gallery=0"]
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going"]
+    only = ["-D", "sphinx_gallery_conf.filename_pattern=plot_spectrum"]
     done = subprocess.run(
-        [*command, "docs", "html"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+        [*command, *only, "docs", "html"],
+        cwd=folder, env={**os.environ, "MPLBACKEND": "Agg"}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "html" / "gallery" / "plot_first_look.html").exists()
+    return folder / "html"
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning(site):
+    assert (site / "gallery" / "plot_first_look.html").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(
+    "name", ["index", "gallery/index", "gallery/plot_spectrum", "concepts/slices", "methods/sam"]
+)
+def test_a_page_of_the_site_in_a_browser(opened, site, name, width, scheme):
+    """Everything is drawn, nothing is asked of the network, nothing reaches over the edge."""
+    page = opened(
+        site / f"{name}.html", viewport={"width": width, "height": 900}, color_scheme=scheme
+    )
+    page.wait_for_load_state("load")
+    for image in page.locator("img:visible").all():
+        image.scroll_into_view_if_needed()
+    page.wait_for_function("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+    assert page.errors == []
+    assert [u for u in page.requests if not u.startswith(("file:", "data:"))] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("h1").first.inner_text()

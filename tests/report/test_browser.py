@@ -1,17 +1,13 @@
 """The page in a real browser: draws, answers, asks nothing of the network, runs nothing foreign."""
 
 import dataclasses
-import shutil
 
 import pytest
 
 from landscape.report import write
 
 pytestmark = pytest.mark.slow
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FEW = ("test_accuracy", "generalisation_gap", "lambda_max", "grad_evals")
-SOFTWARE_GL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader",
-               "--enable-unsafe-swiftshader"]  # fmt: skip
 EVIL = (
     "<script>window.hit = 1</script>",
     "<img src=x onerror=window.hit=1>",
@@ -22,40 +18,8 @@ EVIL = (
 
 
 @pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("no chromium on this machine")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=SOFTWARE_GL)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture(scope="module")
 def folder(small, tmp_path_factory):
     return write(small, tmp_path_factory.mktemp("report"))
-
-
-@pytest.fixture
-def opened(browser):
-    """open(path, **context) -> page; its console errors and requests as `.errors`, `.requests`."""
-    contexts = []
-
-    def open_(path, **options):
-        context = browser.new_context(**options)
-        contexts.append(context)
-        page = context.new_page()
-        page.errors, page.requests = [], []
-        page.on("pageerror", lambda error: page.errors.append(str(error)))
-        page.on("console", lambda m: page.errors.append(m.text) if m.type == "error" else None)
-        page.on("request", lambda request: page.requests.append(request.url))
-        page.goto(path.as_uri())
-        return page
-
-    yield open_
-    for context in contexts:
-        context.close()
 
 
 @pytest.mark.parametrize("width", [1440, 390])
