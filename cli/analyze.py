@@ -51,6 +51,7 @@ def analyze(
     ] = None,
     trust: options.Trust = False,
     data_dir: options.DataDir = None,
+    download: options.Download = False,
     dry_run: options.DryRun = False,
     quiet: options.Quiet = False,
     json: options.Json = False,

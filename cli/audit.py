@@ -52,6 +52,7 @@ def audit(
         str, typer.Option(help="Statistics to use: stored, batch or reestimated.")
     ] = "stored",
     device: options.Device = None,
+    trust: options.Trust = False,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -59,6 +60,7 @@ def audit(
         ),
     ] = None,
     data_dir: options.DataDir = None,
+    download: options.Download = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results.", show_default="audits/NAME")
     ] = None,
@@ -74,6 +76,7 @@ def audit(
     from landscape.audit import audit as audit_checkpoint
     from landscape.files import read_json
     from landscape.report.audit import write
+    from landscape.runs import Run
     from landscape.subjects import Sources
     from landscape_cli import progress
 
@@ -85,8 +88,13 @@ def audit(
         batch_norm=batch_norm,
         device=device,
     )
+    if trust:
+        own.trust([Run.open(path) for path in (checkpoint, baseline) if path and path.is_dir()])
     subject, notes = sources.subject(checkpoint, checkpoint_key)
-    other = None if baseline is None else sources.subject(baseline, checkpoint_key)[0]
+    other = None
+    if baseline is not None:
+        other, more = sources.subject(baseline, checkpoint_key)
+        notes = (*notes, *(f"Baseline: {note}" for note in more))
     folder = out or Path("audits") / checkpoint.stem
     if dry_run:
         from landscape import plan
@@ -118,8 +126,10 @@ def audit(
         },
         command=shlex.join(["landscape", *sys.argv[1:]]),
     )
-    for verdict in () if quiet else found.verdicts:
-        typer.echo(verdict.line, err=json)
+    for line in (
+        () if quiet else (*(f"note: {n}" for n in notes), *(v.line for v in found.verdicts))
+    ):
+        typer.echo(line, err=json)
     options.hand_over({**read_json(folder / "audit.json"), "page": page}, page, json)
     if not found.passed:
         raise typer.Exit(FELL_SHORT)

@@ -69,6 +69,7 @@ def compare(
     examples: options.Examples = None,
     measure_every: options.MeasureEvery = None,
     data_dir: options.DataDir = None,
+    download: options.Download = False,
     device: options.Device = None,
     dry_run: options.DryRun = False,
     quiet: options.Quiet = False,

@@ -1,6 +1,7 @@
 """Options that several commands share, and how a command hands over what it made."""
 
 import json as json_format
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -55,6 +56,14 @@ DataDir = Annotated[
     Path | None,
     typer.Option(envvar="LANDSCAPE_DATA", help="Folder with the data set's files."),
 ]
+Download = Annotated[
+    bool,
+    typer.Option(
+        "--download",
+        callback=lambda given: allow_download(given),
+        help="Let data of the Hugging Face hub be fetched into the data folder.",
+    ),
+]
 Examples = Annotated[
     int | None,
     typer.Option(
@@ -77,6 +86,13 @@ DryRun = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+def allow_download(given: bool) -> bool:
+    """For this process and those that it starts; without it nothing is ever fetched."""
+    if given:
+        os.environ["LANDSCAPE_DOWNLOAD"] = "1"
+    return given
 
 
 def names(text: str) -> list[str]:

@@ -46,6 +46,7 @@ def train(
         bool, typer.Option("--tensorboard", help="Write the metrics for TensorBoard too.")
     ] = False,
     data_dir: options.DataDir = None,
+    download: options.Download = False,
     device: options.Device = None,
     dry_run: options.DryRun = False,
     quiet: options.Quiet = False,

@@ -1,6 +1,8 @@
 """Weights from elsewhere: state dicts and safetensors, read without executing anything in them."""
 
+import json
 import pickle
+import pickletools
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -21,6 +23,7 @@ PLACES = (
     "weights", "params", "state_dict_ema", "model_ema", "ema_state_dict", "ema",
 )  # fmt: skip
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.", "ema_model.", "_forward_module.")
+MOST_BYTES = 2**26  # of a pickle that is looked at for its entries
 EXTRAS = ("n_averaged",)  # counters of torch's AveragedModel
 
 
@@ -60,6 +63,10 @@ def read(path: Path | str, key: str | None = None) -> Checkpoint:
     Raises ValueError where it is damaged, is a pickled module, or holds no weights.
     """
     path = Path(path)
+    if path.is_dir() and not (path / "settings.json").exists():
+        inside = sorted(p for kind in ("safetensors", "pt", "bin") for p in path.glob(f"*.{kind}"))
+        hint = f" Name a file in it, as {inside[0]}." if inside else ""
+        raise ValueError(f"{path} is a folder, but not one of our runs.{hint}")
     if path.is_dir():
         return Checkpoint(path, load_tensors(Run.open(path).path / "weights.safetensors"))
     if not path.exists():
@@ -82,13 +89,37 @@ def _unpickled(path: Path) -> Any:
             raise ValueError(f"{path} is no checkpoint: torch.save did not write it.") from None
         raise ValueError(
             f"{path} holds more than weights ({_what_else(error)}), which only running its code "
-            "could read. Where you trust it, convert it once: "
-            f'state = torch.load("{path.name}", weights_only=False).state_dict(); '
-            f'torch.save(state, "{path.stem}-weights.pt")'
+            f"could read. Where you trust it, convert it once: {_conversion(path)}"
         ) from None
     except Exception as error:  # a damaged pickle can fail in any way
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ValueError(f"{path} is damaged or no checkpoint ({reason}).") from None
+
+
+def _conversion(path: Path) -> str:
+    """Two lines of Python; for a dictionary with what seems to be the entry of the weights."""
+    whole = f"torch.load({json.dumps(str(path))}, weights_only=False)"
+    made = json.dumps(str(path.with_name(f"{path.stem}-weights.pt")))
+    entries = _entries(path)
+    if entries is None:
+        return f"state = {whole}.state_dict(); torch.save(state, {made})"
+    place = next((place for place in PLACES if place in entries), "state_dict")
+    state = "found if isinstance(found, dict) else found.state_dict()"
+    return f'found = {whole}["{place}"]; torch.save({state}, {made})'
+
+
+def _entries(path: Path) -> set[str] | None:
+    """All texts in a pickled dictionary, by its opcodes, none of which is run; None for others."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            (name,) = (n for n in archive.namelist() if n.endswith("/data.pkl"))
+            with archive.open(name) as file:
+                steps = list(pickletools.genops(file.read(MOST_BYTES)))
+    except (ValueError, OSError, zipfile.BadZipFile):
+        return None
+    if [operation.name for operation, _, _ in steps[:2]] != ["PROTO", "EMPTY_DICT"]:
+        return None
+    return {argument for _, argument, _ in steps if isinstance(argument, str)}
 
 
 def _what_else(error: Exception) -> str:

@@ -1,9 +1,9 @@
 """The user's own network, data and loss, from the names that the user gave."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +15,7 @@ from landscape.data import DATA, DataSet
 from landscape.models import MODELS
 from landscape.names import look_up
 
+Made = TypeVar("Made")
 AT_ONCE = 256  # examples per batch where the data come as whole tensors
 
 
@@ -34,7 +35,7 @@ def model(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     if references.is_reference(name):
         made = references.called(name, arguments)
     else:
-        made = look_up("model", name, MODELS)(**arguments)
+        made = _ours("model", name, MODELS, arguments)
     if not isinstance(made, nn.Module):
         raise ValueError(f"{name} must make a torch.nn.Module. Got {type(made).__name__}.")
     return made
@@ -49,7 +50,7 @@ def data_set(name: str, arguments: Mapping[str, Any], data_dir: Path | None) -> 
     Raises ValueError where one of them is missing or is no tensor.
     """
     if not references.is_reference(name):
-        return look_up("data set", name, DATA)(data_dir, **arguments)
+        return _ours("data set", name, DATA, arguments, data_dir)
     found = references.called(name, arguments)
     if isinstance(found, DataSet):
         return found
@@ -93,7 +94,7 @@ def data(name: str, arguments: Mapping[str, Any], data_dir: Path | None, example
     if references.is_reference(name):
         found = references.called(name, arguments)
     else:
-        found = look_up("data set", name, DATA)(data_dir)
+        found = data_set(name, arguments, data_dir)
     if isinstance(found, DataSet):
         found = {
             "train": (found.train_x, found.train_y),
@@ -178,6 +179,19 @@ def _taken(found: Any, examples: int, name: str) -> list[Batch]:
     if not pieces:
         raise ValueError(f"{name} has no examples: is the data empty?")
     return pieces
+
+
+def _ours(
+    kind: str,
+    name: str,
+    known: Mapping[str, Callable[..., Made]],
+    arguments: Mapping[str, Any],
+    *first: Any,
+) -> Made:
+    """What a factory of a registry makes of keywords that it is seen to take."""
+    factory = look_up(kind, name, known)
+    references.check_arguments(factory, name, arguments, *first)
+    return factory(*first, **arguments)
 
 
 def _is_whole(found: Any) -> bool:

@@ -56,20 +56,35 @@ def called(reference: str, arguments: Mapping[str, Any]) -> Any:
     factory = imported(reference)
     if not callable(factory):
         raise ValueError(f"{reference} must be callable. Got {type(factory).__name__}.")
+    check_arguments(factory, reference, arguments)
+    return _guarded(lambda: factory(**arguments), reference)
+
+
+def check_arguments(
+    factory: Callable[..., Any], name: str, arguments: Mapping[str, Any], *first: Any
+) -> None:
+    """Raises ValueError, in one line, where a factory does not take these keywords, or needs more.
+
+    name: of the factory, for the error. first: what it is given by place.
+    """
     try:
-        inspect.signature(factory).bind(**arguments)
+        inspect.signature(factory).bind(*first, **arguments)
     except TypeError as error:
-        raise ValueError(f"{reference} does not take these arguments: {error}.") from None
+        raise ValueError(f"{name} does not take these arguments: {error}.") from None
     except ValueError:  # a built-in without a signature
         pass
-    return _guarded(lambda: factory(**arguments), reference)
 
 
 def _from_name(where: str, reference: str) -> ModuleType:
     try:
-        found = importlib.util.find_spec(where)
-    except (ImportError, ValueError):
+        found = importlib.util.find_spec(where)  # imports the packages around it
+    except (ModuleNotFoundError, ValueError) as error:
+        missing = getattr(error, "name", where)
+        if not f"{where}.".startswith(f"{missing}."):
+            raise ValueError(f"{reference} failed: {_told(error)}.") from error
         found = None
+    except Exception as error:
+        raise ValueError(f"{reference} failed: {_told(error)}.") from error
     if found is None:
         raise ValueError(
             f"There is no module {where!r} to take {reference} from. Is it installed, or in the "
@@ -107,10 +122,13 @@ def _guarded(call: Callable[[], Any], reference: str) -> Any:
     """What the user's code answers; its error as one line with the place."""
     try:
         return call()
-    except Exception as error:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        what = str(error).strip().splitlines() or [""]
-        raise ValueError(
-            f"{reference} failed: {type(error).__name__}: {what[0]} "
-            f"({Path(frame.filename).name}, line {frame.lineno})."
-        ) from error
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"{reference} failed: {_told(error)}.") from error
+
+
+def _told(error: BaseException) -> str:
+    """Kind, first line and place of an error."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    what = str(error).strip().splitlines() or [""]
+    place = f"{Path(frame.filename).name}, line {frame.lineno}"
+    return f"{type(error).__name__}: {what[0]} ({place})"

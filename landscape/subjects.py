@@ -48,6 +48,8 @@ class Sources:
 
         Raises ValueError where the model or the data of a foreign checkpoint are not named.
         """
+        if not path.exists():
+            raise ValueError(f"There is no checkpoint {path}.")
         if path.is_dir() and not self.model and not self.data:
             return self._of_run(Run.open(path)), ()
         for name, value in (("model", self.model), ("data", self.data)):

@@ -1,5 +1,6 @@
 """Weights from elsewhere: what is read, what is refused, and that nothing in a file ever runs."""
 
+import argparse
 import pickle
 from pathlib import Path
 
@@ -135,13 +136,40 @@ def test_a_pickle_that_would_run_a_command_does_not(tmp_path):
     assert not mark.exists()
 
 
-def test_a_pickled_module_is_told_how_to_convert(tmp_path):
-    torch.save(net(), tmp_path / "x.pt")
+def run_the_advice(path):
+    """The two lines of the error, run by a user who trusts the file."""
     with pytest.raises(ValueError) as error:
-        checkpoints.read(tmp_path / "x.pt")
-    assert "torch.nn.modules.container.Sequential" in str(error.value)
-    assert 'torch.load("x.pt", weights_only=False).state_dict()' in str(error.value)
+        checkpoints.read(path)
     assert "\n" not in str(error.value)
+    load, save = str(error.value).partition("convert it once: ")[2].split("; ")
+    exec(f"{load}\n{save}", {"torch": torch})
+    return str(error.value)
+
+
+def test_a_pickled_module_is_told_how_to_convert(state, tmp_path):
+    torch.save(net(), tmp_path / "x.pt")
+    assert "torch.nn.modules.container.Sequential" in run_the_advice(tmp_path / "x.pt")
+    model = fresh()
+    checkpoints.read(tmp_path / "x-weights.pt").load_into(model)
+    assert same(model, state)
+
+
+@pytest.mark.parametrize("entry", ["state_dict", "model", "net"])
+def test_weights_beside_other_objects_are_told_how_to_convert(entry, state, tmp_path):
+    """The options of a script, as so many save them; under "model" the whole module."""
+    held = net() if entry == "model" else state
+    saved = {"epoch": 3, "args": argparse.Namespace(lr=0.1), entry: held}
+    torch.save(saved, tmp_path / "x.pt")
+    run_the_advice(tmp_path / "x.pt")
+    model = fresh()
+    checkpoints.read(tmp_path / "x-weights.pt").load_into(model)
+    assert same(model, state)
+
+
+def test_a_folder_of_something_else_names_the_file(state, tmp_path):
+    save_file(state, tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match=r"not one of our runs\. Name .*model\.safetensors\.$"):
+        checkpoints.read(tmp_path)
 
 
 WRONG = {

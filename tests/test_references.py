@@ -63,6 +63,25 @@ def test_errors_are_one_line(reference, file):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("package", "module", "message"),
+    [
+        ("raise RuntimeError('old\\nlibrary')", "", r"failed: RuntimeError: old \(__init__\.py"),
+        ("import not_there_at_all", "", r"No module named 'not_there_at_all'"),
+        ("", "raise SystemExit(3)", r"failed: SystemExit: 3 \(inner\.py, line 1\)"),
+    ],
+)
+def test_a_package_that_does_not_load(package, module, message, tmp_path, monkeypatch):
+    (tmp_path / "outer_package").mkdir()
+    (tmp_path / "outer_package" / "__init__.py").write_text(package)
+    (tmp_path / "outer_package" / "inner.py").write_text(module)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ValueError, match=message) as error:
+        references.called(allowed("outer_package.inner:make"), {})
+    assert "\n" not in str(error.value)
+    sys.modules.pop("outer_package", None)
+
+
 @pytest.mark.parametrize("arguments", [{}, {"a": 1, "c": 2}])
 def test_wrong_arguments(arguments, file):
     with pytest.raises(ValueError, match="does not take these arguments"):

@@ -1,7 +1,6 @@
 """Data sets by name, all in memory. They are read from a folder that the user names."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from landscape.data import (
     cifar10,
@@ -9,6 +8,7 @@ from landscape.data import (
     csv_table,
     digits,
     fashion_mnist,
+    hub,
     mnist,
     npz,
     shakespeare,
@@ -18,7 +18,7 @@ from landscape.data import (
 )
 from landscape.data.dataset import DataSet, Split, batches, split
 
-DATA: dict[str, Callable[[Path | None], DataSet]] = {
+DATA: dict[str, Callable[..., DataSet]] = {
     "digits": digits.load,
     "mnist": mnist.load,
     "fashion-mnist": fashion_mnist.load,
@@ -30,6 +30,7 @@ DATA: dict[str, Callable[[Path | None], DataSet]] = {
     "tsv": tsv.load,
     "csv": csv_table.load,
     "npz": npz.load,
+    "hugging-face": hub.load,
 }
 
 __all__ = ["DATA", "DataSet", "Split", "batches", "split"]

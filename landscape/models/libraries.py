@@ -1,5 +1,7 @@
 """Networks of other libraries, by their names there: untrained, nothing is downloaded."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
@@ -13,10 +15,12 @@ def torchvision_model(classes: int = 10, name: str = "resnet18", **settings: Any
 
     settings: keywords of the network's own factory.
 
-    Raises ValueError where torchvision is missing (the extra `vision`) or has no such network.
+    Raises ValueError where torchvision is missing (the extra `vision`) or does not know
+    the network or a setting.
     """
     models = optional("torchvision.models", "vision")
-    return models.get_model(name, weights=None, num_classes=classes, **settings)
+    with _named("torchvision"):
+        return models.get_model(name, weights=None, num_classes=classes, **settings)
 
 
 def timm_model(classes: int = 10, name: str = "vit_tiny_patch16_224", **settings: Any) -> nn.Module:
@@ -24,10 +28,12 @@ def timm_model(classes: int = 10, name: str = "vit_tiny_patch16_224", **settings
 
     settings: keywords of `timm.create_model`, as img_size=32, patch_size=4.
 
-    Raises ValueError where timm is missing (the extra `vision`); its own error for other names.
+    Raises ValueError where timm is missing (the extra `vision`) or does not know
+    the network or a setting.
     """
     timm = optional("timm", "vision")
-    return timm.create_model(name, pretrained=False, num_classes=classes, **settings)
+    with _named("timm"):
+        return timm.create_model(name, pretrained=False, num_classes=classes, **settings)
 
 
 def transformers_model(classes: int = 2, name: str = "bert", **settings: Any) -> nn.Module:
@@ -36,13 +42,25 @@ def transformers_model(classes: int = 2, name: str = "bert", **settings: Any) ->
     x: tokens (batch, length), int64, 0 for padding, which is masked.
     settings: of the network's configuration, as vocab_size=8192, hidden_size=64.
 
-    Raises ValueError where transformers is missing (the extra `hf`) or has no such network.
+    Raises ValueError where transformers is missing (the extra `hf`) or does not know
+    the network or a setting.
     """
     transformers = optional("transformers", "hf")
-    config = transformers.AutoConfig.for_model(
-        name, num_labels=classes, pad_token_id=PADDING, **settings
-    )
-    return OfTokens(transformers.AutoModelForSequenceClassification.from_config(config))
+    with _named("transformers"):
+        config = transformers.AutoConfig.for_model(
+            name, num_labels=classes, pad_token_id=PADDING, **settings
+        )
+        return OfTokens(transformers.AutoModelForSequenceClassification.from_config(config))
+
+
+@contextmanager
+def _named(library: str) -> Iterator[None]:
+    """What a library says of unknown names and settings, in one line that names it."""
+    try:
+        yield
+    except (TypeError, ValueError, RuntimeError) as error:
+        first, *_ = str(error).splitlines() or [type(error).__name__]
+        raise ValueError(f"{library}: {first.rstrip('.')}.") from error
 
 
 class OfTokens(nn.Module):

@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from landscape.tasks import TASKS
+
 MINE = """
 import torch
 from torch import nn
@@ -95,6 +97,30 @@ def test_quiet_and_what_info_says(landscape, mine):
     assert "\n  noise  sigma" in text
 
 
+def test_what_was_done_to_a_checkpoint_is_told(landscape, mine):
+    state = torch.load(mine / "model.pt", weights_only=True)
+    torch.save({"ema": {f"module.{name}": t for name, t in state.items()}}, mine / "ema.pt")
+    done = landscape("audit", "ema.pt", *GIVEN, *FAST, "--baseline", "ema.pt")
+    told = ("Weights from the entry ema.", "Took the prefix module. off the names.")
+    assert [line for line in done.out.splitlines() if line.startswith("note: ")] == [
+        *(f"note: {note}" for note in told),
+        *(f"note: Baseline: {note}" for note in told),
+    ]
+
+
+def test_a_run_with_code_of_ones_own(landscape, refused, mine, monkeypatch):
+    from landscape import references
+
+    monkeypatch.setattr(references, "_allowed", set())
+    monkeypatch.setattr("landscape.tasks.TASKS", dict(TASKS))
+    given = ("--model", "mine.py:net", "--data", "mine.py:splits", "--method", "sgd")
+    assert landscape("train", *given, "--epochs", "1", "--out", "r").code == 0
+    references._allowed.clear()
+    (line,) = refused("audit", "r", "--require", "loss < 99")
+    assert "Add --trust" in line
+    assert landscape("audit", "r", "--require", "loss < 99", "--trust").code == 0
+
+
 def test_exit_codes(landscape, mine):
     assert landscape("audit", "model.pt", *GIVEN, "--require", "accuracy >= 1.1").code == 1
     assert landscape("audit", "model.pt", *GIVEN, "--require", "accuracy >= hgh").code == 2
@@ -159,6 +185,8 @@ WRONG = {
     ("--model", "resnet19"): "Unknown model 'resnet19'. Did you mean 'resnet18'",
     ("--model-args", "wide"): "takes key=value",
     ("--model-args", "depth=3"): "does not take these arguments",
+    ("--model", "mlp", "--model-args", "depth=3"): "mlp does not take these arguments",
+    ("--data", "digits", "--data-args", "n=3"): "digits does not take these arguments",
     ("--data", "mine.py:nothing"): "has no examples",
     ("--data", "mine.py:number"): "must be callable",
     ("--data", "mine.py:out_of_range"): "targets must be in [0, 3)",

@@ -2,6 +2,8 @@
 
 import json
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -134,7 +136,41 @@ def test_one_part_of_a_task(landscape, mine):
     assert json.loads((mine / "w" / "settings.json").read_text())["task"] == "digits-wide"
 
 
+def test_data_of_the_hub_only_with_leave(landscape, refused, mine, monkeypatch):
+    """`--download` is for this command and those that it starts."""
+    part = {"sentence": ["good", "bad"] * 20, "label": [1, 0] * 20}
+    rows = type("Rows", (dict,), {"column_names": property(list), "__len__": lambda _: 40})(part)
+    asked = []
+
+    def load_dataset(*names):
+        asked.append(names)
+        return SimpleNamespace(save_to_disk=lambda folder: Path(folder).mkdir(parents=True))
+
+    fake = SimpleNamespace(
+        load_dataset=load_dataset, load_from_disk=lambda _: {"train": rows, "test": rows}
+    )
+    monkeypatch.setitem(sys.modules, "datasets", fake)
+    monkeypatch.setenv("LANDSCAPE_DOWNLOAD", "0")  # and taken back after the test
+    (mine / "words.py").write_text(
+        "from torch import nn\n\ndef net():\n"
+        "    return nn.Sequential(nn.Embedding(99, 2), nn.Flatten(), nn.Linear(128, 2))\n"
+    )
+    given = ("--model", "words.py:net", "--data", "hugging-face", "--data-args", "name=me/mine")
+    train = ("train", *given, "--data-dir", ".", "--method", "sgd", *SHORT, "--out", "r")
+    (line,) = refused(*train)
+    assert line.endswith("Or let me/mine be downloaded into it: --download.") and not asked
+    assert landscape(*train, "--download").code == 0
+    assert asked == [("me/mine",)]
+    monkeypatch.setenv("LANDSCAPE_DOWNLOAD", "0")
+    weights = "r/weights.safetensors"
+    assert landscape("audit", weights, *given, "--data-dir", ".", "--require", "loss < 9").code == 0
+    assert len(asked) == 1
+
+
 WRONG = {
+    ("--method", "sgd", "--model", "mlp", "--model-args", "depth=3"): "mlp does not take these",
+    ("--method", "sgd", "--data", "digits", "--data-args", "n=3"): "digits does not take these",
+    ("--method", "sgd", "--data", "digits", "--data-args", "data_dir=x"): "multiple values for",
     ("--method", "mine.py:NoStep"): "must be a class with step",
     ("--method", "mine.py:net"): "must be a class with step",
     ("--method", "sgd", "--data", "mine.py:train_only"): '{"train": (x, y), "test": (x, y)}',

@@ -45,6 +45,16 @@ def test_timm_gets_names_and_no_weights(monkeypatch):
     assert asked == [("convnext_tiny", {"pretrained": False, "num_classes": 7, "drop_rate": 0.1})]
 
 
+@pytest.mark.parametrize("error", [RuntimeError("Unknown model (x)\nSee:"), TypeError("no x")])
+def test_what_a_library_does_not_know_is_told_in_one_line(error, monkeypatch):
+    def create_model(*_, **settings):
+        raise error
+
+    monkeypatch.setitem(sys.modules, "timm", SimpleNamespace(create_model=create_model))
+    with pytest.raises(ValueError, match=r"^timm: (Unknown model \(x\)|no x)\.$"):
+        MODELS["timm"](name="x")
+
+
 class Bag(nn.Module):
     """Counts the tokens that its mask lets through, in the form of transformers' networks."""
 
