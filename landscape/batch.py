@@ -120,16 +120,22 @@ def scalar(value: Tensor) -> Tensor:
     return value
 
 
-def correct(logits: Any, y: Any) -> Tensor | None:
+def logits_in(answer: Any) -> Any:
+    """The logits in a model's answer: itself, or its `.logits` (n, classes), as in transformers.
+
+    Longer ones may be of a language model, whose targets stand one place further: they are left.
+    """
+    held = getattr(answer, "logits", None)
+    return held if isinstance(held, Tensor) and held.dim() == 2 else answer
+
+
+def correct(answer: Any, y: Any) -> Tensor | None:
     """How many targets the largest logit names, shape (); None where targets are no classes.
 
-    logits: (..., classes), or an answer that holds them as `.logits` (n, classes), as those of
-    transformers do; longer ones may be of a language model, whose targets stand one place further.
+    answer: logits (..., classes), or what holds them, see `logits_in`.
     y: (...) integers, negative ones (ignored labels) not counted.
     """
-    held = getattr(logits, "logits", None)
-    if isinstance(held, Tensor) and held.dim() == 2:
-        logits = held
+    logits = logits_in(answer)
     if not (isinstance(logits, Tensor) and isinstance(y, Tensor)):
         return None
     if y.is_floating_point() or logits.shape[:-1] != y.shape:

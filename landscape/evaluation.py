@@ -3,7 +3,6 @@ stands beside the plain one where the two are seen to agree.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from landscape.batch import Batch, correct, mapped, scalar
 from landscape.folding import Chain, chains, folded
 from landscape.isolation import seed_of
+from landscape.layer_outputs import answers_of
 
 if TYPE_CHECKING:
     from landscape.objective import Objective
@@ -73,7 +73,7 @@ class Evaluator:
             objective.isolated() as renew,
             weights.substituted(weights.views(place)) as stand_at,
             folded(way.chains),
-            _outputs_of(objective.model) as outputs,
+            answers_of(objective.model) as outputs,
         ):
             move = place.copy_ if way.in_place else stand_at
             for point in points:
@@ -112,16 +112,6 @@ def chunks(points: Iterable[Tensor], w: Tensor) -> Iterator[list[Tensor]]:
     points = iter(points)
     while some := list(islice(points, size)):
         yield some
-
-
-@contextmanager
-def _outputs_of(model: nn.Module) -> Iterator[list[Any]]:
-    outputs: list[Any] = []
-    hook = model.register_forward_hook(lambda _module, _x, output: outputs.append(output))
-    try:
-        yield outputs
-    finally:
-        hook.remove()
 
 
 def _fast_way(objective: "Objective") -> Way:

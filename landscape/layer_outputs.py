@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from landscape import flatness
+from landscape.batch import Batch, LossFn, logits_in
 from landscape.flatness import precise
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -167,3 +168,36 @@ def curved(loss: Tensor, z: Tensor) -> bool:
 def _gaussians(like: Tensor, seed: int = 0) -> Tensor:
     """From a generator of its own: a try must not shift what a pass draws."""
     return torch.randn(like.shape, generator=torch.Generator().manual_seed(seed)).to(like)
+
+
+@contextmanager
+def answers_of(model: nn.Module) -> Iterator[list[Any]]:
+    """While open, what the model answers is put into the list."""
+    answers: list[Any] = []
+    hook = model.register_forward_hook(lambda _module, _x, answer: answers.append(answer))
+    try:
+        yield answers
+    finally:
+        hook.remove()
+
+
+def logits_of(model: nn.Module, batch: Batch, loss: LossFn) -> Tensor:
+    """The classifier's logits, classes last: its answer to x, or `.logits` (n, classes) of it.
+
+    How a mapping is passed is known to the loss alone: there it is the answer that the loss gets.
+
+    Raises ValueError where that is no tensor.
+    """
+    if isinstance(batch.x, Mapping):
+        with answers_of(model) as answers:
+            loss(model, batch)
+        answer = answers[0] if len(answers) == 1 else answers
+    else:
+        answer = model(batch.x)
+    z = logits_in(answer)
+    if not isinstance(z, Tensor):
+        raise ValueError(
+            "This method needs logits, a tensor with the classes last, and the model answers with "
+            f"a {type(z).__name__}. Give `logits`: (model, batch) -> logits."
+        )
+    return z

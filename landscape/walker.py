@@ -20,6 +20,7 @@ from landscape.closure import Closure
 from landscape.compatibility import check_parameters, check_precision
 from landscape.differentiable import SecondOrder
 from landscape.isolation import isolated_buffers, kept_modes, seed_of, seeded
+from landscape.layer_outputs import logits_of
 from landscape.micro_batches import MicroBatches, averaged
 from landscape.response import response
 from landscape.side_data import SideData
@@ -59,6 +60,7 @@ class Walker:
         max_grad_norm: float | None = None,
     ):
         self.model, self.optimizer, self.loss = model, optimizer, loss
+        self._given_loss = loss
         self.plain = True  # without a penalty
         self.weights = Weights(model)
         check_parameters(self.weights, optimizer)
@@ -105,7 +107,9 @@ class Walker:
 
     def logits(self, batch: Batch) -> Tensor:
         """The classifier's logits, classes last. Call it inside a loss."""
-        return self.model(batch.x) if self._logits is None else self._logits(self.model, batch)
+        if self._logits is None:
+            return logits_of(self.model, batch, self._given_loss)
+        return self._logits(self.model, batch)
 
     def grad(self, batch: Batch, at: Tensor | None = None, loss: LossFn | None = None) -> Tensor:
         """∇L on a batch, (n,).

@@ -193,3 +193,49 @@ def test_the_climb_has_its_length(stepper, batch):
         a = ours.walker.own[0].norm().item()
         length = (ours.walker.points[0] - w).norm().item()
         assert length == pytest.approx(0.3 if normalize else 0.3 * a)
+
+
+class Answer(dict):
+    """As transformers' models answer: a mapping with its entries as attributes."""
+
+    def __getattr__(self, name):
+        return self[name]
+
+
+class Keywords(nn.Module):
+    """Takes a batch by keywords, with its labels; `rest` makes the logits longer."""
+
+    def __init__(self, net, rest=()):
+        super().__init__()
+        self.net, self.rest = net, rest
+
+    def forward(self, features, labels=None):
+        z = self.net(features)
+        loss = None if labels is None else F.cross_entropy(z, labels)
+        return Answer(loss=loss, logits=z.view(len(z), *self.rest, z.shape[-1]))
+
+
+def stepped(model, batch, loss):
+    """w after one step of AACE."""
+    walker = Walker(model, torch.optim.SGD(model.parameters(), lr=0.1), loss)
+    walker.begin(batch.size)
+    AACE().step(walker, batch)
+    walker.begin(None)
+    return walker.w
+
+
+def test_batches_as_hugging_face_yields_them(small_net, batch):
+    """The same step as on plain tensors."""
+    plain = stepped(small_net(), batch, cross_entropy)
+    x = {"features": batch.x, "labels": batch.y}
+    theirs = Batch(x, batch.y)
+    found = stepped(Keywords(small_net()), theirs, lambda model, batch: model(**batch.x).loss)
+    torch.testing.assert_close(found, plain, rtol=1e-12, atol=0.0)
+
+
+@pytest.mark.parametrize("rest", [(1,), (1, 1)])
+def test_an_answer_without_plain_logits_is_refused(small_net, batch, rest):
+    """Logits of a language model stand one place before their targets."""
+    x = {"features": batch.x, "labels": batch.y}
+    with pytest.raises(ValueError, match=r"answers with a Answer\. Give `logits`"):
+        stepped(Keywords(small_net(), rest), Batch(x, batch.y), lambda m, b: m(**b.x).loss)
