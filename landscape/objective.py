@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from landscape import batch_norm as bn
+from landscape import reentrant
 from landscape.batch import Batch, Logits, LossFn, scalar
 from landscape.blocks import Block
 from landscape.evaluation import Evaluator, chunks
@@ -62,7 +63,8 @@ class Objective:
     rebuilt.
 
     Raises ValueError for no batches or batches without end, an unknown policy, parameters that are
-    no real numbers, a loss that is no scalar, a model that answers differently twice.
+    no real numbers, a loss that is no scalar, a model that answers differently twice; where a
+    gradient is asked for, for reentrant activation checkpoints.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Objective:
         self._buffers = self.precision.buffers(snapshot(model))
         self._evaluator = Evaluator(self)
         self._room = Room(self)
+        self._reentrant = False  # known after the first pass
         self._products = Products(hessian, Block.of(model, self.weights, None))
         self._refuse_two_answers()
 
@@ -210,6 +213,8 @@ class Objective:
             enter(full_precision(self.device))
             reseed = enter(seeded(seed_of(self.seed, seed), self.device))
             if torch.is_grad_enabled():
+                if self._reentrant:
+                    raise ValueError(reentrant.REFUSAL)
                 enter(differentiable_kernels(self.model))
             self.model.eval()
             if self.batch_norm == "batch":
@@ -271,7 +276,9 @@ class Objective:
             with torch.no_grad(), self.opened(self._w, seed):
                 return next(self._parts())
 
-        one, other = self.fitting(lambda: (answer(1), answer(2)))
+        with reentrant.heard() as warned:
+            one, other = self.fitting(lambda: (answer(1), answer(2)))
+        self._reentrant = bool(warned)
         if not torch.isclose(one, other, rtol=1e-4, atol=0.0, equal_nan=True):
             raise ValueError(
                 "The model answers differently twice on the same batch. "

@@ -14,6 +14,7 @@ EVERYWHERE = {"files", "names", "progress", "environment", "isolation", "extras"
 TENSORS = {"batch", "weights", "batch_norm", "response", "flatness", "differentiable"}
 TENSORS |= {
     "layer_outputs",
+    "reentrant",
     "micro_batches",
     "closure",
     "compatibility",

@@ -1,11 +1,13 @@
 """Objective against closed forms, dense Hessians and its promise to leave no trace."""
 
 import math
+import warnings
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from landscape.batch_norm import POLICIES
 from landscape.objective import Batch, Objective
@@ -228,6 +230,44 @@ def test_bad_input_is_refused(two_batches, options, message):
     given = {"batches": two_batches, "loss": cross_entropy, **options}
     with pytest.raises(ValueError, match=message):
         Objective(conv_net(), given.pop("batches"), given.pop("loss"), **given)
+
+
+@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")  # torch's, of values
+@pytest.mark.parametrize("inside", [False, True])
+def test_reentrant_checkpoints_have_no_gradients(inside, two_batches):
+    """At the input torch would give zeros and warn, further inside it would fail."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = conv_net()
+
+        def forward(self, x):
+            x = self.net[0](x) if inside else x
+            rest = self.net[1:] if inside else self.net
+            return checkpoint(rest, x, use_reentrant=self.reentrant)
+
+    model = Net()
+    model.reentrant = True
+    objective = Objective(model, two_batches, cross_entropy)
+    for ask in (objective.grad, lambda: objective.hvp(objective.w), lambda: objective.summary):
+        with pytest.raises(ValueError, match="Set use_reentrant=False"):
+            ask()
+    assert objective.value() > 0 and objective.evaluate([objective.w])[0][0] > 0
+    model.reentrant = False
+    again = Objective(model, two_batches, cross_entropy)
+    plain = Objective(model.net, two_batches, cross_entropy)
+    torch.testing.assert_close(again.grad(), plain.grad(), rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(again.hvp(again.w), plain.hvp(plain.w), rtol=1e-10, atol=1e-12)
+
+
+def test_other_warnings_of_a_model_are_shown(two_batches):
+    def loud(model, batch):
+        warnings.warn("of the user's own", UserWarning, stacklevel=1)
+        return cross_entropy(model, batch)
+
+    with pytest.warns(UserWarning, match="of the user's own"):
+        Objective(conv_net(), two_batches, loud)
 
 
 def test_a_direction_of_the_wrong_shape_is_refused(warm_net, two_batches):
