@@ -2,7 +2,8 @@
 
 A threshold holds when the whole 95 % interval lies on its side, and falls short when the whole of
 it lies on the other one; else it is uncertain. Intervals are over draws and numerical error, not
-over the test set: they say nothing of other examples.
+over the test set: they say nothing of other examples. What a search found in place of a worst case
+can refute a threshold and never prove it: where it does not, the threshold is "not refuted".
 """
 
 import math
@@ -27,6 +28,7 @@ from landscape.records import (
 from landscape.statistics import Interval
 
 HOLDS, SHORT, UNCERTAIN = "holds", "falls short", "uncertain"
+NOT_REFUTED = "not refuted"
 CHANGE = "change."
 _FORM = re.compile(r"\s*([\w.]+?)\s*(?:@\s*([\w.+-]+))?\s*(>=|<=|>|<)\s*(\S+)\s*")
 
@@ -49,12 +51,14 @@ class Quantity:
     argument: what stands behind the @ and the measure's setting that lists it; "" for nothing.
     change: (new record, old record, argument) -> the paired difference; default the difference of
     the two intervals.
+    searched: it is the worst that a search found; the interval reaches to what may be worse.
     """
 
     measure: str
     read: Callable[[Any, str], Interval]
     argument: str = ""
     change: Callable[[Any, Any, str], Interval] | None = None
+    searched: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,11 +100,17 @@ class Requirement:
         return number
 
     def outcome(self, number: Interval) -> str:
-        """HOLDS, SHORT or UNCERTAIN; an interval without ends is uncertain."""
+        """HOLDS, SHORT or UNCERTAIN; an interval without ends is uncertain.
+
+        NOT_REFUTED where only what was searched for in vain speaks against it.
+        """
         compare = _SIGNS[self.sign]
         ends = [bool(compare(end, self.threshold)) for end in (number.low, number.high)]
-        if math.isnan(number.low) or math.isnan(number.high) or ends[0] != ends[1]:
+        if math.isnan(number.low) or math.isnan(number.high):
             return UNCERTAIN
+        if ends[0] != ends[1]:
+            found = self.quantity.searched and compare(number.mean, self.threshold)
+            return NOT_REFUTED if found else UNCERTAIN
         return HOLDS if ends[0] else SHORT
 
 
@@ -228,9 +238,15 @@ def _pruned(quantity: str) -> Callable[[PruningRecord, str], Interval]:
     return lambda record, at: _exact(getattr(record, quantity)[_at(record.fraction, at)])
 
 
-def _worst(quantity: str) -> Callable[[WorstCaseRecord, str], Interval]:
+def _worst_loss(record: WorstCaseRecord, at: str) -> Interval:
     """What the ascent found: the true worst case is at least as bad."""
-    return lambda record, at: _exact(getattr(record, quantity)[_at(record.radius, at)])
+    found = float(record.loss[_at(record.radius, at)])
+    return Interval(found, found, math.inf, 1)
+
+
+def _worst_accuracy(record: WorstCaseRecord, at: str) -> Interval:
+    found = float(record.accuracy[_at(record.radius, at)])
+    return Interval(found, 0.0, found, 1)
 
 
 QUANTITIES: dict[str, Quantity] = {
@@ -248,6 +264,6 @@ QUANTITIES: dict[str, Quantity] = {
     "quantization.loss": Quantity("quantization", _quantized("loss"), "format, as int8"),
     "pruning.accuracy": Quantity("pruning", _pruned("accuracy"), "share of weights"),
     "pruning.loss": Quantity("pruning", _pruned("loss"), "share of weights"),
-    "worst.accuracy": Quantity("worst_case", _worst("accuracy"), "radius"),
-    "worst.loss": Quantity("worst_case", _worst("loss"), "radius"),
+    "worst.accuracy": Quantity("worst_case", _worst_accuracy, "radius", searched=True),
+    "worst.loss": Quantity("worst_case", _worst_loss, "radius", searched=True),
 }

@@ -6,13 +6,15 @@ from typing import Any
 
 from landscape import robustness
 from landscape.records import NoiseRecord
-from landscape.requirements import HOLDS, UNCERTAIN, Requirement
+from landscape.requirements import HOLDS, NOT_REFUTED, UNCERTAIN, Requirement
 from landscape.statistics import Interval, holm
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One requirement, the number it is about, and "holds", "falls short" or "uncertain"."""
+    """One requirement, the number it is about, and "holds", "not refuted", "falls short" or
+    "uncertain".
+    """
 
     requirement: Requirement
     number: Interval
@@ -29,7 +31,8 @@ class Verdict:
     @property
     def line(self) -> str:
         """ "holds: noise.accuracy@0.05 >= 0.9 (0.93 [0.91, 0.95])"."""
-        return f"{self.outcome}: {self.requirement.text} ({self.interval})"
+        doubt = ", nothing worse was found" if self.outcome == NOT_REFUTED else ""
+        return f"{self.outcome}: {self.requirement.text} ({self.interval}{doubt})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +44,15 @@ class Audit:
     baseline: Mapping[str, Any] | None
     on_uncertain: str
 
+    def accepts(self, verdict: Verdict) -> bool:
+        """Whether it passes: an uncertain one does where `on_uncertain` is "pass"."""
+        accepted = {HOLDS, NOT_REFUTED} | ({UNCERTAIN} if self.on_uncertain == "pass" else set())
+        return verdict.outcome in accepted
+
     @property
     def passed(self) -> bool:
-        """Whether all requirements hold; an uncertain one does where `on_uncertain` is "pass"."""
-        accepted = {HOLDS, UNCERTAIN} if self.on_uncertain == "pass" else {HOLDS}
-        return all(verdict.outcome in accepted for verdict in self.verdicts)
+        """Whether all requirements pass."""
+        return all(map(self.accepts, self.verdicts))
 
     @property
     def robustness(self) -> str | None:

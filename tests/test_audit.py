@@ -56,6 +56,22 @@ def test_all_must_hold():
     assert not found.passed
 
 
+def test_what_an_ascent_did_not_refute_is_told_so(tmp_path):
+    """It passes, under its own name, everywhere."""
+    found = run("worst.loss@0.01 <= 9", "accuracy >= 0.5")
+    ((line, _), about) = (v.line for v in found.verdicts), {"checkpoint": "m.pt"}
+    assert line.startswith("not refuted: worst.loss@0.01 <= 9 (")
+    assert line.endswith(", inf], nothing worse was found)")
+    page = write(found, tmp_path, about=about).read_text()
+    assert "Passed: 1 of 2 requirements hold, 1 not refuted." in page
+    assert "gradient ascent found nothing that breaks it, which is no proof" in page
+    tree = json.loads((tmp_path / "audit.json").read_text())
+    assert [row["outcome"] for row in tree["requirements"]] == ["not refuted", "holds"]
+    assert ElementTree.parse(tmp_path / "junit.xml").getroot().get("failures") == "0"
+    other = write(run("accuracy >= 0.5"), tmp_path, about=about).read_text()
+    assert "which is no proof" not in other
+
+
 def uncertain_threshold():
     record = NoiseRobustness(sigmas=(0.2,), draws=10)(subject().test)
     return record.accuracy.mean() - 0.3 * record.accuracy.std() / 10**0.5

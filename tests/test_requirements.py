@@ -5,8 +5,16 @@ import math
 import numpy as np
 import pytest
 
-from landscape.records import EigenvaluesRecord, NoiseRecord, PruningRecord
-from landscape.requirements import HOLDS, SHORT, UNCERTAIN, Evaluation, parse, settings
+from landscape.records import EigenvaluesRecord, NoiseRecord, PruningRecord, WorstCaseRecord
+from landscape.requirements import (
+    HOLDS,
+    NOT_REFUTED,
+    SHORT,
+    UNCERTAIN,
+    Evaluation,
+    parse,
+    settings,
+)
 from landscape.statistics import Interval
 
 ANSWERS = {
@@ -37,6 +45,15 @@ ANSWERS = {
         clean_accuracy=0.9,
     ),
 }
+WORST = WorstCaseRecord(
+    radius=np.array([0.0, 0.1]),
+    loss=np.array([0.25, 0.5]),
+    accuracy=np.array([0.9, 0.6]),
+    reached=np.array([[0.25], [0.5]]),
+    scale="absolute",
+    clean_loss=0.25,
+    clean_accuracy=0.9,
+)
 HALF_WIDTH = 4.302652729911275 * 0.1 / math.sqrt(3)  # of the t interval with 2 degrees of freedom
 
 
@@ -68,6 +85,27 @@ def outcome(text, answers=ANSWERS, baseline=None):
 )
 def test_outcomes(text, expected):
     assert outcome(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("worst.loss@0.1 <= 0.6", NOT_REFUTED),
+        ("worst.loss@0.1 <= 0.5", NOT_REFUTED),
+        ("worst.loss@0.1 < 0.5", SHORT),
+        ("worst.loss@0.1 <= 0.4", SHORT),
+        ("worst.loss@0.1 >= 0.4", HOLDS),  # at least as bad: that is proven
+        ("worst.loss@0.1 >= 0.6", UNCERTAIN),
+        ("worst.accuracy@0.1 >= 0.5", NOT_REFUTED),
+        ("worst.accuracy@0.1 >= 0.7", SHORT),
+        ("worst.accuracy@0.1 <= 0.7", HOLDS),
+        ("change.worst.loss@0.1 <= 0.1", NOT_REFUTED),
+        ("change.worst.loss@0.1 <= -0.1", UNCERTAIN),
+    ],
+)
+def test_a_search_refutes_and_does_not_prove(text, expected):
+    answers = {"worst_case": WORST}
+    assert outcome(text, answers, answers) == expected
 
 
 def test_the_interval_is_students():

@@ -1,5 +1,6 @@
 """An audit as files: audit.json for programs, junit.xml for pipelines, audit.html for people."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from landscape import files, plots
 from landscape.records import Record
 from landscape.report.inline import inline_svg
 from landscape.report.template import flat, rendered
-from landscape.requirements import HOLDS, QUANTITIES
+from landscape.requirements import HOLDS, NOT_REFUTED, QUANTITIES, UNCERTAIN
 from landscape.verdicts import Audit, Verdict
 
 SCHEMA = 1
@@ -79,7 +80,7 @@ def as_tree(audit: Audit, about: Mapping[str, Any], command: str = "") -> dict[s
 
 def junit(audit: Audit, checkpoint: str) -> str:
     """JUnit XML: a test case for each requirement, failed where it does not hold."""
-    failed = [v for v in audit.verdicts if not _accepted(audit, v)]
+    failed = [v for v in audit.verdicts if not audit.accepts(v)]
     suite = ElementTree.Element(
         "testsuite",
         name=f"landscape audit {checkpoint}",
@@ -98,12 +99,6 @@ def junit(audit: Audit, checkpoint: str) -> str:
     return f'<?xml version="1.0" encoding="utf-8"?>\n{body}\n'
 
 
-def _accepted(audit: Audit, verdict: Verdict) -> bool:
-    return verdict.outcome == HOLDS or (
-        audit.on_uncertain == "pass" and verdict.outcome != "falls short"
-    )
-
-
 def _as_tree(verdict: Verdict) -> dict[str, Any]:
     number = verdict.number
     return {
@@ -118,11 +113,10 @@ def _as_tree(verdict: Verdict) -> dict[str, Any]:
 def _headline(audit: Audit) -> str:
     if not audit.verdicts:
         return "Measured; no requirement was set."
-    held = sum(verdict.outcome == HOLDS for verdict in audit.verdicts)
-    unsure = sum(verdict.outcome == "uncertain" for verdict in audit.verdicts)
-    words = f"{held} of {len(audit.verdicts)} requirements hold"
-    doubt = f", {unsure} uncertain" if unsure else ""
-    return f"{'Passed' if audit.passed else 'Not passed'}: {words}{doubt}."
+    counts = Counter(verdict.outcome for verdict in audit.verdicts)
+    words = f"{counts[HOLDS]} of {len(audit.verdicts)} requirements hold"
+    others = [f", {counts[kind]} {kind}" for kind in (NOT_REFUTED, UNCERTAIN) if counts[kind]]
+    return f"{'Passed' if audit.passed else 'Not passed'}: {words}{''.join(others)}."
 
 
 def _measured(audit: Audit) -> list[dict[str, Any]]:
