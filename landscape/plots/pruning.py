@@ -11,7 +11,7 @@ from landscape.plots.prepare import ByMethod, conditions, grouped, shown
 from landscape.plots.style import sheet, styled
 from landscape.records import Array, PruningRecord
 
-SCOPES = {"global": "of the whole network", "layer": "of each layer"}
+SCOPES = {"global": "of the network", "layer": "of each layer"}
 
 
 @styled
@@ -30,7 +30,7 @@ def pruning(
     page = sheet(ax, len(quantities), columns=min(2, len(quantities)), extra=0.6)
     scopes = {SCOPES.get(record.scope, record.scope) for record in flat}
     for panel, quantity in zip(page.axes, quantities, strict=True):
-        panel.set_xlabel(f"smallest weights set to zero, % {' / '.join(sorted(scopes))}")
+        panel.set_xlabel(f"smallest weights pruned, % {' / '.join(sorted(scopes))}")
         labelled(panel, quantity, flat)
         means = []
         for method, found in groups.items():

@@ -10,6 +10,7 @@ from landscape.plots.style import GREY, INK, empty, look, sheet, styled, text
 from landscape.records import Array, EigenvaluesRecord
 
 WIDTH = 0.7  # of a method's slot that its seeds share
+LETTER = 0.065  # inches of a name along the axis
 
 
 @styled
@@ -113,7 +114,12 @@ def _scale(ax: Axes, values: Array) -> None:
 
 def _name(ax: Axes, groups: dict[str, list[EigenvaluesRecord]], several: bool) -> None:
     if several:
-        ax.set_xticks(range(len(groups)), [text(look(method).label) for method in groups])
+        names = [look(method).label for method in groups]
+        ax.set_xticks(range(len(names)), [text(name) for name in names])
+        slot = ax.get_position().width * ax.figure.get_figwidth() / len(names)
+        if LETTER * max(map(len, names)) > slot:
+            for label in ax.get_xticklabels():
+                label.set(rotation=40, ha="right", rotation_mode="anchor")
         ax.tick_params(axis="x", length=0)
         for line in range(1, len(groups)):
             ax.axvline(line - 0.5, color=GREY, linewidth=0.3)

@@ -112,7 +112,7 @@ class Sheet:
         self.figure.set_label(words)
         words = _wrapped(words, self.figure.get_figwidth())
         if not self.own and len(handles) > 1:
-            self.axes[0].legend(handles=handles)
+            self.axes[0].legend(handles=handles, ncols=1 + (len(handles) > 5))
         elif self.own and len(handles) > 1:
             columns = len(handles) if len(handles) <= 6 else (len(handles) + 1) // 2
             legend = self.figure.legend(

@@ -1,5 +1,7 @@
 """Small records of every kind, with numbers that can be checked by eye."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,9 +10,18 @@ from landscape.records import (
     CurvesRecord,
     EigenvaluesRecord,
     NoiseRecord,
+    PathRecord,
     Point,
+    ProfileRecord,
+    PruningRecord,
+    QuantizationRecord,
+    RadiusRecord,
+    SharpnessOverTrainingRecord,
+    SharpnessRecord,
+    SpectralDensityRecord,
     StudyRecord,
     SurfaceRecord,
+    WorstCaseRecord,
 )
 
 NAN = float("nan")
@@ -110,3 +121,138 @@ def words():
         return "\n".join(t.get_text() for t in figure.findobj(Text))
 
     return read
+
+
+SHARP = {"sgd": 4.0, "sam": 2.0, "lets": 1.0}
+
+
+@pytest.fixture
+def made_up(point):
+    """Records of every kind that is drawn by method: kind -> method -> three seeds."""
+    test = replace(point, split="test")
+    points = {"train": point, "test": test}
+    return {
+        kind: {
+            method: [make(sharp * (0.96 + 0.04 * seed), **points) for seed in range(3)]
+            for method, sharp in SHARP.items()
+        }
+        for kind, make in MADE_UP.items()
+    }
+
+
+def _curves(sharp, **_):
+    epoch = np.arange(9)
+    loss, accuracy = 2.3 * np.exp(-epoch / (1 + sharp / 4)) + 0.01, 0.95 - 0.85 * np.exp(-epoch / 2)
+    accuracy = accuracy - 0.02 * sharp * (epoch > 0)
+    return CurvesRecord(epoch, loss, accuracy, loss, accuracy, loss, 20.0 * epoch, 1.5 * epoch)
+
+
+def _eigenvalues(sharp, train, **_):
+    values = 10 * sharp * np.array([1.0, 0.6, 0.35, 0.2, 0.1, -0.08])
+    bounds = 0.5 + 0.02 * np.abs(values)
+    done = np.arange(6) != 4
+    return EigenvaluesRecord(values, bounds, bounds, done, 9, "magnitude", point=train)
+
+
+def _density(sharp, train, **_):
+    grid = np.linspace(-3, 45, 193)
+    peaks = np.array([[0.0, 0.99], [10 * sharp, 0.006], [4 * sharp, 0.004]])
+    heights = [w * np.exp(-(((grid - at) / 0.8) ** 2) / 2) for at, w in peaks]
+    rho = np.sum(heights, axis=0) / (0.8 * (2 * np.pi) ** 0.5)
+    return SpectralDensityRecord(
+        grid=grid, density=rho, low=0.5 * rho, high=2 * rho, nodes=np.zeros((4, 3)),
+        weights=np.full((4, 3), 1 / 3), width=0.8, mean=0.1, mean_low=0.0, mean_high=0.2,
+        steps_error=0.0, hvps=12, n=500, point=train,
+    )  # fmt: skip
+
+
+def _noise(sharp, test, **_):
+    sigma = np.array([0.0, 0.01, 0.03, 0.1])
+    power = sharp * sigma[:, None] * np.array([0.9, 1.0, 1.1])
+    loss, accuracy = 0.2 + 60 * power**2, 0.1 + 0.85 * np.exp(-30 * power**2)
+    return NoiseRecord(sigma, loss, accuracy, "max", 0.2, 0.95, point=test)
+
+
+def _quantization(sharp, test, **_):
+    fall = 0.02 * sharp * np.array([[0.1, 0.2], [0.6, 1.0]])
+    return QuantizationRecord(
+        bits=np.array([8, 4]), loss=0.2 + fall, accuracy=0.95 - fall, error=fall, point=test,
+        granularity=("channel", "tensor"), clean_loss=0.2, clean_accuracy=0.95,
+    )  # fmt: skip
+
+
+def _pruning(sharp, test, **_):
+    share = np.array([0.2, 0.5, 0.9])
+    fall = 0.1 * sharp * share**4
+    return PruningRecord(share, share, 0.2 + fall, 0.95 - fall, "global", 0.2, 0.95, point=test)
+
+
+def _worst(sharp, test, **_):
+    radius = np.array([0.02, 0.05, 0.1])
+    rise = 40 * sharp * radius**2
+    return WorstCaseRecord(
+        radius, 0.2 + rise, 0.95 - rise / 3, rise[:, None], "rms", 0.2, 0.95, point=test
+    )
+
+
+def _sharpness(sharp, train, **_):
+    radii = np.array([0.01, 0.05, 0.2])
+    rise = sharp * radii[:, None] * np.array([0.8, 1.0, 1.3])
+    return SharpnessRecord(radii, rise, 0.4 * rise, np.full(3, 0.02), np.full(3, 64.0), "sam",
+                           point=train)  # fmt: skip
+
+
+def _radius(sharp, **_):
+    epoch = np.arange(1, 13)
+    return RadiusRecord(
+        epoch, 0.03 * sharp * epoch, 0 * epoch, 0 * epoch, 0.7 - 0.1 * sharp / epoch
+    )
+
+
+def _stability(sharp, train, **_):
+    step = 10.0 * np.arange(9)
+    ones = np.ones(9)
+    return SharpnessOverTrainingRecord(
+        step=step, epoch=step / 20, learning_rate=0.1 * ones, threshold=20 * ones,
+        loss=2.3 * np.exp(-step / 15) + 0.01, grad_norm=4 * np.exp(-step / 15) + 0.01, w_norm=ones,
+        lambda_max=6 * sharp * (1 - np.exp(-step / 30)), lambda_bound=0 * ones,
+        ascent_gain=0.1 * sharp * np.exp(-step / 40), point=train,
+    )  # fmt: skip
+
+
+def _profile(sharp, train, test):
+    x = np.linspace(-1, 1, 21)
+    loss = 0.02 + sharp * np.array([[1.0], [2.0], [0.6]]) * (x**2 + 0.3 * x**3)
+    return ProfileRecord(
+        x=x, loss=loss, accuracy=np.exp(-loss), directions="random", other_loss=loss + 0.2,
+        other_accuracy=np.exp(-loss - 0.2), other_point=vars(test), point=train,
+    )  # fmt: skip
+
+
+def _path(sharp, train, test):
+    t = np.linspace(0, 1, 21)
+    loss = 0.1 + 0.5 * t + 4 * sharp * t**2 * (1 - t)
+    return PathRecord(
+        t=t, loss=loss, accuracy=np.exp(-loss), length=2.0, end="sgd, seed 1", stale=False,
+        other_loss=loss + 0.3, other_accuracy=np.exp(-loss - 0.3), other_point=vars(test),
+        point=train,
+    )  # fmt: skip
+
+
+def _surface(sharp, train, test):
+    x, y = np.linspace(-1, 1, 17), np.linspace(-0.5, 0.8, 13)
+    a, b = x[:, None], y[None, :]
+    loss = 0.05 + sharp * (a**2 + 0.2 * b**2 + 0.3 * a * b + 0.2 * a**3)
+    return SurfaceRecord(
+        x=x, y=y, loss=loss, accuracy=np.exp(-loss), directions="random", cosine=0.0,
+        other_loss=loss + 0.2, other_accuracy=np.exp(-loss - 0.2), other_point=vars(test),
+        point=train,
+    )  # fmt: skip
+
+
+MADE_UP = {
+    "curves": _curves, "eigenvalues": _eigenvalues, "spectral_density": _density, "noise": _noise,
+    "quantization": _quantization, "pruning": _pruning, "worst_case": _worst,
+    "sharpness": _sharpness, "radius": _radius, "sharpness_over_training": _stability,
+    "profile": _profile, "path": _path, "surface": _surface,
+}  # fmt: skip

@@ -14,8 +14,8 @@ LOSS = np.array([1.0, 2.0, 4.0, 3.0, 3.0])  # the chord is 1 + 2t: highest above
 def record(point):
     def make(loss=LOSS, **fields):
         return PathRecord(
-            t=T, loss=loss, accuracy=np.exp(-loss), length=2.0, end="sgd, seed 1", point=point,
-            **{"stale": False, **fields},
+            t=T, loss=loss, accuracy=np.exp(-loss), length=2.0, point=point,
+            **{"end": "sgd, seed 1", "stale": False, **fields},
         )  # fmt: skip
 
     return make
@@ -56,3 +56,13 @@ def test_the_other_data_is_dashed(record, point, words):
     dashed = [ln for ln in figure.axes[0].get_lines() if ln.get_linestyle() == "--"]
     assert [ln.get_ydata().tolist() for ln in dashed] == [(2 * LOSS).tolist()]
     assert "dashed: 256 test examples" in words(figure).replace("\n", " ")
+
+
+def test_markers_for_several_lines(record, words):
+    """Bars at one place would hide each other."""
+    figure = path({"sgd": record(), "sam": record(2 * LOSS, end="w*")})
+    tops = [ln for ln in figure.axes[0].get_lines() if len(ln.get_xdata()) == 1]
+    assert [ln.get_xydata().tolist() for ln in tops] == [[[0.5, 4.0]], [[0.5, 8.0]]]
+    assert [ln.get_marker() for ln in tops] == ["o", "^"]
+    assert "chord: SGD 2; SAM 4" in words(figure).replace("\n", " ")
+    assert "share of the way to SGD, seed 1 / w*" in words(figure)

@@ -88,8 +88,14 @@ class TestPruning:
         assert figure.axes[0].get_lines()[0].get_xdata().tolist() == [0.0, 50.0]
         assert line(figure.axes[0]) == [90.0, 40.0]
         assert line(figure.axes[1]) == [2.0, 4.0]
-        assert "smallest weights set to zero, % of the whole network" in words(figure)
+        assert "smallest weights pruned, % of the network" in words(figure)
         assert "training accuracy (%)" in words(figure)
+
+    def test_starts_at_the_whole_network(self, pruning_record):
+        later = replace(pruning_record(fraction=(0.2, 0.5)), clean_loss=0.5)
+        ax = pruning(later).axes[1]
+        assert ax.get_lines()[0].get_xdata().tolist() == [0.0, 20.0, 50.0]
+        assert line(ax) == [0.5, 1.0, 3.0]
 
     def test_an_interval_of_an_accuracy_ends_at_the_axis(self, pruning_record):
         one = pruning_record()

@@ -1,5 +1,7 @@
 """Eigenvalues."""
 
+from dataclasses import replace
+
 import numpy as np
 from matplotlib.colors import to_hex
 
@@ -48,3 +50,22 @@ def test_wide_spectra_get_a_symmetric_logarithm(eigenvalues_record):
 
 def test_no_finite_eigenvalue(eigenvalues_record, words):
     assert "no eigenvalue" in words(spectrum(eigenvalues_record(values=(np.nan,) * 3)))
+
+
+def test_says_which_eigenvalues_these_are(eigenvalues_record, words):
+    def said(record):
+        return words(spectrum({"sgd": record})).replace("\n", " ")
+
+    record = eigenvalues_record()
+    assert "the 3 largest in magnitude · filled: positive" in said(record)
+    both = replace(eigenvalues_record((8.0, 4.0, -1.0, -2.0), *[(1,) * 4] * 2), which="both")
+    assert "the 2 largest and the 2 smallest" in said(both)
+
+
+def test_names_that_would_touch_are_turned(eigenvalues_record):
+    def turned(*methods):
+        labels = spectrum(dict.fromkeys(methods, eigenvalues_record())).axes[0].get_xticklabels()
+        return {label.get_rotation() for label in labels}
+
+    assert turned("sgd", "sam", "lookbehind") == {0.0}
+    assert turned(*(f"lets+asam@number-{i}" for i in range(9))) == {40.0}

@@ -55,9 +55,17 @@ def test_only_what_was_computed_is_drawn(words):
     assert "not computed" in words(asked) and "stability threshold" in words(asked)
 
 
-def test_a_threshold_far_above_does_not_flatten_the_line():
+def test_a_threshold_far_above_does_not_flatten_the_line(words):
     figure = stability(record(lr=1e-4))
     assert panel(figure, "λ max of the Hessian").get_ylim()[1] < 10
+    assert "far above, from 20000" in words(figure) and "dashed" not in words(figure)
+
+
+def test_a_threshold_not_far_above_is_seen(words):
+    """λ max reaches 4; 2/η = 8."""
+    figure = stability(record(lr=0.25))
+    assert panel(figure, "λ max of the Hessian").get_ylim()[1] > 8
+    assert "dashed: the stability threshold" in words(figure)
 
 
 def test_over_epochs_and_looks_that_not_all_reached():

@@ -205,3 +205,26 @@ def test_a_wide_plane_has_wide_panels(surface_record):
     wide = surface_record(x=(-9.0, 0.0, 9.0))
     drawn = panels(surface({"sgd": wide, "sam": wide}))
     assert drawn[0].get_gridspec().ncols == 1
+
+
+def test_a_way_on_a_line_leaves_room_for_the_numbers(surface_record):
+    """A plane that is ten times as wide as high; numbers 0.12 inches apart at least."""
+    record = surface_record(
+        x=np.linspace(-1, 9, 11), y=np.linspace(-0.5, 0.5, 5), directions="trajectory",
+        points=np.array([[8.0, 0.0], [4.0, 0.0], [0.0, 0.0]]), explained=np.array([1.0, 0.0]),
+    )  # fmt: skip
+    figure = surface(record)
+    figure.draw_without_rendering()
+    bar = next(ax for ax in figure.axes if ax.get_label() == "<colorbar>")
+    height = bar.get_position().height * figure.get_figheight()
+    labels = [t for t in bar.yaxis.get_majorticklabels() if t.get_text()]
+    assert len(labels) >= 3
+    assert height / (len(labels) - 1) > 0.12
+    name = figure.axes[0].yaxis.label.get_window_extent()
+    assert name.y0 >= 0 and name.y1 <= figure.bbox.height
+
+
+def test_nothing_is_called_nothing(surface_record):
+    levels = shared_levels([surface_record(loss=np.linspace(0, 50, 15).reshape(3, 5))], "accuracy")
+    assert levels.name(float(levels.values[0])) == "0"
+    assert levels.name(98.7) == "99"
