@@ -33,7 +33,7 @@ def _tree(plan: "Plan") -> dict[str, Any]:
 
 def _lines(plan: "Plan") -> Iterator[str]:
     yield f"{plan.what}, into {plan.folder}"
-    wide = max(len(part.name) for part in plan.parts)
+    wide = max((len(part.name) for part in plan.parts), default=0)
     for part in plan.parts:
         times = f"{part.count} × {duration(part.seconds)}" if part.count else "nothing to do"
         there = f"{part.kept} there already" if part.kept else ""

@@ -117,3 +117,20 @@ class SecondOrder(ThirdOrder):
     """The same for the layers whose second derivative is wrong already."""
 
     composed: ClassVar[Composed] = {torch._weight_norm: weight_norm}
+
+
+def has_custom_functions(loss: Tensor, until: Tensor | None = None) -> bool:
+    """Whether a loss runs through a user's autograd.Function: where its backward leaves torch's
+    operations, double backward drops terms without an error.
+
+    until: what lies before this tensor does not count.
+    """
+    seen, ahead = set() if until is None else {until.grad_fn}, [loss.grad_fn]
+    while ahead:
+        node = ahead.pop()
+        if node is not None and node not in seen:
+            if isinstance(node, torch.autograd.function.BackwardCFunction):
+                return True
+            seen.add(node)
+            ahead.extend(following for following, _ in node.next_functions)
+    return False

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from landscape.blocks import Block
+from landscape.differentiable import has_custom_functions
 from landscape.linalg import probes
 from landscape.measures.differences import Differences, of_the_gradient
 from landscape.measures.gauss_newton import gauss_newton, of_the_output
@@ -177,18 +178,3 @@ class Operator:
         if self.objective.device.type == "cuda":
             torch.cuda.synchronize(self.objective.device)
         return time.perf_counter()
-
-
-def has_custom_functions(loss: Tensor) -> bool:
-    """Whether a loss runs through a user's autograd.Function: where its backward leaves torch's
-    operations, double backward drops terms without an error.
-    """
-    seen, ahead = set(), [loss.grad_fn]
-    while ahead:
-        node = ahead.pop()
-        if node is not None and node not in seen:
-            if isinstance(node, torch.autograd.function.BackwardCFunction):
-                return True
-            seen.add(node)
-            ahead.extend(following for following, _ in node.next_functions)
-    return False

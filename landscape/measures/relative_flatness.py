@@ -21,6 +21,7 @@ from torch import Tensor
 
 from landscape import flatness
 from landscape.batch import scalar
+from landscape.differentiable import has_custom_functions
 from landscape.environment import environment
 from landscape.layer_outputs import (
     Call,
@@ -34,7 +35,7 @@ from landscape.layer_outputs import (
 )
 from landscape.measures.context import Progress, point_of
 from landscape.measures.linear_layer import LinearLayer, deviations, find
-from landscape.measures.operators import REFUSALS, has_custom_functions
+from landscape.measures.operators import REFUSALS
 from landscape.measures.random_signs import by_signs, inverse
 from landscape.objective import Objective
 from landscape.records import RelativeFlatnessRecord

@@ -160,6 +160,7 @@ class FAM:
             way = penalty.choose(loss, layer, calls, batch.y)
         if way == SIGNS:
             penalty.check_signs(loss, name, layer, self.form)
+        penalty.warn_of_custom_functions(loss, way, calls[0].z if calls else None)
         self.way, self.found = way, name
 
     def _flatness(self, layer: Any, loss: Tensor, calls: list[Call], batch: Batch) -> Tensor:

@@ -7,12 +7,14 @@ The ways, the first that holds, tried once on a first batch:
 * "signs": any weight, by random signs.
 """
 
+import warnings
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from landscape import flatness
+from landscape.differentiable import has_custom_functions
 from landscape.flatness import precise
 from landscape.layer_outputs import (
     CONVOLUTIONS,
@@ -78,6 +80,20 @@ def check_signs(loss: Tensor, name: str, layer: nn.Module, form: str) -> None:
     else:
         return
     raise ValueError(f"FAM cannot penalise layer {name!r}: {reason}. Name another in `layer`.")
+
+
+def warn_of_custom_functions(loss: Tensor, way: str, z: Tensor | None) -> None:
+    """Where the way differentiates a user's autograd.Function twice, nobody knows whether rightly.
+
+    z: the layer's output, behind which the exact way differentiates twice.
+    """
+    if way != CLOSED and has_custom_functions(loss, z if way == EXACT else None):
+        warnings.warn(
+            "FAM differentiates an autograd.Function of yours twice. If its backward leaves the "
+            "operations of torch, the penalty is wrong and torch says nothing: write it with them, "
+            "or see that torch.autograd.gradgradcheck passes.",
+            stacklevel=2,
+        )
 
 
 def the_call(calls: list[Call], name: str) -> Call:

@@ -88,6 +88,12 @@ def test_a_dry_run_measures_nothing_to_the_end(landscape, refused, mine):
     assert line == "There is no checkpoint none.pt."
 
 
+def test_a_dry_run_without_a_measure(landscape, mine):
+    """Accuracy is known without one."""
+    done = landscape("audit", "model.pt", *GIVEN, "--require", "accuracy >= 0", "--dry-run")
+    assert (done.code, done.last_line[:8]) == (0, "Dry run:")
+
+
 def test_quiet_and_what_info_says(landscape, mine):
     done = landscape("audit", "model.pt", *GIVEN, *FAST, "--quiet")
     assert done.out == "audits/model/audit.html\n"

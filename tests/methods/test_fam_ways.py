@@ -341,3 +341,47 @@ def test_the_try_draws_nothing(batch):
     before = torch.get_rng_state()
     assert penalty.choose(loss, net[0], calls, batch.y) == "exact"
     assert torch.equal(torch.get_rng_state(), before)
+
+
+class Own(torch.autograd.Function):
+    """A user's tanh: nobody knows what its backward does."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.tanh()
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * (1 - ctx.saved_tensors[0].tanh() ** 2)
+
+
+class Applied(nn.Module):
+    def forward(self, x):
+        return Own.apply(x)
+
+
+@pytest.mark.parametrize(
+    ("layer", "draws", "loss", "way", "warned"),
+    [
+        ("3", None, cross_entropy, "closed", False),  # differentiated once, as ever
+        ("3", None, squared, "exact", False),  # twice only behind the layer
+        ("3", None, lambda z, y: squared(Own.apply(z), y), "exact", True),
+        ("0", None, cross_entropy, "exact", True),
+        ("3", 1, cross_entropy, "signs", True),
+    ],
+)
+def test_a_custom_function_that_is_differentiated_twice_is_warned_of_once(
+    layer, draws, loss, way, warned, batch, recwarn
+):
+    model = perceptron(Applied).double()
+    method = FAM(lam=0.1, layer=layer, draws=draws)
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+    walker = Walker(model, sgd, lambda m, b: loss(m(b.x), b.y))
+    for _ in range(2):
+        walker.begin(batch.size)
+        method.step(walker, batch)
+    assert method.way == way
+    assert [str(w.message)[:35] for w in recwarn] == [
+        "FAM differentiates an autograd.Func"
+    ] * warned
