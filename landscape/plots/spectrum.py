@@ -10,7 +10,7 @@ from landscape.plots.style import GREY, INK, empty, look, sheet, styled, text
 from landscape.records import Array, EigenvaluesRecord
 
 WIDTH = 0.7  # of a method's slot that its seeds share
-LETTER = 0.065  # inches of a name along the axis
+LETTER = 0.056  # inches of a name along the axis
 
 
 @styled
@@ -116,7 +116,7 @@ def _name(ax: Axes, groups: dict[str, list[EigenvaluesRecord]], several: bool) -
     if several:
         names = [look(method).label for method in groups]
         ax.set_xticks(range(len(names)), [text(name) for name in names])
-        slot = ax.get_position().width * ax.figure.get_figwidth() / len(names)
+        slot = ax.bbox.width / ax.figure.dpi / len(names)
         if LETTER * max(map(len, names)) > slot:
             for label in ax.get_xticklabels():
                 label.set(rotation=40, ha="right", rotation_mode="anchor")
