@@ -13,7 +13,11 @@ GO_ON = "Interrupted. Finished measures are kept; the same command goes on."
 
 def analyze(
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Folders of runs or studies.")
+        list[Path],
+        typer.Argument(
+            metavar="RUN...",
+            help="Folders of runs or studies; or checkpoints of your own, with --model and --data.",
+        ),
     ],
     measures: Annotated[
         str | None,
@@ -24,6 +28,19 @@ def analyze(
     batch_norm: Annotated[
         str, typer.Option(help="Statistics to use: stored, batch or reestimated.")
     ] = "stored",
+    model: own.Model = None,
+    model_args: own.ModelArgs = None,
+    data: own.Data = None,
+    data_args: own.DataArgs = None,
+    loss: own.Loss = None,
+    checkpoint_key: Annotated[
+        str | None, typer.Option(help="Entry of a .pt file with the weights, as ema.shadow.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a checkpoint's records.", show_default="minima/NAME"),
+    ] = None,
+    device: options.Device = None,
     k: Annotated[int | None, typer.Option("--k", help="Eigenvalues to find.")] = None,
     which: Annotated[
         str | None, typer.Option(help="Which ones: magnitude, largest, smallest or both.")
@@ -39,7 +56,8 @@ def analyze(
         ),
     ] = False,
     to: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="The run at the other end of a path.")
+        Path | None,
+        typer.Option(metavar="RUN", help="The run or checkpoint at the other end of a path."),
     ] = None,
     set_: Annotated[
         list[str] | None,
@@ -56,22 +74,37 @@ def analyze(
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """Measure the minima of runs, and keep the records in their folders.
+    """Measure the minima of runs, or checkpoints of your own, and keep the records.
 
     Example: landscape analyze runs/mine --measures eigenvalues,noise --k 20
+
+    Example: landscape analyze model.pt --model mine.py:net --data mine.py:data --measures surface
     """
     import landscape as ls
     from landscape import advice
     from landscape.analysis import analyze as analyze_run
     from landscape.analysis import cross_check as check_run
+    from landscape_cli import checkpoints, progress
     from landscape_cli import cross_check as table
-    from landscape_cli import progress
     from landscape_cli.folders import runs_in
 
     asked = None if measures is None else options.names(measures)
     if to is not None and asked is not None and "path" not in asked:
         raise ValueError(f"`--to` has no effect: the measures are {', '.join(asked)}.")
     chosen = _options(asked, set_ or [], k=k, which=which, backend=backend)
+    if model or data:
+        if cross_check:
+            raise ValueError("`--cross-check` takes runs, not checkpoints.")
+        checkpoints.analyze(
+            runs, asked, chosen, out=out, key=checkpoint_key, force=force, to=to, dry_run=dry_run,
+            quiet=quiet, json=json, batch_norm=batch_norm, data_dir=data_dir, device=device,
+            examples=checkpoints.EXAMPLES if examples is None else examples,
+            **own.sources(model, model_args, data, data_args, loss),
+        )  # fmt: skip
+        return
+    foreign = {"out": out, "loss": loss, "checkpoint-key": checkpoint_key, "device": device}
+    for name in (name for name, value in foreign.items() if value is not None):
+        raise ValueError(f"`--{name}` is for checkpoints: it needs --model and --data.")
     opened = [run for folder in runs for run in runs_in(folder)]
     if trust:
         own.trust(opened)

@@ -1,9 +1,12 @@
-"""Folders that the user names: runs and studies."""
+"""Folders that the user names: runs, studies, and those that hold records only."""
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from landscape.records import Record
     from landscape.runs import Run
 
 
@@ -11,6 +14,33 @@ def runs_in(folder: Path) -> "list[Run]":
     """The run of a folder, or the runs of a study; ValueError where it is neither."""
     import landscape as ls
 
+    if not folder.exists():
+        raise ValueError(f"There is no folder {folder}.")
+    if folder.is_file():
+        raise ValueError(
+            f"{folder} is a file, not the folder of a run. A checkpoint of your own: "
+            f"landscape analyze {folder} --model mine.py:net --data mine.py:data"
+        )
     if (folder / "study.json").is_file():
         return list(ls.Study(folder).runs.values())
     return [ls.Run.open(folder)]
+
+
+def records_in(folders: Sequence[Path]) -> "list[tuple[str, dict[str, Record]]]":
+    """Label and records by kind: of runs their method, of other folders their name.
+
+    Raises ValueError for a folder without records.
+    """
+    from landscape.records import load
+
+    shared = Counter(folder.resolve().name for folder in folders)
+    found: list[tuple[str, dict[str, Record]]] = []
+    for folder in folders:
+        paths = sorted(folder.glob("records/*.nc"))
+        if (folder / "settings.json").is_file() or not paths:
+            found += [(run.settings.method, run.records()) for run in runs_in(folder)]
+        else:
+            name = folder.resolve().name
+            label = name if shared[name] == 1 else str(folder)
+            found.append((label, {path.stem: load(path) for path in paths}))
+    return found

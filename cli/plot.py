@@ -11,7 +11,10 @@ from landscape_cli import options
 
 def plot(
     folders: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, or of one study.")
+        list[Path],
+        typer.Argument(
+            metavar="FOLDER...", help="Folders of runs or of measured checkpoints, or one study."
+        ),
     ],
     kind: Annotated[
         str,
@@ -63,21 +66,32 @@ def _check(kind: str, draw: Callable[..., Any], chosen: dict[str, Any]) -> None:
 
 
 def _records(folders: list[Path], kind: str) -> Any:
-    """The record of a study, or the runs' records by method."""
+    """The record of a study, or records by method, of checkpoints by the name of their folder."""
     import landscape as ls
-    from landscape_cli.folders import runs_in
+    from landscape_cli.folders import records_in
 
     if kind in ("study", "comparison"):
         study = ls.Study(folders[0])
         return study.record if kind == "study" else study.comparison
     found: dict[str, list[Any]] = {}
-    for run in (run for folder in folders for run in runs_in(folder)):
-        record = run.records().get(kind)
-        if record is not None:
-            found.setdefault(run.settings.method, []).append(record)
+    for label, records in records_in(folders):
+        if kind in records:
+            found.setdefault(label, []).append(records[kind])
     if not found:
-        raise ValueError(
-            f"{folders[0]} holds no record of {kind}. "
-            f"Measure it: landscape analyze {folders[0]} --measures {kind}"
-        )
+        raise ValueError(f"{folders[0]} holds no record of {kind}. {_remedy(folders[0], kind)}")
     return found
+
+
+def _remedy(folder: Path, kind: str) -> str:
+    """What to do to get a record of this kind."""
+    import landscape as ls
+    from landscape.measures import MEASURES
+
+    if kind == "sharpness_over_training":
+        return "Train with --measure-every 50."
+    if kind not in MEASURES:
+        return "Training writes it, of methods and runs that have it."
+    if (folder / "settings.json").is_file():
+        trust = " --trust" if ls.Run(folder).settings.own else ""
+        return f"Measure it: landscape analyze {folder} --measures {kind}{trust}"
+    return f"Measure it: landscape analyze, as before, with --measures {kind}"

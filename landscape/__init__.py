@@ -8,6 +8,9 @@ Train a network with several methods, then measure and show the minimum each one
     ls.measures.Eigenvalues(k=10)(objective).values
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from landscape import measures, methods, optim
 from landscape.measures import Plane
 from landscape.methods import METHODS
@@ -15,6 +18,9 @@ from landscape.objective import Batch, Objective
 from landscape.runs import Run
 from landscape.study import Study, compare
 from landscape.training.train import train
+
+if TYPE_CHECKING:
+    from landscape import plots, records
 
 __all__ = [
     "METHODS",
@@ -27,5 +33,14 @@ __all__ = [
     "measures",
     "methods",
     "optim",
+    "plots",
+    "records",
     "train",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`ls.plots` is imported when it is used: it brings matplotlib, measuring does not need it."""
+    if name in ("plots", "records"):
+        return import_module(f"landscape.{name}")
+    raise AttributeError(f"module 'landscape' has no attribute {name!r}")

@@ -78,7 +78,7 @@ def analyze(
         if name in WALKS:
             extra["keep"] = paths[name].with_name(f".{name}.rows")
         label = f"{run.settings.method}, seed {run.settings.seed}: {name.replace('_', ' ')}"
-        record = measure(objective(which), progress=_counter(progress, label), **extra)
+        record = measure(objective(which), progress=counter(progress, label), **extra)
         _located(record, run, which, BESIDE.get(name), examples).save(paths[name])
         run.seal()
     return paths
@@ -104,7 +104,7 @@ def cross_check(
     examples = run.task.measured if examples is None else examples
     objective = run.objective("train", examples=examples, batch_norm=batch_norm, data_dir=data_dir)
     label = f"{run.settings.method}, seed {run.settings.seed}: cross-check"
-    found = check(objective, progress=_counter(progress, label))
+    found = check(objective, progress=counter(progress, label))
     record = _located(found, run, "train", None, examples)
     record.save(run.path / "records" / "cross_check.nc")
     run.seal()
@@ -127,21 +127,21 @@ def measures_of(
     own = {name: _options(run.task, name, options) for name in names}
     if run.status["state"] == "diverged":
         raise ValueError(f"{run.path} diverged in training: there is no minimum to measure.")
-    return {
-        name: _measure(name, landmarks.placed(name, own[name], run, among, to)) for name in names
-    }
+    placed = {name: landmarks.placed(name, own[name], run, among, to) for name in names}
+    return {name: measure_with(name, own_options) for name, own_options in placed.items()}
 
 
 def measure_of(task: Task, name: str, options: Mapping[str, Mapping[str, Any]]) -> Any:
     """One measure, its settings the task's own under `options`; ValueError for unknown ones."""
-    return _measure(name, _options(task, name, options))
+    return measure_with(name, _options(task, name, options))
 
 
 def _options(task: Task, name: str, options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return {**task.measures.get(name, {}), **options.get(name, {})}
 
 
-def _measure(name: str, options: Mapping[str, Any]) -> Any:
+def measure_with(name: str, options: Mapping[str, Any]) -> Any:
+    """A measure by name with these settings; ValueError for unknown ones."""
     kind = look_up("measure", name, MEASURES)
     known = dict.fromkeys(f.name for f in fields(kind))
     for key in options:
@@ -162,7 +162,8 @@ def is_answered(path: Path, measure: Any, examples: int, batch_norm: str) -> boo
     )
 
 
-def _counter(progress: Listener, label: str) -> Any:
+def counter(progress: Listener, label: str) -> Any:
+    """What a measure tells its progress, told to the listener of a command."""
     return lambda done, total: progress(Progress("measure", label, done, total))
 
 

@@ -37,6 +37,8 @@ def about(path: Path, key: str | None = None) -> Tree:
         return _of_audit(path)
     if path.suffix == ".nc" and path.is_file():
         return {"what": "record", "record": line(load(path)), **_signed(load(path))}
+    if any(path.glob("records/*.nc")):
+        return _of_measured(path)
     if path.is_dir():
         raise ValueError(
             f"{path} is no run, study or audit: it has no settings.json, study.json or audit.json."
@@ -108,6 +110,16 @@ def _of_audit(path: Path) -> Tree:
         "records": {name: line(record) for name, record in kept.items()},
         "notes": advice.of_records(kept),
         "environment": signed,
+    }
+
+
+def _of_measured(path: Path) -> Tree:
+    kept = {p.stem: load(p) for p in sorted(path.glob("records/*.nc"))}
+    return {
+        "what": "measured checkpoint",
+        "records": {name: line(record) for name, record in kept.items()},
+        "notes": advice.of_records(kept),
+        "environment": next(iter(kept.values())).provenance,
     }
 
 

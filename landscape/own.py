@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from landscape import references
 from landscape.batch import Batch, LossFn, as_batch
 from landscape.data import DATA, DataSet
+from landscape.isolation import seeded
 from landscape.models import MODELS
 from landscape.names import look_up
 
 Made = TypeVar("Made")
+CPU = torch.device("cpu")
 AT_ONCE = 256  # examples per batch where the data come as whole tensors
 
 
@@ -47,10 +49,18 @@ def data_set(name: str, arguments: Mapping[str, Any], data_dir: Path | None) -> 
     A loader answers with a `DataSet`, with {"train": ..., "test": ...}, each a pair of tensors or
     batches of such, or with four tensors (train_x, train_y, test_x, test_y).
 
+    What torch's random numbers decide in it, as the order of a loader that shuffles, is the same
+    in every process.
+
     Raises ValueError where one of them is missing or is no tensor.
     """
     if not references.is_reference(name):
         return _ours("data set", name, DATA, arguments, data_dir)
+    with seeded(0, CPU):
+        return _data_set(name, arguments)
+
+
+def _data_set(name: str, arguments: Mapping[str, Any]) -> DataSet:
     found = references.called(name, arguments)
     if isinstance(found, DataSet):
         return found
@@ -87,10 +97,16 @@ def data(name: str, arguments: Mapping[str, Any], data_dir: Path | None, example
     """At most `examples` of each part, from a name in DATA or from the user's loader.
 
     A loader answers with batches (a DataLoader, a list: `Batch`es, pairs, dicts), with one pair of
-    whole tensors (x, y), with a `DataSet`, or with {"train": ..., "test": ...} of these.
+    whole tensors (x, y), with a `DataSet`, or with {"train": ..., "test": ...} of these. A loader
+    that shuffles gives the same examples each time.
 
     Raises ValueError where there is no example.
     """
+    with seeded(0, CPU):
+        return _parts(name, arguments, data_dir, examples)
+
+
+def _parts(name: str, arguments: Mapping[str, Any], data_dir: Path | None, examples: int) -> Parts:
     if references.is_reference(name):
         found = references.called(name, arguments)
     else:

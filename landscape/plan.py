@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from landscape import audit
+from landscape import audit, foreign
 from landscape.analysis import BESIDE, DATA_OF, is_answered, measure_of, measures_of
 from landscape.cells import Cell
 from landscape.data import DataSet, batches
@@ -22,6 +22,7 @@ from landscape.estimate import (
     thinned,
     training_cost,
 )
+from landscape.measures.context import fingerprint
 from landscape.objective import Objective
 from landscape.progress import Listener, Progress, silent
 from landscape.requirements import Requirement
@@ -189,6 +190,29 @@ def of_audit(
     weights = subject.train.w
     sizes = {"weights": weights.numel() * weights.element_size()}
     return Plan("audit", folder, parts, 1, peak_memory(), sizes)
+
+
+def of_checkpoint(
+    subject: audit.Subject,
+    measures: Mapping[str, Any],
+    folder: Path,
+    *,
+    examples: int,
+    force: bool = False,
+    progress: Listener = silent,
+) -> Plan:
+    """What `landscape.foreign.analyze` would do. Raises what it would raise."""
+    foreign.refuse_others(folder, fingerprint(subject.train.w))
+    parts = []
+    for i, (name, measure) in enumerate(measures.items()):
+        progress(Progress("plan", name, i, len(measures)))
+        path = folder / "records" / f"{name}.nc"
+        if not force and foreign.is_kept(path, name, measure, subject, examples):
+            parts.append(Part(name, 0, 1, 0.0))
+        else:
+            seconds = _seconds(name, measure, lambda which: foreign.part(subject, which))
+            parts.append(Part(name, 1, 0, seconds))
+    return Plan("analyze a checkpoint", folder, parts, 1, peak_memory())
 
 
 def _tried(settings: Settings, dataset: DataSet, examples: int) -> tuple[Cost, Training]:
