@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from landscape.records import EigenvaluesRecord, Record, SpectralDensityRecord, TraceRecord
 from landscape.runs import Run
 
-FEWEST_SEEDS = 6  # below it no exact paired test can reach p < 0.05
+FEWEST_SEEDS = 6  # below it exact sign flips cannot reach p < 0.05
 COARSE = 0.05  # share of a density that still moves
 
 
@@ -25,9 +25,11 @@ def of_seeds(seeds: int) -> list[str]:
     """Whether there are too few for a test."""
     if seeds >= FEWEST_SEEDS:
         return []
+    if seeds == 1:
+        return [f"With one seed there is no interval and no verdict: --seeds {FEWEST_SEEDS}."]
     return [
-        f"With {seeds} seed{'s' if seeds > 1 else ''} no paired test can reach p < 0.05. "
-        f"Differences are shown, none can be proved: --seeds {FEWEST_SEEDS}."
+        f"With {seeds} seeds a difference rests on Student's t alone, which takes seeds to be "
+        f"normal; no exact test can reach p < 0.05: --seeds {FEWEST_SEEDS}."
     ]
 
 

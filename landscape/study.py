@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from landscape import files
+from landscape import advice, files
 from landscape.agreement import agreeing
 from landscape.cells import run_all
 from landscape.comparison import compare_minima
@@ -212,7 +212,7 @@ def _notes(study: Study) -> list[str]:
     notes = [data_note["data_note"]] if data_note.get("data_note") else []
     controls = study.plan.get("controls", {})
     notes += [f"{look(name).label} is a control: {words}" for name, words in controls.items()]
-    notes += study.left_out
+    notes += [*advice.of_seeds(len(study.plan["seeds"])), *study.left_out]
     missing = len(study.plan["cells"]) - len(study.runs)
     if missing:
         notes.append(f"{missing} of {len(study.plan['cells'])} runs are not finished.")

@@ -81,6 +81,9 @@ _CIFAR: _Defaults = {
     "data": {"batch_size": 128},
     "adamw": _ADAMW,
 }
+# At the paper's 0.2 its climb, which has no fixed length, outgrows a network without batch norm:
+# 66, 10 and 45 % after two epochs. The least held-out loss of 0.02, 0.05, 0.1.
+_AACE = {"rho": 0.02}
 # Transformers learn slowly with SGD: all methods stand on AdamW, except sgd itself.
 _OVER_ADAMW = {"optimizer": "adamw", "lr": 1e-3, "weight_decay": 0.01, "max_grad_norm": 1.0}
 _SGD = {"training": {"optimizer": "sgd", "lr": 0.1, "weight_decay": 5e-4}}
@@ -123,6 +126,7 @@ TASKS: dict[str, Task] = {
             "training": {"epochs": 10, "lr": 0.05},
             "data": {"batch_size": 128},
             "adamw": _ADAMW,
+            "aace": _AACE,
         },
         measures={**_WIDE_NOISE, **_SMALL_SURFACE},
     ),
@@ -135,6 +139,7 @@ TASKS: dict[str, Task] = {
             "training": {"epochs": 10, "lr": 0.05},
             "data": {"batch_size": 128},
             "adamw": _ADAMW,
+            "aace": _AACE,
         },
         measures={**_WIDE_NOISE, **_SMALL_SURFACE},
     ),

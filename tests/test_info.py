@@ -93,4 +93,5 @@ def test_advice_says_what_to_do():
     assert "--set eigenvalues.max_hvps=48" in one and "--set eigenvalues.k=2" in one
     assert "[2, 4] after 40 products" in two and "--set trace.max_hvps=160" in two
     assert advice.of_seeds(6) == []
-    assert "--seeds 6" in advice.of_seeds(5)[0]
+    assert "Student's t alone" in advice.of_seeds(5)[0] and "--seeds 6" in advice.of_seeds(5)[0]
+    assert "no interval" in advice.of_seeds(1)[0]

@@ -41,7 +41,7 @@ def test_a_plan_of_a_study(landscape, tmp_path):
     )  # fmt: skip
     assert (done.code, done.last_line) == (0, LAST)
     assert "in 2 processes" in done.out
-    assert done.err.startswith("warning: With 2 seeds no paired test")
+    assert done.err.startswith("warning: With 2 seeds a difference rests")
     assert not list(tmp_path.iterdir())
 
 
