@@ -26,6 +26,14 @@ def runs_in(folder: Path) -> "list[Run]":
     return [ls.Run.open(folder)]
 
 
+def has_ended(folder: Path) -> bool:
+    """Whether there is a run in it that is finished, or diverged."""
+    import landscape as ls
+
+    there = (folder / "settings.json").is_file()
+    return there and ls.Run(folder).status["state"] in ("finished", "diverged")
+
+
 def records_in(folders: Sequence[Path]) -> "list[tuple[str, dict[str, Record]]]":
     """Label and records by kind: of runs their method, of other folders their name.
 

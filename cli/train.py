@@ -7,6 +7,7 @@ import typer
 
 from landscape_cli import options, own
 from landscape_cli.errors import on_interrupt
+from landscape_cli.folders import has_ended
 
 GO_ON = "Interrupted. What was trained is kept; the same command with --resume goes on."
 
@@ -59,6 +60,7 @@ def train(
     import landscape as ls
     from landscape import advice
     from landscape.extras import optional
+    from landscape.training.train import folder_of
     from landscape_cli import progress, settings
 
     (named,) = own.methods([method])
@@ -83,6 +85,7 @@ def train(
             )  # fmt: skip
         show(planned, json=json, quiet=quiet)
         return
+    there = has_ended(folder_of(chosen, named, seed, out))
     with on_interrupt(GO_ON), progress.shown(json, quiet) as listener:
         run = ls.train(
             chosen,
@@ -95,5 +98,7 @@ def train(
             tensorboard=tensorboard,
             progress=listener,
         )
+    if there and not quiet:
+        typer.echo(f"note: {run.path} was trained before with these settings.", err=True)
     options.warn(advice.of_runs([run]))
     options.hand_over({"run": run.path, "status": run.status}, run.path, json)

@@ -3,8 +3,6 @@ that it names.
 """
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +10,13 @@ import numpy as np
 
 from landscape import advice, checkpoints, files
 from landscape.methods import METHODS
-from landscape.records import Record, axes_of, load
+from landscape.records import Record, load
 from landscape.runs import Run
 from landscape.study import Study
 from landscape.tasks import TASKS
 from landscape.training.settings import SECTIONS
 
 Tree = dict[str, Any]
-SHOWN = 6  # quantities of a record, in its one line
 
 
 def about(path: Path, key: str | None = None) -> Tree:
@@ -36,7 +33,7 @@ def about(path: Path, key: str | None = None) -> Tree:
     if (path / "audit.json").is_file():
         return _of_audit(path)
     if path.suffix == ".nc" and path.is_file():
-        return {"what": "record", "record": line(load(path)), **_signed(load(path))}
+        return {"what": "record", "record": str(load(path)), **_signed(load(path))}
     if any(path.glob("records/*.nc")):
         return _of_measured(path)
     if path.is_dir():
@@ -59,7 +56,7 @@ def _of_run(run: Run) -> Tree:
         **run.status,
         "settings": differing(run),
         "metrics": last,
-        "records": {name: line(record) for name, record in records.items()},
+        "records": {name: str(record) for name, record in records.items()},
         "notes": notes,
         "environment": files.read_json(run.path / "environment.json"),
     }
@@ -107,7 +104,7 @@ def _of_audit(path: Path) -> Tree:
         "requirements": {
             row["requirement"]: row["outcome"] for row in found.get("requirements", ())
         },
-        "records": {name: line(record) for name, record in kept.items()},
+        "records": {name: str(record) for name, record in kept.items()},
         "notes": advice.of_records(kept),
         "environment": signed,
     }
@@ -117,7 +114,7 @@ def _of_measured(path: Path) -> Tree:
     kept = {p.stem: load(p) for p in sorted(path.glob("records/*.nc"))}
     return {
         "what": "measured checkpoint",
-        "records": {name: line(record) for name, record in kept.items()},
+        "records": {name: str(record) for name, record in kept.items()},
         "notes": advice.of_records(kept),
         "environment": next(iter(kept.values())).provenance,
     }
@@ -166,28 +163,6 @@ def differing(run: Run) -> Tree:
         }
     found |= {f"own.{name}": str(value) for name, value in run.settings.own.items() if value}
     return found
-
-
-def line(record: Record) -> str:
-    """A record's first quantities: numbers as they are, arrays by shape and range."""
-    axes = axes_of(type(record))
-    own = [f.name for f in fields(record) if f.name not in Record.__dataclass_fields__]
-    words = [word for name in own if (word := _word(name, getattr(record, name), name in axes))]
-    where = record.point
-    at = [f"on {where.examples} {where.split} examples"] if where else []
-    return ", ".join([*words[:SHOWN], *at])
-
-
-def _word(name: str, value: Any, is_array: bool) -> str:
-    if value is None or isinstance(value, Mapping) or (isinstance(value, str) and not value):
-        return ""
-    if not is_array:
-        return f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiu" or not array.size or not np.isfinite(array).any():
-        return ""
-    shape = "×".join(map(str, array.shape))
-    return f"{name} ({shape}) {np.nanmin(array):.4g} to {np.nanmax(array):.4g}"
 
 
 def _signed(record: Record) -> Tree:

@@ -8,7 +8,7 @@ import torch
 
 from landscape import advice
 from landscape.analysis import analyze
-from landscape.info import about, differing, line
+from landscape.info import about, differing
 from landscape.records import EigenvaluesRecord, TraceRecord
 from landscape.runs import Run
 from landscape.training.train import train
@@ -80,8 +80,10 @@ def trace(converged):
 
 
 def test_one_line_of_a_record():
-    assert line(eigenvalues([True] * 3)).startswith("values (3) 1 to 3, residuals (3) 0 to 0, ")
-    assert line(trace(True)).startswith("value 3, stderr 0.1, low 2, high 4, draws 10")
+    assert str(eigenvalues([True] * 3)).startswith("values (3) 1 to 3, residuals (3) 0 to 0, ")
+    assert str(trace(True)).startswith("value 3, stderr 0.1, low 2, high 4, draws 10")
+    assert repr(trace(True)) == f"TraceRecord({trace(True)})"
+    assert len(repr(eigenvalues([True] * 3))) < 300
 
 
 def test_advice_says_what_to_do():

@@ -42,6 +42,7 @@ class Sharpness:
 
     Cost: for one step without restarts a pass and a look for each radius; else about
     (1 + restarts) · steps passes and as many looks for each.
+
     Defaults are the project's own protocol; eta that of ASAM's class.
     Raises ValueError for settings out of range.
     """

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from landscape.records.record import Array, Axes, Record
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class EigenvaluesRecord(Record):
     """Extreme eigenvalues of the curvature; each true one lies within `bounds` of its value.
 
@@ -39,7 +39,7 @@ class EigenvaluesRecord(Record):
             object.__setattr__(self, "vectors", self.saved_vectors)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CrossCheckRecord(Record):
     """The same eigenvalues by several solvers, each judged by our own exact products.
 
@@ -60,7 +60,7 @@ class CrossCheckRecord(Record):
     tolerance: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TraceRecord(Record):
     """Trace of the Hessian or another curvature: in [low, high] with 95 % confidence."""
 
@@ -81,7 +81,7 @@ class TraceRecord(Record):
     product_error: float = 0.0  # relative, of one product
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SpectralDensityRecord(Record):
     """Density of the eigenvalues of the Hessian or another curvature; its integral is 1."""
 

@@ -8,7 +8,7 @@ import numpy as np
 from landscape.records.record import Array, Axes, Record
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RelativeFlatnessRecord(Record):
     """Relative flatness of one layer: kappa (`value`) and kappa_hat (`simplified`).
 
@@ -27,7 +27,7 @@ class RelativeFlatnessRecord(Record):
     hvps: int | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SharpnessRecord(Record):
     """How much the loss of each batch was seen to rise within each radius: a lower bound.
 

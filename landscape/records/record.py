@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 SCHEMA = 1
+SHOWN = 6  # quantities of a record, in its one line
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -51,7 +52,7 @@ class Point:
     model_dtype: str = ""
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Record:
     """Common to all records. settings: of the measure; provenance: versions of what computed it."""
 
@@ -59,6 +60,18 @@ class Record:
     point: Point | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """The first quantities: numbers as they are, arrays by shape and range."""
+        axes = axes_of(type(self))
+        own = [f.name for f in fields(self) if f.name not in Record.__dataclass_fields__]
+        words = [word for name in own if (word := _word(name, getattr(self, name), name in axes))]
+        at = [f"on {self.point.examples} {self.point.split} examples"] if self.point else []
+        return ", ".join([*words[:SHOWN], *at])
+
+    def __repr__(self) -> str:
+        """One line, for a notebook; the arrays are in the fields."""
+        return f"{type(self).__name__}({self})"
 
     def to_dataset(self) -> "xr.Dataset":
         """Arrays as variables over named axes, everything else as JSON in the attributes."""
@@ -113,6 +126,18 @@ def axes_of(record: type[Record]) -> dict[str, Axes]:
     hints = get_type_hints(record, include_extras=True)
     marks = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items()}
     return {name: mark[0] for name, mark in marks.items() if mark}
+
+
+def _word(name: str, value: Any, is_array: bool) -> str:
+    if value is None or isinstance(value, Mapping) or (isinstance(value, str) and not value):
+        return ""
+    if not is_array:
+        return f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu" or not array.size or not np.isfinite(array).any():
+        return ""
+    shape = "×".join(map(str, array.shape))
+    return f"{name} ({shape}) {np.nanmin(array):.4g} to {np.nanmax(array):.4g}"
 
 
 def _is_transient(f: Any) -> bool:

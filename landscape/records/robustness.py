@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 from landscape.records.record import Array, Axes, Point, Record
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class NoiseRecord(Record):
     """Loss and accuracy with noise on the weights, for each level and each draw.
 
@@ -39,7 +39,7 @@ class NoiseRecord(Record):
         return replace(self, **values)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class QuantizationRecord(Record):
     """Loss and accuracy with weights rounded to few bits. Nothing is drawn: exact on its data."""
 
@@ -68,7 +68,7 @@ class QuantizationRecord(Record):
         return names[name]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PruningRecord(Record):
     """Loss and accuracy without the smallest weights. Nothing is drawn: exact on its data."""
 
@@ -82,7 +82,7 @@ class PruningRecord(Record):
     clean_accuracy: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class WorstCaseRecord(Record):
     """The highest loss found in a ball around the weights: a lower bound of the highest there is.
 

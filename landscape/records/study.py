@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from landscape.records.record import Array, Axes, Record
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class StudyRecord(Record):
     """One number per metric, method and seed; NaN where it was not computed."""
 
@@ -26,7 +26,7 @@ class StudyRecord(Record):
         return self.table[i, j]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ComparisonRecord(Record):
     """Statistics over the minima of a study: intervals, paired differences, rank correlations."""
 

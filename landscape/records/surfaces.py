@@ -11,7 +11,7 @@ from landscape.records.record import Array, Axes, Point, Record
 NAN = float("nan")
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class WalkRecord(Record):
     """Common to all walks through weight space.
 
@@ -37,7 +37,7 @@ class WalkRecord(Record):
         return replace(self, other_point=None, **values)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SurfaceRecord(WalkRecord):
     """Loss and accuracy on a plane: loss[i, j] at origin + x_i·d1 + y_j·d2.
 
@@ -67,7 +67,7 @@ class SurfaceRecord(WalkRecord):
     preview_error: float | None = None  # largest relative error of the loss at 16 checked points
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ProfileRecord(WalkRecord):
     """Loss and accuracy along lines through w: loss[d, i] at w + x_i·direction_d."""
 
@@ -80,7 +80,7 @@ class ProfileRecord(WalkRecord):
     other_accuracy: Annotated[Array | None, Axes("line", "x")] = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PathRecord(WalkRecord):
     """Loss and accuracy on the line from w to another point: at (1 − t)·w + t·end.
 

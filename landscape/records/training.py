@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from landscape.records.record import Array, Axes, Record
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CurvesRecord(Record):
     """A run's metrics after each epoch (row 0: before the first step)."""
 
@@ -21,7 +21,7 @@ class CurvesRecord(Record):
     seconds: Annotated[Array, Axes("epoch", units="s")]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RadiusRecord(Record):
     """The radius that LETS learned, mean over each epoch, and what moved it."""
 
@@ -33,7 +33,7 @@ class RadiusRecord(Record):
     negative: Annotated[Array, Axes("epoch")]  # share of steps in which it was below zero
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SharpnessOverTrainingRecord(Record):
     """What the curvature did during a run; its point is the last one, and the examples are of all.
 

@@ -92,3 +92,11 @@ def test_all_that_is_wrong_is_told_at_once(refused, tmp_path):
 def test_no_permission_is_one_line(refused, no_write_access):
     (line,) = refused(*TRAIN, "--method", "sgd", "--epochs", "1", "--out", no_write_access / "run")
     assert "Permission denied" in line
+
+
+def test_the_same_run_again_says_that_nothing_was_done(landscape, trained):
+    arguments = (*TRAIN, "--method", "sam", "--epochs", "1", "--out", trained)
+    done = landscape(*arguments)
+    assert (done.code, done.last_line) == (0, str(trained))
+    assert done.err == f"note: {trained} was trained before with these settings.\n"
+    assert landscape(*arguments, "--quiet").err == ""
