@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import typer
 
-WRONG_INPUT, INTERRUPTED = 2, 130
+WRONG_INPUT, DEFECT, INTERRUPTED = 2, 3, 130
 
 
 class Interrupted(Exception):

@@ -1,6 +1,7 @@
 """`landscape`: every command in its own file, and the one entry of the console script."""
 
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -49,8 +50,15 @@ def landscape(
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
-    """Run one command and exit: 0 done, 2 wrong input, 130 interrupted."""
-    sys.exit(errors.reported(lambda: app(arguments, standalone_mode=False, prog_name="landscape")))
+    """Run one command and exit: 0 done, 1 an audit that falls short, 2 wrong input, 3 a defect of
+    ours, 130 interrupted.
+    """
+    try:
+        code = errors.reported(lambda: app(arguments, standalone_mode=False, prog_name="landscape"))
+    except Exception:  # python's own exit code of these, 1, would pass for an audit's verdict
+        traceback.print_exc()
+        code = errors.DEFECT
+    sys.exit(code)
 
 
 if __name__ == "__main__":

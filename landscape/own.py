@@ -74,7 +74,8 @@ def _data_set(name: str, arguments: Mapping[str, Any]) -> DataSet:
     train_x, train_y = _joined(found["train"], name)
     test_x, test_y = _joined(found["test"], name)
     real = train_y.is_floating_point()
-    classes = 0 if real else 1 + int(max(y.max() for y in (train_y, test_y) if y.numel()))
+    largest = 0 if real else int(max(y.max() for y in (train_y, test_y) if y.numel()))
+    classes = 0 if real else 1 + max(0, largest)
     return DataSet(name, train_x, train_y, test_x, test_y, classes)
 
 
@@ -170,6 +171,8 @@ def usual_loss(network: nn.Module, batch: Batch) -> Tensor:
             f"The targets go up to {int(y.max())}, but the model has {z.shape[1]} classes: "
             f"targets must be in [0, {z.shape[1]})."
         )
+    if not bool((y >= 0).any()):
+        raise ValueError("All targets are below zero, which means to leave them out.")
     return F.cross_entropy(z, y.where(y >= 0, -100))
 
 

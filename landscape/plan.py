@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from landscape import audit, foreign
+from landscape import audit, foreign, references
 from landscape.analysis import BESIDE, DATA_OF, is_answered, measure_of, measures_of
 from landscape.cells import Cell
 from landscape.data import DataSet, batches
@@ -27,6 +27,7 @@ from landscape.objective import Objective
 from landscape.progress import Listener, Progress, silent
 from landscape.requirements import Requirement
 from landscape.runs import Run, load_data
+from landscape.tasks import Own
 from landscape.tasks import task as find_task
 from landscape.training.loop import Training
 from landscape.training.settings import Settings
@@ -216,7 +217,8 @@ def of_checkpoint(
 
 
 def _tried(settings: Settings, dataset: DataSet, examples: int) -> tuple[Cost, Training]:
-    training = Training(settings, find_task(settings.task), sample(dataset, settings, examples))
+    with references.blamed(Own(**settings.own).references):
+        training = Training(settings, find_task(settings.task), sample(dataset, settings, examples))
     return training_cost(training, dataset), training
 
 

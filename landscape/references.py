@@ -9,7 +9,8 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import reduce
 from pathlib import Path
 from types import ModuleType
@@ -124,6 +125,22 @@ def _guarded(call: Callable[[], Any], reference: str) -> Any:
         return call()
     except (Exception, SystemExit) as error:
         raise ValueError(f"{reference} failed: {_told(error)}.") from error
+
+
+@contextmanager
+def blamed(names: Iterable[str]) -> Iterator[None]:
+    """While open, what fails is an error of one line about these references; without any, a defect
+    of ours. ValueError, OSError and memory that runs out pass as they are.
+    """
+    named = [name for name in names if is_reference(name)]
+    try:
+        yield
+    except (ValueError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        if not named:
+            raise
+        raise ValueError(f"{', '.join(named)} failed together: {_told(error)}.") from error
 
 
 def _told(error: BaseException) -> str:

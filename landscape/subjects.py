@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from landscape import checkpoints, own
+from landscape import checkpoints, own, references
 from landscape.audit import Subject
 from landscape.batch import Batch
 from landscape.objective import Objective
@@ -65,7 +65,9 @@ class Sources:
         return Subject(train, test), notes
 
     def _objective(self, network: nn.Module, part: list[Batch]) -> Objective:
-        return Objective(network, part, own.loss(self.loss), batch_norm=self.batch_norm)
+        loss = own.loss(self.loss)
+        with references.blamed((self.model, self.data, self.loss)):
+            return Objective(network, part, loss, batch_norm=self.batch_norm)
 
     def _of_run(self, run: Run) -> Subject:
         train, test = (

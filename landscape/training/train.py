@@ -6,12 +6,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from landscape import files
+from landscape import files, references
 from landscape.environment import environment
 from landscape.extras import optional
 from landscape.progress import Listener, Progress, silent
 from landscape.runs import Run, load_data
-from landscape.tasks import brought
+from landscape.tasks import Own, brought
 from landscape.tasks import task as find_task
 from landscape.training import checkpoint, tables
 from landscape.training.events import Events
@@ -89,7 +89,8 @@ def _train(
     path: Path, settings: Settings, data_dir: Path | None, tensorboard: bool, progress: Listener
 ) -> Run:
     dataset = load_data(find_task(settings.task), data_dir)
-    training = Training(settings, find_task(settings.task), dataset)
+    with references.blamed(Own(**settings.own).references):
+        training = Training(settings, find_task(settings.task), dataset)
     if (path / "checkpoint.safetensors").exists():
         training.restore(checkpoint.load(path / "checkpoint.safetensors"))
     files.write_json(path / "settings.json", settings.to_dict())

@@ -39,6 +39,14 @@ def test_help_comes_at_once_and_without_torch(command):
     assert "landscape " + (command[0] if command else "compare --task digits") in done.stdout
 
 
+def test_a_defect_of_ours_is_no_verdict_of_an_audit(landscape, monkeypatch):
+    """Python's own exit code of an exception is 1: that an audit falls short."""
+    monkeypatch.setattr("landscape.info.about", lambda *_: 1 / 0)
+    done = landscape("info", "here")
+    assert done.code == 3
+    assert "Traceback" in done.err and "ZeroDivisionError" in done.err
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_shows_an_example(landscape, command):
     assert f"Example: landscape {command}" in landscape(command, "--help").out
