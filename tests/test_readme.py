@@ -15,8 +15,9 @@ LOOP = [block for block in BLOCKS if "optim.wrap" in block]
 
 
 @pytest.fixture
-def stand_ins(small_net, batches):
-    """What the snippets leave to their reader."""
+def stand_ins(small_net, batches, tmp_path, monkeypatch):
+    """What the snippets leave to their reader; what they write goes to an empty folder."""
+    monkeypatch.chdir(tmp_path)
     model = small_net()
     return {
         "model": model,
@@ -38,6 +39,7 @@ def test_snippets_run_one_after_the_other(stand_ins):
     noise, surface = stand_ins["noise"], stand_ins["surface"]
     assert noise.accuracy.shape[:1] == noise.sigma.shape
     assert surface.loss.shape == (len(surface.x), len(surface.y))
+    assert {path.name for path in Path().iterdir()} == {"surface.pdf", "surface.html"}
     moved = zip(stand_ins["model"].parameters(), start, strict=True)
     assert not any(torch.equal(p, old) for p, old in moved)
     assert stand_ins["value"].shape == ()
