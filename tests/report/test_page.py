@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from landscape.plots.looks import look, together
 from landscape.report import render
 from landscape.report.figures import figures
 
@@ -126,6 +127,19 @@ def test_colours_follow_the_theme(page):
     assert not re.search(r"(fill|stroke): #(1b1f24|0072b2|ffffff)", svg)
     light, dark = re.findall(r":root \{ (--c-1b1f24[^}]*)\}", page)[:2]
     assert "--c-0072b2: #0072B2" in light and "--c-0072b2: #5996D9" in dark
+
+
+def test_two_names_of_ones_own_keep_their_colours_apart(make_contents):
+    """Alone both lead to one colour; table, static and live figures agree on who has which."""
+    names = ("sgd", "sam@a", "sam@c")
+    assert look(names[1]).colour == look(names[2]).colour
+    text = render(make_contents(names, 2, (), size=5, metrics=FEW))
+    with together(names):
+        colours = [look(name).colour for name in names]
+    assert len(set(colours)) == 3
+    for colour in colours:
+        assert f"stroke: var(--c-{colour[1:].lower()})" in text
+        assert f'"color":"{colour}"' in text.replace('": "', '":"')
 
 
 def test_names_are_text_not_markup(make_contents):
