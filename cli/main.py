@@ -21,7 +21,8 @@ app = typer.Typer(
     name="landscape",
     help="What kind of minimum did your optimizer find?\n\n"
     "Train a network with several methods, measure the minimum of each, compare them.\n\n"
-    "Start with: landscape compare --task digits",
+    "Start with: landscape compare --task digits\n\n"
+    "With your own: landscape analyze model.pt --model mine.py:net --data mine.py:data",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
