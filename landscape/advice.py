@@ -10,9 +10,11 @@ COARSE = 0.05  # share of a density that still moves
 
 
 def of_runs(runs: Iterable[Run]) -> list[str]:
-    """Which trainings diverged."""
+    """Which trainings diverged, and what is to be known of the files that they read."""
+    runs = list(runs)
+    notes = dict.fromkeys(run.data_note for run in runs)
     diverged = [run for run in runs if run.status["state"] == "diverged"]
-    return [
+    return [f"data: {note}" for note in notes if note] + [
         f"{run.path} diverged after epoch {run.status['epoch']}; its last finite weights are kept. "
         f"Lower --set {method}.training.lr (it was {run.settings.training.lr:g}), or the radius, "
         "or clip with --set training.max_grad_norm=1."

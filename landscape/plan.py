@@ -217,7 +217,7 @@ def of_checkpoint(
 
 
 def _tried(settings: Settings, dataset: DataSet, examples: int) -> tuple[Cost, Training]:
-    with references.blamed(Own(**settings.own).references):
+    with references.blamed(Own(**settings.own).parts):
         training = Training(settings, find_task(settings.task), sample(dataset, settings, examples))
     return training_cost(training, dataset), training
 

@@ -129,10 +129,10 @@ def _guarded(call: Callable[[], Any], reference: str) -> Any:
 
 @contextmanager
 def blamed(names: Iterable[str]) -> Iterator[None]:
-    """While open, what fails is an error of one line about these references; without any, a defect
-    of ours. ValueError, OSError and memory that runs out pass as they are.
+    """While open, what fails is an error of one line about parts that the user has named; without
+    any, a defect of ours. ValueError, OSError and memory that runs out pass as they are.
     """
-    named = [name for name in names if is_reference(name)]
+    named = [name for name in names if name]
     try:
         yield
     except (ValueError, OSError, MemoryError):

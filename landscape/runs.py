@@ -152,6 +152,12 @@ class Run:
         return files.read_json(self.path / "environment.json")
 
     @property
+    def data_note(self) -> str:
+        """What a reader must know of the data's files: that they are not the published ones."""
+        note: str = self._environment.get("data_note", "")
+        return note
+
+    @property
     def identity(self) -> dict[str, Any]:
         """Which run it is, among others: task, method, seed, fingerprint of the data set."""
         s = self.settings

@@ -266,10 +266,15 @@ class Own:
         return bool(self.task or self.methods)
 
     @property
+    def parts(self) -> list[str]:
+        """Model, data and loss of the task, as they are named; "" for what is not."""
+        return [self.task.get(key, "") for key in ("model", "data", "loss")]
+
+    @property
     def references(self) -> list[str]:
         """All that would have to be imported."""
-        names = [self.task.get(key, "") for key in ("model", "data", "loss")]
-        return [name for name in (*names, *self.methods.values()) if references.is_reference(name)]
+        named = (*self.parts, *self.methods.values())
+        return [name for name in named if references.is_reference(name)]
 
 
 _installed: dict[str, Own] = {}

@@ -89,7 +89,7 @@ def _train(
     path: Path, settings: Settings, data_dir: Path | None, tensorboard: bool, progress: Listener
 ) -> Run:
     dataset = load_data(find_task(settings.task), data_dir)
-    with references.blamed(Own(**settings.own).references):
+    with references.blamed(Own(**settings.own).parts):
         training = Training(settings, find_task(settings.task), dataset)
     if (path / "checkpoint.safetensors").exists():
         training.restore(checkpoint.load(path / "checkpoint.safetensors"))

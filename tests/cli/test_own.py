@@ -169,6 +169,7 @@ def test_data_of_the_hub_only_with_leave(landscape, refused, mine, monkeypatch):
 
 WRONG = {
     ("--method", "sgd", "--model", "mlp", "--model-args", "depth=3"): "mlp does not take these",
+    ("--method", "sgd", "--model", "lenet", "--data", "digits"): "lenet, digits failed together",
     ("--method", "sgd", "--data", "digits", "--data-args", "n=3"): "digits does not take these",
     ("--method", "sgd", "--data", "digits", "--data-args", "data_dir=x"): "multiple values for",
     ("--method", "mine.py:NoStep"): "must be a class with step",

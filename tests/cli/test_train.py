@@ -100,3 +100,18 @@ def test_the_same_run_again_says_that_nothing_was_done(landscape, trained):
     assert (done.code, done.last_line) == (0, str(trained))
     assert done.err == f"note: {trained} was trained before with these settings.\n"
     assert landscape(*arguments, "--quiet").err == ""
+
+
+def test_files_that_are_not_the_published_ones_are_warned_of(landscape, tmp_path):
+    (tmp_path / "input.txt").write_text("To be, or not to be. " * 200)
+    (tmp_path / "small_text_net.py").write_text(
+        "from torch import nn\n\ndef net():\n"
+        "    return nn.Sequential(nn.Embedding(256, 4), nn.Linear(4, 256))\n"
+    )
+    done = landscape(
+        "train", "--model", "small_text_net.py:net", "--data", "shakespeare", "--data-dir", ".",
+        "--method", "sgd", "--epochs", "1", "--device", "cpu", "--out", "r",
+    )  # fmt: skip
+    assert done.code == 0
+    assert done.err.startswith("warning: data: input.txt is not the published file (SHA-256 ")
+    assert "note: data: input.txt is not the published file" in landscape("info", "r").out
