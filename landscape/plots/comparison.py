@@ -1,5 +1,9 @@
-"""Dots with 95 % intervals: what each method reached, and how far it is from the baseline."""
+"""Dots with 95 % intervals: what each method reached, and how far it is from the baseline.
 
+Where a few intervals would leave no room for the others they leave the panel, with an arrow.
+"""
+
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +22,9 @@ CHOSEN = (
     "kappa_hat",
     "noise_sigma_5",
 )
+TOO_WIDE = 1.5  # an axis is cut where that makes it so many times shorter
+GOES_ON = " · ◂ ▸: goes on"
+ROOM = 0.25  # beyond the outermost dots, in their distance
 
 
 @styled
@@ -33,16 +40,18 @@ def comparison(
     """
     chosen = chosen_metrics(record, metrics)
     methods = [str(method) for method in record.methods]
-    page = _panels(methods, chosen, ax)
+    page, cut = _panels(methods, chosen, ax), False
     for panel, metric in zip(page.axes, chosen, strict=True):
         i = list(record.metrics).index(metric)
         values = shown(metric, [record.mean[i], record.low[i], record.high[i]])
-        _dots(panel, methods, values, solid=np.ones(len(methods), dtype=bool))
         panel.set_xscale(scale(values))
+        _dots(panel, methods, values, solid=np.ones(len(methods), dtype=bool))
+        cut |= _cut(panel, methods, values)
         panel.set_xlabel(axis_label(metric))
     seeds = counts([int(n) for n in np.ravel(record.n) if n > 0] or [0], "seed")
     several = bool((record.n > 1).any())
-    page.foot([], f"mean over {seeds}, " + ("bars: 95 % t interval" if several else "no interval"))
+    words = "bars: 95 % t interval" if several else "no interval"
+    page.foot([], f"mean over {seeds}, {words}{GOES_ON if cut else ''}")
     return page.figure
 
 
@@ -59,15 +68,17 @@ def differences(
     chosen = chosen_metrics(record, metrics)
     others = np.asarray(record.methods) != record.baseline
     methods = [str(method) for method in record.methods[others]]
-    page = _panels(methods, chosen, ax)
+    page, cut = _panels(methods, chosen, ax), False
     for panel, metric in zip(page.axes, chosen, strict=True):
         i = list(record.metrics).index(metric)
         triple = (record.difference[i], record.difference_low[i], record.difference_high[i])
         values = shown(metric, [array[others] for array in triple])
         _dots(panel, methods, values, solid=established(record, i)[others])
         panel.axvline(0.0, color=INK, linewidth=0.8, zorder=1)
+        cut |= _cut(panel, methods, values, also=0.0)
         panel.set_xlabel("Δ " + axis_label(metric).replace("(%)", "(percentage points)"))
     words = "bars: 95 % t interval · filled: holds after Holm's correction over the methods"
+    words += GOES_ON if cut else ""
     page.foot([], f"method minus {look(record.baseline).label}, paired over seeds · {words}")
     return page.figure
 
@@ -109,3 +120,29 @@ def _dots(ax: Axes, methods: list[str], values: Array, solid: Array) -> None:
             ax.hlines(row, low, high, color=style.colour, linewidth=1.2)
         face = style.colour if solid[row] else ax.get_facecolor()
         ax.plot(mean, row, style.marker, color=style.colour, markerfacecolor=face, markersize=5)
+
+
+def _cut(ax: Axes, methods: list[str], values: Array, also: float = math.nan) -> bool:
+    """Leave out the far ends of wide intervals, an arrow in their place; whether any was.
+
+    also: a place that has to stay in sight.
+    """
+    mean, low, high = (row[np.isfinite(values).all(0)] for row in values)
+    if ax.get_xscale() != "linear" or not mean.size:
+        return False
+    first, last = np.nanmin([*low, also]), np.nanmax([*high, also])
+    left, right = np.nanmin([*mean, also]), np.nanmax([*mean, also])
+    room = max(ROOM * (right - left), 2 * float(np.median(high - low)))
+    left, right = left - room, right + room
+    left, right = max(left, first), min(right, last)
+    if last - first < TOO_WIDE * (right - left):
+        return False
+    ax.set_xlim(left - 0.05 * (right - left), right + 0.05 * (right - left))
+    for row, (method, (_, start, end)) in enumerate(zip(methods, values.T, strict=True)):
+        for beyond, place, arrow in ((start < left, 0.0, "<"), (end > right, 1.0, ">")):
+            if beyond:
+                ax.plot(
+                    place, row, arrow, color=look(method).colour, markersize=4, clip_on=False,
+                    transform=ax.get_yaxis_transform(),
+                )  # fmt: skip
+    return True

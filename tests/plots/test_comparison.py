@@ -51,6 +51,31 @@ def test_one_seed_draws_no_bar(comparison_record, words):
     assert "1 seed, no interval" in words(figure)
 
 
+def test_a_wide_interval_leaves_the_panel_with_arrows(comparison_record, words):
+    record = comparison_record
+    spread = np.ptp(record.mean[0])
+    record.low[0], record.high[0] = record.mean[0] - spread / 4, record.mean[0] + spread / 4
+    assert "goes on" not in words(comparison(record))
+    record.low[0, 3] = record.mean[0, 3] - 20 * spread
+    figure = comparison(record)
+    ax = figure.axes[0]
+    left, right = ax.get_xlim()
+    assert left > 100 * record.low[0, 3]
+    assert left < 100 * record.low[0, :3].min() and right > 100 * record.high[0].max()
+    assert all(left < x.get_xdata()[0] < right for row, x in dots(ax).items() if row != 3)
+    arrows = [(line.get_marker(), *line.get_xydata()[0]) for line in ax.get_lines()]
+    assert ("<", 0.0, 3.0) in arrows and not any(x == 1.0 for _, x, _ in arrows)
+    assert "◂ ▸: goes on" in words(figure)
+
+
+def test_a_cut_panel_of_differences_keeps_zero(comparison_record):
+    record = comparison_record
+    record.difference[0, 1:] = 0.2, 0.21, 0.22
+    record.difference_low[0, 1:], record.difference_high[0, 1:] = 0.19, (0.21, 0.22, 9.0)
+    left, right = differences(record).axes[0].get_xlim()
+    assert left < 0 < 22 < right < 100
+
+
 def test_a_method_without_a_number_gets_a_dash(comparison_record, words):
     comparison_record.mean[0, 2] = np.nan
     figure = comparison(comparison_record, ["test_accuracy"])
