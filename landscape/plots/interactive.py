@@ -142,6 +142,8 @@ def _noise(records: BySeed[NoiseRecord], quantity: str) -> "Figure | None":
     }
     if quantity == "loss":
         axes["yaxis"]["type"] = scale(values)
+    else:  # an interval may reach beyond what an accuracy can be
+        axes["yaxis"]["autorangeoptions"] = {"clipmin": -2.0, "clipmax": 102.0}
     return _figure(traces, axes)
 
 
