@@ -43,14 +43,19 @@ def sources(
     data_args: list[str] | None,
     loss: str | None,
 ) -> dict[str, Any]:
-    """The options as keywords of `Sources`. What they name may be imported from now on."""
+    """The options as keywords of `Sources`. What they name is imported, so that a wrong name is told
+    before anything else.
+    """
     from landscape import references
 
     names = {"model": model or "", "data": data or "", "loss": loss or ""}
     if names["loss"] and not references.is_reference(names["loss"]):
         raise ValueError(f"`--loss` must be {NAMED}. Got {loss!r}.")
-    references.allow(name for name in names.values() if references.is_reference(name))
+    foreign = [name for name in names.values() if references.is_reference(name)]
+    references.allow(foreign)
     _look_here()
+    for name in foreign:
+        references.imported(name)
     return {
         **names,
         "model_args": _keywords(model_args or [], "--model-args"),

@@ -293,7 +293,10 @@ def install(brought: Own) -> None:
     if brought.task:
         made = Task(**brought.task)
         TASKS[made.name] = made
-        _installed[made.name] = Own(task=asdict(made))
+        plain = asdict(made)
+        if made.measured == Task.measured:
+            del plain["measured"]  # runs from before there was this field are still the same
+        _installed[made.name] = Own(task=plain)
 
 
 def brought(task_name: str, methods: list[str]) -> Own:

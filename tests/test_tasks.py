@@ -5,10 +5,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from landscape import tasks
 from landscape.batch import Batch
 from landscape.data import DATA
 from landscape.models import MODELS
-from landscape.tasks import TASKS, cross_entropy, task
+from landscape.tasks import TASKS, Own, brought, cross_entropy, install, task
 from landscape.training.train import settings_for
 
 IMAGES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "fashion-mnist": (1, 28, 28)}
@@ -70,3 +71,13 @@ def test_smoothing_mixes_in_the_mean_over_classes():
     nll = -z.log_softmax(1)[0]
     found = cross_entropy(nn.Identity(), Batch(z, y), label_smoothing=0.3)
     torch.testing.assert_close(found, 0.7 * nll[0] + 0.3 * nll.mean())
+
+
+def test_a_stored_task_reads_as_before_it_said_how_many_examples_are_measured(monkeypatch):
+    monkeypatch.setattr(tasks, "TASKS", dict(TASKS))
+    monkeypatch.setattr(tasks, "_installed", {})
+    plain = {"name": "mine", "summary": "", "model": "mlp", "data": "digits"}
+    for measured, stored in ((1000, False), (7, True)):
+        install(Own(task={**plain, "measured": measured}))
+        assert ("measured" in brought("mine", []).task) == stored
+        assert task("mine").measured == measured
