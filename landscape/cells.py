@@ -28,7 +28,6 @@ from landscape.training.settings import Settings
 from landscape.training.train import train
 
 MESSAGE_SECONDS = 0.2  # between two messages of a worker
-TRAINING_SHARE = 0.8  # of a cell's progress
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def run_all(cells: Sequence[Cell], workers: int, progress: Listener, stage: str 
     stage: what the whole is called where it is one of several, as "tuning".
     An error or Ctrl-C stops the rest; finished cells stay, unfinished ones can be resumed.
     """
-    board = _Board(len(cells), progress, stage)
+    board = _Board(cells, progress, stage)
     if workers <= 1:
         for cell in cells:
             cell.run(board.hear)
@@ -162,17 +161,20 @@ def _drain(messages: Any, hear: Callable[[Progress], None]) -> None:
 
 
 class _Board:
-    """Sums up the cells' messages to the progress of the whole."""
+    """Sums up the cells' messages to the progress of the whole, in which the training and each
+    measure of a cell count alike.
+    """
 
-    def __init__(self, total: int, progress: Listener, stage: str):
-        self._total, self._progress, self._stage = total, progress, stage
+    def __init__(self, cells: Sequence[Cell], progress: Listener, stage: str):
+        self._total, self._progress, self._stage = len(cells), progress, stage
         self._finished, self._shares = 0, dict[str, float]()
+        self._parts = {cell.label: ("", *cell.measures) for cell in cells}
 
     def hear(self, message: Progress) -> None:
         """Pass a cell's message on, and how far the whole is."""
-        cell, _, rest = message.label.partition(":")
-        share = message.done / message.total if message.total else 0.0
-        self._shares[cell] = TRAINING_SHARE * share if not rest else TRAINING_SHARE
+        cell, _, measure = message.label.partition(": ")
+        share, parts = message.done / message.total if message.total else 0.0, self._parts[cell]
+        self._shares[cell] = (parts.index(measure.replace(" ", "_")) + share) / len(parts)
         self._progress(message)
         self._whole()
 

@@ -27,6 +27,7 @@ def test_progress_of_the_whole_rises_to_the_number_of_cells(tmp_path):
     run_all([cell(tmp_path), cell(tmp_path, "sam")], 1, heard.append)
     whole = [m.done for m in heard if m.stage == "compare"]
     assert whole == sorted(whole) and whole[-1] == 2
+    assert 0.5 in whole  # a training, and one measure to come
     assert {m.label for m in heard} >= {"sgd, seed 0", "sam, seed 0: eigenvalues"}
 
 
