@@ -43,8 +43,8 @@ def sources(
     data_args: list[str] | None,
     loss: str | None,
 ) -> dict[str, Any]:
-    """The options as keywords of `Sources`. What they name is imported, so that a wrong name is told
-    before anything else.
+    """The options as keywords of `Sources`. What they name is imported, so that a wrong name is
+    told before anything else.
     """
     from landscape import references
 

@@ -135,7 +135,7 @@ def _cut(ax: Axes, methods: list[str], values: Array, also: float = math.nan) ->
     room = max(ROOM * (right - left), 2 * float(np.median(high - low)))
     left, right = left - room, right + room
     left, right = max(left, first), min(right, last)
-    if last - first < TOO_WIDE * (right - left):
+    if last - first <= TOO_WIDE * (right - left):
         return False
     ax.set_xlim(left - 0.05 * (right - left), right + 0.05 * (right - left))
     for row, (method, (_, start, end)) in enumerate(zip(methods, values.T, strict=True)):

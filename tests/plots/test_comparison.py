@@ -68,6 +68,13 @@ def test_a_wide_interval_leaves_the_panel_with_arrows(comparison_record, words):
     assert "◂ ▸: goes on" in words(figure)
 
 
+def test_equal_seeds_and_methods_are_drawn(comparison_record):
+    for name in ("mean", "low", "high"):
+        getattr(comparison_record, name)[0] = 0.0
+    left, right = comparison(comparison_record).axes[0].get_xlim()
+    assert left < 0 < right
+
+
 def test_a_cut_panel_of_differences_keeps_zero(comparison_record):
     record = comparison_record
     record.difference[0, 1:] = 0.2, 0.21, 0.22
