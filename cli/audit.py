@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -75,7 +75,7 @@ def audit(
     """
     from landscape.audit import audit as audit_checkpoint
     from landscape.files import read_json
-    from landscape.report.audit import write
+    from landscape.report.audit import measured, write
     from landscape.runs import Run
     from landscape.subjects import Sources
     from landscape_cli import progress
@@ -126,13 +126,24 @@ def audit(
         },
         command=shlex.join(["landscape", *sys.argv[1:]]),
     )
-    for line in (
-        () if quiet else (*(f"note: {n}" for n in notes), *(v.line for v in found.verdicts))
-    ):
+    tree = read_json(folder / "audit.json")
+    said = [f"note: {note}" for note in notes]
+    said += [verdict.line for verdict in found.verdicts] or _numbers(measured(found))
+    for line in () if quiet else said:
         typer.echo(line, err=json)
-    options.hand_over({**read_json(folder / "audit.json"), "page": page}, page, json)
+    options.hand_over({**tree, "page": page}, page, json)
     if not found.passed:
         raise typer.Exit(FELL_SHORT)
+
+
+def _numbers(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What was measured, a line each: name, value and interval, where it has one."""
+    width = max((len(row["name"]) for row in rows), default=0)
+    return [
+        f"{row['name']:{width}}  {row['value']:.4g}"
+        + (f"  [{row['low']:.4g}, {row['high']:.4g}]" if row["low"] < row["high"] else "")
+        for row in rows
+    ]
 
 
 def _asked(

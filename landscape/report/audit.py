@@ -48,7 +48,7 @@ def write(audit: Audit, folder: Path | str, *, about: Mapping[str, Any], command
         comparison=audit.robustness,
         evaluation=audit.answers["evaluation"],
         verdicts=audit.verdicts,
-        measured=_measured(audit),
+        measured=measured(audit),
         figures=[
             (name.replace("_", " "), inline_svg(figure, name, FIGURES[name]), FIGURES[name])
             for name, figure in drawn
@@ -74,7 +74,7 @@ def as_tree(audit: Audit, about: Mapping[str, Any], command: str = "") -> dict[s
         "requirements": [_as_tree(verdict) for verdict in audit.verdicts],
         "robustness_beside_baseline": audit.robustness,
         "evaluation": vars(audit.answers["evaluation"]),
-        "measured": {row["name"]: row for row in _measured(audit)},
+        "measured": {row["name"]: row for row in measured(audit)},
     }
 
 
@@ -119,7 +119,7 @@ def _headline(audit: Audit) -> str:
     return f"{'Passed' if audit.passed else 'Not passed'}: {words}{''.join(others)}."
 
 
-def _measured(audit: Audit) -> list[dict[str, Any]]:
+def measured(audit: Audit) -> list[dict[str, Any]]:
     """Every single number that the records answer, with its interval."""
     rows = []
     for name, quantity in QUANTITIES.items():

@@ -78,6 +78,18 @@ def test_one_command_from_checkpoint_to_page(landscape, mine):
         assert (mine / "audits" / "model" / name).stat().st_size > 100
 
 
+def test_without_requirements_the_numbers(landscape, mine):
+    usual = ("eigenvalues.k=2", "noise.draws=2", "worst_case.steps=1", "worst_case.restarts=0")
+    options = [part for text in usual for part in ("--set", text)]
+    lines = landscape("audit", "model.pt", *GIVEN, *options).out.splitlines()
+    numbers = [line.split() for line in lines if "@" in line or line.startswith("accuracy")]
+    tree = json.loads((mine / "audits" / "model" / "audit.json").read_text())["measured"]
+    assert len(numbers) > 10
+    for name, value, *_ in numbers:
+        assert float(value) == float(f"{tree[name]['value']:.4g}")
+    assert any(line.startswith("worst.loss@2 ") and line.endswith(", inf]") for line in lines)
+
+
 def test_a_dry_run_measures_nothing_to_the_end(landscape, refused, mine):
     done = landscape("audit", "model.pt", *GIVEN, *FAST, "--dry-run", "--baseline", "model.pt")
     assert done.code == 0
