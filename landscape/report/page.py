@@ -18,7 +18,7 @@ from landscape.report.cells import cell
 from landscape.report.contents import Contents
 from landscape.report.figures import Shown, drawable, figures
 from landscape.report.inline import inline_svg, variable
-from landscape.report.numbers import listed, number, p_value, signed_interval
+from landscape.report.numbers import listed, number, p_value, signed, signed_interval
 from landscape.report.template import flat, read, rendered
 from landscape.report.verdict import COSTS, verdict
 
@@ -149,7 +149,7 @@ def _correlations(contents: Contents) -> list[dict[str, str]]:
         rows.append(
             {
                 "label": METRICS[measure].label if measure in METRICS else measure,
-                "tau": signed_interval(tau, low, high),
+                "tau": _tau(record, "tau", i),
                 "within": _tau(record, "within_tau", i),
                 "across": _tau(record, "across_tau", i),
                 "granulated": _tau(record, "granulated_tau", i),
@@ -163,7 +163,7 @@ def _tau(record: ComparisonRecord, name: str, i: int) -> str:
     """One of the mean τ with its interval, as far as the record knows them."""
     triple = (getattr(record, name + ending) for ending in ("", "_low", "_high"))
     tau, low, high = (math.nan if a is None else float(a[i]) for a in triple)
-    return signed_interval(tau, low, high) if math.isfinite(high - low) else number(tau, 0.1)
+    return signed_interval(tau, low, high) if math.isfinite(high - low) else signed(tau, 0.1)
 
 
 def _differences(contents: Contents) -> list[dict[str, str]]:
