@@ -1,6 +1,7 @@
 """landscape plot: one figure of the records of runs or of a study."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,6 +33,9 @@ def plot(
     other: Annotated[
         bool, typer.Option("--other", help="Beside it the other data: train and test.")
     ] = False,
+    width: Annotated[
+        str, typer.Option(help="page, 7 inches, or column, 3.4 inches with a panel a row.")
+    ] = "page",
     out: Annotated[
         Path | None, typer.Option(help="Folder of the figure.", show_default="RUN/figures")
     ] = None,
@@ -42,17 +46,23 @@ def plot(
     Example: landscape plot runs/a runs/b --kind surface --format svg
     """
     from landscape.names import look_up
-    from landscape.plots import DRAWS, FORMATS, PLOTS, save
+    from landscape.plots import DRAWS, FORMATS, PLOTS, one_column, save
 
     look_up("format", format_, dict.fromkeys(FORMATS))
     look_up("kind of figure", kind, PLOTS)
+    widths: dict[str, Callable[[], AbstractContextManager[None]]]
+    widths = {"page": nullcontext, "column": one_column}
+    inside = look_up("width", width, widths)
+    if (width, format_) == ("column", "html"):
+        raise ValueError("`--width` has no effect on html: it fills its window.")
     drawn = "scene" if (kind, format_) == ("surface", "html") else kind
     if (drawn == "scene") != (format_ == "html"):
         raise ValueError(f"html shows a surface in 3-D, and only that. Got {kind} as {format_}.")
     given = {"quantity": quantity, "other": other}
     chosen = {name: value for name, value in given.items() if value}
     _check(drawn, PLOTS[drawn], chosen)
-    figure = PLOTS[drawn](_records(folders, DRAWS[drawn]), **chosen)
+    with inside():
+        figure = PLOTS[drawn](_records(folders, DRAWS[drawn]), **chosen)
     path = save(figure, (out or folders[0] / "figures") / f"{kind}.{format_}")
     options.hand_over({"figure": path}, path, json)
 

@@ -18,6 +18,7 @@ from scipy import stats
 from landscape import robustness
 from landscape.names import look_up
 from landscape.records import (
+    RECORDS,
     EigenvaluesRecord,
     NoiseRecord,
     PruningRecord,
@@ -128,7 +129,7 @@ def parse(text: str) -> Requirement:
     name, argument, sign, threshold = form.groups()
     change = name.startswith(CHANGE)
     name = name.removeprefix(CHANGE)
-    quantity = look_up("quantity", name, QUANTITIES)
+    quantity = _quantity(name)
     if bool(quantity.argument) != bool(argument):
         wanted = f"{name}@..., the {quantity.argument}" if quantity.argument else f"{name} alone"
         raise ValueError(f"{text!r}: write {wanted}.")
@@ -168,6 +169,16 @@ _SIGNS: dict[str, Callable[[float, float], bool]] = {
     ">": lambda a, b: a > b,
     "<": lambda a, b: a < b,
 }
+
+
+def _quantity(name: str) -> Quantity:
+    """ValueError for what cannot be named; of a measure without numbers, no nearest name."""
+    measure = name.partition(".")[0]
+    answering = {quantity.measure for quantity in QUANTITIES.values()}
+    if measure in RECORDS and measure not in answering and name not in QUANTITIES:
+        known = ", ".join(QUANTITIES)
+        raise ValueError(f"A {measure} has no number to hold a threshold against. Known: {known}.")
+    return look_up("quantity", name, QUANTITIES)
 
 
 def _number(text: str, requirement: str) -> float:

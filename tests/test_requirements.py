@@ -143,6 +143,10 @@ WRONG = {
     "accuracy >= high": "must be a number",
     "accuracy >= nan": "must be a number",
     "": "is written",
+    "surface.max <= 3": "^A surface has no number to hold a threshold against. Known: accuracy, ",
+    "change.path <= 3": "^A path has no number",
+    "worst_case.loss@0.1 <= 3": "Did you mean 'worst.loss'",
+    "trace.max <= 3": "Did you mean 'trace'",
 }
 
 

@@ -18,6 +18,7 @@ from landscape.plots.scene import scene
 from landscape.plots.sharpness import sharpness
 from landscape.plots.spectrum import spectrum
 from landscape.plots.stability import stability
+from landscape.plots.style import one_column
 from landscape.plots.surface import surface
 from landscape.plots.worst_case import worst_case
 
@@ -65,6 +66,6 @@ DRAWS: dict[str, str] = {
 
 __all__ = [
     "DRAWS", "FORMATS", "PLOTS", "comparison", "curves", "density", "differences", "noise",
-    "path", "profile", "pruning", "quantization", "radius", "save", "scatter", "scene",
-    "sharpness", "spectrum", "stability", "surface", "worst_case",
+    "one_column", "path", "profile", "pruning", "quantization", "radius", "save", "scatter",
+    "scene", "sharpness", "spectrum", "stability", "surface", "worst_case",
 ]  # fmt: skip

@@ -31,6 +31,16 @@ CONFIG = {
     "plotlyServerURL": "",
     "modeBarButtonsToRemove": ["lasso2d", "select2d"],
 }
+# A narrow window would cut a scene at its sides: further back, small letters, no colour bar.
+_NARROW = """
+const plot = document.getElementById("{plot_id}"), { x, y, z } = plot.layout.scene.camera.eye;
+const back = (1.1 * plot.clientHeight) / plot.clientWidth;
+const change = { "scene.camera.eye": { x: x * back, y: y * back, z: z * back } };
+for (const axis of ["xaxis", "yaxis", "zaxis"])
+  for (const font of ["title.font", "tickfont"]) change[`scene.${axis}.${font}.size`] = 10;
+const bars = plot.data.flatMap((trace, i) => (trace.type === "surface" ? [i] : []));
+if (back > 1) Plotly.update(plot, { showscale: false }, change, bars);
+"""
 
 
 def save(figure: "Figure | go.Figure", path: Path | str) -> Path:
@@ -69,6 +79,6 @@ def scene_html(figure: "go.Figure", name: str, *, whole: bool, height: str = "10
     return str(
         figure.to_html(
             config=CONFIG, include_plotlyjs=True, include_mathjax=False, full_html=whole,
-            div_id=name, default_height=height,
+            div_id=name, default_height=height, post_script=_NARROW if whole else None,
         )
     )  # fmt: skip

@@ -75,13 +75,13 @@ def method_of(name: str) -> str:
     return name.partition(",")[0]
 
 
-def words(records: Sequence[SurfaceRecord]) -> list[str]:
-    """What a caption says of the plane, in parts."""
+def words(records: Sequence[SurfaceRecord], mark: str = "+") -> list[str]:
+    """What a caption says of the plane, in parts. mark: what stands for w."""
     directions = records[0].directions
-    parts = [f"+ trained weights · {KINDS.get(directions, f'{directions} directions')}"]
+    parts = [f"{mark} trained weights · {KINDS.get(directions, f'{directions} directions')}"]
     cosine = max((record.cosine for record in records), key=abs)
     if abs(cosine) > 5e-3 or directions == "random":
-        parts[0] += f", cosine {cosine:.2f}"
+        parts[0] += f", cosine {round(cosine, 2) + 0.0:.2f}"
     away = [r.points_off_plane for r in records if r.points_off_plane is not None]
     if away:
         what = {"trajectory": "line: the training", "minima": "minima"}.get(directions, "points")

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from landscape.plots.prepare import axis_label, scale
-from landscape.plots.style import empty, look, sheet, styled
+from landscape.plots.style import TWO_COLUMNS, empty, fitting, look, sheet, styled
 from landscape.records import ComparisonRecord, StudyRecord
 
 GAP = "generalisation_gap"
@@ -29,7 +29,7 @@ def scatter(
     """
     chosen = chosen_measures(study, comparison, measures)
     columns = len(chosen) if len(chosen) < 3 else 3 if len(chosen) % 3 == 0 else 2
-    width = 4.2 if columns == 1 else 7.0
+    columns, width = fitting(columns, 4.2 if columns == 1 else TWO_COLUMNS)
     page = sheet(ax, len(chosen), columns=columns, width=width, height=2.4, extra=0.6)
     for number, (panel, measure) in enumerate(zip(page.axes, chosen, strict=True)):
         _points(panel, study, measure)

@@ -1,5 +1,6 @@
 """One 3-D scene for the browser: a menu chooses whose surface is shown; one scale for all."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -7,7 +8,8 @@ import numpy as np
 from landscape.plots import places
 from landscape.plots.interactive import MUTED, label
 from landscape.plots.levels import Levels, shared_levels
-from landscape.plots.prepare import SPLITS, ByMethod, axis_label, grouped, shown
+from landscape.plots.prepare import SPLITS, ByMethod, axis_label, conditions, grouped, shown
+from landscape.plots.style import INK
 from landscape.records import Array, SurfaceRecord
 
 if TYPE_CHECKING:
@@ -48,12 +50,26 @@ def scene(records: ByMethod[SurfaceRecord], *, views: bool = False) -> "Figure":
         paper_bgcolor="rgba(0,0,0,0)",
         font={"color": MUTED, "family": "system-ui, sans-serif", "size": 13},
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": MUTED, "activecolor": "#0072B2"},
-        margin={"l": 0, "r": 0, "t": 8, "b": 0},
+        margin={"l": 0, "r": 0, "t": 8 if views else 96, "b": 0},
+        title={} if views else _title(groups),
         scene=_axes(_axis(first, "loss"), places.axis_names(list(groups.values()))),
         meta={quantity: _axis(levels, quantity) for quantity, levels in axes.items()},
         updatemenus=_menu(list(groups)) if len(groups) > 1 and not views else [],
     )
     return figure
+
+
+def _title(groups: Mapping[str, SurfaceRecord]) -> dict[str, Any]:
+    """What is seen, and under which conditions, in lines that a phone has room for."""
+    records = list(groups.values())
+    parts = [*places.words(records, mark="●"), conditions(records)]
+    who = [label(method) for method in groups if method]
+    return {
+        "text": "Loss around the minimum" + (f" of {who[0]}" if len(who) == 1 else ""),
+        "font": {"color": INK, "size": 18}, "x": 0.01, "y": 0.99, "yanchor": "top",
+        "subtitle": {"text": "<br>".join(filter(None, parts)),
+                     "font": {"color": MUTED, "size": 12}},
+    }  # fmt: skip
 
 
 def _sides(record: SurfaceRecord) -> list[SurfaceRecord]:

@@ -2,7 +2,9 @@
 
 import functools
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
@@ -67,6 +69,24 @@ STYLE = {
 }
 
 
+_NARROW: ContextVar[bool] = ContextVar("narrow", default=False)
+
+
+@contextmanager
+def one_column() -> Iterator[None]:
+    """Figures drawn within are one column wide, 3.4 inches, with a panel a row (surfaces: two)."""
+    token = _NARROW.set(True)
+    try:
+        yield
+    finally:
+        _NARROW.reset(token)
+
+
+def fitting(columns: int, width: float, most: int = 1) -> tuple[int, float]:
+    """Columns of panels and inches of a figure: as asked, or `most` within `one_column`."""
+    return (min(columns, most), ONE_COLUMN) if _NARROW.get() else (columns, width)
+
+
 def styled(plot: Callable[P, R]) -> Callable[P, R]:
     """Draw under `STYLE`, no two methods alike, and leave matplotlib's settings as they were."""
 
@@ -114,7 +134,8 @@ class Sheet:
         if not self.own and len(handles) > 1:
             self.axes[0].legend(handles=handles, ncols=1 + (len(handles) > 5))
         elif self.own and len(handles) > 1:
-            columns = len(handles) if len(handles) <= 6 else (len(handles) + 1) // 2
+            in_a_row = int(self.figure.get_figwidth() / 1.1)  # inches of a long name
+            columns = -(-len(handles) // -(-len(handles) // in_a_row))
             legend = self.figure.legend(
                 handles=handles, loc="outside lower center", ncols=columns, title=text(words)
             )
@@ -143,6 +164,8 @@ def sheet(
         if len(axes) != panels:
             raise ValueError(f"`ax` must hold {panels} axes, one per panel. Got {len(axes)}.")
         return Sheet(axes[0].get_figure(root=True), axes, own=False)  # type: ignore[arg-type]
+    if width > ONE_COLUMN:
+        columns, width = fitting(columns, width)
     rows = -(-panels // columns)
     figure = Figure(figsize=(width, rows * height + extra), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.07, h_pad=0.05)  # type: ignore[union-attr, call-arg]

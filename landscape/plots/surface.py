@@ -20,6 +20,7 @@ from landscape.plots.style import (
     TWO_COLUMNS,
     WHITE,
     Sheet,
+    fitting,
     look,
     sheet,
     styled,
@@ -58,6 +59,7 @@ def surface(
     steep = float(np.clip((top - bottom) / (right - left), 0.25, 1.0))
     columns = _columns(len(panels), other, steep)
     width = TWO_COLUMNS if columns > 1 else ONE_COLUMN * 1.35
+    columns, width = fitting(columns, width, most=2)
     height = max(LOWEST, 0.7 * steep * width / columns)
     page = sheet(
         ax, len(panels), columns=columns, width=width, height=height + 0.35,
@@ -130,13 +132,14 @@ def _axes(page: Sheet, records: Sequence[SurfaceRecord], columns: int) -> None:
     wide = (right - left) / (top - bottom)
     last = len(page.axes) - columns
     across, up = places.axis_names(records)
+    size = 6 if page.own and page.figure.get_figwidth() < 2 * columns else None
     for number, panel in enumerate(page.axes):
         panel.set(xlim=(left, right), ylim=(bottom, top))
         panel.set_aspect("equal" if 0.25 <= wide <= 4 else "auto")
         if number % columns == 0 or not page.own:
-            panel.set_ylabel(up)
+            panel.set_ylabel(up, fontsize=size)
         if number >= last or not page.own:
-            panel.set_xlabel(across)
+            panel.set_xlabel(across, fontsize=size)
             panel.tick_params(labelbottom=True)
 
 

@@ -108,9 +108,12 @@ def _told(contents: Contents, metric: str) -> str:
             who = listed([name(m) for m in chosen])
             sentences.append(f"{kind.capitalize()}{side} than {baseline}: {who}, {span(chosen)}.")
     open_ = {m: v for m, v in found.items() if v.kind == "undecided"}
-    if open_:
-        who = listed([name(m) for m in open_])
-        sentences.append(f"No difference shown: {who}, {span(open_)}.")
+    after = {m: v for m, v in open_.items() if v.low > 0 or v.high < 0}
+    rest = {m: v for m, v in open_.items() if m not in after}
+    for why, chosen in (("", rest), (" after Holm’s correction over the methods", after)):
+        if chosen:
+            who = listed([name(m) for m in chosen])
+            sentences.append(f"No difference shown{why}: {who}, {span(chosen)}.")
     missing = [name(m) for m, v in found.items() if v.kind in ("no interval", "missing")]
     if missing:
         sentences.append(f"No verdict, too few runs: {listed(missing)}.")

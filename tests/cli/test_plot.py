@@ -6,6 +6,11 @@ import shutil
 import pytest
 
 
+def width(png):
+    """In pixels, from the header."""
+    return int.from_bytes(png.read_bytes()[16:20], "big")
+
+
 def test_a_figure_of_a_run(landscape, trained, tmp_path):
     options = ("--measures", "surface", "--set", "surface.size=5", "--examples", "32")
     assert landscape("analyze", trained, *options).code == 0
@@ -14,6 +19,9 @@ def test_a_figure_of_a_run(landscape, trained, tmp_path):
     assert (trained / "figures" / "surface.png").read_bytes()[1:4] == b"PNG"
     both = landscape("plot", trained, "--kind", "surface", "--quantity", "accuracy", "--other")
     assert (both.code, both.err) == (0, "")
+    column = landscape("plot", trained, "--kind", "surface", "--width", "column", "--out", tmp_path)
+    assert column.code == 0
+    assert width(tmp_path / "surface.png") == 3.4 * 200 < width(trained / "figures/surface.png")
     scene = landscape("plot", trained, "--kind", "surface", "--format", "html", "--out", tmp_path)
     assert "<html" in (tmp_path / "surface.html").read_text()
     assert scene.last_line == str(tmp_path / "surface.html")
@@ -28,6 +36,11 @@ def test_a_figure_of_a_run(landscape, trained, tmp_path):
         (
             ["--kind", "curves", "--other"],
             "`--other` has no effect on a figure of the kind curves.",
+        ),
+        (["--kind", "curves", "--width", "wide"], "Unknown width 'wide'. Known: page, column."),
+        (
+            ["--kind", "surface", "--format", "html", "--width", "column"],
+            "`--width` has no effect on html: it fills its window.",
         ),
         (["--kind", "scatter"], "{run} is not a study: it has no study.json."),
     ],

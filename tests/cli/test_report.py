@@ -1,9 +1,14 @@
 """landscape report: the page of a study, made again."""
 
+from types import SimpleNamespace
+
 
 def test_the_page_is_the_last_line(landscape, monkeypatch, tmp_path):
+    monkeypatch.setattr("landscape.study.Study", lambda folder: SimpleNamespace(path=folder))
     monkeypatch.setattr("landscape.study.report", lambda folder: folder / "report.html")
-    assert landscape("report", tmp_path).last_line == str(tmp_path / "report.html")
+    answer = landscape("report", tmp_path)
+    assert answer.last_line == str(tmp_path / "report.html") and "100% report\n" in answer.out
+    assert landscape("report", tmp_path, "-q").out == f"{tmp_path}/report.html\n"
     answer = landscape("report", tmp_path, "--json").out
     assert answer == f'{{"report": "{tmp_path}/report.html"}}\n'
 

@@ -69,3 +69,13 @@ def test_w_where_it_is_and_a_preview_by_name(surface_record):
     assert (weights.x[0], weights.y[0]) == (1.0, -2.0)
     assert weights.z[0] == pytest.approx(1.41)
     assert "preview" in surface.hovertemplate
+
+
+def test_a_scene_of_its_own_says_what_it_shows(two, surface_record):
+    """A page with a heading and a caption of its own has neither."""
+    title = two.layout.title
+    assert title.text == "Loss around the minimum"
+    examples, policy = "256 training examples", "batch norm: reestimated"
+    assert f"{examples}, {policy}" in title.subtitle.text
+    assert scene({"sam": surface_record()}).layout.title.text == "Loss around the minimum of SAM"
+    assert scene(surface_record(), views=True).layout.title.text is None

@@ -1,6 +1,7 @@
 """The findings in words."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -32,6 +33,18 @@ def test_findings_name_who_differs_by_how_much(nine):
     assert "Lower (worse) than SGD: AdamW, −0.5" in words
     assert "No difference shown: AACE, +" in words
     assert "λ max of the Hessian" in about(nine)
+
+
+def test_an_interval_beside_zero_that_holm_does_not_bear_out_is_told_apart(nine):
+    record = nine.comparison
+    i, j = list(record.metrics).index("test_accuracy"), list(record.methods).index("sam")
+    holm_p = record.holm_p.copy()
+    holm_p[i, j] = 0.06
+    assert record.difference_low[i, j] > 0
+    changed = replace(nine, comparison=replace(record, holm_p=holm_p))
+    words = about(changed)["Test accuracy (percentage points)"]
+    assert "No difference shown: AACE, +" in words
+    assert "No difference shown after Holm’s correction over the methods: SAM, +" in words
 
 
 def test_diverged_runs_are_told_with_their_bias(nine):
