@@ -6,6 +6,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # for example_pages and plain_docstrings
 
+from example_pages import to_their_pages
+
 project = "landscape"
 author = "the landscape authors"
 release = version = installed("landscape")
@@ -48,3 +50,8 @@ sphinx_gallery_conf = {
     "capture_repr": (),
     "reset_modules": ("matplotlib",),
 }
+
+
+def setup(app):
+    """Sphinx calls it."""
+    app.connect("source-read", to_their_pages)

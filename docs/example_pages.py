@@ -1,5 +1,6 @@
-"""How sphinx-gallery orders the examples and finds their figures."""
+"""How sphinx-gallery orders the examples and finds their figures, and how pages link to them."""
 
+import re
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -44,3 +45,14 @@ def last_figure(block, block_vars, gallery_conf):
     path = next(block_vars["image_path_iterator"])
     found.savefig(path, dpi=150)
     return figure_rst([path], gallery_conf["src_dir"])
+
+
+def to_their_pages(app, name, source):
+    """Links to gallery/*.py and its README, as a reader of the files needs them, lead on the site
+    to the pages that are made from these.
+    """
+    source[0] = re.sub(
+        r"\]\((?:\.\./)+gallery/(\w+)\.(?:py|md)\)",
+        lambda link: f"](/gallery/{link[1].replace('README', 'index')}.rst)",
+        source[0],
+    )

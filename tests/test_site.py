@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from landscape.measures import MEASURES
+from landscape.methods import METHODS
+from landscape.plots import PLOTS
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "gallery").glob("*.py"))
@@ -53,15 +55,26 @@ def test_options_and_defaults_of_a_card_are_those_of_the_code(name):
         assert f"**{part}" in CARDS[name]
 
 
+@pytest.mark.parametrize(
+    ("page", "classes"),
+    [
+        ("methods", [f"methods.{method.__name__}" for method in METHODS.values()]),
+        ("measures", [f"measures.{measure.__name__}" for measure in MEASURES.values()]),
+        ("plots", [f"plots.{name}" for name in PLOTS]),
+    ],
+)
+def test_the_reference_lists_everything(page, classes):
+    text = (ROOT / "docs" / "reference" / f"{page}.md").read_text()
+    listed = re.findall(rf"^\.\. auto\w+:: landscape\.({page}\.\w+)$", text, re.MULTILINE)
+    assert set(classes) <= set(listed)
+
+
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "gallery" / "README.md"], ids=str)
 def test_links_lead_somewhere(page):
-    """A page of the gallery is made from the example of that name."""
+    """In the repository; the site has pages of its own for the examples."""
     for link in re.findall(r"\]\(([^)#:]+?)(?:#.*?)?\)", page.read_text()):
-        path = (page.parent / link).resolve()
-        if path.parent == ROOT / "docs" / "gallery":
-            assert path.stem == "index" or (ROOT / "gallery" / f"{path.stem}.py").exists(), link
-        else:
-            assert path.exists(), link
+        assert (page.parent / link).resolve().exists(), link
+        assert "docs/gallery" not in str((page.parent / link).resolve()), link
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +100,20 @@ def site(tmp_path_factory):
 @pytest.mark.slow
 def test_the_site_builds_without_a_warning(site):
     assert (site / "gallery" / "plot_first_look.html").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("page", "link"),
+    [
+        ("index", "gallery/index.html"),
+        ("concepts/reparameterisation", "../gallery/plot_reparameterisation.html"),
+        ("how-to/add-a-method", "../gallery/plot_new_method.html"),
+    ],
+)
+def test_links_to_examples_lead_to_their_pages(site, page, link):
+    (main,) = re.findall(r"<article.*</article>", (site / f"{page}.html").read_text(), re.DOTALL)
+    assert f'href="{link}"' in main
 
 
 @pytest.mark.slow
