@@ -10,6 +10,7 @@ from PIL import Image
 ROOT = Path(__file__).parents[2]
 DRAWN = ROOT / "docs" / "gallery" / "images"  # of the examples, by sphinx-gallery
 PICTURES = ROOT / "docs" / "pictures"
+CHOSEN = {"path": 2, "spectrum": 2}  # of several figures; else the first
 
 
 def main():
@@ -22,8 +23,8 @@ def main():
 
 
 def figure(name):
-    """The first one of an example."""
-    return DRAWN / f"sphx_glr_plot_{name}_001.png"
+    """The one that stands for an example."""
+    return DRAWN / f"sphx_glr_plot_{name}_{CHOSEN.get(name, 1):03}.png"
 
 
 def kept(source, target, size):
