@@ -56,8 +56,13 @@ def plot(
     if (width, format_) == ("column", "html"):
         raise ValueError("`--width` has no effect on html: it fills its window.")
     drawn = "scene" if (kind, format_) == ("surface", "html") else kind
-    if (drawn == "scene") != (format_ == "html"):
-        raise ValueError(f"html shows a surface in 3-D, and only that. Got {kind} as {format_}.")
+    if drawn == "scene" and format_ != "html":
+        raise ValueError(
+            f"A scene is a page to turn around, with a button that saves a picture: --format html. "
+            f"Contours as {format_}: --kind surface."
+        )
+    if drawn != "scene" and format_ == "html":
+        raise ValueError(f"html shows a surface in 3-D, and only that. Got {kind}.")
     given = {"quantity": quantity, "other": other}
     chosen = {name: value for name, value in given.items() if value}
     _check(drawn, PLOTS[drawn], chosen)
@@ -101,7 +106,8 @@ def _remedy(folder: Path, kind: str) -> str:
         return "Train with --measure-every 50."
     if kind not in MEASURES:
         return "Training writes it, of methods and runs that have it."
+    options = f"--measures {kind}" + " --to RUN" * (kind == "path")
     if (folder / "settings.json").is_file():
-        trust = " --trust" if ls.Run(folder).settings.own else ""
-        return f"Measure it: landscape analyze {folder} --measures {kind}{trust}"
-    return f"Measure it: landscape analyze, as before, with --measures {kind}"
+        options += " --trust" if ls.Run(folder).settings.own else ""
+        return f"Measure it: landscape analyze {folder} {options}"
+    return f"Measure it: landscape analyze, as before, with {options}"

@@ -42,8 +42,8 @@ PLOTS: dict[str, Callable[..., Any]] = {
     "differences": differences,
     "scatter": scatter,
 }
-# Name of a plot -> kind of the record that it draws. The first six take one record, or a mapping
-# method -> record or records; the others the one record of a study.
+# Name of a plot -> kind of the record that it draws. The last three take the one record of a
+# study, the others one record, or a mapping method -> record or records.
 DRAWS: dict[str, str] = {
     "curves": "curves",
     "spectrum": "eigenvalues",

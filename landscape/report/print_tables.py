@@ -28,11 +28,13 @@ def markdown(contents: Contents) -> str:
 
 
 def latex(contents: Contents) -> str:
-    """The same as a tabular, every sign escaped, Greek letters and marks as formulas."""
+    """The same as a tabular, every sign escaped, Greek letters and marks as formulas; what the
+    marks mean, ready for a caption, is a comment above it.
+    """
     head, rows = _cells(contents)
     body = " \\\\\n".join(" & ".join(map(escaped, row)) for row in rows)
     return (
-        f"% {_note(contents).encode('ascii', 'replace').decode()}\n"
+        f"% {escaped(_note(contents)).encode('ascii', 'replace').decode()}\n"
         f"\\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}\n\\hline\n"
         f"{' & '.join(map(escaped, head))} \\\\\n\\hline\n{body} \\\\\n\\hline\n\\end{{tabular}}\n"
     )

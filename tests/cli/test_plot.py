@@ -33,6 +33,7 @@ def test_a_figure_of_a_run(landscape, trained, tmp_path):
         (["--kind", "spectre"], "Unknown kind of figure 'spectre'. Did you mean 'spectrum'?"),
         (["--kind", "curves", "--format", "jpg"], "Unknown format 'jpg'."),
         (["--kind", "curves", "--format", "html"], "html shows a surface in 3-D, and only that."),
+        (["--kind", "scene", "--format", "svg"], "A scene is a page to turn around, with a button"),
         (
             ["--kind", "curves", "--other"],
             "`--other` has no effect on a figure of the kind curves.",
@@ -57,6 +58,8 @@ def test_a_missing_record_says_how_to_get_it(refused, trained, tmp_path):
     manifest.write_text(json.dumps({k: v for k, v in sums.items() if "records" not in k}))
     (line,) = refused("plot", "bare", "--kind", "spectrum")
     assert line.endswith("Measure it: landscape analyze bare --measures eigenvalues")
+    (line,) = refused("plot", "bare", "--kind", "path")
+    assert line.endswith("Measure it: landscape analyze bare --measures path --to RUN")
 
 
 def test_a_folder_that_is_no_run_is_refused(refused, tmp_path):

@@ -25,6 +25,7 @@ def test_latex_is_a_plain_tabular(small):
     assert r"$\lambda$ max of the Hessian" in rows[0] and r"(\%)" in rows[0]
     assert r"$\downarrow$" in rows[2] and r"$\pm$" in rows[2]
     assert text.isascii()
+    assert text.startswith(r"% Mean $\pm$ half of its 95 \% t interval. $\uparrow$ and $\down")
 
 
 @pytest.mark.parametrize(
