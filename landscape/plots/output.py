@@ -31,10 +31,11 @@ CONFIG = {
     "plotlyServerURL": "",
     "modeBarButtonsToRemove": ["lasso2d", "select2d"],
 }
-# A narrow window would cut a scene at its sides: further back, small letters, no colour bar.
-_NARROW = """
+# A small window would cut a scene at its sides: further back, small letters, no colour bar.
+_SMALL = """
 const plot = document.getElementById("{plot_id}"), { x, y, z } = plot.layout.scene.camera.eye;
-const back = (1.1 * plot.clientHeight) / plot.clientWidth;
+const { clientWidth: width, clientHeight: height } = plot;
+const back = Math.max((1.1 * height) / width, Math.min(width, height) < 500 ? 1.25 : 0);
 const change = { "scene.camera.eye": { x: x * back, y: y * back, z: z * back } };
 for (const axis of ["xaxis", "yaxis", "zaxis"])
   for (const font of ["title.font", "tickfont"]) change[`scene.${axis}.${font}.size`] = 10;
@@ -79,6 +80,6 @@ def scene_html(figure: "go.Figure", name: str, *, whole: bool, height: str = "10
     return str(
         figure.to_html(
             config=CONFIG, include_plotlyjs=True, include_mathjax=False, full_html=whole,
-            div_id=name, default_height=height, post_script=_NARROW if whole else None,
+            div_id=name, default_height=height, post_script=_SMALL if whole else None,
         )
     )  # fmt: skip
