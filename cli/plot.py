@@ -20,12 +20,13 @@ def plot(
     kind: Annotated[
         str,
         typer.Option(
-            help="curves, spectrum, noise, surface, profile, path or another measure; of a study "
-            "also comparison, differences or scatter."
+            help="curves, spectrum, noise, surface, scene (in 3-D), profile, path or another "
+            "measure; of a study also comparison, differences or scatter."
         ),
     ],
     format_: Annotated[
-        str, typer.Option("--format", help="png, svg or pdf; html for a surface to turn around.")
+        str,
+        typer.Option("--format", help="png, svg or pdf; html for a surface in 3-D to turn around."),
     ] = "png",
     quantity: Annotated[
         str | None, typer.Option(help="Of a surface: loss or accuracy.", show_default="loss")
@@ -55,12 +56,8 @@ def plot(
     inside = look_up("width", width, widths)
     if (width, format_) == ("column", "html"):
         raise ValueError("`--width` has no effect on html: it fills its window.")
-    drawn = "scene" if (kind, format_) == ("surface", "html") else kind
-    if drawn == "scene" and format_ != "html":
-        raise ValueError(
-            f"A scene is a page to turn around, with a button that saves a picture: --format html. "
-            f"Contours as {format_}: --kind surface."
-        )
+    three = {"relief": "scene", "surface": "scene"} if format_ == "html" else {"scene": "relief"}
+    drawn = three.get(kind, kind)
     if drawn != "scene" and format_ == "html":
         raise ValueError(f"html shows a surface in 3-D, and only that. Got {kind}.")
     given = {"quantity": quantity, "other": other}

@@ -13,6 +13,7 @@ from landscape.plots.profile import profile
 from landscape.plots.pruning import pruning
 from landscape.plots.quantization import quantization
 from landscape.plots.radius import radius
+from landscape.plots.relief import relief
 from landscape.plots.scatter import scatter
 from landscape.plots.scene import scene
 from landscape.plots.sharpness import sharpness
@@ -37,6 +38,7 @@ PLOTS: dict[str, Callable[..., Any]] = {
     "surface": surface,
     "profile": profile,
     "path": path,
+    "relief": relief,
     "scene": scene,
     "comparison": comparison,
     "differences": differences,
@@ -58,6 +60,7 @@ DRAWS: dict[str, str] = {
     "surface": "surface",
     "profile": "profile",
     "path": "path",
+    "relief": "surface",
     "scene": "surface",
     "comparison": "comparison",
     "differences": "comparison",
@@ -66,6 +69,6 @@ DRAWS: dict[str, str] = {
 
 __all__ = [
     "DRAWS", "FORMATS", "PLOTS", "comparison", "curves", "density", "differences", "noise",
-    "one_column", "path", "profile", "pruning", "quantization", "radius", "save", "scatter",
-    "scene", "sharpness", "spectrum", "stability", "surface", "worst_case",
+    "one_column", "path", "profile", "pruning", "quantization", "radius", "relief", "save",
+    "scatter", "scene", "sharpness", "spectrum", "stability", "surface", "worst_case",
 ]  # fmt: skip

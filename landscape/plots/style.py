@@ -154,6 +154,7 @@ def sheet(
     extra: float = 0.0,
     sharex: bool = False,
     sharey: bool = False,
+    projection: str | None = None,
 ) -> Sheet:
     """`panels` axes in rows of `columns`, each row `height` inches high, on a figure of our own.
 
@@ -169,7 +170,10 @@ def sheet(
     rows = -(-panels // columns)
     figure = Figure(figsize=(width, rows * height + extra), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.07, h_pad=0.05)  # type: ignore[union-attr, call-arg]
-    grid = figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False).ravel()
+    grid = figure.subplots(
+        rows, columns, sharex=sharex, sharey=sharey, squeeze=False,
+        subplot_kw={"projection": projection},
+    ).ravel()  # fmt: skip
     for unused in grid[panels:]:
         unused.set_visible(False)
     return Sheet(figure, list(grid[:panels]), own=True)

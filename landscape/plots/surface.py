@@ -29,6 +29,7 @@ from landscape.plots.style import (
 from landscape.records import Array, SurfaceRecord
 
 QUANTITIES = ("loss", "accuracy")
+WIDE = 2.5  # inches of a panel, from which on its lines have room for their numbers
 LOWEST = 1.1  # inches of a panel: its names and the numbers of the colour bar have room
 
 
@@ -50,14 +51,13 @@ def surface(
     Raises ValueError where no value is finite, for records of different kinds of directions, whose
     units cannot be compared, and for `other` where a record holds no other data.
     """
-    if quantity not in QUANTITIES:
-        raise ValueError(f"`quantity` must be loss or accuracy. Got {quantity!r}.")
-    panels = _panels(records, other)
+    check_quantity(quantity)
+    panels = panels_of(records, other)
     drawn = [record for _, record in panels]
     levels = shared_levels(drawn, quantity)
     left, right, bottom, top = _extent(drawn)
     steep = float(np.clip((top - bottom) / (right - left), 0.25, 1.0))
-    columns = _columns(len(panels), other, steep)
+    columns = columns_of(len(panels), other, steep)
     width = TWO_COLUMNS if columns > 1 else ONE_COLUMN * 1.35
     columns, width = fitting(columns, width, most=2)
     height = max(LOWEST, 0.7 * steep * width / columns)
@@ -67,15 +67,22 @@ def surface(
     )  # fmt: skip
     colours = COLOUR_MAP + ("_r" if quantity == "accuracy" else "")  # dark is good
     for panel, (title, record) in zip(page.axes, panels, strict=True):
-        _contours(panel, record, shown(quantity, getattr(record, quantity)), levels, colours)
+        values = shown(quantity, getattr(record, quantity))
+        _contours(panel, record, values, levels, colours, named=width / columns > WIDE)
         panel.set_title(text(title) or f"{quantity} around the minimum")
     _axes(page, drawn, columns)
     _colour_bar(page, quantity, levels, colours, height * -(-len(panels) // columns))
-    page.foot(places.methods(drawn), _caption(drawn, quantity), line=False)
+    page.foot(places.methods(drawn), caption(drawn, quantity), line=False)
     return page.figure
 
 
-def _panels(records: ByMethod[SurfaceRecord], other: bool) -> list[tuple[str, SurfaceRecord]]:
+def check_quantity(quantity: str) -> None:
+    """ValueError for what a surface does not hold."""
+    if quantity not in QUANTITIES:
+        raise ValueError(f"`quantity` must be loss or accuracy. Got {quantity!r}.")
+
+
+def panels_of(records: ByMethod[SurfaceRecord], other: bool) -> list[tuple[str, SurfaceRecord]]:
     """Title and record of each panel."""
     groups = {method: found[0] for method, found in grouped(records, SurfaceRecord).items()}
     kinds = sorted({record.directions for record in groups.values()})
@@ -97,7 +104,8 @@ def _panels(records: ByMethod[SurfaceRecord], other: bool) -> list[tuple[str, Su
     return panels
 
 
-def _columns(panels: int, paired: bool, steep: float) -> int:
+def columns_of(panels: int, paired: bool, steep: float = 1.0) -> int:
+    """In how many columns panels stand; steep: height of one over its width."""
     if steep < 0.6 and not paired:
         return 1 if panels <= 3 else 2
     if paired:
@@ -111,7 +119,10 @@ def _extent(records: Sequence[SurfaceRecord]) -> tuple[float, float, float, floa
     return float(x.min()), float(x.max()), float(y.min()), float(y.max())
 
 
-def _contours(ax: Axes, record: SurfaceRecord, values: Array, levels: Levels, colours: str) -> None:
+def _contours(
+    ax: Axes, record: SurfaceRecord, values: Array, levels: Levels, colours: str, *, named: bool
+) -> None:
+    """named: numbers on every other line."""
     x, y = np.asarray(record.x, dtype=float), np.asarray(record.y, dtype=float)
     z = np.ma.masked_invalid(np.asarray(values, dtype=float)).T  # contour wants rows of y
     z = np.ma.maximum(z, levels.values[0])  # rounding below the lowest level is no hole
@@ -120,7 +131,9 @@ def _contours(ax: Axes, record: SurfaceRecord, values: Array, levels: Levels, co
     if z.count():
         filled = ax.contourf(x, y, z, levels.values, norm=levels.norm, cmap=colours, extend="max")
         filled.set_rasterized(True)
-        ax.contour(x, y, z, levels.values[1:-1], colors=WHITE, linewidths=0.35, alpha=0.6)
+        lines = ax.contour(x, y, z, levels.values[1:-1], colors=WHITE, linewidths=0.35, alpha=0.6)
+        if named:
+            ax.clabel(lines, levels.values[2:-1:2], fmt=levels.name, fontsize=5.5, colors=WHITE)
     places.mark(ax, record)
     places.preview(ax, record)
     ax.grid(False)
@@ -158,10 +171,13 @@ def _colour_bar(page: Sheet, quantity: str, levels: Levels, colours: str, inches
     bar.ax.grid(False)
 
 
-def _caption(records: Sequence[SurfaceRecord], quantity: str) -> str:
+def caption(records: Sequence[SurfaceRecord], quantity: str, mark: str = "+") -> str:
+    """The small print; mark: what stands for the trained weights."""
     hatched = any(not np.isfinite(getattr(record, quantity)).all() for record in records)
     errors = [r.relative_stderr for r in records if np.isfinite(r.relative_stderr)]
-    parts = [*places.words(records), conditions(records)]
+    parts = [*places.words(records, mark), conditions(records)]
     if errors and quantity == "loss":
         parts.append(f"standard error of the loss at w from these examples: {max(errors):.0%}")
-    return " · ".join(filter(None, [*parts, "hatched: not finite" if hatched else ""]))
+    return " · ".join(
+        filter(None, [*parts, "hatched: not finite" if hatched and mark == "+" else ""])
+    )

@@ -25,6 +25,10 @@ def test_a_figure_of_a_run(landscape, trained, tmp_path):
     scene = landscape("plot", trained, "--kind", "surface", "--format", "html", "--out", tmp_path)
     assert "<html" in (tmp_path / "surface.html").read_text()
     assert scene.last_line == str(tmp_path / "surface.html")
+    still = landscape("plot", trained, "--kind", "scene", "--format", "svg", "--out", tmp_path)
+    assert still.last_line == str(tmp_path / "scene.svg")
+    turned = landscape("plot", trained, "--kind", "relief", "--format", "html", "--out", tmp_path)
+    assert "plotly" in (tmp_path / "relief.html").read_text() and turned.code == 0
 
 
 @pytest.mark.parametrize(
@@ -33,7 +37,6 @@ def test_a_figure_of_a_run(landscape, trained, tmp_path):
         (["--kind", "spectre"], "Unknown kind of figure 'spectre'. Did you mean 'spectrum'?"),
         (["--kind", "curves", "--format", "jpg"], "Unknown format 'jpg'."),
         (["--kind", "curves", "--format", "html"], "html shows a surface in 3-D, and only that."),
-        (["--kind", "scene", "--format", "svg"], "A scene is a page to turn around, with a button"),
         (
             ["--kind", "curves", "--other"],
             "`--other` has no effect on a figure of the kind curves.",

@@ -228,3 +228,15 @@ def test_nothing_is_called_nothing(surface_record):
     levels = shared_levels([surface_record(loss=np.linspace(0, 50, 15).reshape(3, 5))], "accuracy")
     assert levels.name(float(levels.values[0])) == "0"
     assert levels.name(98.7) == "99"
+
+
+def test_lines_have_their_numbers_where_there_is_room(surface_record):
+    """As the colour bar has them."""
+
+    def numbers(figure):
+        return {words.get_text() for words in panels(figure)[0].texts}
+
+    figure = surface(surface_record())
+    bar = {words.get_text() for words in figure.axes[-1].get_yticklabels()}
+    assert numbers(figure) and numbers(figure) <= bar
+    assert not numbers(surface({str(i): surface_record() for i in range(9)}))
