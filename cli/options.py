@@ -60,7 +60,7 @@ Download = Annotated[
     bool,
     typer.Option(
         "--download",
-        callback=lambda given: allow_download(given),
+        callback=lambda context, given: allow_download(context, given),
         help="Let data of the Hugging Face hub be fetched into the data folder.",
     ),
 ]
@@ -82,14 +82,18 @@ Quiet = Annotated[
 DryRun = Annotated[
     bool,
     typer.Option(
-        "--dry-run", help="Check everything, estimate time and memory, and write nothing."
+        "--dry-run",
+        is_eager=True,  # known before the others are checked
+        help="Check everything, estimate time and memory, and write nothing.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
-def allow_download(given: bool) -> bool:
+def allow_download(context: typer.Context, given: bool) -> bool:
     """For this process and those that it starts; without it nothing is ever fetched."""
+    if given and context.params.get("dry_run"):
+        raise typer.BadParameter("a dry run fetches nothing. Leave out one of the two.")
     if given:
         os.environ["LANDSCAPE_DOWNLOAD"] = "1"
     return given

@@ -159,6 +159,8 @@ def test_data_of_the_hub_only_with_leave(landscape, refused, mine, monkeypatch):
     train = ("train", *given, "--data-dir", ".", "--method", "sgd", *SHORT, "--out", "r")
     (line,) = refused(*train)
     assert line.endswith("Or let me/mine be downloaded into it: --download.") and not asked
+    (line,) = refused(*train, "--download", "--dry-run")
+    assert "a dry run fetches nothing" in line and not asked
     assert landscape(*train, "--download").code == 0
     assert asked == [("me/mine",)]
     monkeypatch.setenv("LANDSCAPE_DOWNLOAD", "0")
