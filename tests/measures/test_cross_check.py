@@ -37,6 +37,20 @@ def test_a_solver_that_misses_one_differs(objective, monkeypatch):
     assert record.differs[1].all()
 
 
+def test_what_lies_within_its_own_bound_does_not_differ(objective, monkeypatch):
+    from landscape.measures import eigenvalues
+
+    def a_little_off(*question):
+        values, vectors, hvps = eigenvalues.power_iteration(*question)
+        return values * (1 + 1e-6), vectors, hvps
+
+    monkeypatch.setitem(eigenvalues.OTHERS, "pyhessian", a_little_off)
+    record = CrossCheck(k=2, tolerance=1e-5, max_hvps=2000)(objective())
+    off = np.abs(record.values[1] - record.values[0])
+    assert (off > 1e-8).all() and (off <= record.bounds[1] + record.bounds[0]).all()
+    assert not record.differs[1].any()
+
+
 def test_what_fails_says_why(objective, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyhessian", None)
     record = CrossCheck(k=2, which="largest")(objective())
