@@ -61,7 +61,7 @@ def analyze(
     Raises ValueError for unknown measures and settings, and for a run that diverged.
     """
     asked = measures_of(run, measures, options or {}, among, to)
-    examples = run.task.measured if examples is None else examples
+    examples = run.task.examples(examples)
     objective = cache(
         lambda which: run.objective(
             which, examples=examples, batch_norm=batch_norm, data_dir=data_dir
@@ -101,7 +101,7 @@ def cross_check(
     for key in options or {}:
         look_up("setting of cross_check", key, known)
     check = CrossCheck(**(options or {}))
-    examples = run.task.measured if examples is None else examples
+    examples = run.task.examples(examples)
     objective = run.objective("train", examples=examples, batch_norm=batch_norm, data_dir=data_dir)
     label = f"{run.settings.method}, seed {run.settings.seed}: cross-check"
     found = check(objective, progress=counter(progress, label))

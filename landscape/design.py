@@ -73,7 +73,7 @@ class Design:
     @property
     def measured(self) -> int:
         """Examples that the measures look at: `examples`, or what suits the task."""
-        return find_task(self.task).measured if self.examples is None else self.examples
+        return find_task(self.task).examples(self.examples)
 
     @property
     def training(self) -> TrainingSettings:

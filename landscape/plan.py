@@ -36,7 +36,7 @@ from landscape.training.watcher import subset
 from landscape.tuning import FIRST_SEED, trials
 
 Options = Mapping[str, Mapping[str, Any]]
-Asked = Callable[[str], Objective]  # of a part of the data
+Few = Callable[[str], tuple[Objective, float]]  # of a part of the data, as `thinned` answers
 
 
 @dataclass(frozen=True)
@@ -125,11 +125,11 @@ def of_study(design: Design, progress: Listener = silent) -> Plan:
             mine = [cell for cell in cells if cell.method == method]
             parts.append(_trained(f"train {method}", mine, cost, unknown=bool(tuning)))
         assert network is not None
-        objective = _asked_of(design, network)
+        few = _few_of(design, network)
         done = len(overrides)
         for i, name in enumerate(design.asked):
             progress(Progress("plan", name, done + i, len(names)))
-            parts.append(_measured(name, design, cells, objective, unknown=bool(tuning)))
+            parts.append(_measured(name, design, cells, few, unknown=bool(tuning)))
     what = f"compare {len(overrides)} methods × {design.seeds} seeds on {design.task}"
     return Plan(what, design.path, parts, design.processes, peak_memory(), _sizes(*costs))
 
@@ -151,10 +151,10 @@ def of_analysis(
     """
     found: dict[str, Part] = {}
     for i, run in enumerate(runs):
-        many = run.task.measured if examples is None else examples
-        objective = cache(
-            lambda which, run=run, many=many: run.objective(
-                which, examples=many, batch_norm=batch_norm, data_dir=data_dir
+        many = run.task.examples(examples)
+        few = cache(
+            lambda which, run=run, many=many: thinned(
+                run.objective(which, examples=many, batch_norm=batch_norm, data_dir=data_dir)
             )
         )
         for name, measure in measures_of(run, names, options or {}, runs, to).items():
@@ -164,7 +164,7 @@ def of_analysis(
             if there and not force:
                 found[name] = replace(part, kept=part.kept + 1)
                 continue
-            seconds = part.seconds or _seconds(name, measure, objective)
+            seconds = part.seconds or _seconds(name, measure, few)
             found[name] = replace(part, count=part.count + 1, seconds=seconds)
     what = f"analyze {len(runs)} run{'s' if len(runs) > 1 else ''}"
     return Plan(what, runs[-1].path / "records", list(found.values()), 1, peak_memory())
@@ -182,10 +182,10 @@ def of_audit(
     """What `landscape.audit.audit` would ask of a checkpoint, and of its baseline."""
     asked = audit.asked_for(requirements, options or {}, compared=baseline is not None)
     count = 1 if baseline is None else 2
-    parts = []
+    parts, few = [], cache(thinned)
     for i, (name, measure) in enumerate(asked.items()):
         progress(Progress("plan", name, i, len(asked)))
-        objective, times = thinned(subject.objective(name))
+        objective, times = few(subject.objective(name))
         seconds = times * measure_seconds(measure, objective)
         parts.append(Part(name, count, 0, seconds))
     weights = subject.train.w
@@ -204,15 +204,14 @@ def of_checkpoint(
 ) -> Plan:
     """What `landscape.foreign.analyze` would do. Raises what it would raise."""
     foreign.refuse_others(folder, fingerprint(subject.train.w))
-    parts = []
+    parts, few = [], cache(lambda which: thinned(foreign.part(subject, which)))
     for i, (name, measure) in enumerate(measures.items()):
         progress(Progress("plan", name, i, len(measures)))
         path = folder / "records" / f"{name}.nc"
         if not force and foreign.is_kept(path, name, measure, subject, examples):
             parts.append(Part(name, 0, 1, 0.0))
         else:
-            seconds = _seconds(name, measure, lambda which: foreign.part(subject, which))
-            parts.append(Part(name, 1, 0, seconds))
+            parts.append(Part(name, 1, 0, _seconds(name, measure, few)))
     return Plan("analyze a checkpoint", folder, parts, 1, peak_memory())
 
 
@@ -228,34 +227,34 @@ def _trained(name: str, cells: Sequence[Cell], cost: Cost, *, unknown: bool) -> 
     return Part(name, len(cells) - kept, kept, cost.seconds, _words(cost))
 
 
-def _measured(
-    name: str, design: Design, cells: Sequence[Cell], objective: Asked, *, unknown: bool
-) -> Part:
+def _measured(name: str, design: Design, cells: Sequence[Cell], few: Few, *, unknown: bool) -> Part:
     measure = measure_of(find_task(design.task), name, design.options)
     mine = [cell for cell in cells if name in cell.measures]
     paths = [] if unknown else [cell.path / "records" / f"{name}.nc" for cell in mine]
     kept = sum(is_answered(p, measure, design.measured, design.batch_norm) for p in paths)
-    seconds = _seconds(name, measure, objective) if kept < len(mine) else 0.0
+    seconds = _seconds(name, measure, few) if kept < len(mine) else 0.0
     return Part(name, len(mine) - kept, kept, seconds)
 
 
-def _asked_of(design: Design, tried: Training) -> Asked:
+def _few_of(design: Design, tried: Training) -> Few:
     """The parts of the data for a study's measures, around a network that was tried."""
     task = find_task(design.task)
 
     @cache
-    def objective(which: str) -> Objective:
+    def few(which: str) -> tuple[Objective, float]:
         part = subset(tried.train if which == "train" else tried.test, design.measured)
         pieces = batches(part, task.measured_at_once)
-        return Objective(tried.model, pieces, task.plain_loss, batch_norm=design.batch_norm)
+        return thinned(
+            Objective(tried.model, pieces, task.plain_loss, batch_norm=design.batch_norm)
+        )
 
-    return objective
+    return few
 
 
-def _seconds(name: str, measure: Any, objective: Asked) -> float:
-    few, times = thinned(objective(DATA_OF[name]))
-    extra = {"other": thinned(objective(BESIDE[name]))[0]} if name in BESIDE else {}
-    return times * measure_seconds(measure, few, **extra)
+def _seconds(name: str, measure: Any, few: Few) -> float:
+    objective, times = few(DATA_OF[name])
+    extra = {"other": few(BESIDE[name])[0]} if name in BESIDE else {}
+    return times * measure_seconds(measure, objective, **extra)
 
 
 def _has_ended(cell: Cell) -> bool:

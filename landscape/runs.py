@@ -122,7 +122,7 @@ class Run:
         """
         if which not in ("train", "test"):
             raise ValueError(f"`which` must be train or test. Got {which!r}.")
-        examples = self.task.measured if examples is None else examples
+        examples = self.task.examples(examples)
         if examples < 1:
             raise ValueError(f"`examples` must be at least 1. Got {examples}.")
         dataset = load_data(self.task, data_dir or self._recorded_data_dir())
@@ -136,7 +136,7 @@ class Run:
 
     def records(self) -> dict[str, records.Record]:
         """Records by kind, those that the metrics make among them."""
-        found = {path.stem: records.load(path) for path in sorted(self.path.glob("records/*.nc"))}
+        found = records.load_all(self.path)
         rows, looks = self.metrics, self.path / "sharpness.jsonl"
         made: list[records.Record] = [curves(rows)]
         if "rho" in rows[-1]:

@@ -55,6 +55,10 @@ class Task:
     measured_at_once: int = 1000
     measures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
+    def examples(self, asked: int | None) -> int:
+        """How many measures look at: as many as asked for, or what suits the task."""
+        return self.measured if asked is None else asked
+
     def build(self) -> nn.Module:
         """A fresh network, initialised from torch's global generator."""
         return own.model(self.model, self.model_settings)

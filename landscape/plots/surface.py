@@ -72,7 +72,9 @@ def surface(
         panel.set_title(text(title) or f"{quantity} around the minimum")
     _axes(page, drawn, columns)
     _colour_bar(page, quantity, levels, colours, height * -(-len(panels) // columns))
-    page.foot(places.methods(drawn), caption(drawn, quantity), line=False)
+    hatched = any(not np.isfinite(getattr(record, quantity)).all() for record in drawn)
+    words = caption(drawn, quantity) + (" · hatched: not finite" if hatched else "")
+    page.foot(places.methods(drawn), words, line=False)
     return page.figure
 
 
@@ -173,11 +175,8 @@ def _colour_bar(page: Sheet, quantity: str, levels: Levels, colours: str, inches
 
 def caption(records: Sequence[SurfaceRecord], quantity: str, mark: str = "+") -> str:
     """The small print; mark: what stands for the trained weights."""
-    hatched = any(not np.isfinite(getattr(record, quantity)).all() for record in records)
     errors = [r.relative_stderr for r in records if np.isfinite(r.relative_stderr)]
     parts = [*places.words(records, mark), conditions(records)]
     if errors and quantity == "loss":
         parts.append(f"standard error of the loss at w from these examples: {max(errors):.0%}")
-    return " · ".join(
-        filter(None, [*parts, "hatched: not finite" if hatched and mark == "+" else ""])
-    )
+    return " · ".join(filter(None, parts))

@@ -27,7 +27,7 @@ __all__ = [
     "PruningRecord", "QuantizationRecord", "RadiusRecord", "Record", "RelativeFlatnessRecord",
     "SharpnessOverTrainingRecord", "SharpnessRecord",
     "SpectralDensityRecord", "StudyRecord", "SurfaceRecord", "TraceRecord",
-    "WorstCaseRecord", "axes_of", "barrier", "load",
+    "WorstCaseRecord", "axes_of", "barrier", "load", "load_all",
 ]  # fmt: skip
 
 RECORDS: dict[str, type[Record]] = {
@@ -50,6 +50,11 @@ RECORDS: dict[str, type[Record]] = {
     "study": StudyRecord,
     "comparison": ComparisonRecord,
 }
+
+
+def load_all(folder: Path) -> dict[str, Record]:
+    """By kind, those that a run, an audit or a measured checkpoint keeps in its folder."""
+    return {path.stem: load(path) for path in sorted(folder.glob("records/*.nc"))}
 
 
 def load(path: Path | str) -> Record:
