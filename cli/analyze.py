@@ -8,8 +8,6 @@ import typer
 from landscape_cli import options, own
 from landscape_cli.errors import on_interrupt
 
-GO_ON = "Interrupted. Finished measures are kept; the same command goes on."
-
 
 def analyze(
     runs: Annotated[
@@ -25,17 +23,13 @@ def analyze(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Measure again what is there.")] = False,
     examples: options.Examples = None,
-    batch_norm: Annotated[
-        str, typer.Option(help="Statistics to use: stored, batch or reestimated.")
-    ] = "stored",
+    batch_norm: options.BatchNorm = "stored",
     model: own.Model = None,
     model_args: own.ModelArgs = None,
     data: own.Data = None,
     data_args: own.DataArgs = None,
     loss: own.Loss = None,
-    checkpoint_key: Annotated[
-        str | None, typer.Option(help="Entry of a .pt file with the weights, as ema.shadow.")
-    ] = None,
+    checkpoint_key: options.CheckpointKey = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder of a checkpoint's records.", show_default="minima/NAME"),
@@ -124,7 +118,7 @@ def analyze(
             )  # fmt: skip
         show(planned, json=json, quiet=quiet)
         return
-    with on_interrupt(GO_ON), progress.shown(json, quiet) as listener:
+    with on_interrupt(checkpoints.GO_ON), progress.shown(json, quiet) as listener:
         for run in opened:
             made[str(run.path)] = analyze_run(
                 run,

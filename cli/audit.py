@@ -41,16 +41,12 @@ def audit(
     on_uncertain: Annotated[
         str, typer.Option(help="Where an interval spans a threshold: fail, pass or more (draws).")
     ] = "fail",
-    checkpoint_key: Annotated[
-        str | None, typer.Option(help="Entry of the .pt file with the weights, as ema.shadow.")
-    ] = None,
+    checkpoint_key: options.CheckpointKey = None,
     examples: Annotated[
         int,
         typer.Option(callback=options.at_least(1), help="At most so many examples of each part."),
     ] = 1000,
-    batch_norm: Annotated[
-        str, typer.Option(help="Statistics to use: stored, batch or reestimated.")
-    ] = "stored",
+    batch_norm: options.BatchNorm = "stored",
     device: options.Device = None,
     trust: options.Trust = False,
     set_: Annotated[

@@ -39,16 +39,15 @@ def records_in(folders: Sequence[Path]) -> "list[tuple[str, dict[str, Record]]]"
 
     Raises ValueError for a folder without records.
     """
-    from landscape.records import load
+    from landscape.records import load_all
 
     shared = Counter(folder.resolve().name for folder in folders)
     found: list[tuple[str, dict[str, Record]]] = []
     for folder in folders:
-        paths = sorted(folder.glob("records/*.nc"))
-        if (folder / "settings.json").is_file() or not paths:
+        if (folder / "settings.json").is_file() or not any(folder.glob("records/*.nc")):
             found += [(run.settings.method, run.records()) for run in runs_in(folder)]
         else:
             name = folder.resolve().name
             label = name if shared[name] == 1 else str(folder)
-            found.append((label, {path.stem: load(path) for path in paths}))
+            found.append((label, load_all(folder)))
     return found

@@ -19,9 +19,7 @@ def info(
             metavar="PATH", help="A run, a study, an audit, a record (.nc) or a checkpoint."
         ),
     ],
-    checkpoint_key: Annotated[
-        str | None, typer.Option(help="Entry of the .pt file with the weights, as ema.shadow.")
-    ] = None,
+    checkpoint_key: options.CheckpointKey = None,
     json: options.Json = False,
 ) -> None:
     """Say what it is: settings that differ from the defaults, state, metrics, records, versions.

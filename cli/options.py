@@ -76,6 +76,10 @@ Trust = Annotated[
     bool,
     typer.Option("--trust", help="Import your own code that the runs name (model, data, loss)."),
 ]
+BatchNorm = Annotated[str, typer.Option(help="Statistics to use: stored, batch or reestimated.")]
+CheckpointKey = Annotated[
+    str | None, typer.Option(help="Entry of the .pt file with the weights, as ema.shadow.")
+]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print nothing but warnings and the last line.")
 ]

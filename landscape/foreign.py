@@ -11,7 +11,7 @@ from landscape.audit import Subject
 from landscape.measures.context import fingerprint
 from landscape.objective import Objective
 from landscape.progress import Listener, silent
-from landscape.records import Record, load
+from landscape.records import Record, load, load_all
 
 WEIGHTS = "weights"  # entry of a record's provenance: the fingerprint of w
 
@@ -76,11 +76,10 @@ def is_kept(path: Path, name: str, measure: Any, subject: Subject, examples: int
 
 def refuse_others(folder: Path, weights: str) -> None:
     """ValueError where a folder holds records of other weights, as those of a run or an audit."""
-    for path in sorted(folder.glob("records/*.nc")):
-        if load(path).provenance.get(WEIGHTS) != weights:
-            raise ValueError(
-                f"{folder} holds records of other weights. Choose another --out, or delete it."
-            )
+    if any(found.provenance.get(WEIGHTS) != weights for found in load_all(folder).values()):
+        raise ValueError(
+            f"{folder} holds records of other weights. Choose another --out, or delete it."
+        )
 
 
 def _located(record: Any, name: str, subject: Subject) -> Record:

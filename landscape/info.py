@@ -10,7 +10,7 @@ import numpy as np
 
 from landscape import advice, checkpoints, files
 from landscape.methods import METHODS
-from landscape.records import Record, load
+from landscape.records import Record, load, load_all
 from landscape.runs import Run
 from landscape.study import Study
 from landscape.tasks import TASKS
@@ -94,7 +94,7 @@ def _of_study(study: Study) -> Tree:
 
 def _of_audit(path: Path) -> Tree:
     found = files.read_json(path / "audit.json")
-    kept = {p.stem: load(p) for p in sorted(path.glob("records/*.nc"))}
+    kept = load_all(path)
     about = {name: value for name, value in found.get("about", {}).items() if value}
     signed = next(iter(kept.values())).provenance if kept else {}
     return {
@@ -111,7 +111,7 @@ def _of_audit(path: Path) -> Tree:
 
 
 def _of_measured(path: Path) -> Tree:
-    kept = {p.stem: load(p) for p in sorted(path.glob("records/*.nc"))}
+    kept = load_all(path)
     return {
         "what": "measured checkpoint",
         "records": {name: str(record) for name, record in kept.items()},
