@@ -6,7 +6,7 @@ import tempfile
 import torch
 
 from landscape import Objective, train
-from landscape.tasks import cross_entropy
+from landscape.tasks.registry import cross_entropy
 
 
 def point(epochs):

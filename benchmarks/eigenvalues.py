@@ -22,8 +22,8 @@ from scipy.sparse.linalg import eigsh
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from landscape import measures
-from landscape.blocks import Block
-from landscape.measures.pyhessian_backend import power_iteration
+from landscape.measures.curvature.with_pyhessian import power_iteration
+from landscape.network.parameter_block import Block
 
 K, WANTED = 10, 1e-4
 CAP = 3000  # products that PyHessian may take

@@ -75,9 +75,9 @@ def analyze(
     Example: landscape analyze model.pt --model mine.py:net --data mine.py:data --measures surface
     """
     import landscape as ls
-    from landscape import advice
-    from landscape.analysis import analyze as analyze_run
-    from landscape.analysis import cross_check as check_run
+    from landscape.analysis import hints
+    from landscape.analysis.runs import analyze as analyze_run
+    from landscape.analysis.runs import cross_check as check_run
     from landscape_cli import checkpoints, progress
     from landscape_cli import cross_check as table
     from landscape_cli.folders import runs_in
@@ -108,7 +108,7 @@ def analyze(
     made: dict[str, dict[str, Path]] = {}
     checks: dict[str, Any] = {}
     if dry_run:
-        from landscape import plan
+        from landscape.study import dry_run as plan
         from landscape_cli.plan import show
 
         with progress.shown(json, quiet) as listener:
@@ -150,14 +150,14 @@ def analyze(
     for run in opened:
         records = run.records()
         fresh = {name: records[name] for name in made[str(run.path)] if name in records}
-        options.warn(f"{run.path}: {line}" for line in advice.of_records(fresh))
+        options.warn(f"{run.path}: {line}" for line in hints.of_records(fresh))
     options.hand_over(result, opened[-1].path / "records", json)
 
 
 def _options(asked: list[str] | None, assignments: list[str], **eigenvalues: Any) -> dict[str, Any]:
     """Options by measure, of the right types."""
     from landscape.measures import MEASURES
-    from landscape.names import look_up
+    from landscape.utils.names import look_up
     from landscape_cli.checking import checked
     from landscape_cli.settings import assigned, merged
 

@@ -12,7 +12,7 @@ from landscape_cli import options, own
 from landscape_cli.errors import on_interrupt
 
 if TYPE_CHECKING:
-    from landscape.requirements import Requirement
+    from landscape.auditing.requirements import Requirement
 
 FELL_SHORT = 1
 
@@ -69,11 +69,11 @@ def audit(
     Example: landscape audit model.pt --model mine.py:net --data mine.py:test_set --require
     "noise.accuracy@0.05 >= 0.9"
     """
-    from landscape.audit import audit as audit_checkpoint
-    from landscape.files import read_json
+    from landscape.analysis.sources import Sources
+    from landscape.auditing.run import audit as audit_checkpoint
     from landscape.report.audit import measured, write
-    from landscape.runs import Run
-    from landscape.subjects import Sources
+    from landscape.training.run import Run
+    from landscape.utils.files import read_json
     from landscape_cli import progress
 
     asked, chosen = _asked(require or [], requirements, set_ or [])
@@ -93,7 +93,7 @@ def audit(
         notes = (*notes, *(f"Baseline: {note}" for note in more))
     folder = out or Path("audits") / checkpoint.stem
     if dry_run:
-        from landscape import plan
+        from landscape.study import dry_run as plan
         from landscape_cli.plan import show
 
         with progress.shown(json, quiet) as listener:
@@ -146,9 +146,9 @@ def _asked(
     require: list[str], file: Path | None, assignments: list[str]
 ) -> "tuple[list[Requirement], Mapping[str, Mapping[str, Any]]]":
     """The requirements, and the options of measures by measure, of the command line and a file."""
+    from landscape.auditing.requirements import parse
     from landscape.measures import MEASURES
-    from landscape.names import look_up
-    from landscape.requirements import parse
+    from landscape.utils.names import look_up
     from landscape_cli.checking import checked
     from landscape_cli.settings import assigned, from_file, merged
 

@@ -45,7 +45,7 @@ class _Checks:
 
     def types(self, section: type, values: Tree, path: str) -> Tree:
         """The values, converted: an integer is a float too, and an array of TOML a tuple."""
-        from landscape.names import unknown
+        from landscape.utils.names import unknown
 
         hints = get_type_hints(section)
         known = {f"{path}.{f.name}": hints[f.name] for f in fields(section) if f.init}

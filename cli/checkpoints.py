@@ -30,13 +30,14 @@ def analyze(
     """Records of each checkpoint in a folder of its own; the last line is the last folder.
 
     asked: names of measures, None for all that apply; chosen: their settings. sources: for
-    `landscape.subjects.Sources`.
+    `landscape.analysis.sources.Sources`.
 
     Raises ValueError for one folder to hold several checkpoints.
     """
-    from landscape import advice, foreign, plan
+    from landscape.analysis import checkpoints, hints
+    from landscape.analysis.sources import Sources
     from landscape.records import load
-    from landscape.subjects import Sources
+    from landscape.study import dry_run as plan
     from landscape_cli import progress
     from landscape_cli.plan import show
 
@@ -58,7 +59,7 @@ def analyze(
                     examples=named.examples, force=force, progress=listener,
                 )  # fmt: skip
             else:
-                made[str(folder)] = foreign.analyze(
+                made[str(folder)] = checkpoints.analyze(
                     subject, measures, folder, examples=named.examples, force=force,
                     about={"checkpoint": str(path), **about}, progress=listener,
                 )  # fmt: skip
@@ -66,7 +67,7 @@ def analyze(
             show(planned, json=json, quiet=quiet)
             continue
         fresh = {name: load(record) for name, record in made[str(folder)].items()}
-        options.warn(f"{folder}: {line}" for line in advice.of_records(fresh))
+        options.warn(f"{folder}: {line}" for line in hints.of_records(fresh))
     if not dry_run:
         options.hand_over({"records": made}, folder, json)
 
@@ -79,7 +80,7 @@ def _measures(
     key: str | None,
 ) -> dict[str, Any]:
     """The measures by name, with their settings and the points that they call for."""
-    from landscape.analysis import measure_with
+    from landscape.analysis.runs import measure_with
     from landscape.measures import MEASURES
 
     names = [name for name in MEASURES if name != "path" or to] if asked is None else asked

@@ -82,7 +82,7 @@ def compare(
     Example: landscape compare --task digits --methods sgd,sam --seeds 6
     """
     import landscape as ls
-    from landscape import advice
+    from landscape.analysis import hints
     from landscape_cli import progress, settings
 
     named = options.names(methods)
@@ -108,13 +108,13 @@ def compare(
     }
     folder = out or Path("runs") / of
     if dry_run:
-        from landscape import plan
-        from landscape.design import Design
+        from landscape.study import dry_run as plan
+        from landscape.study.design import Design
         from landscape_cli.plan import show
 
         with progress.shown(json, quiet) as listener:
             planned = plan.of_study(Design(of, chosen, seeds, folder, **design), listener)
-        options.warn(advice.of_seeds(seeds))
+        options.warn(hints.of_seeds(seeds))
         show(planned, json=json, quiet=quiet)
         return
     with on_interrupt(GO_ON), progress.shown(json, quiet) as listener:
@@ -122,5 +122,5 @@ def compare(
             of, chosen, seeds, folder, **design,
             command=shlex.join(["landscape", *sys.argv[1:]]), progress=listener,
         )  # fmt: skip
-    options.warn([*advice.of_seeds(seeds), *advice.of_runs(result.runs.values())])
+    options.warn([*hints.of_seeds(seeds), *hints.of_runs(result.runs.values())])
     options.hand_over({"study": result.path, "report": result.report}, result.report, json)

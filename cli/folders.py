@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from landscape.records import Record
-    from landscape.runs import Run
+    from landscape.training.run import Run
 
 
 def runs_in(folder: Path) -> "list[Run]":

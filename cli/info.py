@@ -26,8 +26,8 @@ def info(
 
     Example: landscape info runs/mine
     """
-    from landscape.files import plain
-    from landscape.info import about
+    from landscape.description import about
+    from landscape.utils.files import plain
 
     found = about(path, checkpoint_key)
     if json:

@@ -27,7 +27,7 @@ def list_names(
 
     Example: landscape list methods
     """
-    from landscape.names import look_up
+    from landscape.utils.names import look_up
 
     known = _catalogues()
     chosen = {kind: look_up("kind", kind, known)} if kind else known
@@ -57,8 +57,8 @@ def _registry(module: str, name: str) -> dict[str, Any]:
 
 
 def _methods() -> list[Entry]:
-    from landscape.cost import nests, passes_per_step
     from landscape.methods import METHODS, options
+    from landscape.training.passes import nests, passes_per_step
 
     entries = _described(METHODS)
     for entry in entries:  # leaves out `over`, which is written lets+asam
@@ -69,7 +69,7 @@ def _methods() -> list[Entry]:
 
 
 def _tasks() -> list[Entry]:
-    from landscape.tasks import TASKS
+    from landscape.tasks.registry import TASKS
 
     return [
         {"name": task.name, "summary": task.summary, "defaults": task.defaults}
@@ -78,7 +78,7 @@ def _tasks() -> list[Entry]:
 
 
 def _settings() -> list[Entry]:
-    from landscape import published
+    from landscape.tasks import published
 
     return [
         {"name": name, "defaults": {}, "command": published.command(name), **about}

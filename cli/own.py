@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from landscape.runs import Run
+    from landscape.training.run import Run
 
 NAMED = "pkg.mod:name or file.py:name"
 Model = Annotated[
@@ -46,16 +46,16 @@ def sources(
     """The options as keywords of `Sources`. What they name is imported, so that a wrong name is
     told before anything else.
     """
-    from landscape import references
+    from landscape.tasks import imports
 
     names = {"model": model or "", "data": data or "", "loss": loss or ""}
-    if names["loss"] and not references.is_reference(names["loss"]):
+    if names["loss"] and not imports.is_reference(names["loss"]):
         raise ValueError(f"`--loss` must be {NAMED}. Got {loss!r}.")
-    foreign = [name for name in names.values() if references.is_reference(name)]
-    references.allow(foreign)
+    foreign = [name for name in names.values() if imports.is_reference(name)]
+    imports.allow(foreign)
     _look_here()
     for name in foreign:
-        references.imported(name)
+        imports.imported(name)
     return {
         **names,
         "model_args": _keywords(model_args or [], "--model-args"),
@@ -77,7 +77,7 @@ def _keywords(pairs: list[str], option: str) -> dict[str, Any]:
 
 def task(base: str | None, **given: Any) -> str:
     """The name of the task: `base`, or one with parts of the user's own, which is registered."""
-    from landscape.tasks import Own, install, own_task
+    from landscape.tasks.registry import Own, install, own_task
 
     named = sources(**given)
     if not any(named[key] for key in ("model", "data", "loss")):
@@ -93,14 +93,14 @@ def task(base: str | None, **given: Any) -> str:
 
 def methods(names: list[str]) -> list[str]:
     """The methods by name; "mine.py:MySAM" is imported and known as MySAM from now on."""
-    from landscape import references
-    from landscape.tasks import Own, install
+    from landscape.tasks import imports
+    from landscape.tasks.registry import Own, install
 
     found = []
     for name in names:
         short = name
-        if references.is_reference(name):
-            references.allow([name])
+        if imports.is_reference(name):
+            imports.allow([name])
             short = name.rpartition(":")[2]
             _look_here()
             install(Own(methods={short: name}))
@@ -110,12 +110,12 @@ def methods(names: list[str]) -> list[str]:
 
 def trust(runs: "list[Run]") -> None:
     """Allow what the runs say that they are made of to be imported."""
-    from landscape import references
-    from landscape.tasks import Own
+    from landscape.tasks import imports
+    from landscape.tasks.registry import Own
 
     _look_here()
     for run in runs:
-        references.allow(Own(**run.settings.own).references)
+        imports.allow(Own(**run.settings.own).references)
 
 
 def _look_here() -> None:

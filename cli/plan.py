@@ -9,7 +9,7 @@ import typer
 from landscape_cli.progress import clock
 
 if TYPE_CHECKING:
-    from landscape.plan import Plan
+    from landscape.study.dry_run import Plan
 
 MEBI = 2**20
 LAST = "Dry run: nothing was trained, measured or written."

@@ -46,8 +46,8 @@ def plot(
 
     Example: landscape plot runs/a runs/b --kind surface --format svg
     """
-    from landscape.names import look_up
     from landscape.plots import DRAWS, FORMATS, PLOTS, one_column, save
+    from landscape.utils.names import look_up
 
     look_up("format", format_, dict.fromkeys(FORMATS))
     look_up("kind of figure", kind, PLOTS)

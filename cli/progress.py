@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Display
     from rich.progress import TaskID
 
-    from landscape.progress import Listener, Progress
+    from landscape.utils.progress import Listener, Progress
 
 WHOLE = "compare"  # the stage whose messages count the whole work
 PAUSE = 5.0  # seconds between two plain lines
@@ -91,7 +91,7 @@ def shown(
 ) -> "Iterator[Listener]":
     """A listener that shows progress on stdout; on stderr where stdout belongs to the JSON."""
     if quiet:
-        from landscape.progress import silent
+        from landscape.utils.progress import silent
 
         yield silent
         return

@@ -17,8 +17,8 @@ def report(
 
     Example: landscape report runs/digits
     """
-    from landscape import study
-    from landscape.progress import Progress
+    from landscape.study import study
+    from landscape.utils.progress import Progress
 
     found = study.Study(folder)
     with progress.shown(json, quiet) as listener:

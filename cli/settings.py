@@ -73,7 +73,7 @@ def grid(entries: Iterable[str], methods: Iterable[str]) -> dict[str, list[Any]]
 
 def from_config(config: Path) -> Tree:
     """The tables of a TOML file, or of published settings by name, "published:NAME"."""
-    from landscape import published
+    from landscape.tasks import published
 
     name = str(config)
     if not name.startswith(published.PREFIX):

@@ -58,9 +58,9 @@ def train(
     Example: landscape train --task digits --method sam --set sam.rho=0.1 --out runs/mine
     """
     import landscape as ls
-    from landscape import advice
-    from landscape.extras import optional
+    from landscape.analysis import hints
     from landscape.training.train import folder_of
+    from landscape.utils.optional import optional
     from landscape_cli import progress, settings
 
     (named,) = own.methods([method])
@@ -75,7 +75,7 @@ def train(
     if tensorboard:
         optional("tensorboard", "track")
     if dry_run:
-        from landscape import plan
+        from landscape.study import dry_run as plan
         from landscape_cli.plan import show
 
         with progress.shown(json, quiet) as listener:
@@ -100,5 +100,5 @@ def train(
         )
     if there and not quiet:
         typer.echo(f"note: {run.path} was trained before with these settings.", err=True)
-    options.warn(advice.of_runs([run]))
+    options.warn(hints.of_runs([run]))
     options.hand_over({"run": run.path, "status": run.status}, run.path, json)

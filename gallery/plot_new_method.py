@@ -16,8 +16,8 @@ from pathlib import Path
 
 import landscape as ls
 from landscape import plots
-from landscape.statistics import paired_difference
-from landscape.walker import Walker
+from landscape.methods.walker.walker import Walker
+from landscape.statistics.intervals import paired_difference
 
 
 @dataclass

@@ -16,7 +16,7 @@ from pathlib import Path
 import landscape as ls
 from landscape import plots
 from landscape.methods import PAPERS
-from landscape.robustness import curve, difference, sigma_at_drop
+from landscape.statistics.noise_curve import curve, difference, sigma_at_drop
 
 folder = Path(tempfile.mkdtemp())
 short = {"training": {"epochs": 6, "device": "cpu"}}

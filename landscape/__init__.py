@@ -6,21 +6,38 @@ Train a network with several methods, then measure and show the minimum each one
 
     objective = ls.Objective(model, batches, loss)
     ls.measures.Eigenvalues(k=10)(objective).values
+
+Names are imported on first use (PEP 562), so that records, plots and reports need no torch.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from landscape import measures, methods, optim
-from landscape.measures import Plane
-from landscape.methods import METHODS
-from landscape.objective import Batch, Objective
-from landscape.runs import Run
-from landscape.study import Study, compare
-from landscape.training.train import train
-
 if TYPE_CHECKING:
-    from landscape import plots, records
+    from landscape import measures, methods, optim, plots, records
+    from landscape.measures import Plane
+    from landscape.methods import METHODS
+    from landscape.network.batch import Batch
+    from landscape.objective import Objective
+    from landscape.study.study import Study, compare
+    from landscape.training.run import Run
+    from landscape.training.train import train
+
+_HOME = {  # public name -> the module that defines it; None for a room of that name
+    "METHODS": "landscape.methods",
+    "Batch": "landscape.network.batch",
+    "Objective": "landscape.objective",
+    "Plane": "landscape.measures",
+    "Run": "landscape.training.run",
+    "Study": "landscape.study.study",
+    "compare": "landscape.study.study",
+    "measures": None,
+    "methods": None,
+    "optim": None,
+    "plots": None,
+    "records": None,
+    "train": "landscape.training.train",
+}
 
 __all__ = [
     "METHODS",
@@ -40,7 +57,15 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """`ls.plots` is imported when it is used: it brings matplotlib, measuring does not need it."""
-    if name in ("plots", "records"):
-        return import_module(f"landscape.{name}")
-    raise AttributeError(f"module 'landscape' has no attribute {name!r}")
+    if name not in _HOME:
+        raise AttributeError(f"module 'landscape' has no attribute {name!r}")
+    home = _HOME[name]
+    value = (
+        import_module(f"landscape.{name}") if home is None else getattr(import_module(home), name)
+    )
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from landscape.batch import Batch, tensors
 from landscape.data import DataSet
-from landscape.objective import Objective
-from landscape.tasks import task as find_task
+from landscape.network.batch import Batch, tensors
+from landscape.objective.objective import Objective
+from landscape.tasks.registry import task as find_task
 from landscape.training.loop import EVALUATED, Training, evaluate
 from landscape.training.settings import Settings
 

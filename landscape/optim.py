@@ -9,11 +9,11 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from landscape.batch import Logits, LossFn
 from landscape.methods import LETS, METHODS, Method, make
+from landscape.methods.walker.distributed import DistributedWalker
+from landscape.methods.walker.walker import Walker
+from landscape.network.batch import Logits, LossFn
 from landscape.stepper import Stepper
-from landscape.training.distributed import DistributedWalker
-from landscape.walker import Walker
 
 __all__ = ["Stepper", "wrap"]
 
@@ -45,7 +45,7 @@ def wrap(
     autocast: torch.bfloat16 for mixed precision; the weights stay float32.
     max_grad_norm: clips the final gradient.
     distributed: under torchrun, on the bare module: "global", every gradient averaged over the
-    ranks; or "per-rank", each climbs on its own batch (see `landscape.training.distributed`).
+    ranks; or "per-rank", each climbs on its own batch (see `landscape.methods.walker.distributed`).
 
     Freeze, add or replace parameters before, or wrap again.
 

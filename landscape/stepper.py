@@ -7,12 +7,12 @@ from typing import Any, cast
 from torch import Tensor
 from torch.optim import Optimizer
 
-from landscape.batch import Batch, as_batch
-from landscape.closure import Closure
 from landscape.methods import AACE, FAM, LETS, MSAM, Method
-from landscape.micro_batches import gathered
-from landscape.side_data import Resumable
-from landscape.walker import Walker
+from landscape.methods.walker.accumulation import gathered
+from landscape.methods.walker.closure import Closure
+from landscape.methods.walker.extra_batches import Resumable
+from landscape.methods.walker.walker import Walker
+from landscape.network.batch import Batch, as_batch
 
 NO_CLOSURE: dict[type, str] = {
     MSAM: "it splits the batch into shards",

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from landscape.objective import Batch
-from landscape.walker import Walker
+from landscape.methods.walker.walker import Walker
+from landscape.objective.objective import Batch
 
 torch.set_num_threads(1)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 import typer
 
-from landscape.cost import passes_per_step
 from landscape.methods import METHODS, PAPERS, make, options
+from landscape.training.passes import passes_per_step
 from landscape.training.settings import TrainingSettings
 from landscape.training.train import settings_for
 from landscape_cli import settings

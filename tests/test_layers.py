@@ -1,4 +1,4 @@
-"""Who may import whom (design, section 6), read from the source."""
+"""Who may import whom: one list of rooms for the whole package, read from the source."""
 
 import ast
 import subprocess
@@ -9,94 +9,214 @@ import pytest
 
 from landscape.methods import METHODS
 
-ROOT = Path(__file__).parents[1] / "landscape"
-EVERYWHERE = {"files", "names", "progress", "environment", "isolation", "extras"}
-TENSORS = {"batch", "weights", "batch_norm", "response", "flatness", "differentiable"}
-TENSORS |= {
-    "layer_outputs",
-    "reentrant",
-    "micro_batches",
-    "closure",
-    "compatibility",
-    "side_data",
-    "blocks",
-    "products",
-    "evaluation",
-    "folding",
-    "precision",
-    "reading",
-    "splitting",
-}
-ALLOWED = {
+ROOT = Path(__file__).parents[1]
+# Every room, from the ground up, with the rooms whose modules it may import. A room may import
+# only what stands above it in this list, so the list itself admits no circle.
+ROOMS: dict[str, set[str]] = {
+    "utils": set(),
     "linalg": set(),
-    "records": set(),
-    "weights": set(),
-    "objective": TENSORS,
-    "walker": TENSORS,
-    "methods": {*TENSORS, "walker"},
-    "measures": {*TENSORS, "objective", "linalg", "records"},
-    "statistics": set(),
-    "correlation": set(),
-    "robustness": {"records", "statistics"},
-    "agreement": {"records"},
-    "plots": {"records"},
-    "requirements": {"records", "robustness", "statistics"},
-    "verdicts": {"records", "requirements", "robustness", "statistics"},
-    "report": {"records", "plots", "requirements", "statistics", "verdicts"},
+    "records": {"utils"},
+    "statistics": {"utils", "records"},
+    "network": {"utils"},
+    "objective": {"utils", "network"},
+    "methods.walker": {"utils", "network"},
+    "methods": {"utils", "network", "methods.walker"},
+    "optim": {"utils", "network", "methods", "methods.walker"},
+    "measures.context": {"records", "objective"},
+    "measures.curvature": {"linalg", "records", "network", "objective", "measures.context"},
+    "measures.flatness": {"network", "objective", "measures.context", "measures.curvature"},
+    "measures.space": {"utils", "linalg", "records", "network", "objective", "measures.context"},
+    "measures": {
+        *("utils", "linalg", "records", "network", "objective", "measures.context"),
+        *("measures.curvature", "measures.flatness", "measures.space"),
+    },
+    "models": {"utils", "network"},
+    "data": {"utils", "network"},
+    "tasks": {"utils", "network", "methods", "models", "data"},
+    "training": {
+        *("utils", "records", "network", "objective", "methods", "methods.walker", "measures"),
+        *("data", "tasks"),
+    },
+    "analysis": {
+        *("utils", "records", "network", "objective", "measures", "measures.space"),
+        *("measures.context", "data", "tasks", "training"),
+    },
+    "auditing": {
+        *("utils", "records", "statistics", "objective", "measures", "analysis"),
+    },
+    "plots": {"utils", "records", "statistics"},
+    "report": {"utils", "records", "statistics", "plots", "auditing"},
+    "study": {
+        *("utils", "records", "statistics", "network", "objective", "measures", "methods"),
+        *("data", "tasks", "training", "analysis", "auditing", "plots", "report"),
+    },
+    "description": {
+        "utils",
+        "records",
+        "methods",
+        "tasks",
+        "training",
+        "analysis",
+        "auditing",
+        "study",
+    },
 }
+FLAT = {"__init__", "description", "optim"}  # modules beside the rooms
+MODULES = {"description", "optim", "measures.context"}  # entries that are one module
+PURE = ("auditing.requirements", "auditing.verdicts")  # of `auditing`, all that `report` may see
+MOST_MODULES = 20  # in one folder
 
 
-def imported(path):
-    """Names directly under `landscape` that a file imports."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            parts = node.module.split(".")
-            if parts == ["landscape"]:
-                found |= {alias.name for alias in node.names}
-            elif parts[0] == "landscape":
-                found.add(parts[1])
-        elif isinstance(node, ast.Import):
-            names = [alias.name.split(".") for alias in node.names]
-            found |= {n[1] for n in names if n[0] == "landscape" and len(n) > 1}
+def modules() -> dict[str, Path]:
+    """Dotted name below the package -> file; "cli" stands for the command line."""
+    found = {}
+    for path in sorted((ROOT / "landscape").rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT / "landscape").with_suffix("").parts)
+        found[name] = path
     return found
 
 
-@pytest.mark.parametrize("part", ALLOWED)
-def test_imports_go_down_only(part):
-    sources = [ROOT / f"{part}.py"] if (ROOT / f"{part}.py").exists() else ROOT.glob(f"{part}/*.py")
-    sources = list(sources)
-    assert sources
-    for path in sources:
-        assert imported(path) <= ALLOWED[part] | EVERYWHERE | {part}, path
+def room_of(name: str) -> str:
+    """The room of a dotted name: the longest that it begins with; "" for the package itself."""
+    parts = name.removesuffix(".__init__").split(".")
+    for length in range(len(parts), 0, -1):
+        if ".".join(parts[:length]) in ROOMS:
+            return ".".join(parts[:length])
+    return ""
+
+
+def imported(source: str, known: set[str]) -> set[str]:
+    """The modules of the package that a source imports, inside functions and for types too."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            if node.module.split(".")[0] == "landscape":
+                base = node.module.removeprefix("landscape").removeprefix(".")
+                names |= {f"{base}.{alias.name}".removeprefix(".") for alias in node.names}
+        elif isinstance(node, ast.Import):
+            dotted = [alias.name.split(".") for alias in node.names]
+            names |= {".".join(parts[1:]) for parts in dotted if parts[0] == "landscape"}
+    resolved = set()
+    for name in names:
+        while name and name not in known and f"{name}.__init__" not in known:
+            name = name.rpartition(".")[0]
+        if name:
+            resolved.add(name if name in known else f"{name}.__init__")
+    return resolved
+
+
+def forbidden(name: str, source: str, known: set[str]) -> list[str]:
+    """The imports of a module that its room does not allow."""
+    room = room_of(name)
+    allowed = ROOMS[room] | {room}
+    wrong = [other for other in imported(source, known) if room_of(other) not in allowed]
+    if room == "report":
+        wrong += [o for o in imported(source, known) if room_of(o) == "auditing" and o not in PURE]
+    return wrong
+
+
+def test_the_list_of_rooms_has_an_order():
+    seen: set[str] = set()
+    for room, allowed in ROOMS.items():
+        assert allowed <= seen, (room, allowed - seen)
+        seen.add(room)
+
+
+def test_every_module_stands_in_a_room():
+    assert {name for name in modules() if not room_of(name)} <= FLAT
+    flat = {name for name in modules() if "." not in name}
+    assert flat == FLAT
+
+
+@pytest.mark.parametrize("name", [name for name in modules() if room_of(name)])
+def test_nothing_imports_upward(name):
+    known = modules()
+    assert not forbidden(name, known[name].read_text(), set(known))
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("linalg.lanczos", "from landscape.objective import Objective"),
+        ("network.weights", "from landscape.objective import data"),
+        ("methods.walker.walker", "from landscape.methods import SAM"),
+        ("measures.space.planes", "import landscape.measures.surface"),
+        ("plots.surface", "from landscape.objective.objective import Objective"),
+        ("report.page", "from landscape.auditing.run import audit"),
+        ("training.loop", "def f():\n    from landscape.study import pool"),
+    ],
+)
+def test_a_planted_upward_import_is_seen(name, line):
+    known = modules()
+    assert forbidden(name, f"{line}\n{known[name].read_text()}", set(known))
+
+
+def test_no_module_is_part_of_a_circle():
+    known = modules()
+    arrows = {name: imported(path.read_text(), set(known)) - {name} for name, path in known.items()}
+    done: set[str] = set()
+
+    def visit(name: str, above: tuple[str, ...]) -> None:
+        assert name not in above, (*above[above.index(name) :], name)
+        if name not in done:
+            for other in arrows[name]:
+                # A room's face hands on names of its modules; that is no circle.
+                if other != f"{room_of(name)}.__init__":
+                    visit(other, (*above, name))
+            done.add(name)
+
+    for name in arrows:
+        if not name.endswith("__init__"):
+            visit(name, ())
+
+
+def test_no_folder_is_crowded():
+    folders = [p for p in (ROOT / "landscape").rglob("*") if p.is_dir()]
+    for folder in [*folders, ROOT / "landscape", ROOT / "cli"]:
+        found = [p.name for p in folder.glob("*.py") if p.name != "__init__.py"]
+        assert len(found) <= MOST_MODULES, folder
+    assert len(FLAT) <= 4
+
+
+@pytest.mark.parametrize("room", [r for r in ROOMS if r not in MODULES])
+def test_a_room_says_what_it_is_for(room):
+    tree = ast.parse((ROOT / "landscape" / room.replace(".", "/") / "__init__.py").read_text())
+    said = ast.get_docstring(tree)
+    assert said and 3 <= len(said.splitlines()) <= 6, room
 
 
 def test_no_method_imports_another_method():
     methods = {made.__module__.rpartition(".")[2] for made in METHODS.values()}
     for name in methods:
-        tree = ast.parse((ROOT / "methods" / f"{name}.py").read_text())
-        modules = {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
-        names = {
-            a.name
-            for n in ast.walk(tree)
-            if isinstance(n, ast.ImportFrom) and n.module == "landscape.methods"
-            for a in n.names
-        }
-        others = methods - {name}
-        assert not names & others
-        assert not {f"landscape.methods.{other}" for other in others} & modules
+        source = (ROOT / "landscape" / "methods" / f"{name}.py").read_text()
+        others = {f"methods.{other}" for other in methods - {name}} | {"methods.__init__"}
+        assert not imported(source, set(modules())) & others
+
+
+def public_names(source: str) -> list[str]:
+    """The names that a source imports from below the package and that begin with an underscore."""
+    nodes = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.ImportFrom)]
+    nodes = [n for n in nodes if (n.module or "").split(".")[0] == "landscape"]
+    return [a.name for n in nodes for a in n.names if a.name.startswith("_")]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "cli").glob("*.py")), ids=lambda p: p.name)
+def test_the_command_line_uses_public_names(path):
+    assert not public_names(path.read_text())
+
+
+def loads(statement: str, modules: str) -> list[str]:
+    """Those of some modules that a statement loads in a fresh process."""
+    code = f"import sys; {statement}; print(*[m for m in {modules.split()} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.split()
 
 
 def test_import_landscape_brings_no_plots_page_or_command_line():
     heavy = "matplotlib plotly jinja2 typer pydantic pyhessian sklearn xarray pandas safetensors"
-    code = f"import sys, landscape; print([m for m in {heavy.split()} if m in sys.modules])"
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert result.stdout.strip() == "[]"
+    assert loads("import landscape", heavy) == []
 
 
-def test_right_of_a_record_nothing_needs_torch():
-    code = "import sys, landscape.records; print('torch' in sys.modules)"
-    for path in [*ROOT.glob("plots/*.py"), *ROOT.glob("report/*.py"), *ROOT.glob("records/*.py")]:
-        assert "import torch" not in path.read_text(), (path, code)
+@pytest.mark.parametrize("room", ["records", "plots", "report", "statistics"])
+def test_right_of_a_record_nothing_needs_torch(room):
+    assert loads(f"import landscape.{room}", "torch") == []

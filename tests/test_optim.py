@@ -9,9 +9,9 @@ from torch.optim import lr_scheduler
 from torch.utils.data import DataLoader, TensorDataset
 
 from landscape import optim
-from landscape.batch import Batch
 from landscape.methods import LETS, METHODS, SAM, AdamW
-from landscape.walker import Walker
+from landscape.methods.walker.walker import Walker
+from landscape.network.batch import Batch
 
 SGD = torch.optim.SGD
 

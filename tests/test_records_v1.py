@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landscape.files import plain
 from landscape.records import RECORDS, SCHEMA, axes_of, load
+from landscape.utils.files import plain
 
 FOLDER = Path(__file__).parent / "records_v1"
 KINDS = sorted(path.stem for path in FOLDER.glob("*.nc"))

@@ -1,4 +1,8 @@
-"""Data sets by name, all in memory. They are read from a folder that the user names."""
+"""Data sets by name, all in memory, read from a folder that the user names.
+
+Imports `network.batch`. Start with `dataset.py` (what a loader returns), then `digits.py`;
+`files.py` finds and checks the files of a data set.
+"""
 
 from collections.abc import Callable
 

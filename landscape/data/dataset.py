@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape.batch import Batch
-from landscape.isolation import seed_of
+from landscape.network.batch import Batch
+from landscape.utils.rng import seed_of
 
 ARRAYS = ("train_x", "train_y", "test_x", "test_y")
 
@@ -159,3 +159,10 @@ def _cut(batch: Batch, parts: Sequence[slice | Tensor]) -> Iterator[Batch]:
     for rows in parts:
         x, y = batch.x[rows], batch.y[rows]
         yield Batch(x, y, batch.share * len(x) / batch.size)
+
+
+def subset(part: Batch, examples: int) -> Batch:
+    """That many examples of a part of the data, all where there are fewer: always the same ones."""
+    rows = torch.randperm(part.size, generator=torch.Generator().manual_seed(0))[:examples]
+    rows = rows.to(part.x.device)
+    return Batch(part.x[rows], part.y[rows])

@@ -11,7 +11,7 @@ from typing import Any
 
 from landscape.data.files import data_folder, may_download
 from landscape.data.text_table import Texts
-from landscape.extras import optional
+from landscape.utils.optional import optional
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,8 @@
-"""Linear algebra by products alone: a matvec (n,) → (n,) in, numbers out; no networks here."""
+"""Estimate eigenvalues, traces and densities of a symmetric matrix from its products alone.
+
+A function v -> A v of shape (n,) -> (n,) goes in, numbers come out: no networks here. Imports
+nothing of the package. Start with `lanczos.py`, then `trace.py` and `quadrature.py`.
+"""
 
 from landscape.linalg import probes
 from landscape.linalg.lanczos import LanczosResult, lanczos

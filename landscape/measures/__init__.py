@@ -1,22 +1,26 @@
-"""Questions asked of one point: settings are a frozen dataclass, the call answers with a record."""
+"""The questions one can ask of a minimum, one per file.
+
+A measure is a frozen dataclass of settings; calling it with an `Objective` returns a record.
+Imports `objective`, `linalg` and `records`. Start with `trace.py`, then `eigenvalues.py`.
+"""
 
 from landscape.measures.context import Progress, point_of
 from landscape.measures.cross_check import CrossCheck
 from landscape.measures.eigenvalues import Eigenvalues
+from landscape.measures.eigenvector_plane import eigenvector_plane
 from landscape.measures.noise import NoiseRobustness
 from landscape.measures.path import Path
-from landscape.measures.planes import (
-    Plane,
-    eigenvector_plane,
-    pca_plane,
-    plane_through,
-    random_plane,
-)
 from landscape.measures.profile import Profile
 from landscape.measures.pruning import Pruning
 from landscape.measures.quantization import Quantization
 from landscape.measures.relative_flatness import RelativeFlatness
 from landscape.measures.sharpness import Sharpness
+from landscape.measures.space.planes import (
+    Plane,
+    pca_plane,
+    plane_through,
+    random_plane,
+)
 from landscape.measures.spectral_density import SpectralDensity
 from landscape.measures.surface import Surface
 from landscape.measures.trace import Trace

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from landscape.objective import Objective
+from landscape.objective.objective import Objective
 from landscape.records import Point
 
 Progress = Callable[[int, int], None]  # (done, total); the total may be an upper limit

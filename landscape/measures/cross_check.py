@@ -5,11 +5,11 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from landscape.environment import environment
 from landscape.measures.context import Progress, point_of
 from landscape.measures.eigenvalues import BACKENDS, Eigenvalues
-from landscape.objective import Objective
+from landscape.objective.objective import Objective
 from landscape.records import CrossCheckRecord, EigenvaluesRecord
+from landscape.utils.environment import environment
 
 
 @dataclass(frozen=True)

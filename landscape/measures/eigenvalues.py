@@ -6,15 +6,15 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from landscape.environment import environment
 from landscape.linalg import lanczos
-from landscape.measures.arithmetic import product_error
 from landscape.measures.context import Progress, point_of
-from landscape.measures.curvlinops_backend import arpack
-from landscape.measures.operators import CURVATURES, Operator, operator
-from landscape.measures.pyhessian_backend import power_iteration
-from landscape.objective import Objective
+from landscape.measures.curvature.operator import CURVATURES, Operator, operator
+from landscape.measures.curvature.product_error import product_error
+from landscape.measures.curvature.with_curvlinops import arpack
+from landscape.measures.curvature.with_pyhessian import power_iteration
+from landscape.objective.objective import Objective
 from landscape.records import EigenvaluesRecord
+from landscape.utils.environment import environment
 
 WHICH = ("magnitude", "largest", "smallest", "both")
 OTHERS = {"pyhessian": power_iteration, "curvlinops": arpack}
@@ -34,7 +34,7 @@ class Eigenvalues:
     backend: "lanczos"; or as a second opinion "pyhessian", its power iteration ("magnitude" only),
     or "curvlinops", its operator with scipy's `eigsh`; judged by residuals with our own products.
     curvature: "hessian" or "gauss-newton"; layer: a module's name, for the diagonal block of its
-    parameters; see `landscape.measures.operators`.
+    parameters; see `landscape.measures.curvature.operator`.
     vectors: whether the eigenvectors, which the record holds, go into its file too.
     seed: of the start vector.
 

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from landscape.environment import environment
 from landscape.linalg import probes
-from landscape.measures import scales
 from landscape.measures.context import Progress, point_of, same_network
-from landscape.objective import Objective
+from landscape.measures.space import scales
+from landscape.objective.objective import Objective
 from landscape.records import Array, NoiseRecord
+from landscape.utils.environment import environment
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class NoiseRobustness:
     biases, normalisation: whether these parameters are noisy too; weights of linear layers and
     convolutions always are.
 
-    Intervals, the noise that is borne and paired differences: `landscape.robustness`.
+    Intervals, the noise that is borne and paired differences: `landscape.statistics.noise_curve`.
     Defaults are the project's own protocol, no paper's.
     Raises ValueError for settings out of range, and where the model has nothing to perturb.
     """

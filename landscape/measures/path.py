@@ -8,13 +8,13 @@ from pathlib import Path as File
 import numpy as np
 from torch import Tensor
 
-from landscape import batch_norm as bn
-from landscape.environment import environment
 from landscape.measures.context import Progress, point_of, settings_of
-from landscape.measures.sampling import relative_stderr
-from landscape.measures.walk import described, walk
-from landscape.objective import Objective
+from landscape.measures.space.evaluate_grid import described, walk
+from landscape.measures.space.sampling_error import relative_stderr
+from landscape.network import batch_norm as bn
+from landscape.objective.objective import Objective
 from landscape.records import PathRecord
+from landscape.utils.environment import environment
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from landscape.environment import environment
-from landscape.measures import grids
 from landscape.measures.context import Progress, point_of, settings_of
 from landscape.measures.eigenvalues import Eigenvalues
-from landscape.measures.planes import random_plane
-from landscape.measures.sampling import relative_stderr
-from landscape.measures.walk import described, walk
-from landscape.objective import Objective
+from landscape.measures.space import grids
+from landscape.measures.space.evaluate_grid import described, walk
+from landscape.measures.space.planes import random_plane
+from landscape.measures.space.sampling_error import relative_stderr
+from landscape.objective.objective import Objective
 from landscape.records import ProfileRecord
+from landscape.utils.environment import environment
 
 DIRECTIONS = ("random", "eigenvectors")
 

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape.environment import environment
-from landscape.measures import filters, scales
 from landscape.measures.context import Progress, point_of
-from landscape.objective import Objective
+from landscape.measures.space import filters, scales
+from landscape.objective.objective import Objective
 from landscape.records import PruningRecord
+from landscape.utils.environment import environment
 
 SCOPES = ("global", "layer")
 

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape.environment import environment
-from landscape.measures import filters
 from landscape.measures.context import Progress, point_of
-from landscape.objective import Objective
+from landscape.measures.space import filters
+from landscape.objective.objective import Objective
 from landscape.records import QuantizationRecord
+from landscape.utils.environment import environment
 
 # Name -> the number of each coordinate's group, (n,), that shares one scale.
 GRANULARITIES = {"tensor": filters.by_tensor, "channel": filters.by_filter}

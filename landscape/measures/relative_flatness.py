@@ -5,7 +5,7 @@
 w_s: row s of W (d, m), the weights into output s; H_{s,s'} (m, m): second derivatives of L by rows
 s and s'. The ways, the first that holds:
 
-* softmax head with cross-entropy: closed form, see `landscape.flatness`;
+* softmax head with cross-entropy: closed form, see `landscape.network.flatness`;
 * the weight reaches the loss through z = W φ + b of one call, and examples do not see each other
   after it: tr H_{s,s'} = Σ_i Σ_{p,p'} ⟨φ_ip, φ_ip'⟩ ∂²L/∂z_ips ∂z_ip's' over examples i and
   positions p (tokens, pixels), exact whatever the loss. It costs d products with the Hessian at z
@@ -19,11 +19,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from landscape import flatness
-from landscape.batch import scalar
-from landscape.differentiable import has_custom_functions
-from landscape.environment import environment
-from landscape.layer_outputs import (
+from landscape.measures.context import Progress, point_of
+from landscape.measures.curvature.operator import REFUSALS
+from landscape.measures.flatness.layer import LinearLayer, deviations, find
+from landscape.measures.flatness.random_signs import by_signs, inverse
+from landscape.network import flatness
+from landscape.network.batch import scalar
+from landscape.network.higher_order import has_custom_functions
+from landscape.network.linear_layer import (
     Call,
     apart,
     is_softmax,
@@ -33,12 +36,9 @@ from landscape.layer_outputs import (
     shares,
     through_outputs_alone,
 )
-from landscape.measures.context import Progress, point_of
-from landscape.measures.linear_layer import LinearLayer, deviations, find
-from landscape.measures.operators import REFUSALS
-from landscape.measures.random_signs import by_signs, inverse
-from landscape.objective import Objective
+from landscape.objective.objective import Objective
 from landscape.records import RelativeFlatnessRecord
+from landscape.utils.environment import environment
 
 CLOSED, EXACT = "softmax head, closed form", "output Hessian, exact"
 CHECKS = 3  # products at the output that tell whether an exact way holds

@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape.batch import Batch, scalar
-from landscape.environment import environment
 from landscape.linalg import probes
-from landscape.measures import climb
 from landscape.measures.context import Progress, point_of
-from landscape.objective import Objective
-from landscape.products import derivative, total
+from landscape.measures.space import ball_ascent
+from landscape.network.batch import Batch, scalar
+from landscape.objective.curvature_products import derivative, total
+from landscape.objective.objective import Objective
 from landscape.records import SharpnessRecord
+from landscape.utils.environment import environment
 
 RULES = ("sam", "asam")
 
@@ -56,7 +56,7 @@ class Sharpness:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        climb.check(self.radii, self.steps, self.restarts)
+        ball_ascent.check(self.radii, self.steps, self.restarts)
         if self.m < 1:
             raise ValueError(f"`m` must be at least 1. Got {self.m}.")
         if self.rule not in RULES:
@@ -70,14 +70,14 @@ class Sharpness:
         """Ask it of the objective's point; `progress` counts batches."""
         w, batches = objective.w, regrouped(objective.given, self.m)
         t = adaptive(objective, self.eta) if self.rule == "asam" else torch.ones_like(w)
-        starts = [climb.unit(xi) for xi in probes.gaussians(w, self.restarts, self.seed)]
+        starts = [ball_ascent.unit(xi) for xi in probes.gaussians(w, self.restarts, self.seed)]
         loss = np.empty(len(batches))
         rise = np.empty((2, len(self.radii), len(batches)))
         for b, batch in enumerate(batches):
             hill = around(objective, batch, t)
             centre = hill.at(torch.zeros_like(w))
             loss[b] = centre.height
-            walk = climb.walk(hill, centre, self.radii, self.steps, starts)
+            walk = ball_ascent.walk(hill, centre, self.radii, self.steps, starts)
             for i, reached in enumerate(walk):
                 rise[:, i, b] = reached.best.height, reached.first
             if progress is not None:
@@ -104,7 +104,7 @@ def adaptive(objective: Objective, eta: float) -> Tensor:
     return t
 
 
-def around(objective: Objective, batch: Batch, t: Tensor) -> climb.Hill:
+def around(objective: Objective, batch: Batch, t: Tensor) -> ball_ascent.Hill:
     """L_B(w + T u) of one batch and its gradient by u, normalising as the objective does."""
     w = objective.w
 
@@ -128,7 +128,7 @@ def around(objective: Objective, batch: Batch, t: Tensor) -> climb.Hill:
 
         return objective.fitting(ask)
 
-    return climb.Hill(height, slope)
+    return ball_ascent.Hill(height, slope)
 
 
 def regrouped(batches: Sequence[Batch], m: int) -> list[Batch]:

@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from landscape.environment import environment
 from landscape.linalg import Quadrature, stochastic_lanczos
 from landscape.linalg.quadratic_forms import Floats
 from landscape.measures.context import Progress, point_of
-from landscape.measures.operators import operator
-from landscape.objective import Objective
+from landscape.measures.curvature.operator import operator
+from landscape.objective.objective import Objective
 from landscape.records import SpectralDensityRecord
+from landscape.utils.environment import environment
 
 REACH = 6  # kernel widths that the grid goes beyond the outer nodes: 1e-9 of a kernel lies outside
 FINENESS = 4  # grid points per kernel width: sums over the grid are then exact to rounding

@@ -11,14 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape.environment import environment
-from landscape.measures import filters, grids, preview
 from landscape.measures.context import Progress, point_of, settings_of
-from landscape.measures.planes import Plane, eigenvector_plane, pca_plane, random_plane
-from landscape.measures.sampling import relative_stderr
-from landscape.measures.walk import described, walk
-from landscape.objective import Objective
+from landscape.measures.eigenvector_plane import eigenvector_plane
+from landscape.measures.space import filters, grids, interpolation
+from landscape.measures.space.evaluate_grid import described, walk
+from landscape.measures.space.planes import Plane, pca_plane, random_plane
+from landscape.measures.space.sampling_error import relative_stderr
+from landscape.objective.objective import Objective
 from landscape.records import Array, SurfaceRecord
+from landscape.utils.environment import environment
 
 # Directions -> the plane, from the seed and the points (k, n) that it shall fit.
 DIRECTIONS: dict[str, Callable[[Objective, int, Any], Plane]] = {
@@ -129,7 +130,9 @@ class Surface:
         self, objective: Objective, plane: Plane, x: Array, y: Array, options: dict[str, Any]
     ) -> dict[str, Any]:
         """The fields that the walk fills."""
-        rows, columns = (preview.coarse(a) if self.preview else np.arange(len(a)) for a in (x, y))
+        rows, columns = (
+            interpolation.coarse(a) if self.preview else np.arange(len(a)) for a in (x, y)
+        )
 
         def points(i: int) -> Iterator[Tensor]:
             return (plane.point(x[rows[i]], y[j]) for j in columns)
@@ -142,10 +145,10 @@ class Surface:
             return {**found, **about}
         for name, values in found.items():
             log = name.endswith("loss")
-            found[name] = preview.filled(x, y, rows, columns, values, log)
-        cells = preview.cells_to_check(found["loss"].shape, rows, columns, self.seed)
+            found[name] = interpolation.filled(x, y, rows, columns, values, log)
+        cells = interpolation.cells_to_check(found["loss"].shape, rows, columns, self.seed)
         truth = objective.evaluate(plane.point(x[i], y[j]) for i, j in cells)
-        error = preview.worst_error([found["loss"][i, j] for i, j in cells], truth)
+        error = interpolation.worst_error([found["loss"][i, j] for i, j in cells], truth)
         return {**found, **about, "preview": True, "preview_error": error}
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape.environment import environment
 from landscape.linalg import MatVec, probes, trace
 from landscape.linalg.quadratic_forms import project_out
 from landscape.measures.context import Progress, point_of
-from landscape.measures.operators import Operator, operator
-from landscape.objective import Objective
+from landscape.measures.curvature.operator import Operator, operator
+from landscape.objective.objective import Objective
 from landscape.records import EigenvaluesRecord, TraceRecord
+from landscape.utils.environment import environment
 
 METHODS = ("krylov", "hutch++", "hutchinson")
 LEAST = 24  # products: for checks, a basis, and directions enough for an interval

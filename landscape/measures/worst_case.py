@@ -5,12 +5,12 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from torch import Tensor
 
-from landscape.environment import environment
 from landscape.linalg import probes
-from landscape.measures import climb, scales
 from landscape.measures.context import Progress, point_of
-from landscape.objective import Objective
+from landscape.measures.space import ball_ascent, scales
+from landscape.objective.objective import Objective
 from landscape.records import WorstCaseRecord
+from landscape.utils.environment import environment
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class WorstCase:
     normalisation: bool = False
 
     def __post_init__(self) -> None:
-        climb.check(self.radii, self.steps, self.restarts)
+        ball_ascent.check(self.radii, self.steps, self.restarts)
         scales.check(self.scale)
 
     def __call__(
@@ -49,14 +49,14 @@ class WorstCase:
         """Ask it of the objective's point; `progress` counts radii."""
         w = objective.w
         s = scales.unit(objective, self.scale, self.biases, self.normalisation)
-        hill = climb.Hill(
+        hill = ball_ascent.Hill(
             height=lambda u: objective.value(w + s * u),
             slope=lambda u: s * objective.grad(w + s * u),
         )
         clean = objective.value_and_accuracy(w)
-        centre = climb.Place(objective.value(w), w.new_zeros(len(w)))
+        centre = ball_ascent.Place(objective.value(w), w.new_zeros(len(w)))
         found, accuracy = [], []
-        for reached in climb.walk(hill, centre, self.radii, self.steps, self._starts(s)):
+        for reached in ball_ascent.walk(hill, centre, self.radii, self.steps, self._starts(s)):
             found.append(reached)
             accuracy.append(objective.accuracy(w + s * reached.best.u))
             if progress is not None:
@@ -76,4 +76,6 @@ class WorstCase:
 
     def _starts(self, s: Tensor) -> list[Tensor]:
         moved = (s > 0).to(s)
-        return [climb.unit(xi * moved) for xi in probes.gaussians(s, self.restarts, self.seed)]
+        return [
+            ball_ascent.unit(xi * moved) for xi in probes.gaussians(s, self.restarts, self.seed)
+        ]

@@ -1,10 +1,13 @@
-"""The training methods, one paper per file, and how they are named and nested."""
+"""The training methods, one paper per file, and how they are named and nested.
+
+Imports `network` and `methods.walker`; no method imports another. Start with `sam.py`, then
+`ascent.py`, which says what an outer method may ask of an inner one.
+"""
 
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Protocol
 
-from landscape.batch import Batch
 from landscape.methods.aace import AACE
 from landscape.methods.asam import ASAM
 from landscape.methods.fam import FAM
@@ -15,8 +18,9 @@ from landscape.methods.msam import MSAM
 from landscape.methods.multistep import MultistepSAM
 from landscape.methods.sam import SAM
 from landscape.methods.sgd import SGD, AdamW
-from landscape.names import look_up
-from landscape.walker import Walker
+from landscape.methods.walker.walker import Walker
+from landscape.network.batch import Batch
+from landscape.utils.names import look_up
 
 __all__ = [
     "AACE",

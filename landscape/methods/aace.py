@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from landscape.batch import Batch, LossFn
 from landscape.methods import ascent, checks
-from landscape.walker import Walker
+from landscape.methods.walker.walker import Walker
+from landscape.network.batch import Batch, LossFn
 
 
 @dataclass

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from torch import Tensor
 
 from landscape.methods import ascent, checks
-from landscape.walker import Walker
+from landscape.methods.walker.walker import Walker
 
 
 @dataclass

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from landscape.batch import Batch
 from landscape.methods import checks
-from landscape.walker import Walker
+from landscape.methods.walker.walker import Walker
+from landscape.network.batch import Batch
 
 Radius = float | Tensor
 

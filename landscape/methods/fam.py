@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from landscape import flatness
-from landscape.batch import Batch, LossFn
-from landscape.differentiable import ThirdOrder
-from landscape.flatness import precise
-from landscape.layer_outputs import Call, patches, recorded_calls
 from landscape.methods import checks, penalty
 from landscape.methods.penalty import CLOSED, SIGNS
-from landscape.walker import Walker
+from landscape.methods.walker.walker import Walker
+from landscape.network import flatness
+from landscape.network.batch import Batch, LossFn
+from landscape.network.flatness import precise
+from landscape.network.higher_order import ThirdOrder
+from landscape.network.linear_layer import Call, patches, recorded_calls
 
 FORMS = ("kappa", "kappa_hat")
 GRADIENTS = ("full", "frozen")

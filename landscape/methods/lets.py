@@ -9,11 +9,11 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor
 
-from landscape.batch import Batch
-from landscape.methods import ascent, checks, radius
-from landscape.methods.radius import Radius
-from landscape.methods.traced import HESSIANS, Traced, dual, tangents
-from landscape.walker import Walker
+from landscape.methods import ascent, checks, learned_radius
+from landscape.methods.dual_walker import HESSIANS, Traced, dual, tangents
+from landscape.methods.learned_radius import Radius
+from landscape.methods.walker.walker import Walker
+from landscape.network.batch import Batch
 
 UPPERS = ("fresh", "same", "next")
 
@@ -73,7 +73,9 @@ class LETS:
     no_rule: ClassVar[str] = "a learned radius goes around everything else"
 
     steps: int = field(default=0, init=False, compare=False, repr=False)
-    learned: Radius = field(default_factory=radius.begin, init=False, compare=False, repr=False)
+    learned: Radius = field(
+        default_factory=learned_radius.begin, init=False, compare=False, repr=False
+    )
     kept: Tensor | None = field(default=None, init=False, compare=False, repr=False)  # dθ⁺/dρ
 
     def __post_init__(self) -> None:
@@ -84,7 +86,7 @@ class LETS:
         checks.whole(1, every=self.every)
         checks.one_of(HESSIANS, hessian=self.hessian)
         checks.one_of(UPPERS, upper=self.upper)
-        checks.one_of(radius.PARAMETERISATIONS, parameterisation=self.parameterisation)
+        checks.one_of(learned_radius.PARAMETERISATIONS, parameterisation=self.parameterisation)
         low, high = self.bounds
         if not 0 < low <= 1 <= high:
             raise ValueError(f"`bounds` must enclose 1, above zero. Got {low}, {high}.")
@@ -143,7 +145,7 @@ class LETS:
             gap = walker.value(others[0], at=w) - walker.value(others[1], at=w)
         along = delta @ slope.to(delta)
         hypergradient = gap * along
-        self.learned = radius.descend(
+        self.learned = learned_radius.descend(
             self.learned, self.start * hypergradient, self.beta, self.parameterisation, self.bounds
         )
         length = delta.norm() * slope.norm()

@@ -7,9 +7,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from landscape.batch import Batch
 from landscape.methods import ascent, checks
-from landscape.walker import Walker
+from landscape.methods.walker.walker import Walker
+from landscape.network.batch import Batch
 
 SCOPES = ("tensor", "global")
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from landscape.batch import Batch
 from landscape.methods import ascent, checks
-from landscape.walker import Walker
+from landscape.methods.walker.walker import Walker
+from landscape.network.batch import Batch
 
 MODES = ("auto", "sequential", "vmap")
 KEEPING = (nn.modules.batchnorm._NormBase, nn.RNNBase)  # running statistics; no rule for vmap

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from landscape import flatness
-from landscape.differentiable import has_custom_functions
-from landscape.flatness import precise
-from landscape.layer_outputs import (
+from landscape.network import flatness
+from landscape.network.flatness import precise
+from landscape.network.higher_order import has_custom_functions
+from landscape.network.linear_layer import (
     CONVOLUTIONS,
     Call,
     apart,
@@ -25,7 +25,7 @@ from landscape.layer_outputs import (
     shares,
     through_outputs_alone,
 )
-from landscape.names import unknown
+from landscape.utils.names import unknown
 
 CLOSED, EXACT, SIGNS = "closed", "exact", "signs"
 WIDEST = 128  # outputs: as many products a step; beyond, one random sign is cheaper by far

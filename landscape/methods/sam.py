@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from landscape.methods import ascent, checks
-from landscape.walker import Walker
+from landscape.methods.walker.walker import Walker
 
 
 @dataclass

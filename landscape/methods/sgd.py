@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import torch
 
-from landscape.batch import Batch
-from landscape.walker import Walker
+from landscape.methods.walker.walker import Walker
+from landscape.network.batch import Batch
 
 
 @dataclass

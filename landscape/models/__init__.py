@@ -1,4 +1,7 @@
-"""Architectures by name. A factory draws its weights from torch's global generator."""
+"""Architectures by name. A factory draws its weights from torch's global generator.
+
+Imports `network`. Start with `mlp.py`; `libraries.py` reaches torchvision, timm and transformers.
+"""
 
 from collections.abc import Callable
 

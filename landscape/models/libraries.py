@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from landscape.extras import optional
 from landscape.models.text_transformer import PADDING
+from landscape.utils.optional import optional
 
 
 def torchvision_model(classes: int = 10, name: str = "resnet18", **settings: Any) -> nn.Module:

@@ -1,4 +1,8 @@
-"""Records to figures, pure: the same record gives the same figure. Needs no torch and no data."""
+"""Draw records as figures: the same record gives the same figure.
+
+Needs no torch and no data. Imports `records` and `statistics`. Start with `curves.py`, then
+`style.py` (fonts, sizes, captions).
+"""
 
 from collections.abc import Callable
 from typing import Any

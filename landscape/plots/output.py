@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from landscape import files
+from landscape.utils import files
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -1,4 +1,8 @@
-"""What measures answer: arrays with named axes, units, settings and uncertainty; no torch."""
+"""Hold what a measure answers: arrays with named axes, units, settings and uncertainty.
+
+Records are plain numbers and need no torch; they outlive the program that wrote them. Imports
+`utils`. Start with `record.py` (files and schema), then the kind that interests you.
+"""
 
 from pathlib import Path
 

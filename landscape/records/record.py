@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
 
 import numpy as np
 
-from landscape import files
+from landscape.utils import files
 
 if TYPE_CHECKING:
     import xarray as xr

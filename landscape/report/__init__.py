@@ -1,4 +1,8 @@
-"""A study to one self-contained page, with its figures and tables beside it. Needs no torch."""
+"""Turn a study or an audit into one self-contained page, with its tables beside it.
+
+Needs no torch. Imports `plots`, `records`, `statistics` and the plain parts of `auditing`. Start
+with `page.py`; `story.py` writes the sentences.
+"""
 
 from landscape.report.contents import Contents
 from landscape.report.page import render

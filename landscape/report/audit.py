@@ -8,12 +8,13 @@ from xml.etree import ElementTree
 
 from matplotlib.figure import Figure
 
-from landscape import files, plots
+from landscape import plots
+from landscape.auditing.requirements import HOLDS, NOT_REFUTED, QUANTITIES, UNCERTAIN
+from landscape.auditing.verdicts import Audit, Verdict
 from landscape.records import Record
 from landscape.report.inline import inline_svg
 from landscape.report.template import flat, rendered
-from landscape.requirements import HOLDS, NOT_REFUTED, QUANTITIES, UNCERTAIN
-from landscape.verdicts import Audit, Verdict
+from landscape.utils import files
 
 SCHEMA = 1
 FIGURES = {  # measure -> how to read its figure
@@ -90,7 +91,7 @@ def junit(audit: Audit, checkpoint: str) -> str:
     )
     for verdict in audit.verdicts:
         case = ElementTree.SubElement(
-            suite, "testcase", classname="landscape.audit", name=verdict.requirement.text
+            suite, "testcase", classname="landscape.auditing.run", name=verdict.requirement.text
         )
         if verdict in failed:
             ElementTree.SubElement(case, "failure", message=verdict.line, type=verdict.outcome)

@@ -17,7 +17,7 @@ from landscape.report import story
 from landscape.report.contents import Contents
 from landscape.report.numbers import listed, number, signed, signed_interval, with_interval
 from landscape.report.verdict import Verdict, verdicts
-from landscape.statistics import t_interval
+from landscape.statistics.intervals import t_interval
 
 NO_VERDICT = "One minimum of each method: no interval, no verdict."
 NAMED = 3  # more methods than these and their differences are told as a range

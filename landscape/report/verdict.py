@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from landscape.plots.prepare import established, shown
 from landscape.records import METRICS, ComparisonRecord
-from landscape.statistics import holm, paired_difference
-from landscape.statistics import verdict as decided
+from landscape.statistics.intervals import holm, paired_difference
+from landscape.statistics.intervals import verdict as decided
 
 # Counted or set, not estimated: they get a ratio, no verdict.
 COSTS = ("grad_evals", "seconds")

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from landscape import files, plots
+from landscape import plots
 from landscape.plots.looks import together
 from landscape.report import print_tables, tables
 from landscape.report.contents import Contents
 from landscape.report.figures import figures
 from landscape.report.page import page
+from landscape.utils import files
 
 
 def write(contents: Contents, folder: Path | str) -> Path:

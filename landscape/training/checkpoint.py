@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from landscape import files
+from landscape.utils import files
 
 
 def save(path: Path, tree: Any) -> None:

@@ -8,19 +8,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from landscape.batch import Batch, LossFn
 from landscape.data import DataSet, batches, split
-from landscape.isolation import seed_of, seeded
 from landscape.methods import make
-from landscape.objective import Objective
-from landscape.tasks import Task, cross_entropy
+from landscape.methods.walker.walker import Walker
+from landscape.network.batch import Batch, LossFn
+from landscape.objective.objective import Objective
+from landscape.tasks.registry import Task, cross_entropy
 from landscape.training.checkpoint import clone
-from landscape.training.noisy_labels import expected_cross_entropy
+from landscape.training.label_noise import expected_cross_entropy
+from landscape.training.monitor import watcher
 from landscape.training.schedule import factor
 from landscape.training.settings import Settings, unlabelled
 from landscape.training.streams import Shuffled, endless
-from landscape.training.watcher import watcher
-from landscape.walker import Walker
+from landscape.utils.device import device_of
+from landscape.utils.rng import seed_of, seeded
 
 EVALUATED = 5000  # training examples at most on which an epoch's training loss is taken
 CHECK_EVERY = 50  # steps between two looks whether the loss is still finite
@@ -223,24 +224,6 @@ def evaluate(
     if not batch.size:
         return float("nan"), float("nan")
     return Objective(model, batches(batch, size), loss).value_and_accuracy()
-
-
-def device_of(name: str) -> torch.device:
-    """ "auto" is CUDA where there is one, else the CPU.
-
-    Raises ValueError where the device is not there.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ValueError(
-            f'`training.device` must be "auto", "cpu" or "cuda". Got {name!r}.'
-        ) from None
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError("No CUDA device is available. Use --device cpu, or auto.")
-    return device
 
 
 def base_optimizer(model: nn.Module, settings: Settings, method: object) -> torch.optim.Optimizer:

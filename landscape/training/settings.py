@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from landscape.methods import METHODS, make, options
-from landscape.names import unknown
+from landscape.utils.names import unknown
 
 
 def _require(rule: str, holds: bool, found: object) -> None:
@@ -112,8 +112,8 @@ class Settings:
     """Everything that decides a run's numbers.
 
     method: a name, possibly nested and labelled, as "lets+asam@wide"; methods: hyper-parameters by
-    plain name ("asam") for its parts. own: what the user brought, see `landscape.tasks.Own`; a run
-    that is only read does not need it.
+    plain name ("asam") for its parts. own: what the user brought, see
+    `landscape.tasks.registry.Own`; a run that is only read does not need it.
     """
 
     task: str

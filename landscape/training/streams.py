@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 
 import torch
 
-from landscape.batch import Batch
 from landscape.data import batches
+from landscape.network.batch import Batch
 
 
 class Shuffled:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from landscape import files
+from landscape.utils import files
 
 Row = dict[str, float]
 

@@ -6,17 +6,18 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from landscape import files, references
-from landscape.environment import environment
-from landscape.extras import optional
-from landscape.progress import Listener, Progress, silent
-from landscape.runs import Run, load_data
-from landscape.tasks import Own, brought
-from landscape.tasks import task as find_task
+from landscape.tasks import imports
+from landscape.tasks.registry import Own, brought
+from landscape.tasks.registry import task as find_task
 from landscape.training import checkpoint, tables
-from landscape.training.events import Events
 from landscape.training.loop import Diverged, Training
+from landscape.training.run import Run, load_data
 from landscape.training.settings import Settings, resolve, unlabelled
+from landscape.training.tensorboard import Events
+from landscape.utils import files
+from landscape.utils.environment import environment
+from landscape.utils.optional import optional
+from landscape.utils.progress import Listener, Progress, silent
 
 CHECKPOINT_SECONDS = 10.0  # at most this much work, and an epoch, is lost to a kill
 
@@ -89,7 +90,7 @@ def _train(
     path: Path, settings: Settings, data_dir: Path | None, tensorboard: bool, progress: Listener
 ) -> Run:
     dataset = load_data(find_task(settings.task), data_dir)
-    with references.blamed(Own(**settings.own).parts):
+    with imports.blamed(Own(**settings.own).parts):
         training = Training(settings, find_task(settings.task), dataset)
     if (path / "checkpoint.safetensors").exists():
         training.restore(checkpoint.load(path / "checkpoint.safetensors"))

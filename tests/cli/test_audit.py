@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from landscape.tasks import TASKS
+from landscape.tasks.registry import TASKS
 
 MINE = """
 import torch
@@ -127,13 +127,13 @@ def test_what_was_done_to_a_checkpoint_is_told(landscape, mine):
 
 
 def test_a_run_with_code_of_ones_own(landscape, refused, mine, monkeypatch):
-    from landscape import references
+    from landscape.tasks import imports
 
-    monkeypatch.setattr(references, "_allowed", set())
-    monkeypatch.setattr("landscape.tasks.TASKS", dict(TASKS))
+    monkeypatch.setattr(imports, "_allowed", set())
+    monkeypatch.setattr("landscape.tasks.registry.TASKS", dict(TASKS))
     given = ("--model", "mine.py:net", "--data", "mine.py:splits", "--method", "sgd")
     assert landscape("train", *given, "--epochs", "1", "--out", "r").code == 0
-    references._allowed.clear()
+    imports._allowed.clear()
     (line,) = refused("audit", "r", "--require", "loss < 99")
     assert "Add --trust" in line
     assert landscape("audit", "r", "--require", "loss < 99", "--trust").code == 0

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from landscape.tasks import TASKS
+from landscape.tasks.registry import TASKS
 
 MINE = """
 import torch
@@ -63,7 +63,7 @@ class Bomb:
 @pytest.fixture
 def mine(tmp_path, monkeypatch):
     """The folder that the command runs in, with the user's code and a checkpoint."""
-    monkeypatch.setattr("landscape.tasks.TASKS", dict(TASKS))
+    monkeypatch.setattr("landscape.tasks.registry.TASKS", dict(TASKS))
     (tmp_path / "given.py").write_text(MINE)
     torch.save(nn.Linear(4, 3).state_dict(), tmp_path / "model.pt")
     return tmp_path

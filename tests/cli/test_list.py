@@ -6,8 +6,8 @@ from landscape.data import DATA
 from landscape.measures import MEASURES
 from landscape.methods import METHODS
 from landscape.models import MODELS
-from landscape.published import names
-from landscape.tasks import TASKS
+from landscape.tasks.published import names
+from landscape.tasks.registry import TASKS
 
 REGISTRIES = {
     "methods": METHODS, "tasks": TASKS, "measures": MEASURES, "models": MODELS, "data": DATA,

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 import landscape.methods
-from landscape import tasks
+from landscape.tasks import registry
 
 MINE = '''
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ GIVEN = ("--model", "mine.py:net", "--data", "mine.py:points")
 SHORT = ("--epochs", "1", "--set", "data.batch_size=16")
 
 
-REGISTRIES = (tasks.TASKS, tasks._installed, landscape.methods.METHODS)
+REGISTRIES = (registry.TASKS, registry._installed, landscape.methods.METHODS)
 
 
 @pytest.fixture(autouse=True)
@@ -63,11 +63,11 @@ def mine(tmp_path, monkeypatch):
     """A folder with mine.py; what is registered in the test is forgotten after it."""
     (tmp_path / "mine.py").write_text(MINE)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    kept = [dict(registry) for registry in REGISTRIES]
+    kept = [dict(names) for names in REGISTRIES]
     yield tmp_path
-    for registry, before in zip(REGISTRIES, kept, strict=True):
-        registry.clear()
-        registry.update(before)
+    for names, before in zip(REGISTRIES, kept, strict=True):
+        names.clear()
+        names.update(before)
 
 
 def test_a_task_and_a_method_of_ones_own(landscape, mine):
@@ -82,12 +82,12 @@ def test_a_task_and_a_method_of_ones_own(landscape, mine):
 
 
 def forget():
-    from landscape import references
+    from landscape.tasks import imports
 
-    references._allowed.clear()
-    for registry in REGISTRIES:
+    imports._allowed.clear()
+    for names in REGISTRIES:
         for name in ("mine", "Mine"):
-            registry.pop(name, None)
+            names.pop(name, None)
 
 
 def test_a_folder_alone_imports_nothing(landscape, refused, mine):

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from landscape.progress import Progress
+from landscape.utils.progress import Progress
 from landscape_cli import progress
 from landscape_cli.progress import Board, clock, shown
 

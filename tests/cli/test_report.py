@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 
 def test_the_page_is_the_last_line(landscape, monkeypatch, tmp_path):
-    monkeypatch.setattr("landscape.study.Study", lambda folder: SimpleNamespace(path=folder))
-    monkeypatch.setattr("landscape.study.report", lambda folder: folder / "report.html")
+    monkeypatch.setattr("landscape.study.study.Study", lambda folder: SimpleNamespace(path=folder))
+    monkeypatch.setattr("landscape.study.study.report", lambda folder: folder / "report.html")
     answer = landscape("report", tmp_path)
     assert answer.last_line == str(tmp_path / "report.html") and "100% report\n" in answer.out
     assert landscape("report", tmp_path, "-q").out == f"{tmp_path}/report.html\n"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from landscape.runs import Run
+from landscape.training.run import Run
 
 TRAIN = ("train", "--task", "digits", "--device", "cpu")
 

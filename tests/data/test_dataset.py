@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from landscape.batch import Batch
 from landscape.data import DataSet, batches, split
 from landscape.data.dataset import noisy
+from landscape.network.batch import Batch
 
 
 def numbered(n: int = 103, m: int = 20) -> DataSet:

@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from landscape.batch import Batch
-from landscape.objective import Objective
-from landscape.weights import TRANSPOSED
+from landscape.network.batch import Batch
+from landscape.network.weights import TRANSPOSED
+from landscape.objective.objective import Objective
 
 
 def cross_entropy(model, batch):

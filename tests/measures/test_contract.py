@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from landscape import Objective
-from landscape.files import plain
 from landscape.measures import MEASURES
 from landscape.measures.context import settings_of
 from landscape.records import load
+from landscape.utils.files import plain
 
 SETTINGS = {
     "eigenvalues": {"k": 2},

@@ -8,8 +8,8 @@ from torch import nn
 
 from landscape import Objective
 from landscape.measures import Eigenvalues, Plane, Surface
+from landscape.measures.curvature.operator import operator
 from landscape.measures.eigenvalues import BACKENDS, WHICH
-from landscape.measures.operators import operator
 from landscape.records import load
 
 

@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from landscape import Batch, Objective, flatness
+from landscape import Batch, Objective
 from landscape.measures import RelativeFlatness
 from landscape.measures.relative_flatness import CLOSED, EXACT
+from landscape.network import flatness
 
 
 def smoothed(model, batch):

@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from landscape import Objective
-from landscape.measures import RelativeFlatness, random_signs
-from landscape.measures.linear_layer import deviations, find
-from landscape.measures.random_signs import SIGNS, directions
+from landscape.measures import RelativeFlatness
+from landscape.measures.flatness import random_signs
+from landscape.measures.flatness.layer import deviations, find
+from landscape.measures.flatness.random_signs import SIGNS, directions
 from landscape.measures.relative_flatness import CLOSED, EXACT
 
 

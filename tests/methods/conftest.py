@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from landscape.methods import METHODS, make
+from landscape.methods.walker.walker import Walker
 from landscape.optim import Stepper
-from landscape.walker import Walker
 
 NESTED = ("lets+lookbehind", "lookbehind+msam", "msam+aace", "lookahead+sam")
 

@@ -5,10 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from landscape.batch import Batch
 from landscape.methods import AACE
 from landscape.methods.aace import aace
-from landscape.walker import Walker
+from landscape.methods.walker.walker import Walker
+from landscape.network.batch import Batch
 
 
 def cross_entropy(model, batch):

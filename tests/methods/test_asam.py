@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from landscape.methods import ASAM, ascent
-from landscape.walker import Walker
+from landscape.methods.walker.walker import Walker
 
 SGD = torch.optim.SGD
 

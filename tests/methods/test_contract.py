@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from landscape.batch import Batch
 from landscape.methods import METHODS
+from landscape.network.batch import Batch
 
 PASSES = {
     "sgd": (1, 1.0),

@@ -6,9 +6,9 @@ import torch.nn.functional as F
 from torch import nn
 from torch.autograd.functional import hessian
 
-from landscape.batch import Batch
 from landscape.methods import FAM
-from landscape.walker import Walker
+from landscape.methods.walker.walker import Walker
+from landscape.network.batch import Batch
 
 
 @pytest.mark.parametrize("form", ["kappa", "kappa_hat"])

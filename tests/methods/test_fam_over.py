@@ -9,8 +9,8 @@ from torch import nn
 from torch.autograd.functional import hessian
 from torch.func import functional_call
 
-from landscape.batch import Batch
 from landscape.methods import FAM, LETS, METHODS, SAM, SGD, AdamW, make
+from landscape.network.batch import Batch
 from landscape.optim import wrap
 
 PAIRS = [f"fam+{name}" for name in METHODS if name not in ("fam", "adamw")]

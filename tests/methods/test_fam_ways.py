@@ -9,11 +9,11 @@ from torch import nn
 from torch.autograd.functional import hessian
 from torch.func import functional_call
 
-from landscape.batch import Batch
-from landscape.differentiable import ThirdOrder
-from landscape.layer_outputs import recorded_calls
 from landscape.methods import FAM, penalty
-from landscape.walker import Walker
+from landscape.methods.walker.walker import Walker
+from landscape.network.batch import Batch
+from landscape.network.higher_order import ThirdOrder
+from landscape.network.linear_layer import recorded_calls
 
 
 def cross_entropy(z, y):

@@ -7,9 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from landscape.batch import Batch
-from landscape.methods import ASAM, FAM, LETS, SAM, Lookahead, ascent, radius
-from landscape.walker import Walker
+from landscape.methods import ASAM, FAM, LETS, SAM, Lookahead, ascent, learned_radius
+from landscape.methods.walker.walker import Walker
+from landscape.network.batch import Batch
 
 SGD, Adam = torch.optim.SGD, torch.optim.Adam
 HESSIANS = ["exact", "difference", "secant", "diagonal"]
@@ -233,15 +233,15 @@ def test_passes_of_four_steps(settings, passes, quadratics):
     assert walker.passes == passes
 
 
-@pytest.mark.parametrize("parameterisation", radius.PARAMETERISATIONS)
+@pytest.mark.parametrize("parameterisation", learned_radius.PARAMETERISATIONS)
 def test_the_radius_stays_within_its_bounds(parameterisation):
     """Fifty radii at once, 200 rough updates each way; they reach the bound and stay."""
     generator = torch.Generator().manual_seed(0)
     slopes = torch.randn(200, 50, generator=generator, dtype=torch.float64).exp()
     for sign, bound in ((1.0, 0.02), (-1.0, 40.0)):
-        r = radius.begin()
+        r = learned_radius.begin()
         for slope in slopes:
-            r = radius.descend(r, sign * slope, 1.0, parameterisation, (0.02, 40.0))
+            r = learned_radius.descend(r, sign * slope, 1.0, parameterisation, (0.02, 40.0))
             assert ((r.value >= 0.02) & (r.value <= 40.0)).all()
         torch.testing.assert_close(r.value, torch.full_like(r.value, bound))
 
@@ -254,14 +254,14 @@ def test_the_radius_moves_as_torch_adam_does(parameterisation, link):
     """On ν with value = link(ν): the chain rule and Adam's memory."""
     start = {"exp": 0.0, "softplus": 0.541324854612918, "clip": 1.0}[parameterisation]
     nu = torch.tensor(start, dtype=torch.float64, requires_grad=True)
-    adam, r = Adam([nu], lr=0.05, eps=0.0), radius.begin()
+    adam, r = Adam([nu], lr=0.05, eps=0.0), learned_radius.begin()
     for slope in (0.3, -2.0, 0.7, 1e-9, -0.1):
         value = link(nu)
         torch.testing.assert_close(r.value, value.detach(), rtol=1e-10, atol=0)
         (nu.grad,) = torch.autograd.grad(slope * value, nu)
         adam.step()
         h = torch.tensor(slope, dtype=torch.float64)
-        r = radius.descend(r, h, 0.05, parameterisation, (0.02, 40.0))
+        r = learned_radius.descend(r, h, 0.05, parameterisation, (0.02, 40.0))
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])

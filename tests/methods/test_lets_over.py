@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from landscape.methods import AACE, LETS, MSAM, SAM, Lookahead, Lookbehind, ascent, make
-from landscape.walker import Walker
+from landscape.methods.walker.walker import Walker
 
 SGD, Adam, AdamW = torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW
 MOMENTUM = (SGD, {"momentum": 0.9, "weight_decay": 0.1, "dampening": 0.2})

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from landscape.methods import AACE, ASAM, MSAM, SAM, Lookbehind
-from landscape.walker import Walker
+from landscape.methods.walker.walker import Walker
 
 # H = diag(1, 10), w = (1, 1), rho 0.1, lr 0.05, plain SGD: k, z_k, f_k, phi at alpha 1/2, adaptive
 TABLE = [

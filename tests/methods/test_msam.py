@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from landscape.batch import Batch
 from landscape.methods import FAM, MSAM, SAM
+from landscape.network.batch import Batch
 
 
 def gradient(net, x, y, e=0.0):

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from landscape.batch import Batch
 from landscape.methods import ASAM, FAM, LETS, MSAM, SAM
+from landscape.network.batch import Batch
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from landscape.batch import Batch
 from landscape.methods import ASAM, MSAM, SAM, Lookbehind
-from landscape.walker import Walker
+from landscape.methods.walker.walker import Walker
+from landscape.network.batch import Batch
 
 few = settings(max_examples=12, deadline=None, derandomize=True, database=None)
 seeds = st.integers(0, 10**6)

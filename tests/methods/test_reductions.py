@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from landscape.batch import Batch
+from landscape.network.batch import Batch
 
 EQUAL = [  # bit for bit
     ("sam", {"sam": {"rho": 0.0}}, "sgd", {}),

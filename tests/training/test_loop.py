@@ -7,10 +7,11 @@ import torch
 import torch.nn.functional as F
 
 from landscape.data import batches, split
-from landscape.isolation import seed_of, seeded
-from landscape.tasks import TASKS
-from landscape.training.loop import Diverged, Training, base_optimizer, device_of
+from landscape.tasks.registry import TASKS
+from landscape.training.loop import Diverged, Training, base_optimizer
 from landscape.training.settings import resolve
+from landscape.utils.device import device_of
+from landscape.utils.rng import seed_of, seeded
 
 DIGITS = TASKS["digits"]
 

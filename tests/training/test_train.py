@@ -6,8 +6,8 @@ import os
 import pytest
 import torch
 
-from landscape.runs import Run
 from landscape.training.checkpoint import load_tensors
+from landscape.training.run import Run
 from landscape.training.train import train
 
 SHORT = {"training": {"epochs": 2, "device": "cpu"}}

@@ -1,0 +1,5 @@
+"""Hold measures of one checkpoint against thresholds that the user sets.
+
+Imports `analysis` and `statistics`. Start with `run.py`; `requirements.py` and `verdicts.py` are
+plain numbers and need no torch.
+"""

@@ -1,0 +1,280 @@
+"""Thresholds on a checkpoint, "noise.accuracy@0.05 >= 0.9", held against what measures found.
+
+A threshold holds when the whole 95 % interval lies on its side, and falls short when the whole of
+it lies on the other one; else it is uncertain. Intervals are over draws and numerical error, not
+over the test set: they say nothing of other examples. What a search found in place of a worst case
+can refute a threshold and never prove it: where it does not, the threshold is "not refuted".
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from landscape.records import (
+    RECORDS,
+    EigenvaluesRecord,
+    NoiseRecord,
+    PruningRecord,
+    QuantizationRecord,
+    RelativeFlatnessRecord,
+    WorstCaseRecord,
+)
+from landscape.statistics import noise_curve
+from landscape.statistics.intervals import Interval
+from landscape.utils.names import look_up
+
+HOLDS, SHORT, UNCERTAIN = "holds", "falls short", "uncertain"
+NOT_REFUTED = "not refuted"
+CHANGE = "change."
+_FORM = re.compile(r"\s*([\w.]+?)\s*(?:@\s*([\w.+-]+))?\s*(>=|<=|>|<)\s*(\S+)\s*")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Exact on their examples: loss and accuracy of the test data, ‖∇L‖ of the training data."""
+
+    loss: float
+    accuracy: float
+    grad_norm: float
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What a requirement may name.
+
+    measure: whose record answers; "evaluation" for an `Evaluation`.
+    read: (record, argument) -> the number with its interval.
+    argument: what stands behind the @ and the measure's setting that lists it; "" for nothing.
+    change: (new record, old record, argument) -> the paired difference; default the difference of
+    the two intervals.
+    searched: it is the worst that a search found; the interval reaches to what may be worse.
+    """
+
+    measure: str
+    read: Callable[[Any, str], Interval]
+    argument: str = ""
+    change: Callable[[Any, Any, str], Interval] | None = None
+    searched: bool = False
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A threshold that the user sets. With `change`, on new minus old beside a baseline."""
+
+    text: str
+    name: str
+    argument: str
+    sign: str
+    threshold: float
+    change: bool = False
+    quantity: Quantity = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "quantity", QUANTITIES[self.name])
+
+    def found(self, answers: Mapping[str, Any], baseline: Mapping[str, Any] | None) -> Interval:
+        """The number that the requirement is about, with its 95 % interval.
+
+        Raises ValueError where it does not apply to this model and data.
+        """
+        quantity = self.quantity
+        record = answers[quantity.measure]
+        if not self.change:
+            number = quantity.read(record, self.argument)
+        elif baseline is None:
+            raise ValueError(f"{self.text!r} needs a checkpoint to compare with: --baseline.")
+        elif quantity.change is not None:
+            number = quantity.change(record, baseline[quantity.measure], self.argument)
+        else:
+            old = quantity.read(baseline[quantity.measure], self.argument)
+            new = quantity.read(record, self.argument)
+            number = Interval(new.mean - old.mean, new.low - old.high, new.high - old.low, new.n)
+        if math.isnan(number.mean):
+            raise ValueError(
+                f"{self.text!r} does not apply: {self.name} is not a number on these data."
+            )
+        return number
+
+    def outcome(self, number: Interval) -> str:
+        """HOLDS, SHORT or UNCERTAIN; an interval without ends is uncertain.
+
+        NOT_REFUTED where only what was searched for in vain speaks against it.
+        """
+        compare = _SIGNS[self.sign]
+        ends = [bool(compare(end, self.threshold)) for end in (number.low, number.high)]
+        if math.isnan(number.low) or math.isnan(number.high):
+            return UNCERTAIN
+        if ends[0] != ends[1]:
+            found = self.quantity.searched and compare(number.mean, self.threshold)
+            return NOT_REFUTED if found else UNCERTAIN
+        return HOLDS if ends[0] else SHORT
+
+
+def parse(text: str) -> Requirement:
+    """ "noise.accuracy@0.05 >= 0.9"; "change.accuracy >= -0.01" beside a baseline.
+
+    Raises ValueError that says how a requirement is written, and what it may name.
+    """
+    form = _FORM.fullmatch(text)
+    if form is None:
+        raise ValueError(
+            f'A requirement is written "accuracy >= 0.9" or "noise.accuracy@0.05 >= 0.9". '
+            f"Got {text!r}."
+        )
+    name, argument, sign, threshold = form.groups()
+    change = name.startswith(CHANGE)
+    name = name.removeprefix(CHANGE)
+    quantity = _quantity(name)
+    if bool(quantity.argument) != bool(argument):
+        wanted = f"{name}@..., the {quantity.argument}" if quantity.argument else f"{name} alone"
+        raise ValueError(f"{text!r}: write {wanted}.")
+    try:
+        limit = float(threshold)
+    except ValueError:
+        limit = math.nan
+    if math.isnan(limit):
+        raise ValueError(f"{text!r}: the threshold must be a number. Got {threshold}.")
+    if argument and name not in ("quantization.accuracy", "quantization.loss"):
+        _number(argument, text)
+    return Requirement(text.strip(), name, argument or "", sign, limit, change)
+
+
+def settings(requirements: list[Requirement]) -> dict[str, dict[str, Any]]:
+    """Settings of measures so that every level, fraction and radius that is named is measured."""
+    asked: dict[str, dict[str, Any]] = {}
+    for requirement in requirements:
+        measure, argument = requirement.quantity.measure, requirement.argument
+        own = asked.setdefault(measure, {})
+        if measure == "quantization":
+            bits = re.fullmatch(r"int(\d+)(-\w+)?", argument)
+            if bits is None:
+                raise ValueError(f"{requirement.text!r}: write int8, int4 or int8-channel.")
+            own["bits"] = tuple(sorted({*own.get("bits", ()), int(bits[1])}, reverse=True))
+        elif argument:
+            name = _LISTS[measure]
+            own[name] = tuple(sorted({*own.get(name, ()), float(argument)}))
+    asked.pop("evaluation", None)
+    return asked
+
+
+_LISTS = {"noise": "sigmas", "pruning": "fractions", "worst_case": "radii"}
+_SIGNS: dict[str, Callable[[float, float], bool]] = {
+    ">=": lambda a, b: a >= b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    "<": lambda a, b: a < b,
+}
+
+
+def _quantity(name: str) -> Quantity:
+    """ValueError for what cannot be named; of a measure without numbers, no nearest name."""
+    measure = name.partition(".")[0]
+    answering = {quantity.measure for quantity in QUANTITIES.values()}
+    if measure in RECORDS and measure not in answering and name not in QUANTITIES:
+        known = ", ".join(QUANTITIES)
+        raise ValueError(f"A {measure} has no number to hold a threshold against. Known: {known}.")
+    return look_up("quantity", name, QUANTITIES)
+
+
+def _number(text: str, requirement: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{requirement!r}: a number stands behind the @. Got {text}.") from None
+
+
+def _exact(value: float) -> Interval:
+    return Interval(float(value), float(value), float(value), 1)
+
+
+def _largest(record: EigenvaluesRecord, _: str) -> Interval:
+    """Some eigenvalue lies within the bound of θ; that none lies above needs convergence."""
+    i = int(np.nanargmax(record.values))
+    value, bound = float(record.values[i]), float(record.bounds[i])
+    high = value + bound if record.converged[i] else math.inf
+    return Interval(value, value - bound, high, 1)
+
+
+def _smallest(record: EigenvaluesRecord, _: str) -> Interval:
+    i = int(np.nanargmin(record.values))
+    value, bound = float(record.values[i]), float(record.bounds[i])
+    low = value - bound if record.converged[i] else -math.inf
+    return Interval(value, low, value + bound, 1)
+
+
+def _trace(record: Any, _: str) -> Interval:
+    return Interval(record.value, record.low, record.high, record.draws)
+
+
+def _kappa(record: RelativeFlatnessRecord, _: str) -> Interval:
+    return _from_stderr(record.value, record.stderr, record)
+
+
+def _kappa_hat(record: RelativeFlatnessRecord, _: str) -> Interval:
+    return _from_stderr(record.simplified, record.simplified_stderr, record)
+
+
+def _from_stderr(value: float, stderr: float, record: RelativeFlatnessRecord) -> Interval:
+    draws = int(record.settings["draws"])
+    half = float(stats.t.ppf(0.975, draws - 1)) * stderr if stderr else 0.0
+    return Interval(value, value - half, value + half, draws)
+
+
+def _at(axis: Any, argument: str) -> int:
+    return int(np.abs(np.asarray(axis) - float(argument)).argmin())
+
+
+def _noise(quantity: str) -> Callable[[NoiseRecord, str], Interval]:
+    return lambda record, at: noise_curve.curve(record, quantity)[_at(record.sigma, at)]
+
+
+def _noise_change(quantity: str) -> Callable[[NoiseRecord, NoiseRecord, str], Interval]:
+    def change(new: NoiseRecord, old: NoiseRecord, at: str) -> Interval:
+        found = noise_curve.difference(new, old, quantity)[_at(new.sigma, at)]
+        return Interval(found.mean, found.low, found.high, found.n)
+
+    return change
+
+
+def _quantized(quantity: str) -> Callable[[QuantizationRecord, str], Interval]:
+    return lambda record, name: _exact(getattr(record, quantity)[record.index(name)])
+
+
+def _pruned(quantity: str) -> Callable[[PruningRecord, str], Interval]:
+    return lambda record, at: _exact(getattr(record, quantity)[_at(record.fraction, at)])
+
+
+def _worst_loss(record: WorstCaseRecord, at: str) -> Interval:
+    """What the ascent found: the true worst case is at least as bad."""
+    found = float(record.loss[_at(record.radius, at)])
+    return Interval(found, found, math.inf, 1)
+
+
+def _worst_accuracy(record: WorstCaseRecord, at: str) -> Interval:
+    found = float(record.accuracy[_at(record.radius, at)])
+    return Interval(found, 0.0, found, 1)
+
+
+QUANTITIES: dict[str, Quantity] = {
+    "accuracy": Quantity("evaluation", lambda found, _: _exact(found.accuracy)),
+    "loss": Quantity("evaluation", lambda found, _: _exact(found.loss)),
+    "grad_norm": Quantity("evaluation", lambda found, _: _exact(found.grad_norm)),
+    "eigenvalues.max": Quantity("eigenvalues", _largest),
+    "eigenvalues.min": Quantity("eigenvalues", _smallest),
+    "trace": Quantity("trace", _trace),
+    "flatness.kappa": Quantity("relative_flatness", _kappa),
+    "flatness.kappa_hat": Quantity("relative_flatness", _kappa_hat),
+    "noise.accuracy": Quantity("noise", _noise("accuracy"), "level", _noise_change("accuracy")),
+    "noise.loss": Quantity("noise", _noise("loss"), "level", _noise_change("loss")),
+    "quantization.accuracy": Quantity("quantization", _quantized("accuracy"), "format, as int8"),
+    "quantization.loss": Quantity("quantization", _quantized("loss"), "format, as int8"),
+    "pruning.accuracy": Quantity("pruning", _pruned("accuracy"), "share of weights"),
+    "pruning.loss": Quantity("pruning", _pruned("loss"), "share of weights"),
+    "worst.accuracy": Quantity("worst_case", _worst_accuracy, "radius", searched=True),
+    "worst.loss": Quantity("worst_case", _worst_loss, "radius", searched=True),
+}

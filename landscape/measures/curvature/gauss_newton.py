@@ -1,0 +1,137 @@
+"""The Gauss-Newton matrix G = Jᵀ H_z J: J of the model's output z, H_z of the loss as seen from z.
+
+Positive semi-definite for losses convex in z; the Hessian is G plus the curvature of the model
+(Schraudolph 2002). With H_z of cross-entropy on logits it is the Fisher matrix.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
+
+from landscape.measures.curvature.finite_differences import Formula
+from landscape.network.batch import scalar
+from landscape.network.parameter_block import Block
+from landscape.objective.curvature_products import Part, Product, total
+from landscape.objective.objective import Objective
+
+
+def gauss_newton(objective: Objective, part: Part, leaf: Tensor) -> Product:
+    """v ↦ G v by double backward: J v is the derivative of Jᵀu, linear in u, along v.
+
+    Raises ValueError where the loss reaches the weights otherwise than through the model's output.
+    """
+    loss, outputs, cuts = _cut_pass(objective, part, leaf)
+    if not cuts:  # nothing that the model returns depends on the block
+        return torch.zeros_like
+    slopes = torch.autograd.grad(loss, cuts, create_graph=True, materialize_grads=True)
+    if not any(g.requires_grad for g in slopes):
+        raise ValueError(
+            "The loss is linear in the model's output, so its Gauss-Newton matrix is zero. Does "
+            'the model compute its own loss? Let it return logits, or use curvature="hessian".'
+        )
+    curved = [i for i, g in enumerate(slopes) if g.requires_grad]
+    dual = [torch.zeros_like(z, requires_grad=True) for z in outputs]
+    (pulled,) = torch.autograd.grad(outputs, leaf, dual, create_graph=True)
+
+    def product(v: Tensor) -> Tensor:
+        if not pulled.requires_grad:  # a backward that leaves torch: the operator's checks see it
+            return torch.zeros_like(v)
+        pushed = torch.autograd.grad(pulled, dual, v, retain_graph=True, materialize_grads=True)
+        bent = torch.autograd.grad(
+            [slopes[i] for i in curved],
+            cuts,
+            [pushed[i] for i in curved],
+            retain_graph=True,
+            materialize_grads=True,
+        )
+        return torch.autograd.grad(outputs, leaf, bent, retain_graph=True)[0]
+
+    return product
+
+
+def of_the_output(objective: Objective, block: Block) -> Formula:
+    """Jᵀ (∇ℓ(z + h J v) − ∇ℓ(z − h J v)) / 2h with h J v ≈ (z(w + h v) − z(w − h v)) / 2."""
+
+    def formula(v: Tensor, at: Tensor, h: float) -> Tensor:
+        e = h * block.embed(v)
+        pairs = list(zip(objective.batches, objective.shares, strict=True))
+        parts = [pairs] if objective.batch_norm == "reestimated" else [[pair] for pair in pairs]
+        return total(_difference(objective, block, part, at, e) for part in parts) / (2 * h)
+
+    return formula
+
+
+def _difference(objective: Objective, block: Block, part: Part, at: Tensor, e: Tensor) -> Tensor:
+    ends = []
+    for point in (at + e, at - e):
+        leaf = block.read(point).requires_grad_()
+        with objective.opened(block.parameters(point, leaf)):
+            ends.append([z.detach() for z in _cut_pass(objective, part, leaf)[1]])
+    moves = [(high - low) / 2 for high, low in zip(*ends, strict=True)]
+    leaf = block.read(at).requires_grad_()
+    if not moves:
+        return torch.zeros_like(leaf)
+    with objective.opened(block.parameters(at, leaf)):
+        slopes = []
+        for sign in (1, -1):
+            loss, outputs, cuts = _cut_pass(objective, part, leaf, [sign * move for move in moves])
+            slopes.append(torch.autograd.grad(loss, cuts, materialize_grads=True))
+        change = [high - low for high, low in zip(*slopes, strict=True)]
+        return torch.autograd.grad(outputs, leaf, change)[0]
+
+
+def _cut_pass(
+    objective: Objective, part: Part, leaf: Tensor, moves: list[Tensor] | None = None
+) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    """The loss of a part, the outputs z as functions of `leaf`, and as leaves z + move.
+
+    Outputs that do not depend on `leaf` are left out: their J is zero.
+    """
+    with _cut(objective.model, moves) as (outputs, cuts):
+        loss = total(share * scalar(objective.loss(objective.model, b)) for b, share in part)
+    if _depends(loss, [leaf]):
+        raise ValueError(
+            "Gauss-Newton needs a loss that sees the weights only through the model's output. "
+            "This one reaches them in another way, as a penalty on the weights or a call of a part "
+            'of the model does. Use curvature="hessian".'
+        )
+    if any(_depends(z, cuts) for z in outputs):
+        raise ValueError(
+            "Gauss-Newton needs a model that is not called on its own output. This loss does so: "
+            'wrap the repeated calls in one module, or use curvature="hessian".'
+        )
+    return loss, outputs, cuts
+
+
+@contextmanager
+def _cut(
+    model: nn.Module, moves: list[Tensor] | None
+) -> Iterator[tuple[list[Tensor], list[Tensor]]]:
+    """While open, what the model returns are leaves; yields the real outputs and those leaves."""
+    outputs: list[Tensor] = []
+    cuts: list[Tensor] = []
+
+    def cut(t: Any) -> Any:
+        if not (isinstance(t, Tensor) and t.requires_grad):
+            return t
+        move = 0 if moves is None else moves[len(cuts)]
+        outputs.append(t)
+        cuts.append((t.detach() + move).requires_grad_())
+        return cuts[-1].clone()  # a copy, because losses may work in place
+
+    handle = model.register_forward_hook(lambda _module, _inputs, z: tree_map(cut, z))
+    try:
+        yield outputs, cuts
+    finally:
+        handle.remove()
+
+
+def _depends(y: Tensor, leaves: list[Tensor]) -> bool:
+    if not y.requires_grad:
+        return False
+    found = torch.autograd.grad(y, leaves, torch.ones_like(y), retain_graph=True, allow_unused=True)
+    return any(g is not None for g in found)

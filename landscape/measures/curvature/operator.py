@@ -1,0 +1,180 @@
+"""The curvature at a point as an operator: a symmetric matrix by its products with vectors."""
+
+import time
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from landscape.linalg import probes
+from landscape.measures.curvature.finite_differences import Differences, of_the_gradient
+from landscape.measures.curvature.gauss_newton import gauss_newton, of_the_output
+from landscape.network.higher_order import has_custom_functions
+from landscape.network.parameter_block import Block
+from landscape.objective.curvature_products import Build, Products, hessian
+from landscape.objective.objective import Objective
+
+CURVATURES = ("hessian", "gauss-newton")
+REFUSALS = (  # of torch, in words
+    "double backward",
+    "differentiate twice",
+    "is not implemented",
+    "requires create_graph=False",
+)
+
+
+def operator(
+    objective: Objective, curvature: str = "hessian", layer: str | None = None, seed: int = 0
+) -> "Operator":
+    """The curvature of an objective at its point, checked for symmetry.
+
+    curvature: "hessian", ∇²L; or "gauss-newton", Jᵀ H_z J with H_z of the loss as a function of
+    the model's output.
+    layer: name of a module: the diagonal block of its parameters, vectors then have its length.
+    seed: of the vectors that the checks use.
+
+    Products are made by double backward. Where the model or loss does not allow that, or where a
+    custom autograd.Function in it silently breaks it, finite differences stand in, as
+    `Operator.products` and `Operator.error` say.
+
+    Raises ValueError for unknown names, for products that are not symmetric, for gradients that
+    differ from one evaluation to the next, and where Gauss-Newton is not defined.
+    """
+    if curvature not in CURVATURES:
+        raise ValueError(f"`curvature` must be one of {', '.join(CURVATURES)}. Got {curvature!r}.")
+    made = Operator(objective, curvature, layer)
+    made.check(seed)
+    return made
+
+
+class Operator:
+    """A symmetric matrix (m, m): `matvec`, and what a record says of how products are made.
+
+    n: m, the length of its vectors. products: "double backward" or "finite differences".
+    error: relative error of one product, estimated from a second step size; 0 where exact but for
+    rounding. count: products so far.
+    """
+
+    def __init__(self, objective: Objective, curvature: str, layer: str | None):
+        self.objective, self.curvature, self.layer = objective, curvature, layer
+        self.block = Block.of(objective.model, objective.weights, layer)
+        self.n, self.count = self.block.n, 0
+        self.products, self.error = "double backward", 0.0
+        self._builds: dict[str, Build] = {"hessian": hessian, "gauss-newton": gauss_newton}
+        self._exact = Products(self._builds[curvature], self.block)
+        self._differences: Differences | None = None
+        self._seconds: list[float] = []
+        self._gradient_seconds = float("nan")
+
+    @property
+    def like(self) -> Tensor:
+        """An empty vector (m,): the length, dtype and device of those it takes."""
+        return self.objective.w.new_empty(self.n)
+
+    @property
+    def graphs(self) -> str:
+        """Whether graphs were "kept" between products or "rebuilt" for each; "none" were used
+        by finite differences.
+        """
+        if self._differences is not None:
+            return "none"
+        own = self.objective.keeps_graphs if self._shares_graphs else self._exact.keeps
+        return "kept" if own else "rebuilt"
+
+    @property
+    def cost(self) -> float:
+        """Time of a product in gradients, the median; both as timed here."""
+        return median(self._seconds) / self._gradient_seconds
+
+    def matvec(self, v: Tensor) -> Tensor:
+        """A v, (m,) -> (m,)."""
+        if v.shape != (self.n,):
+            raise ValueError(f"`v` must have shape ({self.n},). Got {tuple(v.shape)}.")
+        started = self._clock()
+        product = self.product(v)
+        self._seconds.append(self._clock() - started)
+        return product
+
+    def product(self, v: Tensor, at: Tensor | None = None) -> Tensor:
+        """A v with the matrix of another point (n,)."""
+        self.count += 1
+        point = self.objective.w if at is None else at
+        if self._differences is not None:
+            return self._differences(v, point)
+        if self._shares_graphs:
+            return self.objective.hvp(v, at)
+        return self._exact(self.objective, v, point)
+
+    def doubt(self, v: Tensor) -> float:
+        """‖error of A v‖ by a second step size; 0 for products that are exact but for rounding."""
+        if self._differences is None:
+            return 0.0
+        self.count += 2
+        return self._differences.doubt(v, self.objective.w)
+
+    def check(self, seed: int) -> None:
+        """Decide how products are made, and refuse those that no eigenvalue could be trusted of."""
+        u, v = probes.gaussians(self.like, 2, seed)
+        allowed = 3 * torch.finfo(u.dtype).eps ** 0.5
+        self._check_gradients(allowed)
+        hu, hv = self._first_product(u, allowed), self.matvec(v)
+        asymmetry = float((u @ hv - v @ hu).abs())
+        allowed = (allowed + 3 * self.error) * float(hu.norm() + hv.norm())
+        if asymmetry > allowed:
+            raise ValueError(
+                f"Curvature products are not symmetric: u·Hv and v·Hu differ by {asymmetry:.2g}, "
+                f"where {allowed:.2g} is allowed. Look for a custom backward or a detached part in "
+                "the model or loss, or try the model in float64."
+            )
+
+    def _check_gradients(self, allowed: float) -> None:
+        """Two evaluations at the same point agree; the faster one is the unit of cost."""
+        gradients, seconds = [], []
+        for _ in range(2):
+            started = self._clock()
+            gradients.append(self.objective.grad())
+            seconds.append(self._clock() - started)
+        self._gradient_seconds = min(seconds)
+        apart = float((gradients[0] - gradients[1]).norm())
+        if apart > allowed * float(gradients[0].norm()):
+            raise ValueError(
+                f"Two gradients at the same point differ by {apart:.2g}. Look for something in the "
+                "model or loss that changes from one evaluation to the next."
+            )
+
+    def _first_product(self, u: Tensor, allowed: float) -> Tensor:
+        """A u, and the choice between double backward and finite differences."""
+        try:
+            exact = self.matvec(u)
+        except RuntimeError as error:
+            if not any(phrase in str(error) for phrase in REFUSALS):
+                raise
+            exact = None
+        if exact is not None and not self._has_custom_functions():
+            return exact
+        formula = of_the_gradient if self.curvature == "hessian" else of_the_output
+        w = self.objective.w
+        differences = Differences(formula(self.objective, self.block), self.block, u, w)
+        approximate = differences(u, w)
+        if exact is not None:
+            close = 4 * differences.error + allowed
+            if float((exact - approximate).norm()) <= close * float(approximate.norm()):
+                return exact
+        self._differences = differences
+        self.products, self.error = "finite differences", differences.error
+        self._seconds.clear()
+        return approximate
+
+    def _has_custom_functions(self) -> bool:
+        objective, batch = self.objective, self.objective.batches[0]
+        with objective.opened(objective.w.requires_grad_()):
+            return has_custom_functions(objective.loss(objective.model, batch))
+
+    @property
+    def _shares_graphs(self) -> bool:
+        return self.curvature == "hessian" and self.block.whole
+
+    def _clock(self) -> float:
+        if self.objective.device.type == "cuda":
+            torch.cuda.synchronize(self.objective.device)
+        return time.perf_counter()

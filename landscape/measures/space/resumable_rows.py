@@ -1,0 +1,53 @@
+"""Finished rows of long work in a file, so that a kill loses one row at most."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from landscape.records import Array
+from landscape.utils import files
+
+
+class KeptRows:
+    """Rows of numbers by index; appended one by one, each safe on the disk before the next begins.
+
+    The first line of the file says which question the rows answer; rows of another question, and a
+    last line that a kill cut short, are dropped. Numbers come back bit for bit.
+
+    path: of the file, or None: nothing is kept. question: all that decides the numbers.
+    """
+
+    def __init__(self, path: Path | str | None, question: Any):
+        self.path = None if path is None else Path(path)
+        self._rows: dict[int, Array] = {}
+        if self.path is None:
+            return
+        head = json.dumps({"question": files.plain(question), "torch": torch.__version__})
+        lines = self.path.read_text().split("\n") if self.path.exists() else []
+        whole = lines[1:-1] if lines[:1] == [head] else []
+        for line in whole:
+            row = json.loads(line)
+            self._rows[row["row"]] = np.array(row["numbers"], dtype=float)
+        files.write(self.path, "\n".join([head, *whole, ""]))
+
+    def get(self, row: int) -> Array | None:
+        """The numbers of a row, or None where it is not finished."""
+        return self._rows.get(row)
+
+    def add(self, row: int, numbers: Array) -> None:
+        """Keep a finished row."""
+        if self.path is None:
+            return
+        with self.path.open("a") as file:
+            file.write(json.dumps({"row": row, "numbers": numbers.tolist()}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def delete(self) -> None:
+        """Remove the file: the whole is finished, and kept elsewhere."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)

@@ -1,0 +1,51 @@
+"""How much a mean loss depends on which examples were drawn."""
+
+import torch
+from torch import Tensor
+
+from landscape.network.batch import scalar, tensors
+from landscape.objective.curvature_products import total
+from landscape.objective.objective import Batch, Objective
+
+GROUPS = 32  # enough for a standard error that is right within an eighth
+LEAST = 32  # examples of a group that batch norm takes its own statistics from
+
+
+def relative_stderr(objective: Objective) -> float:
+    """Standard error of L(w) over independent draws of the examples, divided by |L(w)|.
+
+    From the losses of up to 32 groups of examples: √(G/(G−1) Σ_g s_g² (L_g − L)²) with their shares
+    s_g. One more pass over the data. Under the policy "batch" each group is normalised by its own
+    statistics, which is near the truth for 32 examples and more.
+    NaN where the data cannot be told apart, or the loss is zero.
+    """
+    groups = [group for batch in objective.given for group in _groups(objective, batch)]
+    if len(groups) < 2:
+        return float("nan")
+
+    def loss(group: Batch) -> Tensor:
+        parts = objective.pieces(group)
+        return total(
+            p.size / group.size * scalar(objective.loss(objective.model, p)) for p in parts
+        )
+
+    def ask() -> Tensor:
+        with torch.no_grad(), objective.opened(objective.w):
+            return torch.stack([loss(group).double() for group in groups])
+
+    losses = objective.fitting(ask)
+    shares = torch.tensor([g.share for g in groups], dtype=torch.float64).to(losses.device)
+    shares = shares / shares.sum()
+    mean = shares @ losses
+    variance = len(groups) / (len(groups) - 1) * (shares**2 @ (losses - mean) ** 2)
+    return float("nan") if mean == 0 else float(variance.sqrt() / mean.abs())
+
+
+def _groups(objective: Objective, batch: Batch) -> list[Batch]:
+    """The batch's part of the groups; itself where its tensors do not hold one example per row."""
+    rows = [t.shape[0] if t.dim() else -1 for t in (*tensors(batch.x), *tensors(batch.y))]
+    if set(rows) != {batch.size}:
+        return [batch]
+    least = LEAST if objective.batch_norm == "batch" else 1
+    wanted = round(GROUPS * batch.size / objective.examples)
+    return batch.shards(max(1, min(wanted, batch.size // least)))

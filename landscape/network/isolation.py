@@ -1,0 +1,118 @@
+"""A look leaves no trace: buffers, train/eval modes and random state come back bit for bit, also
+on an error (rule R1).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+
+@contextmanager
+def isolated_buffers(
+    model: nn.Module, values: Mapping[str, Tensor] | None = None
+) -> Iterator[Callable[[], None]]:
+    """While open, the module moves clones of its buffers; afterwards the originals stand where
+    they stood. Yields what puts fresh clones in the place of moved ones.
+
+    values: what the clones start from, as `snapshot` gives it; default the buffers themselves.
+    """
+    kept = [(module, dict(module._buffers)) for module in model.modules() if module._buffers]
+    places = [
+        (module._buffers, key, b if values is None else values[f"{prefix}.{key}"])
+        for prefix, module in model.named_modules()
+        for key, b in module._buffers.items()
+        if b is not None
+    ]
+
+    def renew() -> None:
+        clones: dict[int, Tensor] = {}  # shared buffers stay shared
+        for buffers, key, start in places:
+            if id(start) not in clones:
+                clones[id(start)] = start.detach().clone()
+            buffers[key] = clones[id(start)]
+
+    try:
+        renew()
+        yield renew
+    finally:
+        for module, buffers in kept:
+            module._buffers.clear()
+            module._buffers.update(buffers)
+
+
+def snapshot(model: nn.Module) -> dict[str, Tensor]:
+    """Clones of all buffers, by the name of the module and of the buffer; shared buffers stay
+    shared.
+    """
+    clones: dict[int, Tensor] = {}
+    named: dict[str, Tensor] = {}
+    for prefix, module in model.named_modules():
+        for key, b in module._buffers.items():
+            if b is not None:
+                if id(b) not in clones:
+                    clones[id(b)] = b.detach().clone()
+                named[f"{prefix}.{key}"] = clones[id(b)]
+    return named
+
+
+@contextmanager
+def kept_modes(model: nn.Module) -> Iterator[None]:
+    """Whatever train() and eval() do inside, every module's own mode comes back."""
+    modes = modes_of(model)
+    try:
+        yield
+    finally:
+        set_modes(modes)
+
+
+def modes_of(model: nn.Module) -> list[tuple[nn.Module, bool]]:
+    """Each module with its mode: is it in training."""
+    return [(module, module.training) for module in model.modules()]
+
+
+def set_modes(modes: Sequence[tuple[nn.Module, bool]]) -> None:
+    """Back to modes that `modes_of` found."""
+    for module, training in modes:
+        if module.training is not training:  # reading is ten times cheaper than writing
+            module.training = training
+
+
+@contextmanager
+def differentiable_kernels(model: nn.Module) -> Iterator[None]:
+    """While open, kernels that can be differentiated twice: the fused ones of attention cannot, and
+    cuDNN's recurrent ones in eval mode not even once.
+    """
+    recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
+    kept = torch.backends.cudnn.enabled
+    try:
+        torch.backends.cudnn.enabled = kept and not recurrent
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.cudnn.enabled = kept
+
+
+@contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """Float32 as IEEE has it: no TF32, no bfloat16 inside products on the CPU, no autocast (R7)."""
+    settings: tuple[Any, ...] = (
+        torch.backends.cuda.matmul,
+        torch.backends.cudnn.conv,  # type: ignore[attr-defined]
+        torch.backends.cudnn.rnn,
+        torch.backends.mkldnn.matmul,  # type: ignore[attr-defined]
+        torch.backends.mkldnn.conv,  # type: ignore[attr-defined]
+        torch.backends.mkldnn.rnn,  # type: ignore[attr-defined]
+    )
+    kept = [s.fp32_precision for s in settings]
+    try:
+        for s in settings:
+            s.fp32_precision = "ieee"
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        for s, value in zip(settings, kept, strict=True):
+            s.fp32_precision = value

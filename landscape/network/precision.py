@@ -1,0 +1,65 @@
+"""Models in bfloat16 or float16 are measured in float32, so that no curvature drowns in rounding:
+parameters, buffers and inputs are cast, the user's model stays as it is.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+
+from torch import Tensor, nn
+
+from landscape.network.batch import Batch, mapped
+
+
+def raised(t: Tensor) -> Tensor:
+    """Floating-point numbers of fewer than 32 bits in float32; anything else as it is."""
+    return t.float() if t.is_floating_point() and t.element_size() < 4 else t
+
+
+class Precision:
+    """What of a model, its buffers and its data is to be cast; nothing for most.
+
+    dtype: of the model's own parameters; several of them in alphabetical order.
+
+    Raises ValueError for complex or integer parameters, frozen ones too.
+    """
+
+    def __init__(self, model: nn.Module):
+        for name, p in model.named_parameters():
+            if not p.is_floating_point():
+                raise ValueError(
+                    f"Parameters must be real floating-point numbers. Got {p.dtype} in {name!r}."
+                )
+        names = sorted({str(p.dtype).removeprefix("torch.") for p in model.parameters()})
+        self.dtype = ", ".join(names)
+        self._low = any(raised(p) is not p for p in model.parameters())
+        copies: dict[int, Tensor] = {}
+        self._frozen: list[tuple[nn.Module, str, Tensor]] = []
+        for module in model.modules():
+            for key, own in module._parameters.items():  # those of w are substituted in any case
+                if own is not None and not own.requires_grad and raised(own) is not own:
+                    copies.setdefault(id(own), raised(own.detach()))
+                    self._frozen.append((module, key, copies[id(own)]))
+
+    def batch(self, batch: Batch) -> Batch:
+        """Inputs and targets as the model's pass needs them."""
+        if not self._low:
+            return batch
+        return replace(batch, x=mapped(batch.x, raised), y=mapped(batch.y, raised))
+
+    def buffers(self, named: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Buffers as the model's pass needs them; shared ones stay shared."""
+        found = {id(b): raised(b) if self._low else b for b in named.values()}
+        return {name: found[id(b)] for name, b in named.items()}
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """While open, the model computes with copies of its frozen parameters that were cast."""
+        kept = [module._parameters[key] for module, key, _ in self._frozen]
+        try:
+            for module, key, copied in self._frozen:
+                module._parameters[key] = copied  # type: ignore[assignment]
+            yield
+        finally:
+            for (module, key, _), own in zip(self._frozen, kept, strict=True):
+                module._parameters[key] = own

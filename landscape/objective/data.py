@@ -1,0 +1,93 @@
+"""Data, read once: batches in the memory of a device, and a fingerprint of them."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from landscape.network.batch import Batch, as_batch, rows_of, tensors
+from landscape.utils.rng import seed_of, seeded
+
+MOST = 100_000  # batches
+SHARE = 0.5  # of a machine's memory
+
+
+def read(batches: Iterable[Any], device: torch.device, seed: int) -> tuple[Batch, ...]:
+    """All batches, on `device`.
+
+    A loader that shuffles or augments is read once, with torch's random numbers from `seed`: what
+    it yields then is fixed. Torch's own random state stays as it was.
+
+    Raises ValueError for no batches, batches without end (more than 100,000, or than half of the
+    machine's memory), and for batches whose examples cannot be counted.
+    """
+    if isinstance(batches, Batch | Mapping | Tensor) or not isinstance(batches, Iterable):
+        raise ValueError(
+            f"`batches` must be an iterable of batches. Got one {type(batches).__name__}: "
+            "put it in a list."
+        )
+    kept: list[Batch] = []
+    held, limit = 0, SHARE * _memory_of(device)
+    with seeded(seed_of(seed, "data"), device):
+        for item in batches:
+            batch = as_batch(item)
+            _check(batch, len(kept))
+            held += sum(
+                t.numel() * t.element_size() for t in (*tensors(batch.x), *tensors(batch.y))
+            )
+            if len(kept) == MOST or held > limit:
+                raise ValueError(
+                    "`batches` must end, and fit in memory: they are read once and kept. Got more "
+                    f"than {len(kept):,} batches, {held / 2**30:.2g} GiB. Take some of them: "
+                    "itertools.islice(batches, 100)."
+                )
+            kept.append(batch.to(device))
+    if not kept:
+        raise ValueError("An objective needs at least one batch. Got none: is the data empty?")
+    return tuple(kept)
+
+
+def shares_of(batches: Sequence[Batch]) -> list[float]:
+    """Each batch's part of the whole by weight. Raises ValueError where the weights have no sum."""
+    weights = [batch.share for batch in batches]
+    total = sum(weights)
+    if not all(weight >= 0 for weight in weights) or not 0 < total < float("inf"):
+        raise ValueError(
+            "Weights of batches must be non-negative, with a positive sum. "
+            f"Got {', '.join(f'{weight:g}' for weight in weights[:5])}."
+        )
+    return [weight / total for weight in weights]
+
+
+def fingerprint_of(batches: Sequence[Batch]) -> str:
+    """The first 16 hexadecimal digits of the data's SHA-256."""
+    digest = hashlib.sha256()
+    for batch in batches:
+        for t in (*tensors(batch.x), *tensors(batch.y)):
+            digest.update(f"{tuple(t.shape)} {t.dtype}".encode())
+            data = t.detach().cpu().flatten().clone()  # one row of bytes, whatever the strides
+            digest.update(data.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _check(batch: Batch, number: int) -> None:
+    rows = rows_of(batch)
+    if 0 in rows:
+        raise ValueError(f"Batch {number} must hold examples. Got a tensor without rows.")
+    if len(rows) > 1 and batch.weight is None:
+        raise ValueError(
+            f"Tensors of a batch must have one row per example. Those of batch {number} have "
+            f"{', '.join(map(str, sorted(rows)))} rows: pad them, or give the number of examples, "
+            "Batch(x, y, weight=...)."
+        )
+
+
+def _memory_of(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    if device.type == "cpu" and hasattr(os, "sysconf"):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return float("inf")

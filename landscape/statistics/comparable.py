@@ -1,0 +1,44 @@
+"""Which records of a study may stand side by side: those that answer the same question."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from landscape.records import Record
+from landscape.utils import files
+
+Cells = dict[tuple[str, int], dict[str, Record]]
+
+# Surfaces and paths are looked at one by one, and may go through other minima for each run.
+COMPARED = (
+    "eigenvalues", "trace", "spectral_density", "relative_flatness", "noise", "quantization",
+    "pruning", "worst_case", "sharpness", "profile",
+)  # fmt: skip
+
+
+def question(record: Record) -> str:
+    """What was asked: settings, batch norm's policy, number of examples."""
+    assert record.point is not None
+    asked = record.provenance.get("examples_asked_for", record.point.examples)
+    return str(files.plain([record.settings, record.point.batch_norm, asked]))
+
+
+def agreeing(cells: Mapping[tuple[str, int], Mapping[str, Record]]) -> tuple[Cells, list[str]]:
+    """The records without those that were asked something else than most of their kind, the first
+    where there are as many of each; and a sentence about each kind that lost some.
+    """
+    kept: Cells = {key: dict(records) for key, records in cells.items()}
+    told = []
+    for kind in COMPARED:
+        asked = {key: question(found[kind]) for key, found in cells.items() if kind in found}
+        if len(set(asked.values())) < 2:
+            continue
+        usual = Counter(asked.values()).most_common(1)[0][0]
+        others = [key for key, words in asked.items() if words != usual]
+        for key in others:
+            del kept[key][kind]
+        runs = ", ".join(f"{method} seed {seed}" for method, seed in others)
+        told.append(
+            f"{kind.replace('_', ' ')} of {runs} was measured with other settings than that of "
+            f"the other runs and is left out: landscape analyze RUN --measures {kind} --force."
+        )
+    return kept, told

@@ -1,0 +1,89 @@
+"""One cell of a study: train and measure one method with one seed."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from landscape.analysis.runs import analyze
+from landscape.tasks.imports import allow
+from landscape.tasks.registry import Own, install
+from landscape.training.run import Run
+from landscape.training.settings import Settings
+from landscape.training.train import train
+from landscape.utils import files
+from landscape.utils.progress import Listener, Progress
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One method with one seed: what to train, what to measure, and where to keep it.
+
+    measures: none where it is only trained. title: what progress calls it, if not "sam, seed 0".
+    own: what the user brought in the process that shares out the work.
+    """
+
+    task: str
+    method: str
+    seed: int
+    path: Path
+    overrides: Mapping[str, Mapping[str, Any]]
+    measures: tuple[str, ...]
+    options: Mapping[str, Mapping[str, Any]]
+    examples: int
+    batch_norm: str
+    data_dir: Path | None
+    title: str = ""
+    own: Own = field(default_factory=Own)
+
+    @property
+    def label(self) -> str:
+        """What progress calls it; no two cells that run at once are called the same."""
+        return self.title or f"{self.method}, seed {self.seed}"
+
+    def run(self, progress: Listener) -> Run:
+        """Train and measure; what is finished already is not done again."""
+
+        def tell(message: Progress) -> None:
+            label = message.label.replace(f"{self.method}, seed {self.seed}", self.label, 1)
+            progress(replace(message, label=label))
+
+        allow(self.own.references)
+        install(self.own)
+        run = train(
+            self.task,
+            self.method,
+            self.seed,
+            self.path,
+            settings=self.overrides,
+            data_dir=self.data_dir,
+            resume=True,
+            progress=tell,
+        )
+        if run.status["state"] == "finished" and self.measures:
+            analyze(
+                run,
+                self.measures,
+                examples=self.examples,
+                batch_norm=self.batch_norm,
+                options=self.options,
+                data_dir=self.data_dir,
+                progress=tell,
+            )
+        return run
+
+
+def cell_folder(parent: Path, settings: Settings) -> Path:
+    """Where a cell is kept: its name ends in a hash of the settings that decide its files."""
+    content = files.plain(settings.to_dict())
+    if not content["data"]["label_noise"]:
+        del content["data"]["label_noise"]  # so that folders from before there was any are found
+    if not content["training"]["measure_every"]:
+        for name in ("measure_every", "measure_examples", "measure_batch_norm"):
+            del content["training"][name]
+    if not content["own"]:
+        del content["own"]
+    key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return parent / f"{settings.method}-seed{settings.seed}-{key[:8]}"

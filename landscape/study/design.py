@@ -1,0 +1,125 @@
+"""What a study was asked to be: methods x seeds, the settings of each, and where each run goes."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from landscape.analysis.runs import WALKS
+from landscape.measures import MEASURES
+from landscape.study.cell import Cell, cell_folder
+from landscape.study.controls import with_controls
+from landscape.study.tuning import Values, applied, check
+from landscape.tasks.registry import Own
+from landscape.tasks.registry import task as find_task
+from landscape.training.run import load_data
+from landscape.training.settings import TrainingSettings
+from landscape.training.train import settings_for
+from landscape.utils.device import device_of
+from landscape.utils.names import look_up
+
+FIRST_SEED_ONLY = (*WALKS, "spectral_density")  # of every method: they are shown, not compared
+Overrides = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Design:
+    """The arguments of `landscape.compare`, all checked when it is made: nothing is trained or
+    written.
+
+    Raises ValueError for unknown names and settings, FileNotFoundError for missing data.
+    """
+
+    task: str
+    methods: Sequence[str]
+    seeds: int = 6
+    out: Path | str | None = None
+    settings: Overrides = field(default_factory=dict)
+    grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    tune_seeds: int = 1
+    controls: bool = False
+    workers: int | None = None
+    measures: Sequence[str] | None = None
+    examples: int | None = None
+    batch_norm: str = "stored"
+    options: Overrides = field(default_factory=dict)
+    data_dir: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1:
+            raise ValueError(f"`seeds` must be at least 1. Got {self.seeds}.")
+        if len(set(self.methods)) != len(self.methods) or not self.methods:
+            raise ValueError(
+                f"`methods` must be different names. Got {', '.join(self.methods) or 'none'}."
+            )
+        for name in (*self.asked, *self.options):
+            look_up("measure", name, _askable())
+        load_data(find_task(self.task), self.data_dir)
+        self.overrides({})
+        check(self.untuned, self.grid, self.tune_seeds)
+
+    @property
+    def path(self) -> Path:
+        """Folder of the study."""
+        return Path(self.out) if self.out is not None else Path("runs") / self.task
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The measures; a path needs a second minimum, so it is not among them."""
+        return tuple(_askable() if self.measures is None else self.measures)
+
+    @property
+    def measured(self) -> int:
+        """Examples that the measures look at: `examples`, or what suits the task."""
+        return find_task(self.task).examples(self.examples)
+
+    @property
+    def training(self) -> TrainingSettings:
+        """Of the first method: budget and device are those of all."""
+        return settings_for(self.task, self.methods[0], 0, self.settings).training
+
+    @property
+    def processes(self) -> int:
+        """How many at once: `workers`, or one per core on the CPU, one on CUDA."""
+        on_cuda = device_of(self.training.device).type == "cuda"
+        return self.workers or (1 if on_cuda else os.cpu_count() or 1)
+
+    @cached_property
+    def untuned(self) -> list[Cell]:
+        """One cell for each method as it is before any tuning."""
+        return [self.cell(method, 0, self.settings) for method in self.methods]
+
+    def overrides(
+        self, chosen: Mapping[str, Values]
+    ) -> tuple[dict[str, Overrides], dict[str, str]]:
+        """Overrides by method, with the values that tuning chose, controls among them; and what
+        each control is, in words.
+        """
+        tuned: dict[str, Overrides] = {
+            method: applied(self.settings, chosen.get(method, {})) for method in self.methods
+        }
+        return with_controls(self.task, tuned) if self.controls else (tuned, {})
+
+    def cells(self, overrides: Mapping[str, Overrides]) -> list[Cell]:
+        """Every method with every seed, a seed after the other."""
+        return [
+            self.cell(method, seed, own)
+            for seed in range(self.seeds)
+            for method, own in overrides.items()
+        ]
+
+    def cell(self, method: str, seed: int, overrides: Overrides) -> Cell:
+        """Its folder is named by the content of the settings that decide its weights."""
+        settings = settings_for(self.task, method, seed, overrides)
+        return Cell(
+            self.task, method, seed, cell_folder(self.path / "runs", settings), overrides,
+            tuple(n for n in self.asked if seed == 0 or n not in FIRST_SEED_ONLY),
+            self.options, self.measured, self.batch_norm, self.data_dir,
+            own=Own(**settings.own),
+        )  # fmt: skip
+
+
+def _askable() -> dict[str, type]:
+    return {name: kind for name, kind in MEASURES.items() if name != "path"}

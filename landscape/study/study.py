@@ -1,0 +1,221 @@
+"""A study: methods x seeds on one task, trained, measured and compared."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from landscape.analysis import hints
+from landscape.records import METRICS, ComparisonRecord, StudyRecord
+from landscape.statistics.comparable import agreeing
+from landscape.statistics.minima import compare_minima
+from landscape.statistics.noise_curve import area, sigma_at_drop
+from landscape.study.design import Design, Overrides
+from landscape.study.pool import run_all
+from landscape.study.tuning import FIRST_SEED, tune
+from landscape.training.run import Run
+from landscape.utils import files
+from landscape.utils.environment import environment
+from landscape.utils.progress import Listener, Progress, silent
+
+
+class Study:
+    """A study's folder, read. `record` holds one number per metric, method and seed.
+
+    cells: the records of each run, by kind; without those in `left_out`, a sentence for each kind.
+    """
+
+    def __init__(self, path: Path | str):
+        path = self.path = Path(path)
+        if not (path / "study.json").is_file():
+            raise ValueError(f"{path} is not a study: it has no study.json.")
+        self.plan: dict[str, Any] = files.read_json(path / "study.json")
+        self.runs: dict[tuple[str, int], Run] = {}
+        for method, seed, folder in self.plan["cells"]:
+            if (path / folder / "status.json").is_file():
+                run = Run(path / folder)
+                if run.status["state"] in ("finished", "diverged"):
+                    run.verify()
+                    self.runs[method, seed] = run
+        if not self.runs:
+            raise ValueError(f"{self.path} holds no finished run. Go on with the same compare.")
+        self.cells, self.left_out = agreeing({k: run.records() for k, run in self.runs.items()})
+
+    @property
+    def report(self) -> Path:
+        """The report's page."""
+        return self.path / "report.html"
+
+    @property
+    def record(self) -> StudyRecord:
+        """The table of the study."""
+        methods, seeds = self.plan["methods"], self.plan["seeds"]
+        table = np.full((len(METRICS), len(methods), len(seeds)), np.nan)
+        status = np.full((len(methods), len(seeds)), "missing", dtype=object)
+        for (method, seed), run in self.runs.items():
+            j, k = methods.index(method), seeds.index(seed)
+            status[j, k] = run.status["state"]
+            if run.status["state"] == "finished":
+                found = numbers(
+                    run.metrics[-1], self.cells[method, seed], run.settings.data.label_noise
+                )
+                table[:, j, k] = [found[name] for name in METRICS]
+        return StudyRecord(
+            metrics=np.array(list(METRICS)),
+            methods=np.array(methods),
+            seeds=np.array(seeds),
+            table=table,
+            status=status.astype(str),
+            task=self.plan["task"],
+            budget=self.plan["budget"],
+            loss=self._loss,
+            settings={
+                "label_noise": {m: r.settings.data.label_noise for (m, _), r in self.runs.items()},
+                "tuning": self.plan.get("tuning", {}),
+                "controls": self.plan.get("controls", {}),
+            },
+            provenance=environment(),
+        )
+
+    @property
+    def _loss(self) -> str:
+        """What losses are, and in which unit."""
+        brought = next(iter(self.runs.values())).settings.own.get("task")
+        if not brought:
+            return "cross-entropy, in nats"
+        usual = "cross-entropy in nats, or the squared error, as the targets have it"
+        return str(brought["loss"] or usual)
+
+    @property
+    def comparison(self) -> ComparisonRecord:
+        """The statistics of the study."""
+        return replace(compare_minima(self.record), provenance=environment())
+
+
+def compare(
+    task: str,
+    methods: Sequence[str],
+    seeds: int = 6,
+    out: Path | str | None = None,
+    *,
+    settings: Overrides | None = None,
+    grid: Mapping[str, Sequence[Any]] | None = None,
+    tune_seeds: int = 1,
+    controls: bool = False,
+    workers: int | None = None,
+    measures: Sequence[str] | None = None,
+    examples: int | None = None,
+    batch_norm: str = "stored",
+    options: Overrides | None = None,
+    data_dir: Path | None = None,
+    command: str = "",
+    progress: Listener = silent,
+) -> Study:
+    """Train methods x seeds, measure every minimum, compare them, write the report.
+
+    methods: names; "sam@wide" is a variant of sam, with a section ["sam@wide"] of its own.
+    seeds: how many; the same 0, 1, ... for all methods. Below 6 no exact paired test can reach
+    p < 0.05.
+    measures: names, default all; surfaces, profiles and densities are those of the first seed.
+    examples: that the measures look at; default what suits the task.
+    grid: values to choose from on held-out data, {"sam.rho": (0.02, 0.05), "training.lr": ...}; as
+    many trials for every method, with `tune_seeds` seeds or more that the study does not use. See
+    `landscape.study.tuning`. controls: adds those of `landscape.study.controls`; they are derived,
+    not tuned.
+    workers: processes; default one per core on the CPU, one on CUDA.
+    Cells that are finished are not done again, so the same call goes on where it was interrupted.
+
+    Raises ValueError for unknown names and bad settings, before anything is trained, and where a
+    method diverged with every combination of the grid.
+    """
+    design = Design(
+        task, tuple(methods), seeds, out, settings or {}, grid or {}, tune_seeds, controls,
+        workers, measures, examples, batch_norm, options or {}, data_dir,
+    )  # fmt: skip
+    path, workers, first_seed = design.path, design.processes, max(FIRST_SEED, seeds)
+    tuning = tune(design.untuned, design.grid, tune_seeds, first_seed, workers, progress)
+    overrides, words = design.overrides(tuning.chosen)
+    cells = design.cells(overrides)
+    plan = {
+        "task": task,
+        "methods": list(overrides),
+        "seeds": list(range(seeds)),
+        "budget": design.training.budget,
+        "settings": settings or {},
+        "tuning": tuning.to_dict(),
+        "controls": words,
+        "examples": design.measured,
+        "batch_norm": batch_norm,
+        "command": command,
+        "cells": [[c.method, c.seed, c.path.relative_to(path).as_posix()] for c in cells],
+    }
+    files.write_json(path / "study.json", plan)
+    run_all(cells, workers, progress)
+    progress(Progress("report", "", 0, 1))
+    report(path)
+    return Study(path)
+
+
+def report(path: Path | str) -> Path:
+    """Write the report, figures and tables of a study anew from its records; the page's path."""
+    from landscape.report import Contents, write  # figures need matplotlib and plotly
+
+    study = Study(path)
+    first = next(iter(study.runs.values()))
+    contents = Contents(
+        study=study.record,
+        comparison=study.comparison,
+        cells=study.cells,
+        settings={m: study.runs[m, s].settings.to_dict() for m, s in study.runs if s == 0},
+        environment=files.read_json(first.path / "environment.json"),
+        command=study.plan["command"],
+        notes=_notes(study),
+    )
+    return write(contents, study.path)
+
+
+def numbers(
+    last: Mapping[str, float], records: Mapping[str, Any], label_noise: float = 0.0
+) -> dict[str, float]:
+    """One minimum's value of each metric; NaN where the measure is missing.
+
+    The gap is between losses of the same distribution: with noisy labels the test loss in it is
+    that under the same noise. NaN for runs from before that was kept.
+    """
+    found = dict.fromkeys(METRICS, float("nan"))
+    for name in ("test_accuracy", "test_loss", "train_loss", "grad_evals", "seconds"):
+        found[name] = last[name]
+    test = last.get("noisy_test_loss", float("nan")) if label_noise else last["test_loss"]
+    found["generalisation_gap"] = test - last["train_loss"]
+    if "eigenvalues" in records:
+        found["lambda_max"] = float(records["eigenvalues"].values.max())
+        found["grad_norm"] = records["eigenvalues"].point.grad_norm
+        found["w_norm"] = records["eigenvalues"].point.w_norm
+    if "trace" in records:
+        found["trace"] = records["trace"].value
+    if "relative_flatness" in records:
+        found["kappa"] = records["relative_flatness"].value
+        found["kappa_hat"] = records["relative_flatness"].simplified
+    if "noise" in records:
+        found["noise_sigma_5"] = sigma_at_drop(records["noise"], points=5).mean
+        found["noise_accuracy"] = area(records["noise"]).mean
+    if "sharpness" in records:
+        found["sharpness"] = float(records["sharpness"].mean[len(records["sharpness"].radii) // 2])
+    return found
+
+
+def _notes(study: Study) -> list[str]:
+    """What a reader of the report must know besides the numbers."""
+    from landscape.plots.style import look
+
+    data_note = files.read_json(next(iter(study.runs.values())).path / "environment.json")
+    notes = [data_note["data_note"]] if data_note.get("data_note") else []
+    controls = study.plan.get("controls", {})
+    notes += [f"{look(name).label} is a control: {words}" for name, words in controls.items()]
+    notes += [*hints.of_seeds(len(study.plan["seeds"])), *study.left_out]
+    missing = len(study.plan["cells"]) - len(study.runs)
+    if missing:
+        notes.append(f"{missing} of {len(study.plan['cells'])} runs are not finished.")
+    return notes

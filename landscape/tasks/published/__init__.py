@@ -1,0 +1,35 @@
+"""Settings that papers and their code publish, as TOML files beside this one.
+
+Each value has its source as a comment; what a source leaves open is marked `# open:`. The table
+[published] says what it is for: summary, source, task, arguments, methods.
+"""
+
+import tomllib
+from importlib.resources import files
+from typing import Any
+
+from landscape.utils.names import look_up
+
+PREFIX = "published:"
+
+
+def names() -> list[str]:
+    """All there are."""
+    found = files(__package__).iterdir()
+    return sorted(p.name.removesuffix(".toml") for p in found if p.name.endswith(".toml"))
+
+
+def read(name: str) -> dict[str, Any]:
+    """The tables of one, [published] among them; ValueError names the nearest."""
+    look_up("published settings", name, dict.fromkeys(names()))
+    return tomllib.loads((files(__package__) / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def command(name: str) -> str:
+    """The command that trains with them."""
+    about = read(name)["published"]
+    arguments = " ".join(filter(None, (f"--task {about['task']}", about.get("arguments", ""))))
+    return (
+        f"landscape compare {arguments} --methods {','.join(about['methods'])} "
+        f"--config {PREFIX}{name}"
+    )

@@ -1,0 +1,219 @@
+"""The user's own network, data and loss, from the names that the user gave."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from landscape.data import DATA, DataSet
+from landscape.models import MODELS
+from landscape.network.batch import Batch, LossFn, as_batch
+from landscape.tasks import imports
+from landscape.utils.names import look_up
+from landscape.utils.rng import seeded
+
+Made = TypeVar("Made")
+CPU = torch.device("cpu")
+AT_ONCE = 256  # examples per batch where the data come as whole tensors
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Batches for curvature (`train`) and for robustness (`test`); the same where there is one."""
+
+    train: list[Batch]
+    test: list[Batch]
+
+
+def model(name: str, arguments: Mapping[str, Any]) -> nn.Module:
+    """A network from a name in MODELS or from the user's factory, which may be a class.
+
+    Raises ValueError where it is no torch module.
+    """
+    if imports.is_reference(name):
+        made = imports.called(name, arguments)
+    else:
+        made = _ours("model", name, MODELS, arguments)
+    if not isinstance(made, nn.Module):
+        raise ValueError(f"{name} must make a torch.nn.Module. Got {type(made).__name__}.")
+    return made
+
+
+def data_set(name: str, arguments: Mapping[str, Any], data_dir: Path | None) -> DataSet:
+    """Data to train on, from a name in DATA or from the user's loader.
+
+    A loader answers with a `DataSet`, with {"train": ..., "test": ...}, each a pair of tensors or
+    batches of such, or with four tensors (train_x, train_y, test_x, test_y).
+
+    What torch's random numbers decide in it, as the order of a loader that shuffles, is the same
+    in every process.
+
+    Raises ValueError where one of them is missing or is no tensor.
+    """
+    if not imports.is_reference(name):
+        return _ours("data set", name, DATA, arguments, data_dir)
+    with seeded(0, CPU):
+        return _data_set(name, arguments)
+
+
+def _data_set(name: str, arguments: Mapping[str, Any]) -> DataSet:
+    found = imports.called(name, arguments)
+    if isinstance(found, DataSet):
+        return found
+    if isinstance(found, tuple | list) and len(found) == 4:
+        found = {"train": (found[0], found[1]), "test": (found[2], found[3])}
+    if not isinstance(found, Mapping) or not {"train", "test"} <= set(found):
+        raise ValueError(
+            f'{name} must answer with {{"train": (x, y), "test": (x, y)}} to train on. '
+            f"Got {type(found).__name__}."
+        )
+    train_x, train_y = _joined(found["train"], name)
+    test_x, test_y = _joined(found["test"], name)
+    real = train_y.is_floating_point()
+    largest = 0 if real else int(max(y.max() for y in (train_y, test_y) if y.numel()))
+    classes = 0 if real else 1 + max(0, largest)
+    return DataSet(name, train_x, train_y, test_x, test_y, classes)
+
+
+def _joined(part: Any, name: str) -> tuple[Tensor, Tensor]:
+    """All examples of a part as two tensors."""
+    pieces = [as_batch(part)] if _is_whole(part) else [as_batch(item) for item in part]
+    for value in (t for batch in pieces for t in (batch.x, batch.y)):
+        if not isinstance(value, Tensor):
+            raise ValueError(
+                f"{name}: to train from the command line, x and y must be tensors. "
+                f"Got {type(value).__name__}. In your own loop, landscape.optim.wrap takes any."
+            )
+    if not any(batch.size for batch in pieces):
+        raise ValueError(f"{name} has no examples: is the data empty?")
+    x, y = torch.cat([batch.x for batch in pieces]), torch.cat([batch.y for batch in pieces])
+    return x, y if y.is_floating_point() else y.long()
+
+
+def data(name: str, arguments: Mapping[str, Any], data_dir: Path | None, examples: int) -> Parts:
+    """At most `examples` of each part, from a name in DATA or from the user's loader.
+
+    A loader answers with batches (a DataLoader, a list: `Batch`es, pairs, dicts), with one pair of
+    whole tensors (x, y), with a `DataSet`, or with {"train": ..., "test": ...} of these. A loader
+    that shuffles gives the same examples each time.
+
+    Raises ValueError where there is no example.
+    """
+    with seeded(0, CPU):
+        return _parts(name, arguments, data_dir, examples)
+
+
+def _parts(name: str, arguments: Mapping[str, Any], data_dir: Path | None, examples: int) -> Parts:
+    if imports.is_reference(name):
+        found = imports.called(name, arguments)
+    else:
+        found = data_set(name, arguments, data_dir)
+    if isinstance(found, DataSet):
+        found = {
+            "train": (found.train_x, found.train_y),
+            "test": (found.test_x, found.test_y),
+        }
+    if isinstance(found, Mapping) and "test" in found:
+        test = _taken(found["test"], examples, name)
+        return Parts(_taken(found["train"], examples, name) if "train" in found else test, test)
+    part = _taken(found, examples, name)
+    return Parts(part, part)
+
+
+def loss(name: str) -> LossFn:
+    """The user's loss (model, batch) -> (), or `usual_loss`."""
+    if not name:
+        return usual_loss
+    found = imports.imported(name)
+    if not callable(found):
+        raise ValueError(f"{name} must be a function of (model, batch).")
+    return found
+
+
+def answer(network: nn.Module, x: Any) -> Any:
+    """What a network says to an input; a mapping is passed as keywords, as tokenizers give it."""
+    return network(**x) if isinstance(x, Mapping) else network(x)
+
+
+def usual_loss(network: nn.Module, batch: Batch) -> Tensor:
+    """Cross-entropy with integer targets, mean squared error with real ones, shape ().
+
+    Where the model's answer has a loss itself (Hugging Face's do, given labels), that one. Logits
+    have the classes last; targets below zero are left out.
+
+    Raises ValueError where neither fits.
+    """
+    out = answer(network, batch.x)
+    own, z, y = getattr(out, "loss", None), getattr(out, "logits", out), batch.y
+    if isinstance(own, Tensor):
+        return own
+    if not isinstance(z, Tensor):
+        what = f"a {type(out).__name__}" + (
+            f" with {', '.join(map(str, out))}" if isinstance(out, Mapping) else ""
+        )
+        raise ValueError(f"The model answers with {what}, not with a tensor: give a --loss.")
+    if not isinstance(y, Tensor):
+        raise ValueError(f"The targets are a {type(y).__name__}, not a tensor: give a --loss.")
+    if y.is_floating_point() and z.numel() == y.numel():
+        return F.mse_loss(z.reshape(y.shape), y)
+    if y.is_floating_point() or z.shape[:-1] != y.shape:
+        raise ValueError(
+            f"The model's answer {tuple(z.shape)} and the targets {tuple(y.shape)} of "
+            f"{str(y.dtype).removeprefix('torch.')} fit no usual loss: give a --loss."
+        )
+    z, y = z.flatten(0, -2), y.flatten().long()
+    if int(y.max()) >= z.shape[1]:
+        raise ValueError(
+            f"The targets go up to {int(y.max())}, but the model has {z.shape[1]} classes: "
+            f"targets must be in [0, {z.shape[1]})."
+        )
+    if not bool((y >= 0).any()):
+        raise ValueError("All targets are below zero, which means to leave them out.")
+    return F.cross_entropy(z, y.where(y >= 0, -100))
+
+
+def _taken(found: Any, examples: int, name: str) -> list[Batch]:
+    """The first batches, up to so many examples; of whole tensors a fixed random choice."""
+    if _is_whole(found):
+        whole = as_batch(found)
+        rows = torch.randperm(whole.size, generator=torch.Generator().manual_seed(0))[:examples]
+        pieces = whole.rows(rows).shards(-(-len(rows) // AT_ONCE)) if len(rows) else []
+    else:
+        if not isinstance(found, Iterable):
+            raise ValueError(
+                f"{name} must answer with batches or a pair of tensors. Got {type(found).__name__}."
+            )
+        pieces, count = [], 0
+        for item in found:
+            batch = as_batch(item)
+            if batch.size:
+                pieces.append(batch.rows(slice(examples - count)))
+                count += pieces[-1].size
+            if count >= examples:
+                break
+    if not pieces:
+        raise ValueError(f"{name} has no examples: is the data empty?")
+    return pieces
+
+
+def _ours(
+    kind: str,
+    name: str,
+    known: Mapping[str, Callable[..., Made]],
+    arguments: Mapping[str, Any],
+    *first: Any,
+) -> Made:
+    """What a factory of a registry makes of keywords that it is seen to take."""
+    factory = look_up(kind, name, known)
+    imports.check_arguments(factory, name, arguments, *first)
+    return factory(*first, **arguments)
+
+
+def _is_whole(found: Any) -> bool:
+    """Whether it is one batch itself: a `Batch` or a pair of tensors."""
+    pair = isinstance(found, tuple | list) and len(found) == 2
+    return isinstance(found, Batch) or (pair and all(isinstance(t, Tensor) for t in found))

@@ -1,0 +1,214 @@
+"""A run is a folder: settings, environment, metrics, weights, records.
+
+settings.json        what decided the numbers      environment.json  where they were computed
+metrics.jsonl, .csv  one line per epoch            status.json       running, finished, ...
+weights.safetensors  at the end                    snapshots/        along the way, if asked for
+checkpoint.safetensors  while it is unfinished     records/          what measures answered
+sharpness.jsonl, .csv   along the way, if asked for    tensorboard/  likewise
+manifest.json        SHA-256 of the above, when finished
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from landscape import records
+from landscape.data import DataSet, batches, split
+from landscape.data.dataset import subset
+from landscape.objective.objective import Objective
+from landscape.tasks.imports import is_reference
+from landscape.tasks.registry import Own, Task, install
+from landscape.tasks.registry import task as find_task
+from landscape.training import checkpoint, tables
+from landscape.training.settings import Settings
+from landscape.utils import files
+from landscape.utils.device import device_of
+
+
+class Run:
+    """A run's folder, read."""
+
+    def __init__(self, path: Path | str):
+        self.path = Path(path)
+        if not (self.path / "settings.json").is_file():
+            raise ValueError(f"{self.path} is not a run: it has no settings.json.")
+        try:
+            self.settings = Settings.from_dict(files.read_json(self.path / "settings.json"))
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"{self.path}/settings.json is not a run's settings: {error}."
+            ) from None
+
+    @classmethod
+    def open(cls, path: Path | str) -> "Run":
+        """A run that has ended, its files checked against their sums.
+
+        Raises ValueError where the folder is no run, has not ended, or is damaged.
+        """
+        run = cls(path)
+        if run.status["state"] not in ("finished", "diverged"):
+            raise ValueError(
+                f"{run.path} has not finished (it is {run.status['state']}). "
+                "Go on with landscape train ... --resume."
+            )
+        run.verify()
+        return run
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """state: running, interrupted, diverged or finished; epoch: the last whole one."""
+        path = self.path / "status.json"
+        return files.read_json(path) if path.exists() else {"state": "running", "epoch": 0}
+
+    @property
+    def task(self) -> Task:
+        """The task that was trained; of the user's own, only what the user named is imported."""
+        if self.settings.own:
+            install(Own(**self.settings.own))
+        return find_task(self.settings.task)
+
+    @property
+    def metrics(self) -> list[dict[str, float]]:
+        """One row per epoch; row 0 is before the first step. Null reads as NaN."""
+        return tables.read(self.path / "metrics.jsonl")
+
+    def verify(self) -> None:
+        """ValueError where a file differs from what was written."""
+        for name, expected in files.read_json(self.path / "manifest.json").items():
+            path = self.path / name
+            if not path.is_file():
+                raise ValueError(f"{path} is missing. Train the run again, into an empty folder.")
+            if files.sha256(path) != expected:
+                raise ValueError(
+                    f"{path} is damaged: its checksum differs. Restore it, or delete it and redo."
+                )
+
+    def seal(self) -> None:
+        """Write the sums of all files that `verify` checks."""
+        names = [p for p in self.path.rglob("*") if p.suffix in (".safetensors", ".nc", ".jsonl")]
+        names.append(self.path / "settings.json")
+        sums = {p.relative_to(self.path).as_posix(): files.sha256(p) for p in sorted(names)}
+        files.write_json(self.path / "manifest.json", sums)
+
+    def model(self) -> nn.Module:
+        """The network at its final weights, on the CPU."""
+        path = self.path / "weights.safetensors"
+        with torch.random.fork_rng():
+            model = self.task.build()
+        checkpoint.load_into(model, checkpoint.load_tensors(path), path)
+        return model
+
+    def objective(
+        self,
+        which: str = "train",
+        *,
+        examples: int | None = None,
+        batch_norm: str = "stored",
+        data_dir: Path | None = None,
+        device: str | None = None,
+    ) -> Objective:
+        """The task's plain loss around the final weights.
+
+        which: "train" (the part that was trained on, with the labels, noisy or not, that were
+        trained on, without augmentation) or "test".
+        examples: how many, chosen at random but the same ones for every run of a seed; all of
+        them where there are fewer; default what suits the task.
+
+        Raises ValueError for an unknown part.
+        """
+        if which not in ("train", "test"):
+            raise ValueError(f"`which` must be train or test. Got {which!r}.")
+        examples = self.task.examples(examples)
+        if examples < 1:
+            raise ValueError(f"`examples` must be at least 1. Got {examples}.")
+        dataset = load_data(self.task, data_dir or self._recorded_data_dir())
+        data = self.settings.data
+        parts = split(dataset, self.settings.seed, data.held_out, data.label_noise)
+        part = parts.train if which == "train" else parts.test
+        chosen = subset(part, examples)
+        model = self.model().to(device_of(device or self.settings.training.device))
+        pieces = batches(chosen, self.task.measured_at_once)
+        return Objective(model, pieces, self.task.plain_loss, batch_norm=batch_norm)
+
+    def records(self) -> dict[str, records.Record]:
+        """Records by kind, those that the metrics make among them."""
+        found = records.load_all(self.path)
+        rows, looks = self.metrics, self.path / "sharpness.jsonl"
+        made: list[records.Record] = [curves(rows)]
+        if "rho" in rows[-1]:
+            made.append(radius(rows))
+        if looks.exists():
+            made.append(sharpness(tables.read(looks), self._environment["sharpness"]))
+        settings, environment = self.settings.to_dict(), self._environment
+        signed = (replace(r, settings=settings, provenance=environment) for r in made)
+        return {record.kind: record for record in signed} | found
+
+    @property
+    def _environment(self) -> dict[str, Any]:
+        return files.read_json(self.path / "environment.json")
+
+    @property
+    def data_note(self) -> str:
+        """What a reader must know of the data's files: that they are not the published ones."""
+        note: str = self._environment.get("data_note", "")
+        return note
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Which run it is, among others: task, method, seed, fingerprint of the data set."""
+        s = self.settings
+        data = self._environment["data_fingerprint"]
+        return {"task": s.task, "method": s.method, "seed": s.seed, "data_fingerprint": data}
+
+    def _recorded_data_dir(self) -> Path | None:
+        recorded = self._environment.get("data_dir")
+        return Path(recorded) if recorded else None
+
+
+_loaded: dict[tuple[str, str, Path | None], DataSet] = {}
+
+
+def load_data(task: Task, data_dir: Path | None) -> DataSet:
+    """A task's data, the last two kept in memory between calls."""
+    where = str(Path.cwd()) if is_reference(task.data) else ""
+    key = f"{where} {task.data}", repr(task.data_settings), data_dir
+    if key not in _loaded:
+        found = task.load(data_dir)
+        for old in list(_loaded)[:-1]:
+            del _loaded[old]
+        _loaded[key] = found
+    return _loaded[key]
+
+
+def curves(rows: list[dict[str, float]]) -> records.CurvesRecord:
+    """Metrics rows as a record."""
+    names = records.axes_of(records.CurvesRecord)
+    columns: dict[str, Any] = {n: np.array([row[n] for row in rows]) for n in names}
+    return records.CurvesRecord(**columns)
+
+
+def radius(rows: list[dict[str, float]]) -> records.RadiusRecord:
+    """Metrics rows of a run with a learned radius as a record."""
+    names = {"epoch": "epoch", "radius": "rho"} | {n: n for n in ("gap", "agreement", "negative")}
+    learned = [row for row in rows if "rho" in row]
+    nan = float("nan")
+    columns: dict[str, Any] = {
+        name: np.array([row.get(key, nan) for row in learned]) for name, key in names.items()
+    }
+    return records.RadiusRecord(**columns)
+
+
+def sharpness(
+    rows: list[dict[str, float]], where: Mapping[str, Any]
+) -> records.SharpnessOverTrainingRecord:
+    """Rows of the looks along a run as a record; where: what its point says of the examples."""
+    kind = records.SharpnessOverTrainingRecord
+    names = [name for name in records.axes_of(kind) if name in rows[0]]
+    columns: dict[str, Any] = {n: np.array([row[n] for row in rows]) for n in names}
+    last: dict[str, Any] = {name: rows[-1][name] for name in ("loss", "grad_norm", "w_norm")}
+    return kind(**columns, point=records.Point(**last, **where))
