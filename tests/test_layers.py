@@ -23,8 +23,12 @@ ROOMS: dict[str, set[str]] = {
     "methods": {"utils", "network", "methods.walker"},
     "optim": {"utils", "network", "methods", "methods.walker"},
     "measures.context": {"records", "objective"},
-    "measures.curvature": {"linalg", "records", "network", "objective", "measures.context"},
-    "measures.flatness": {"network", "objective", "measures.context", "measures.curvature"},
+    "measures.curvature": {
+        *("utils", "linalg", "records", "network", "objective", "measures.context"),
+    },
+    "measures.flatness": {
+        *("utils", "network", "objective", "measures.context", "measures.curvature"),
+    },
     "measures.space": {"utils", "linalg", "records", "network", "objective", "measures.context"},
     "measures": {
         *("utils", "linalg", "records", "network", "objective", "measures.context"),
@@ -44,11 +48,13 @@ ROOMS: dict[str, set[str]] = {
     "auditing": {
         *("utils", "records", "statistics", "objective", "measures", "analysis"),
     },
-    "plots": {"utils", "records", "statistics"},
-    "report": {"utils", "records", "statistics", "plots", "auditing"},
+    "plots.drawing": {"utils", "records", "statistics"},
+    "plots": {"utils", "records", "statistics", "plots.drawing"},
+    "report": {"utils", "records", "statistics", "plots", "plots.drawing", "auditing"},
     "study": {
         *("utils", "records", "statistics", "network", "objective", "measures", "methods"),
-        *("data", "tasks", "training", "analysis", "auditing", "plots", "report"),
+        *("data", "tasks", "training", "analysis", "auditing", "plots", "plots.drawing"),
+        *("report", "measures.context"),
     },
     "description": {
         "utils",

@@ -5,9 +5,14 @@ The gradient of a flatness needs third derivatives, a Hessian-vector product sec
 Torch's own batch, layer and instance norm have the right first two derivatives and, without an
 error, a wrong third: their saved mean and deviation count as constants there (pytorch issues
 186256, 175754). Weight norm is wrong from the second on. Both as found in torch 2.13.
+
+Reentrant activation checkpoints: where their input needs no gradient, torch leaves the gradients of
+their parameters at zero and only warns, in every pass without gradients; elsewhere it fails.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
@@ -134,3 +139,29 @@ def has_custom_functions(loss: Tensor, until: Tensor | None = None) -> bool:
             seen.add(node)
             ahead.extend(following for following, _ in node.next_functions)
     return False
+
+
+REENTRANT_WARNING = "None of the inputs have requires_grad=True"
+REENTRANT_REFUSAL = (
+    "The model recomputes activations with torch.utils.checkpoint and use_reentrant=True, which "
+    "has no gradients but by .backward(): measures of curvature would see zeros. "
+    "Set use_reentrant=False."
+)
+
+
+@contextmanager
+def reentrant_checkpoints_heard() -> Iterator[list[str]]:
+    """While open, the warning of a reentrant checkpoint is put into the list, and not shown."""
+    found: list[str] = []
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", REENTRANT_WARNING, UserWarning)
+        show = warnings.showwarning
+
+        def hear(message: Warning | str, *rest: Any, **more: Any) -> None:
+            if str(message).startswith(REENTRANT_WARNING):
+                found.append(str(message))
+            else:
+                show(message, *rest, **more)
+
+        warnings.showwarning = hear
+        yield found

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from landscape import reentrant
 from landscape.network import batch_norm as bn
 from landscape.network.batch import Batch, Logits, LossFn, scalar
+from landscape.network.higher_order import REENTRANT_REFUSAL, reentrant_checkpoints_heard
 from landscape.network.isolation import (
     differentiable_kernels,
     full_precision,
@@ -213,7 +213,7 @@ class Objective:
             reseed = enter(seeded(seed_of(self.seed, seed), self.device))
             if torch.is_grad_enabled():
                 if self._reentrant:
-                    raise ValueError(reentrant.REFUSAL)
+                    raise ValueError(REENTRANT_REFUSAL)
                 enter(differentiable_kernels(self.model))
             self.model.eval()
             if self.batch_norm == "batch":
@@ -275,7 +275,7 @@ class Objective:
             with torch.no_grad(), self.opened(self._w, seed):
                 return next(self._parts())
 
-        with reentrant.heard() as warned:
+        with reentrant_checkpoints_heard() as warned:
             one, other = self.fitting(lambda: (answer(1), answer(2)))
         self._reentrant = bool(warned)
         if not torch.isclose(one, other, rtol=1e-4, atol=0.0, equal_nan=True):

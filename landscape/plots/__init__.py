@@ -10,8 +10,9 @@ from typing import Any
 from landscape.plots.comparison import comparison, differences
 from landscape.plots.curves import curves
 from landscape.plots.density import density
+from landscape.plots.drawing.output import FORMATS, save
+from landscape.plots.drawing.style import one_column
 from landscape.plots.noise import noise
-from landscape.plots.output import FORMATS, save
 from landscape.plots.path import path
 from landscape.plots.profile import profile
 from landscape.plots.pruning import pruning
@@ -23,7 +24,6 @@ from landscape.plots.scene import scene
 from landscape.plots.sharpness import sharpness
 from landscape.plots.spectrum import spectrum
 from landscape.plots.stability import stability
-from landscape.plots.style import one_column
 from landscape.plots.surface import surface
 from landscape.plots.worst_case import worst_case
 

@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from landscape.plots.prepare import axis_label, counts, established, scale, shown
-from landscape.plots.style import GREY, INK, Sheet, look, sheet, styled, text
+from landscape.plots.drawing.prepare import axis_label, counts, established, scale, shown
+from landscape.plots.drawing.style import GREY, INK, Sheet, look, sheet, styled, text
 from landscape.records import Array, ComparisonRecord
 
 CHOSEN = (

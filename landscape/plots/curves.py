@@ -7,8 +7,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from landscape.plots.prepare import ByMethod, axis_label, counts, grouped, scale, shown, t_band
-from landscape.plots.style import empty, look, sheet, styled
+from landscape.plots.drawing.prepare import (
+    ByMethod,
+    axis_label,
+    counts,
+    grouped,
+    scale,
+    shown,
+    t_band,
+)
+from landscape.plots.drawing.style import empty, look, sheet, styled
 from landscape.records import Array, CurvesRecord
 
 AGAINST = {

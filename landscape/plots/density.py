@@ -4,8 +4,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from landscape.plots.prepare import ByMethod, conditions, counts, grouped, t_band
-from landscape.plots.style import GREY, look, sheet, styled, text
+from landscape.plots.drawing.prepare import ByMethod, conditions, counts, grouped, t_band
+from landscape.plots.drawing.style import GREY, look, sheet, styled, text
 from landscape.records import Array, SpectralDensityRecord
 
 FAR = 10  # times the narrowest kernel: with a wider one beside it, one width would hide too much

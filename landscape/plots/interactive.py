@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from landscape.plots.bands import QUANTITIES
 from landscape.plots.density import BELOW, FAR, ROOT, band, common_grid
-from landscape.plots.levels import rounded
+from landscape.plots.drawing.bands import QUANTITIES
+from landscape.plots.drawing.levels import rounded
+from landscape.plots.drawing.prepare import SPLITS, axis_label, scale, shown, t_band
+from landscape.plots.drawing.style import GRID, INK, look
 from landscape.plots.noise import UNITS
-from landscape.plots.prepare import SPLITS, axis_label, scale, shown, t_band
 from landscape.plots.scatter import GAP, chosen_measures, title
-from landscape.plots.style import GRID, INK, look
 from landscape.records import (
     Array,
     ComparisonRecord,

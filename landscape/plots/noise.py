@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from landscape.plots.bands import QUANTITIES, banded, fitted, labelled, same_axis
-from landscape.plots.prepare import ByMethod, conditions, counts, grouped, shown
-from landscape.plots.style import sheet, styled
+from landscape.plots.drawing.bands import QUANTITIES, banded, fitted, labelled, same_axis
+from landscape.plots.drawing.prepare import ByMethod, conditions, counts, grouped, shown
+from landscape.plots.drawing.style import sheet, styled
 from landscape.records import Array, NoiseRecord
 
 UNITS = {

@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from landscape.plots.levels import rounded
-from landscape.plots.looks import Look
-from landscape.plots.prepare import ByMethod, axis_label, conditions, grouped, shown
-from landscape.plots.style import GREY, empty, look, sheet, styled, text
+from landscape.plots.drawing.levels import rounded
+from landscape.plots.drawing.method_styles import Look
+from landscape.plots.drawing.prepare import ByMethod, axis_label, conditions, grouped, shown
+from landscape.plots.drawing.style import GREY, empty, look, sheet, styled, text
 from landscape.records import PathRecord
 
 

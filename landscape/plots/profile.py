@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from landscape.plots.prepare import (
+from landscape.plots.drawing.prepare import (
     ByMethod,
     axis_label,
     conditions,
@@ -15,7 +15,7 @@ from landscape.plots.prepare import (
     scale,
     shown,
 )
-from landscape.plots.style import empty, look, sheet, styled
+from landscape.plots.drawing.style import empty, look, sheet, styled
 from landscape.records import ProfileRecord
 
 UNITS = {"random": "in filter norms", "eigenvectors": "in weight space, along eigenvectors"}

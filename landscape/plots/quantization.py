@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from landscape.plots.bands import QUANTITIES, fitted, labelled, over_minima
-from landscape.plots.prepare import ByMethod, conditions, grouped, shown, t_band
-from landscape.plots.style import look, sheet, styled
+from landscape.plots.drawing.bands import QUANTITIES, fitted, labelled, over_minima
+from landscape.plots.drawing.prepare import ByMethod, conditions, grouped, shown, t_band
+from landscape.plots.drawing.style import look, sheet, styled
 from landscape.records import Array, QuantizationRecord
 
 MILD_FIRST = {"channel": 0, "tensor": 1}

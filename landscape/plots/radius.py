@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from landscape.plots.prepare import ByMethod, counts, grouped, t_band
-from landscape.plots.style import look, sheet, styled
+from landscape.plots.drawing.prepare import ByMethod, counts, grouped, t_band
+from landscape.plots.drawing.style import look, sheet, styled
 from landscape.records import RadiusRecord
 
 PANELS = {"radius": "radius ρ", "negative": "share of steps with ⟨δ, dθ⁺/dρ⟩ < 0"}

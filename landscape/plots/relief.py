@@ -7,10 +7,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from landscape.plots import places
-from landscape.plots.levels import Levels, shared_levels
-from landscape.plots.prepare import ByMethod, axis_label, shown
-from landscape.plots.style import COLOUR_MAP, ONE_COLUMN, TWO_COLUMNS, fitting, sheet, styled, text
+from landscape.plots.drawing import annotations
+from landscape.plots.drawing.levels import Levels, shared_levels
+from landscape.plots.drawing.prepare import ByMethod, axis_label, shown
+from landscape.plots.drawing.style import (
+    COLOUR_MAP,
+    ONE_COLUMN,
+    TWO_COLUMNS,
+    fitting,
+    sheet,
+    styled,
+    text,
+)
 from landscape.plots.surface import caption, check_quantity, columns_of, panels_of
 from landscape.records import SurfaceRecord
 
@@ -63,13 +71,13 @@ def _height(ax: Any, record: SurfaceRecord, quantity: str, levels: Levels, lette
         vmin=low, vmax=high, rcount=len(y), ccount=len(x), linewidth=0, rasterized=True,
     )  # fmt: skip
     drawn.set_edgecolor("face")  # no white seams
-    at = places.position(record)
+    at = annotations.position(record)
     middle = z[np.abs(y - at[1]).argmin(), np.abs(x - at[0]).argmin()]
-    ax.plot(*at, middle, "o", color=places.CROSS, markersize=4, zorder=10)
+    ax.plot(*at, middle, "o", color=annotations.CROSS, markersize=4, zorder=10)
     ticks = levels.values[:: max(1, len(levels.values) // 5)]
     ax.set_zticks(levels.height(ticks), [levels.name(value) for value in ticks])
     ax.set_zlim(low, high)
-    across, up = places.axis_names([record])
+    across, up = annotations.axis_names([record])
     ax.set(xlabel=across, ylabel=up)
     ax.set_zlabel(axis_label(quantity) + (", logarithmic" if levels.log else ""))
     for axis in (ax.xaxis, ax.yaxis, ax.zaxis):

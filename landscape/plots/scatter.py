@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from landscape.plots.prepare import axis_label, scale
-from landscape.plots.style import TWO_COLUMNS, empty, fitting, look, sheet, styled
+from landscape.plots.drawing.prepare import axis_label, scale
+from landscape.plots.drawing.style import TWO_COLUMNS, empty, fitting, look, sheet, styled
 from landscape.records import ComparisonRecord, StudyRecord
 
 GAP = "generalisation_gap"

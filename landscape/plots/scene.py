@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from landscape.plots import places
+from landscape.plots.drawing import annotations
+from landscape.plots.drawing.levels import Levels, shared_levels
+from landscape.plots.drawing.prepare import SPLITS, ByMethod, axis_label, conditions, grouped, shown
+from landscape.plots.drawing.style import INK
 from landscape.plots.interactive import MUTED, label
-from landscape.plots.levels import Levels, shared_levels
-from landscape.plots.prepare import SPLITS, ByMethod, axis_label, conditions, grouped, shown
-from landscape.plots.style import INK
 from landscape.records import Array, SurfaceRecord
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def scene(records: ByMethod[SurfaceRecord], *, views: bool = False) -> "Figure":
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": MUTED, "activecolor": "#0072B2"},
         margin={"l": 0, "r": 0, "t": 8 if views else 96, "b": 0},
         title={} if views else _title(groups),
-        scene=_axes(_axis(first, "loss"), places.axis_names(list(groups.values()))),
+        scene=_axes(_axis(first, "loss"), annotations.axis_names(list(groups.values()))),
         meta={quantity: _axis(levels, quantity) for quantity, levels in axes.items()},
         updatemenus=_menu(list(groups)) if len(groups) > 1 and not views else [],
     )
@@ -62,7 +62,7 @@ def scene(records: ByMethod[SurfaceRecord], *, views: bool = False) -> "Figure":
 def _title(groups: Mapping[str, SurfaceRecord]) -> dict[str, Any]:
     """What is seen, and under which conditions, in lines that a phone has room for."""
     records = list(groups.values())
-    parts = [*places.words(records, mark="●"), conditions(records)]
+    parts = [*annotations.words(records, mark="●"), conditions(records)]
     who = [label(method) for method in groups if method]
     return {
         "text": "Loss around the minimum" + (f" of {who[0]}" if len(who) == 1 else ""),
@@ -85,7 +85,7 @@ def _traces(
     z = shown(quantity, getattr(record, quantity)).T  # plotly wants rows of y
     z = np.clip(np.where(np.isfinite(z), z, np.nan), low, high)
     x, y = (np.asarray(axis, dtype=float) for axis in (record.x, record.y))
-    at = places.position(record)
+    at = annotations.position(record)
     middle = z[np.abs(y - at[1]).argmin(), np.abs(x - at[0]).argmin()]
     split = record.point.split if record.point else "given"
     split = SPLITS.get(split, split)
@@ -107,7 +107,8 @@ def _traces(
     }  # fmt: skip
     weights = {
         "type": "scatter3d", "x": [float(at[0])], "y": [float(at[1])], "z": _short([middle]),
-        "mode": "markers", "marker": {"size": 4, "color": places.CROSS}, "name": "trained weights",
+        "mode": "markers", "marker": {"size": 4, "color": annotations.CROSS},
+        "name": "trained weights",
         "showlegend": False, "hovertemplate": "trained weights<extra></extra>", **shared,
     }  # fmt: skip
     return [surface, weights]

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.special import stdtrit
 
-from landscape.plots.bands import fitted, same_axis
-from landscape.plots.prepare import ByMethod, conditions, counts, grouped, t_band
-from landscape.plots.style import INK, look, sheet, styled
+from landscape.plots.drawing.bands import fitted, same_axis
+from landscape.plots.drawing.prepare import ByMethod, conditions, counts, grouped, t_band
+from landscape.plots.drawing.style import INK, look, sheet, styled
 from landscape.records import Array, SharpnessRecord
 from landscape.records.flatness import mean_and_stderr
 

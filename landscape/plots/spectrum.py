@@ -5,8 +5,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from landscape.plots.prepare import ByMethod, conditions, counts, grouped
-from landscape.plots.style import GREY, INK, empty, look, sheet, styled, text
+from landscape.plots.drawing.prepare import ByMethod, conditions, counts, grouped
+from landscape.plots.drawing.style import GREY, INK, empty, look, sheet, styled, text
 from landscape.records import Array, EigenvaluesRecord
 
 WIDTH = 0.7  # of a method's slot that its seeds share

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from landscape.plots.levels import rounded
-from landscape.plots.prepare import ByMethod, conditions, counts, grouped, scale, t_band
-from landscape.plots.style import INK, empty, look, sheet, styled
+from landscape.plots.drawing.levels import rounded
+from landscape.plots.drawing.prepare import ByMethod, conditions, counts, grouped, scale, t_band
+from landscape.plots.drawing.style import INK, empty, look, sheet, styled
 from landscape.records import Array, SharpnessOverTrainingRecord
 
 PANELS = {

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from landscape.plots import places
-from landscape.plots.levels import Levels, shared_levels
-from landscape.plots.prepare import SPLITS, ByMethod, axis_label, conditions, grouped, shown
-from landscape.plots.style import (
+from landscape.plots.drawing import annotations
+from landscape.plots.drawing.levels import Levels, shared_levels
+from landscape.plots.drawing.prepare import SPLITS, ByMethod, axis_label, conditions, grouped, shown
+from landscape.plots.drawing.style import (
     COLOUR_MAP,
     GRID,
     ONE_COLUMN,
@@ -74,7 +74,7 @@ def surface(
     _colour_bar(page, quantity, levels, colours, height * -(-len(panels) // columns))
     hatched = any(not np.isfinite(getattr(record, quantity)).all() for record in drawn)
     words = caption(drawn, quantity) + (" · hatched: not finite" if hatched else "")
-    page.foot(places.methods(drawn), words, line=False)
+    page.foot(annotations.methods(drawn), words, line=False)
     return page.figure
 
 
@@ -136,8 +136,8 @@ def _contours(
         lines = ax.contour(x, y, z, levels.values[1:-1], colors=WHITE, linewidths=0.35, alpha=0.6)
         if named:
             ax.clabel(lines, levels.values[2:-1:2], fmt=levels.name, fontsize=5.5, colors=WHITE)
-    places.mark(ax, record)
-    places.preview(ax, record)
+    annotations.mark(ax, record)
+    annotations.preview(ax, record)
     ax.grid(False)
 
 
@@ -146,7 +146,7 @@ def _axes(page: Sheet, records: Sequence[SurfaceRecord], columns: int) -> None:
     left, right, bottom, top = _extent(records)
     wide = (right - left) / (top - bottom)
     last = len(page.axes) - columns
-    across, up = places.axis_names(records)
+    across, up = annotations.axis_names(records)
     size = 6 if page.own and page.figure.get_figwidth() < 2 * columns else None
     for number, panel in enumerate(page.axes):
         panel.set(xlim=(left, right), ylim=(bottom, top))
@@ -176,7 +176,7 @@ def _colour_bar(page: Sheet, quantity: str, levels: Levels, colours: str, inches
 def caption(records: Sequence[SurfaceRecord], quantity: str, mark: str = "+") -> str:
     """The small print; mark: what stands for the trained weights."""
     errors = [r.relative_stderr for r in records if np.isfinite(r.relative_stderr)]
-    parts = [*places.words(records, mark), conditions(records)]
+    parts = [*annotations.words(records, mark), conditions(records)]
     if errors and quantity == "loss":
         parts.append(f"standard error of the loss at w from these examples: {max(errors):.0%}")
     return " · ".join(filter(None, parts))

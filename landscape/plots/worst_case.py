@@ -6,10 +6,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from landscape.plots.bands import QUANTITIES, banded, fitted, labelled, over_minima, same_axis
+from landscape.plots.drawing.bands import (
+    QUANTITIES,
+    banded,
+    fitted,
+    labelled,
+    over_minima,
+    same_axis,
+)
+from landscape.plots.drawing.prepare import ByMethod, conditions, grouped, shown
+from landscape.plots.drawing.style import sheet, styled
 from landscape.plots.noise import UNITS
-from landscape.plots.prepare import ByMethod, conditions, grouped, shown
-from landscape.plots.style import sheet, styled
 from landscape.records import Array, WorstCaseRecord
 
 TITLES = {"loss": "highest loss found", "accuracy": "where the highest loss was found"}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landscape.plots.prepare import shown
+from landscape.plots.drawing.prepare import shown
 from landscape.records import ComparisonRecord
 from landscape.report.contents import Contents
 from landscape.report.numbers import with_interval

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from landscape import plots
 from landscape.plots import interactive
-from landscape.plots.style import small_print
+from landscape.plots.drawing.style import small_print
 from landscape.report.contents import Contents
 from landscape.report.shows import sentence
 from landscape.report.verdict import COSTS

@@ -5,8 +5,8 @@ import re
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from landscape.plots import output
-from landscape.plots.style import DARK
+from landscape.plots.drawing import output
+from landscape.plots.drawing.style import DARK
 
 
 def inline_svg(figure: Figure, name: str, alt: str) -> Markup:

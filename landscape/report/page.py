@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from landscape import plots
-from landscape.plots.looks import together
-from landscape.plots.output import CONFIG
-from landscape.plots.prepare import axis_label, plural
-from landscape.plots.style import look
+from landscape.plots.drawing.method_styles import together
+from landscape.plots.drawing.output import CONFIG
+from landscape.plots.drawing.prepare import axis_label, plural
+from landscape.plots.drawing.style import look
 from landscape.records import METRICS, ComparisonRecord
 from landscape.report import conditions, story
 from landscape.report.cells import cell

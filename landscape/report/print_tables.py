@@ -2,7 +2,7 @@
 
 import re
 
-from landscape.plots.prepare import axis_label
+from landscape.plots.drawing.prepare import axis_label
 from landscape.report import story
 from landscape.report.cells import cell
 from landscape.report.contents import Contents

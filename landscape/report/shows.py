@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from landscape.plots.comparison import chosen_metrics
-from landscape.plots.prepare import axis_label, plural, shown
+from landscape.plots.drawing.prepare import axis_label, plural, shown
 from landscape.records import METRICS, Array
 from landscape.report import story
 from landscape.report.contents import Contents

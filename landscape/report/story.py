@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landscape.plots.prepare import axis_label, plural
-from landscape.plots.style import look
+from landscape.plots.drawing.prepare import axis_label, plural
+from landscape.plots.drawing.style import look
 from landscape.records import METRICS
 from landscape.report.contents import Contents
 from landscape.report.numbers import listed, signed, signed_interval

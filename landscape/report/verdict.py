@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from landscape.plots.prepare import established, shown
+from landscape.plots.drawing.prepare import established, shown
 from landscape.records import METRICS, ComparisonRecord
 from landscape.statistics.intervals import holm, paired_difference
 from landscape.statistics.intervals import verdict as decided

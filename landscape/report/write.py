@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from landscape import plots
-from landscape.plots.looks import together
+from landscape.plots.drawing.method_styles import together
 from landscape.report import print_tables, tables
 from landscape.report.contents import Contents
 from landscape.report.figures import figures

@@ -16,7 +16,11 @@ from landscape.auditing.requirements import Requirement
 from landscape.auditing.run import asked_for
 from landscape.data import DataSet, batches
 from landscape.data.dataset import subset
-from landscape.estimate import (
+from landscape.measures.context import fingerprint
+from landscape.objective.objective import Objective
+from landscape.study.cell import Cell
+from landscape.study.design import Design
+from landscape.study.estimate import (
     Cost,
     measure_seconds,
     peak_memory,
@@ -24,10 +28,6 @@ from landscape.estimate import (
     thinned,
     training_cost,
 )
-from landscape.measures.context import fingerprint
-from landscape.objective.objective import Objective
-from landscape.study.cell import Cell
-from landscape.study.design import Design
 from landscape.study.tuning import FIRST_SEED, trials
 from landscape.tasks import imports
 from landscape.tasks.registry import Own

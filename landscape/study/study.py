@@ -208,7 +208,7 @@ def numbers(
 
 def _notes(study: Study) -> list[str]:
     """What a reader of the report must know besides the numbers."""
-    from landscape.plots.style import look
+    from landscape.plots.drawing.style import look
 
     data_note = files.read_json(next(iter(study.runs.values())).path / "environment.json")
     notes = [data_note["data_note"]] if data_note.get("data_note") else []

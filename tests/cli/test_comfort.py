@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from landscape import estimate
+from landscape.study import estimate
 from landscape_cli.plan import duration
 
 LAST = "Dry run: nothing was trained, measured or written."

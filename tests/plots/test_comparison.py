@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from landscape.plots import comparison, differences
-from landscape.plots.style import LOOKS
+from landscape.plots.drawing.style import LOOKS
 
 
 def dots(ax):

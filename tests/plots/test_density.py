@@ -5,7 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from landscape.plots import density
-from landscape.plots.style import LOOKS
+from landscape.plots.drawing.style import LOOKS
 from landscape.records import SpectralDensityRecord
 
 ROOT = (2 * np.pi) ** 0.5

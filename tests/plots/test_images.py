@@ -19,7 +19,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 
 from landscape import plots
-from landscape.plots.output import rendered
+from landscape.plots.drawing.output import rendered
 
 IMAGES = Path(__file__).with_name("images")
 DPI = 60

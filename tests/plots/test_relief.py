@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
 from landscape.plots import one_column, relief
-from landscape.plots.places import CROSS
+from landscape.plots.drawing.annotations import CROSS
 
 
 def faces(ax):

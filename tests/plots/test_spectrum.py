@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.colors import to_hex
 
 from landscape.plots import spectrum
-from landscape.plots.style import LOOKS, PAPER
+from landscape.plots.drawing.style import LOOKS, PAPER
 
 
 def markers(ax):

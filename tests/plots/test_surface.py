@@ -5,7 +5,7 @@ import pytest
 from matplotlib.contour import ContourSet
 
 from landscape.plots import surface
-from landscape.plots.levels import shared_levels
+from landscape.plots.drawing.levels import shared_levels
 
 
 def filled(ax):

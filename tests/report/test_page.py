@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from landscape.plots.looks import look, together
+from landscape.plots.drawing.method_styles import look, together
 from landscape.report import render
 from landscape.report.figures import figures
 

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from landscape.plots.style import LOOKS
+from landscape.plots.drawing.style import LOOKS
 from landscape.records import SpectralDensityRecord
 from landscape.report import shows
 from landscape.report.figures import TITLES

@@ -5,10 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from landscape import estimate
 from landscape.analysis.runs import analyze
 from landscape.objective.objective import Objective
-from landscape.study import dry_run
+from landscape.study import dry_run, estimate
 from landscape.study.design import Design
 from landscape.tasks.registry import cross_entropy, task
 from landscape.training.loop import Training

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 import matplotlib
 import pytest
 
-from landscape.plots.style import INK, one_column, sheet, small_print, styled
+from landscape.plots.drawing.style import INK, one_column, sheet, small_print, styled
 
 
 def test_matplotlib_is_left_as_it_was():

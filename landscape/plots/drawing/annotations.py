@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from landscape.plots.style import GREY, INK, WHITE, look
+from landscape.plots.drawing.style import GREY, INK, WHITE, look
 from landscape.records import SurfaceRecord
 
 CROSS = "#EE3377"  # of no method

@@ -1,7 +1,7 @@
 """Who looks how: one name, colour and marker per method, the same in every figure.
 
 The nine colours keep a distance of 0.087 in OKLab under normal, protan, deutan and tritan vision
-(`tests/plots/test_looks.py`), on paper and on a dark page; the markers differ as well.
+(tests/plots/drawing/test_method_styles.py), on paper and on a dark page; the markers differ too.
 """
 
 import itertools

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from landscape.plots import comparison, curves
+from landscape.plots.drawing.method_styles import LOOKS, MARKERS, OTHERS, look, together
 from landscape.plots.interactive import SYMBOLS
-from landscape.plots.looks import LOOKS, MARKERS, OTHERS, look, together
 
 # Machado, Oliveira and Fernandes 2009: full protanopia, deuteranopia, tritanopia, on linear RGB.
 VISIONS = {

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from landscape.plots.prepare import conditions, counts, established, grouped, scale, shown, t_band
+from landscape.plots.drawing.prepare import (
+    conditions,
+    counts,
+    established,
+    grouped,
+    scale,
+    shown,
+    t_band,
+)
 from landscape.records import CurvesRecord, SurfaceRecord
 
 

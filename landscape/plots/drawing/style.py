@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from landscape.plots.looks import LOOKS, OTHERS, look, together
+from landscape.plots.drawing.method_styles import LOOKS, OTHERS, look, together
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -6,8 +6,8 @@ from typing import TypeVar
 import numpy as np
 from matplotlib.axes import Axes
 
-from landscape.plots.prepare import SPLITS, axis_label, counts, scale, t_band
-from landscape.plots.style import empty, look
+from landscape.plots.drawing.prepare import SPLITS, axis_label, counts, scale, t_band
+from landscape.plots.drawing.style import empty, look
 from landscape.records import Array, Record
 
 QUANTITIES = ("accuracy", "loss")

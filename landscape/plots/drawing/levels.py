@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.colors import LogNorm, Normalize
 
-from landscape.plots.prepare import shown
+from landscape.plots.drawing.prepare import shown
 from landscape.records import Array, SurfaceRecord
 
 DECADES = 6  # beyond this the few cells that exploded would take all the colours
