@@ -2,6 +2,7 @@
 a browser.
 """
 
+import os
 import shutil
 
 import pytest
@@ -12,7 +13,8 @@ from torch import nn
 from landscape.methods.walker.walker import Walker
 from landscape.objective.objective import Batch
 
-torch.set_num_threads(1)
+# One thread, the fastest on networks this small, unless the environment names another number.
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SOFTWARE_GL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader",
                "--enable-unsafe-swiftshader"]  # fmt: skip

@@ -2,6 +2,8 @@
 uncertainty (R10), answers that nothing later changes (R11), records that survive a file.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -189,11 +191,14 @@ def test_progress_ends_at_its_total(setting, measure):
     assert calls == sorted(calls)
 
 
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 @every_measure
-@pytest.mark.gpu
-def test_cuda_agrees_with_float64(setting, measure):
+def test_float32_agrees_with_float64(setting, measure, device):
+    """PyHessian draws other vectors on each device, so its answer is compared once converged."""
+    if getattr(measure, "backend", "") == "pyhessian":
+        measure = replace(measure, k=1, tolerance=1e-6)
     exact = measure(setting(dtype=torch.float64)[1])
-    model, objective = setting(device="cuda")
+    model, objective = setting(device=device)
     before = picture(model)
     found = measure(objective)
     assert same(before, picture(model))

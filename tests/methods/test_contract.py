@@ -208,15 +208,23 @@ def test_unusual_parameters(name, build, stepper, batches):
         assert model[2].weight is model[0].weight
 
 
-@pytest.mark.gpu
-def test_gpu_float32_follows_cpu_float64(name, stepper, batches, small_net):
-    """Five steps; 1e-3 of the distance moved, as float32 has 1e-7 and a secant loses some of it."""
-    device = torch.device("cuda")
-    net = {"batch_norm": True, "hidden": 16}
-    exact = stepper(name, model=small_net(**net))
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_float32_follows_float64(name, device, stepper, batches, small_net):
+    """Five steps; 1e-3 of the distance moved, as float32 has 1e-7 and a secant loses some of it.
+
+    No bias stands before the batch norm: its gradient is exactly zero, and AdamW would divide the
+    rounding of that zero by its own size.
+    """
+
+    def model():
+        net = small_net(batch_norm=True, hidden=16)
+        net[0].bias = None
+        return net
+
+    exact = stepper(name, model=model())
     start = exact.walker.w
     held_out = [Batch(b.x.float(), b.y) for b in batches(3, seed=99)]
-    ours = stepper(name, model=small_net(**net).float().to(device), held_out=held_out)
+    ours = stepper(name, model=model().float().to(device), held_out=held_out)
     for batch in batches(5):
         exact.step(batch)
         ours.step(Batch(batch.x.float(), batch.y))
