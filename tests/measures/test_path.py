@@ -16,7 +16,7 @@ def test_a_double_well_by_hand(bare_objective):
     w = 2 * record.t - 1
     np.testing.assert_allclose(record.loss, (w**2 - 1) ** 2 + w / 4, atol=1e-15)
     assert record.barrier == pytest.approx(1.0)
-    assert record.length == 2.0
+    assert record.length == pytest.approx(2.0)
     assert record.end == "the other"
     assert record.other is None
 
