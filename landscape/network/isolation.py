@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from landscape.network.module_state import ModuleState, plain_attributes, put, put_back, references
+
 
 @contextmanager
 def isolated_buffers(
@@ -57,6 +59,25 @@ def snapshot(model: nn.Module) -> dict[str, Tensor]:
                     clones[id(b)] = b.detach().clone()
                 named[f"{prefix}.{key}"] = clones[id(b)]
     return named
+
+
+@contextmanager
+def kept_module_state(
+    model: nn.Module, start: ModuleState | None = None
+) -> Iterator[Callable[[], None]]:
+    """While open, the module works on copies of what its plain attributes hold: hidden states,
+    queues, caches, generators. Afterwards the originals stand where they stood. Yields what puts
+    fresh copies in their place, so that the next pass starts like the first.
+
+    start: what passes start from, as `module_state` gives it; default the attributes at entry.
+    """
+    start = references(model) if start is None else start
+    before = [(attributes, plain_attributes(attributes)) for attributes, _ in start]
+    try:
+        put(start)
+        yield lambda: put(start)
+    finally:
+        put_back(before)
 
 
 @contextmanager

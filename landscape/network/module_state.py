@@ -1,0 +1,142 @@
+"""State that modules keep in plain attributes: hidden states, queues, counters, caches, generators.
+
+Parameters and buffers have mechanisms of their own (`weights.py`, `isolation.py`).
+"""
+
+import copy
+import random
+import sys
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Iterator, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+BOOKKEEPING = frozenset(vars(nn.Module())) | {"forward"}  # torch's own attributes of a module
+ATOMS = frozenset({int, float, bool, complex, str, bytes, type(None), torch.dtype, torch.device})
+LISTS = (list, set, frozenset, tuple, deque)
+MAPPINGS = (dict, OrderedDict, defaultdict, Counter)
+GENERATORS = (random.Random, np.random.RandomState, np.random.Generator, np.random.BitGenerator)
+LIBRARIES = sys.stdlib_module_names | {"torch", "numpy"}
+DEPTH = 2  # plain objects in attributes, and plain objects in those
+
+Attributes = dict[str, Any]
+ModuleState = list[tuple[Attributes, Attributes]]  # where attributes live, what they hold
+
+
+def references(model: nn.Module) -> ModuleState:
+    """The attributes of all modules, and of the plain objects in them, as they are."""
+    places = {id(vars(module)): vars(module) for module in model.modules()}
+    level = list(places.values())
+    for _ in range(DEPTH):
+        inner = {
+            id(vars(held)): vars(held)
+            for attributes in level
+            for key, value in attributes.items()
+            if key not in BOOKKEEPING
+            for held in _objects(value)
+        }
+        level = [attributes for key, attributes in inner.items() if key not in places]
+        places.update(inner)
+    return [(attributes, plain_attributes(attributes)) for attributes in places.values()]
+
+
+def module_state(model: nn.Module) -> ModuleState:
+    """A copy of the attributes, which what the model does later leaves as they are."""
+    memo: dict[int, Any] = {}
+    return [(where, _copied_all(held, memo)) for where, held in references(model)]
+
+
+def put(state: ModuleState) -> None:
+    """Give the modules copies of what a state holds, and take away attributes that are new."""
+    memo: dict[int, Any] = {}
+    for attributes, held in state:
+        _replace(attributes, _copied_all(held, memo))
+
+
+def put_back(state: ModuleState) -> None:
+    """Give the modules what a state holds itself."""
+    for attributes, held in state:
+        _replace(attributes, held)
+
+
+def copied(value: Any, memo: dict[int, Any]) -> Any:
+    """A copy of tensors, arrays, generators and of containers of them; anything else as it is.
+
+    Parameters stay themselves: they are substituted where modules hold them. A tensor with a
+    graph keeps it, so that a pass which reads stale weights is noticed.
+    memo: what was copied already, by id; shared values stay shared.
+    """
+    kind = type(value)
+    if kind in ATOMS or isinstance(value, nn.Parameter | nn.Module):
+        return value
+    if id(value) not in memo:
+        memo[id(value)] = _copy(value, kind, memo)
+    return memo[id(value)]
+
+
+def _copy(value: Any, kind: type, memo: dict[int, Any]) -> Any:
+    if isinstance(value, Tensor):
+        if value.is_leaf:
+            return value.detach().clone().requires_grad_(value.requires_grad)
+        with torch.enable_grad():
+            return value.clone()
+    if kind in MAPPINGS:
+        mapping = memo[id(value)] = copy.copy(value)
+        for key, item in value.items():
+            mapping[key] = copied(item, memo)
+        return mapping
+    if kind is list or kind is deque:
+        sequence = memo[id(value)] = copy.copy(value)
+        for i, item in enumerate(value):
+            sequence[i] = copied(item, memo)
+        return sequence
+    if kind is set:
+        return set(value)
+    if isinstance(value, tuple):
+        items = [copied(item, memo) for item in value]
+        if all(new is old for new, old in zip(items, value, strict=True)):
+            return value
+        return kind(*items) if hasattr(value, "_fields") else kind(items)
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if isinstance(value, GENERATORS):
+        return copy.deepcopy(value)
+    return value.clone_state() if isinstance(value, torch.Generator) else value
+
+
+def _copied_all(held: Attributes, memo: dict[int, Any]) -> Attributes:
+    return {key: copied(value, memo) for key, value in held.items()}
+
+
+def _replace(attributes: Attributes, held: Mapping[str, Any]) -> None:
+    for key in plain_attributes(attributes).keys() - held.keys():
+        del attributes[key]
+    attributes.update(held)
+
+
+def plain_attributes(attributes: Attributes) -> Attributes:
+    """Those that are not torch's own."""
+    return {key: value for key, value in attributes.items() if key not in BOOKKEEPING}
+
+
+def _objects(value: Any) -> Iterator[Any]:
+    """Objects of a user's plain classes: the value itself, or those in a container."""
+    kind = type(value)
+    if kind in ATOMS:
+        return
+    if kind in MAPPINGS:
+        for item in value.values():
+            yield from _objects(item)
+    elif kind in LISTS:
+        for item in value:
+            yield from _objects(item)
+    elif not isinstance(value, nn.Module | type) and isinstance(
+        getattr(value, "__dict__", None), dict
+    ):
+        library = kind.__module__.partition(".")[0]
+        if library not in LIBRARIES or kind is SimpleNamespace:
+            yield value
