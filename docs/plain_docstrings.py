@@ -1,6 +1,6 @@
-"""Our docstrings are plain text: "|λ|" is no substitution and "rho: the radius" a setting.
-
-They become reStructuredText here. Records show their fields with the shapes that stand beside them.
+"""Converts docstrings from plain text, where "|λ|" is no substitution and "rho: the radius" names
+a setting, to reStructuredText. Doctest examples stay as they are. Records list their fields with
+the shapes from the comments beside them.
 """
 
 import inspect
@@ -23,8 +23,12 @@ def setup(app):
 
 def marked_up(app, what, name, obj, options, lines):
     """In place."""
-    found = []
+    found, in_example = [], False
     for before, line in zip(["", *lines], [*lines], strict=False):
+        in_example = bool(line) and (in_example or line.startswith(">>> "))
+        if in_example:
+            found.append(line)
+            continue
         if before and apart(before, line, found):
             found.append("")
         found.append(escaped(SETTING.sub(r"``\1``: ", line)))

@@ -97,7 +97,7 @@ def sketch(
 
 
 def _pays(captured: list[float], known: float, tolerance: float, cost: int) -> bool:
-    """Whether another vector saves more directions than the products that it costs.
+    """Decide whether another vector saves more directions than it costs products.
 
     An interval of ± tolerance·|known| takes 2(z/(tolerance·known))²·‖PHP‖² directions.
     """

@@ -1,7 +1,7 @@
-"""Outer eigenvalues of a symmetric H by products H v: thick-restart Lanczos (Wu & Simon 2000).
+"""Extreme eigenvalues of a symmetric H by products H v: thick-restart Lanczos (Wu & Simon 2000).
 
-Full reorthogonalisation, so no eigenvalue is repeated; a stated error bound for each, on which
-alone it stops.
+Full reorthogonalisation, so that no eigenvalue is repeated. Each has an a posteriori error bound,
+and the iteration stops on these bounds alone.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,8 @@ RISE = 0.1  # of the tolerance, by which a value must pass another to count
 class LanczosResult:
     """Ritz pairs θ, x of H with their uncertainty: p = k, 2k for `both`; NaN where there is none.
 
-    All is about H as the matvec computes it: an error common to every product shows nowhere.
+    The bounds are relative to H as the matvec computes it: they do not see an error that every
+    product shares.
     """
 
     values: Tensor  # (p,) float64; by |θ| descending, `largest` descending, `smallest` ascending
@@ -53,7 +54,7 @@ def lanczos(
     device: torch.device | str = "cpu",
     callback: Callable[[int, float], None] | None = None,
 ) -> LanczosResult:
-    """The k eigenvalues of H at one end of its spectrum, or k at each end.
+    """Compute the k eigenvalues of H at one end of its spectrum, or k at each end.
 
     matvec: v (n,) ↦ H v (n,), H symmetric; gets and gives `dtype` on `device`; must not write to v.
     which: magnitude | largest | smallest | both.
@@ -131,8 +132,8 @@ def lanczos(
 
 
 def _lacks_one(space: Subspace, ritz: Ritz, pairs: int, which: str, slack: float) -> bool:
-    """Whether a second random vector shows a value that belongs among the wanted pairs; the space
-    then holds the pairs and that vector's Krylov space.
+    """Test with a second random vector whether a wanted value is missing, as copies of a multiple
+    eigenvalue are. The space then holds the pairs and that vector's Krylov space.
     """
     kept = slice(pairs)
     space.renew(ritz.values[kept], ritz.weights[:, kept], float(ritz.rounding[kept].max()))

@@ -21,7 +21,7 @@ SHORTER = 0.75  # of the steps: the rules that tell what the last quarter has ch
 
 @dataclass(frozen=True)
 class Quadrature:
-    """One rule per probe; NaN where Lanczos ended early, in an invariant subspace."""
+    """Quadrature rules, one per probe; NaN where Lanczos ended early, in an invariant subspace."""
 
     nodes: Floats  # (probes, steps) ascending
     weights: Floats  # (probes, steps) non-negative, of sum 1
@@ -30,7 +30,7 @@ class Quadrature:
     shorter: "Quadrature | None" = None  # the same probes after three quarters of the steps
 
     def mean(self, f: Callable[[Floats], Floats]) -> Estimate:
-        """tr f(H)/n, with its error over the probes; f maps θ (...) to (..., any)."""
+        """Estimate tr f(H)/n, with its error over the probes; f maps θ (...) to (..., any)."""
         weights = np.nan_to_num(self.weights)
         values = f(np.nan_to_num(self.nodes))
         forms = self.n * np.einsum("ps,ps...->p...", weights, values)
@@ -48,7 +48,7 @@ def stochastic_lanczos(
     memory: int = 2**31,
     callback: Callable[[int], None] | None = None,
 ) -> Quadrature:
-    """Rules of `steps` nodes from `probes` random directions.
+    """Compute quadrature rules of `steps` nodes from each of `probes` random directions.
 
     matvec: v (n,) ↦ H v (n,), H symmetric; like: (n,) of its dtype and on its device.
     steps: at most n, and as many vectors as `memory` bytes hold: the basis is kept, because without

@@ -1,4 +1,4 @@
-"""What a subspace says about the eigenvalues of H: Ritz values, and how far each may be off."""
+"""Ritz values of a subspace, with bounds of their distance to the eigenvalues of H."""
 
 from dataclasses import dataclass
 
@@ -49,7 +49,7 @@ class Ritz:
         )
 
     def passes(self, before: Tensor, which: str, slack: float) -> bool:
-        """Whether a value stands further out than that of its rank in `before` (p,), by `slack`."""
+        """Test whether a value passes that of its rank in `before` (p,) by more than `slack`."""
         known = min(len(before), len(self.strength))
         ahead = self.strength[:known] - before[:known]
         if which == "smallest":
@@ -59,7 +59,7 @@ class Ritz:
         return bool((ahead > slack).any())
 
     def settled(self, pairs: int, which: str, slack: float) -> Tensor:
-        """Which of the first `pairs` have a bound ≤ slack and cannot be passed by more: (p,) bool.
+        """Mask (p,) of the first `pairs` whose bound is ≤ slack and which cannot be passed by more.
 
         What could still pass them comes up as the outermost of the other values, at either end.
         """

@@ -70,7 +70,7 @@ class Subspace:
 
     @property
     def noise(self) -> float:
-        """What rounding alone leaves of a product: 10·eps·‖H‖."""
+        """Rounding error of a product: 10·eps·‖H‖."""
         return ROUNDING * torch.finfo(self._rows.dtype).eps * self.norm
 
     def expand(self) -> None:

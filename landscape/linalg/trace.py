@@ -1,6 +1,6 @@
-"""tr H of a symmetric H by products H v, with an interval that holds.
+"""Trace of a symmetric H by products H v, with a confidence interval.
 
-A share is known from a subspace, random directions tell the rest.
+One share is exact in a subspace; the rest is estimated from random directions.
 """
 
 import math
@@ -22,7 +22,7 @@ OTHERS = 2**31  # added to the seed: directions that have nothing to do with the
 
 @dataclass(frozen=True)
 class TraceEstimate:
-    """tr H lies in [low, high] with 95 % confidence."""
+    """Estimate of tr H, which lies in [low, high] with 95 % confidence."""
 
     value: float
     stderr: float
@@ -98,7 +98,7 @@ def _rest(
     seed: int,
     error: float,
 ) -> Estimate:
-    """The known share plus what up to `most` directions say of tr(P H P)."""
+    """Estimate tr(P H P) from up to `most` directions and add the known share."""
     d, floor = len(like) - share.size, error * share.reach
     found = Estimate(np.array(share.known), np.array(0.0), np.array(floor))
     forms: list[float] = []
@@ -122,7 +122,7 @@ def _rest(
 
 
 class _Counted:
-    """The matvec, its products counted, told of and checked."""
+    """Matvec that counts its products, reports them and checks that they are finite."""
 
     def __init__(self, matvec: MatVec, callback: Callable[[int], None] | None):
         self.matvec, self.callback, self.calls = matvec, callback, 0

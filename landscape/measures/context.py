@@ -1,4 +1,4 @@
-"""What every record carries beside its answer: the point it speaks of and what computed it."""
+"""Context of a record: the point that was measured, the settings, and fingerprints of tensors."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ Progress = Callable[[int, int], None]  # (done, total); the total may be an uppe
 
 
 def point_of(objective: Objective, split: str = "given") -> Point:
-    """Where the objective stands, and on which data. Costs one gradient, once per objective."""
+    """Describe the objective's point and data. Costs one gradient, once per objective."""
     summary = objective.summary
     return Point(
         loss=summary.loss,
@@ -33,9 +33,9 @@ def point_of(objective: Objective, split: str = "given") -> Point:
 
 
 def same_network(objective: Objective, other: Objective) -> Objective:
-    """`other`, for the same question on other data.
+    """Check that `other` is the same network on other data, and return it.
 
-    Raises ValueError where it is not the same network under the same batch-norm policy.
+    Raises ValueError for another network or another batch-norm policy.
     """
     if other.weights.shapes != objective.weights.shapes:
         raise ValueError(
@@ -51,7 +51,7 @@ def same_network(objective: Objective, other: Objective) -> Objective:
 
 
 def settings_of(measure: Any) -> dict[str, Any]:
-    """A measure's fields as a record keeps them: tensors by their fingerprint."""
+    """Settings of a measure as a record keeps them, with tensors replaced by fingerprints."""
     return {f.name: _kept(getattr(measure, f.name)) for f in fields(measure)}
 
 
@@ -64,7 +64,7 @@ def _kept(value: Any) -> Any:
 
 
 def fingerprint(t: Tensor) -> str:
-    """The first 16 hexadecimal digits of the SHA-256 of a tensor's numbers, shape and type."""
+    """Fingerprint of a tensor: 16 hexadecimal digits of the SHA-256 of numbers, shape and type."""
     data = t.detach().cpu().flatten().clone()
     digest = hashlib.sha256(f"{data.dtype} {tuple(t.shape)}".encode())
     digest.update(data.view(torch.uint8).numpy().tobytes())

@@ -1,4 +1,4 @@
-"""The same eigenvalues by every solver that is installed, each judged by our own exact products."""
+"""Cross-check of eigenvalues: every installed solver, each judged by our own exact products."""
 
 import time
 from dataclasses import asdict, dataclass
@@ -14,11 +14,11 @@ from landscape.utils.environment import environment
 
 @dataclass(frozen=True)
 class CrossCheck:
-    """The k outer eigenvalues of the Hessian by each backend: who meets the residual, who differs.
+    """Extreme eigenvalues of the Hessian by each backend, compared.
 
-    k, which, tolerance, max_hvps, layer, seed: of `Eigenvalues`. A pair meets the residual where
-    ‖Hv − θv‖ ≤ tolerance·max|λ|, with max|λ| by our solver; it differs where |θ − θ'| is larger
-    than both bounds together. A backend that is missing or fails says so in the record.
+    k, which, tolerance, max_hvps, layer, seed: as for `Eigenvalues`. A pair meets the residual if
+    ‖Hv − θv‖ ≤ tolerance·max|λ|, with max|λ| from our solver; it differs if |θ − θ'| exceeds the
+    sum of both bounds. A backend that is missing or fails has its message in the record.
     """
 
     k: int = 10
@@ -31,7 +31,7 @@ class CrossCheck:
     def __call__(
         self, objective: Objective, *, progress: Progress | None = None
     ) -> CrossCheckRecord:
-        """Ask every backend at the objective's point; `progress` counts backends."""
+        """Run every backend at the objective's point; `progress` counts backends."""
         found, seconds, messages = [], [], []
         for done, backend in enumerate(BACKENDS, start=1):
             started = time.perf_counter()
@@ -67,7 +67,7 @@ class CrossCheck:
         )
 
     def _ask(self, backend: str, objective: Objective) -> tuple[EigenvaluesRecord | None, str]:
-        """Its answer, or why there is none: another library may fail in any way it likes."""
+        """Run one backend: its record, or the message of its error, whatever its type."""
         try:
             return Eigenvalues(**asdict(self), backend=backend)(objective), ""
         except Exception as error:

@@ -1,4 +1,4 @@
-"""Extreme eigenvalues of the curvature, H u = λ u, by Lanczos with a stated bound for each."""
+"""Extreme eigenvalues of the curvature, H u = λ u, by Lanczos, with an error bound for each."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -24,22 +24,37 @@ LEFT = 0.9  # of the tolerance for Lanczos; the rest is for the error of the pro
 
 @dataclass(frozen=True)
 class Eigenvalues:
-    """The k outer eigenvalues of ∇²L, or of its Gauss-Newton part, at the point.
+    """Extreme eigenvalues λ of ∇²L(w), H u = λ u, or of its Gauss-Newton part.
 
-    k: how many, at most n. which: "magnitude" by |λ| descending; "largest", descending; "smallest",
-    ascending; "both", k from each end, by |λ| descending.
+    The record holds values, residuals ‖H u − λ u‖, bounds of |λ − λ_true| and converged flags, each
+    (k,), and the eigenvectors (n, k). The unit is that of the loss per squared unit of w.
+
+    k: number of eigenvalues, at most n.
+    which: "magnitude" sorts by |λ|, descending; "largest", descending; "smallest", ascending;
+    "both", k from each end, by |λ| descending.
     tolerance: a pair has converged when its bound is at most tolerance · max|λ|. The bound is that
     of Lanczos (see `landscape.linalg.lanczos`) plus the estimated error of the products.
-    max_hvps: Hessian-vector products after which to stop; what has not converged then says so.
-    backend: "lanczos"; or as a second opinion "pyhessian", its power iteration ("magnitude" only),
-    or "curvlinops", its operator with scipy's `eigsh`; judged by residuals with our own products.
-    curvature: "hessian" or "gauss-newton"; layer: a module's name, for the diagonal block of its
-    parameters; see `landscape.measures.curvature.operator`.
-    vectors: whether the eigenvectors, which the record holds, go into its file too.
-    seed: of the start vector.
+    max_hvps: budget of Hessian-vector products; pairs that have not converged by then are marked.
+    backend: "lanczos"; for a second opinion "pyhessian", its power iteration ("magnitude" only), or
+    "curvlinops", its operator with scipy's `eigsh`. Both are judged by residuals with our products.
+    curvature: "hessian" or "gauss-newton".
+    layer: name of a module; selects the diagonal block of its parameters.
+    vectors: store the eigenvectors in the record's file, too.
+    seed: seed of the start vector.
 
-    Raises ValueError for settings out of range, k > n, and products that are not those of a
-    symmetric matrix.
+    Defaults are the project's own. Raises ValueError for settings out of range, for k > n, and for
+    products that are not those of a symmetric matrix.
+
+    Example: L(w) = (9 w₁² + w₂²)/2, whose Hessian is diag(9, 1).
+
+    >>> import torch
+    >>> import landscape as ls
+    >>> model = torch.nn.Linear(2, 1, bias=False)
+    >>> batch = ls.Batch(torch.diag(torch.tensor([3.0, 1.0])), torch.zeros(2, 1))
+    >>> mse = lambda model, batch: (model(batch.x) - batch.y).square().mean()
+    >>> objective = ls.Objective(model, [batch], mse)
+    >>> ls.measures.Eigenvalues(k=2)(objective).values.round(4)
+    array([9., 1.])
     """
 
     k: int = 10
@@ -83,9 +98,9 @@ class Eigenvalues:
     def __call__(
         self, objective: Objective, *, progress: Progress | None = None
     ) -> EigenvaluesRecord:
-        """Ask it of the objective's point.
+        """Compute the eigenvalues at the objective's point.
 
-        `progress` counts Hessian-vector products; how many it will take is not known.
+        progress: counts Hessian-vector products; the total is not known in advance.
         """
         made = operator(objective, self.curvature, self.layer, self.seed)
         if self.k > made.n:

@@ -1,4 +1,4 @@
-"""The plane through a minimum along the two sharpest directions of its Hessian."""
+"""Plane through a minimum along the two sharpest directions of its Hessian."""
 
 import torch
 

@@ -16,21 +16,36 @@ from landscape.utils.environment import environment
 
 @dataclass(frozen=True)
 class NoiseRobustness:
-    """Loss and accuracy with Gaussian noise on the weights, for each level and each draw.
+    """Loss and accuracy with Gaussian weight noise, L(w + σ s ⊙ ξ), for each level and draw.
 
-    For small σ the mean loss rises by σ²/2 · Σ_i s_i² ∂²L/∂w_i².
+    For small σ the mean loss at a minimum rises by σ²/2 · Σ_i s_i² ∂²L/∂w_i². The record holds loss
+    and accuracy (levels, draws).
 
-    sigmas: levels, rising, in units of `scale`: "max", the largest |weight| of the layer, as noise
-    in analogue hardware is stated; "rms" of the layer; "filter", rms of the filter; "elementwise",
-    |w| itself; "absolute", one.
-    draws: of ξ, at least 2 so that an interval exists; the same for all levels, and for all models
-    of one shape (ξ depends on seed and draw alone), so differences are paired.
-    biases, normalisation: whether these parameters are noisy too; weights of linear layers and
-    convolutions always are.
+    sigmas: noise levels σ, rising, in units of `scale`.
+    draws: samples of ξ, at least 2 so that an interval exists. They depend on seed and draw only:
+    the same for all levels and for all models of one shape, so differences are paired.
+    scale: unit s of the noise: "max", the largest |weight| of the layer, as noise in analogue
+    hardware is stated; "rms" of the layer; "filter", rms of the filter; "elementwise", |w|;
+    "absolute", 1.
+    biases, normalisation: perturb these parameters, too. Weights of linear layers and convolutions
+    always are.
 
-    Intervals, the noise that is borne and paired differences: `landscape.statistics.noise_curve`.
-    Defaults are the project's own protocol, no paper's.
-    Raises ValueError for settings out of range, and where the model has nothing to perturb.
+    Intervals, noise tolerance and paired differences: `landscape.statistics.noise_curve`.
+    Defaults are the project's own protocol. Raises ValueError for settings out of range, and for a
+    model without weights to perturb.
+
+    Example: L(w) = (9 w₁² + w₂²)/2 at its minimum: twice the noise costs four times the loss.
+
+    >>> import torch
+    >>> import landscape as ls
+    >>> model = torch.nn.Linear(2, 1, bias=False)
+    >>> model.weight.data = torch.tensor([[0.0, 0.0]])
+    >>> batch = ls.Batch(torch.diag(torch.tensor([3.0, 1.0])), torch.zeros(2, 1))
+    >>> mse = lambda model, batch: (model(batch.x) - batch.y).square().mean()
+    >>> objective = ls.Objective(model, [batch], mse)
+    >>> noise = ls.measures.NoiseRobustness(sigmas=(0.1, 0.2), draws=3, scale="absolute")(objective)
+    >>> (noise.loss[1] / noise.loss[0]).round(4)
+    array([4., 4., 4.])
     """
 
     sigmas: tuple[float, ...] = (0.0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1)
@@ -53,10 +68,11 @@ class NoiseRobustness:
         other: Objective | None = None,
         progress: Progress | None = None,
     ) -> NoiseRecord:
-        """Ask it of the objective's point; `progress` counts draws.
+        """Measure around the objective's point; `progress` counts draws.
 
-        other: the same network on other data, as the training set beside the test set: it is
-        asked at the same noisy points. Raises ValueError where it is another network or policy.
+        other: the same network on other data, such as the training set beside the test set, to be
+        measured at the same noisy points. Raises ValueError for another network or batch-norm
+        policy.
         """
         w = objective.w
         unit = scales.unit(objective, self.scale, self.biases, self.normalisation)

@@ -1,5 +1,5 @@
-"""The straight line between two minima, and the barrier on it: Frankle et al., ICML 2020 (arXiv
-1912.05671); Entezari et al., ICLR 2022 (arXiv 2110.06296).
+"""Loss along the straight line between two minima, and its barrier: Frankle et al., ICML 2020
+(arXiv 1912.05671); Entezari et al., ICLR 2022 (arXiv 2110.06296).
 """
 
 from dataclasses import dataclass
@@ -19,15 +19,31 @@ from landscape.utils.environment import environment
 
 @dataclass(frozen=True)
 class Path:
-    """Loss and accuracy at (1 − t)·w + t·end for t from 0 to 1; the record has the `barrier`.
+    """Loss and accuracy at (1 − t)·w + t·end for t from 0 to 1, and the barrier between the ends.
 
-    end: another point (n,), as a rule the final weights of another run; required.
-    size: points on the line, both ends included. name: of the end, for figures.
+    barrier = max_t L(t) − ((1 − t) L(0) + t L(1)). The record holds loss and accuracy (size,).
+
+    end: another point (n,), usually the final weights of another run; required.
+    size: points on the line, both ends included, at least 3.
+    name: name of the end, for figures.
 
     With batch norm the policy decides: "stored" keeps the statistics of w all the way and then
     shows barriers that are none (the record says `stale`); take "reestimated" or "batch".
     Raises ValueError for settings out of range, and for an end that is missing or of other shape
     than w.
+
+    Example: L(w) = (9 w₁² + w₂²)/2 from (1, 1) to (−1, −1), through the minimum.
+
+    >>> import torch
+    >>> import landscape as ls
+    >>> model = torch.nn.Linear(2, 1, bias=False)
+    >>> model.weight.data = torch.tensor([[1.0, 1.0]])
+    >>> batch = ls.Batch(torch.diag(torch.tensor([3.0, 1.0])), torch.zeros(2, 1))
+    >>> mse = lambda model, batch: (model(batch.x) - batch.y).square().mean()
+    >>> objective = ls.Objective(model, [batch], mse)
+    >>> path = ls.measures.Path(end=-objective.w, size=3)(objective)
+    >>> path.loss, path.barrier
+    (array([5., 0., 5.]), 0.0)
     """
 
     end: Tensor | None = None
@@ -46,7 +62,7 @@ class Path:
         keep: File | str | None = None,
         progress: Progress | None = None,
     ) -> PathRecord:
-        """Ask it of the objective's point; the options are those of `Surface`."""
+        """Evaluate the loss along the path; the options are those of `Surface`."""
         w = objective.w
         if self.end is None:
             raise ValueError("A path needs its other `end`: on the command line, --to RUN.")

@@ -1,6 +1,4 @@
-"""The loss along lines through the point, several at once: a single line or plane shows one
-direction of very many.
-"""
+"""Loss profiles along several lines through the point."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,16 +23,33 @@ DIRECTIONS = ("random", "eigenvectors")
 
 @dataclass(frozen=True)
 class Profile:
-    """Loss and accuracy at w + x·d for several directions d: their spread is the uncertainty of any
-    picture of one plane.
+    """Loss and accuracy at w + x·d for several directions d.
 
-    lines: how many directions. directions: "random", the axes of the planes that `Surface` draws
-    with this seed, the next one, ..., in units of filter norms; or "eigenvectors" of ∇²L, of
-    largest |λ| first, of length one.
-    size: points along each line, odd, so that w is among them. span: from -span to span.
-    seed: of the first plane, or of the eigenvectors' start.
+    The spread over directions is the uncertainty of a picture of one plane. The record holds loss
+    and accuracy (lines, size).
+
+    lines: number of directions.
+    size: points along each line, odd, so that w is among them.
+    span: the lines run from -span to span.
+    directions: "random", the axes of the planes that `Surface` draws with this seed, the next
+    seed, ..., in units of filter norms; or unit "eigenvectors" of ∇²L, largest |λ| first.
+    seed: seed of the first plane, or of the eigenvectors' start.
 
     Defaults are the project's own. Raises ValueError for settings out of range.
+
+    Example: L(w) = (9 w₁² + w₂²)/2 around its minimum, along the eigenvectors.
+
+    >>> import torch
+    >>> import landscape as ls
+    >>> model = torch.nn.Linear(2, 1, bias=False)
+    >>> model.weight.data = torch.tensor([[0.0, 0.0]])
+    >>> batch = ls.Batch(torch.diag(torch.tensor([3.0, 1.0])), torch.zeros(2, 1))
+    >>> mse = lambda model, batch: (model(batch.x) - batch.y).square().mean()
+    >>> objective = ls.Objective(model, [batch], mse)
+    >>> profile = ls.measures.Profile(lines=2, size=3, directions="eigenvectors")(objective)
+    >>> profile.loss.round(4)
+    array([[4.5, 0. , 4.5],
+           [0.5, 0. , 0.5]])
     """
 
     lines: int = 20
@@ -60,7 +75,7 @@ class Profile:
         keep: Path | str | None = None,
         progress: Progress | None = None,
     ) -> ProfileRecord:
-        """Ask it of the objective's point; the options are those of `Surface`."""
+        """Evaluate the loss around the objective's point; the options are those of `Surface`."""
         w, (x, _) = objective.w, grids.axes(self.size, self.span)
         direction = self._directions(objective)
 
@@ -84,7 +99,7 @@ class Profile:
         )
 
     def _directions(self, objective: Objective) -> Callable[[int], Tensor]:
-        """Number of the line -> its direction (n,)."""
+        """Map the number of a line to its direction (n,)."""
         if self.directions == "eigenvectors":
             vectors = Eigenvalues(k=self.lines, seed=self.seed)(objective).vectors
             found = torch.from_numpy(vectors).to(objective.w)

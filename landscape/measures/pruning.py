@@ -1,4 +1,4 @@
-"""Robustness to missing weights: loss and accuracy with the smallest weights set to zero."""
+"""Pruning: loss and accuracy with the smallest weights set to zero."""
 
 from dataclasses import asdict, dataclass
 
@@ -17,16 +17,29 @@ SCOPES = ("global", "layer")
 
 @dataclass(frozen=True)
 class Pruning:
-    """Loss and accuracy without the share of weights of smallest |w|, and without training again.
+    """Loss and accuracy after magnitude pruning: the weights of smallest |w| set to 0, one shot.
 
-    Weights of linear layers and convolutions only; biases and normalisation parameters stay.
+    Only weights of linear layers and convolutions are pruned; biases and normalisation parameters
+    stay. Nothing is trained afterwards. The record holds loss and accuracy (fractions,).
 
-    fractions: shares of those weights, rising, from 0 to 1. At least that many go, to the next
-    whole weight; of equal ones the first.
-    scope: "global", the smallest of the network, or "layer", as large a share of each weight
-    tensor.
+    fractions: shares of those weights to remove, rising, from 0 to 1; rounded up to a whole number
+    of weights. Among equal weights the first are removed.
+    scope: "global" removes the smallest weights of the network, "layer" the same share of each
+    weight tensor.
 
-    Raises ValueError for settings out of range, and where the model has nothing to prune.
+    Raises ValueError for settings out of range, and for a model without weights to prune.
+
+    Example: L(w) = (9 w₁² + w₂²)/2 at w = (2, 1): pruning half leaves w = (2, 0).
+
+    >>> import torch
+    >>> import landscape as ls
+    >>> model = torch.nn.Linear(2, 1, bias=False)
+    >>> model.weight.data = torch.tensor([[2.0, 1.0]])
+    >>> batch = ls.Batch(torch.diag(torch.tensor([3.0, 1.0])), torch.zeros(2, 1))
+    >>> mse = lambda model, batch: (model(batch.x) - batch.y).square().mean()
+    >>> objective = ls.Objective(model, [batch], mse)
+    >>> ls.measures.Pruning(fractions=(0.5,))(objective).loss
+    array([18.])
     """
 
     fractions: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9)
@@ -40,7 +53,7 @@ class Pruning:
             raise ValueError(f"`scope` must be one of {', '.join(SCOPES)}. Got {self.scope!r}.")
 
     def __call__(self, objective: Objective, *, progress: Progress | None = None) -> PruningRecord:
-        """Ask it of the objective's point; `progress` counts fractions."""
+        """Measure at the objective's point; `progress` counts fractions."""
         w, chosen = objective.w, filters.mask(objective).cpu()
         groups = filters.by_tensor(objective).cpu() * (self.scope == "layer")
         place = torch.where(chosen, places(w.abs().cpu(), groups, chosen), 1.0)
@@ -63,9 +76,9 @@ class Pruning:
 
 
 def places(size: Tensor, groups: Tensor, chosen: Tensor) -> Tensor:
-    """The share of its group that is smaller, in [0, 1), for every chosen coordinate; float64.
+    """Rank of each chosen coordinate in its group: the share that is smaller, in [0, 1), float64.
 
-    size, groups, chosen: (n,); what is not chosen counts for nothing and holds 0.
+    size, groups, chosen: (n,); coordinates that are not chosen are ignored and hold 0.
     """
     found = torch.zeros(len(size), dtype=torch.float64)
     for group in groups[chosen].unique():

@@ -1,4 +1,4 @@
-"""Robustness to few bits: loss and accuracy with weights rounded to a uniform grid."""
+"""Quantisation: loss and accuracy with weights rounded to a uniform grid."""
 
 from dataclasses import asdict, dataclass
 
@@ -18,18 +18,30 @@ GRANULARITIES = {"tensor": filters.by_tensor, "channel": filters.by_filter}
 
 @dataclass(frozen=True)
 class Quantization:
-    """Loss and accuracy with weights rounded to `bits` bits, symmetric, nearest, after training.
+    """Loss and accuracy with weights rounded to `bits` bits after training: symmetric, to nearest.
 
-    w_q = s · round(w/s), s = max|w| / (2^(bits − 1) − 1), the largest over each tensor or each
-    filter. Simulated: what is computed with w_q is computed in the model's own precision, so
-    activations and sums are not rounded. Weights of linear layers and convolutions only; biases and
-    normalisation parameters keep their precision, as they do on such hardware. Frozen parameters
-    are no part of w and stay as well.
+    w_q = s · round(w/s), s = max|w| / (2^(bits − 1) − 1), the maximum of each tensor or filter.
+    Weights of linear layers and convolutions are rounded; biases, normalisation parameters, frozen
+    parameters, activations and sums keep the model's own precision. The record holds loss, accuracy
+    and the relative rounding error ‖w_q − w‖/‖w‖, each (bits, granularities).
 
-    bits: of each weight, its sign included, at least 2; one setting each.
-    granularity: whose weights share a scale: "tensor" or "channel", a filter.
+    bits: bits per weight, sign included, from 2 to 32.
+    granularity: weights that share a scale: those of a "tensor", or of a "channel", one filter.
 
-    Raises ValueError for settings out of range, and where the model has nothing to round.
+    Raises ValueError for settings out of range, and for a model without weights to round.
+
+    Example: L(w) = (9 w₁² + w₂²)/2 at w = (1, 0.4). Two bits: levels −1, 0, 1, w_q = (1, 0).
+
+    >>> import torch
+    >>> import landscape as ls
+    >>> model = torch.nn.Linear(2, 1, bias=False)
+    >>> model.weight.data = torch.tensor([[1.0, 0.4]])
+    >>> batch = ls.Batch(torch.diag(torch.tensor([3.0, 1.0])), torch.zeros(2, 1))
+    >>> mse = lambda model, batch: (model(batch.x) - batch.y).square().mean()
+    >>> objective = ls.Objective(model, [batch], mse)
+    >>> two_bits = ls.measures.Quantization(bits=(2,), granularity=("tensor",))(objective)
+    >>> two_bits.loss.round(4)
+    array([[4.5]])
     """
 
     bits: tuple[int, ...] = (8, 4)
@@ -50,7 +62,7 @@ class Quantization:
     def __call__(
         self, objective: Objective, *, progress: Progress | None = None
     ) -> QuantizationRecord:
-        """Ask it of the objective's point; `progress` counts settings."""
+        """Measure at the objective's point; `progress` counts settings."""
         w, chosen = objective.w, filters.mask(objective)
         shape = len(self.bits), len(self.granularity)
         points = [
@@ -78,10 +90,10 @@ class Quantization:
 
 
 def quantized(w: Tensor, groups: Tensor, bits: int) -> Tensor:
-    """w (n,) on the nearest of 2^bits − 1 levels, even ones for ties; groups (n,) share a scale.
+    """Round w (n,) to the nearest of 2^bits − 1 levels, ties to even; groups (n,) share a scale.
 
-    In float64, so that the levels themselves are those of the stated formula. Zeros stay zero, and
-    so does a group of nothing else.
+    Computed in float64, so that the levels are those of the formula. Zeros stay zero, and so does a
+    group of zeros.
     """
     levels = 2 ** (bits - 1) - 1
     scale = filters.largest(groups, w).double() / levels

@@ -3,7 +3,7 @@
     κ = Σ_{s,s'} ⟨w_s, w_s'⟩ tr H_{s,s'}        κ̂ = ‖W‖² tr H
 
 w_s: row s of W (d, m), the weights into output s; H_{s,s'} (m, m): second derivatives of L by rows
-s and s'. The ways, the first that holds:
+s and s'. The first of these ways that applies is taken:
 
 * softmax head with cross-entropy: closed form, see `landscape.network.flatness`;
 * the weight reaches the loss through z = W φ + b of one call, and examples do not see each other
@@ -46,23 +46,39 @@ CHECKS = 3  # products at the output that tell whether an exact way holds
 
 @dataclass(frozen=True)
 class RelativeFlatness:
-    """κ and κ̂ of one linear layer or convolution.
+    """Relative flatness κ, and its simplified form κ̂, of one linear layer or convolution.
 
-    layer: module name; default the nn.Linear that is called last, the head. A convolution counts
-    as the linear layer on its patches, m = channels times kernel size.
-    normalize_features: first divide each feature by its standard deviation on the data and multiply
-    its column of W by it, as Petzka et al. measured. The function stays, and both numbers no longer
-    depend on the scale of single features. Of a constant feature its absolute value is taken, a
-    dead one counts for nothing; the features of a convolution are its input channels.
-    max_products: at a layer's output, per batch, up to which an exact way is taken; 0 for never.
-    draws, seed: of the random signs otherwise, each one product for κ and one for κ̂.
+    Both have the unit of the loss. `estimator` in the record names the way it was computed.
 
-    κ can be negative where activations are smooth and the layer is hidden; it is reported so.
-    Raises ValueError for settings out of range, and for layers that have no relative flatness: of
+    layer: module name; by default the nn.Linear that is called last, the head. A convolution is
+    treated as a linear layer on its patches, m = input channels times kernel size.
+    normalize_features: divide each feature by its standard deviation on the data and multiply its
+    column of W by the same number, as Petzka et al. measured. The function does not change, and
+    both numbers become independent of the scale of single features. A constant feature is divided
+    by its absolute value, a dead one is ignored; the features of a convolution are its channels.
+    max_products: largest number of products per batch, with the Hessian at the layer's output, for
+    which an exact way is taken; 0 always samples.
+    draws, seed: number and seed of the random signs otherwise; each costs one product for κ and one
+    for κ̂.
+
+    Defaults are the project's own. κ of a hidden layer with smooth activations can be negative.
+    Raises ValueError for settings out of range, and for layers without a relative flatness: of
     another kind, frozen, grouped, or with weights computed from other parameters.
 
     Differs from the authors' code: a feature without variance does not divide by zero; the trace is
-    that of the loss as given, no weight decay is added.
+    that of the loss as given, without weight decay.
+
+    Example: L(w) = (9 w₁² + w₂²)/2 at w = (1, 2): κ = ‖w‖² tr H = 5 · 10.
+
+    >>> import torch
+    >>> import landscape as ls
+    >>> model = torch.nn.Linear(2, 1, bias=False)
+    >>> model.weight.data = torch.tensor([[1.0, 2.0]])
+    >>> batch = ls.Batch(torch.diag(torch.tensor([3.0, 1.0])), torch.zeros(2, 1))
+    >>> mse = lambda model, batch: (model(batch.x) - batch.y).square().mean()
+    >>> objective = ls.Objective(model, [batch], mse)
+    >>> round(ls.measures.RelativeFlatness()(objective).value, 3)
+    50.0
     """
 
     layer: str | None = None
@@ -80,7 +96,7 @@ class RelativeFlatness:
     def __call__(
         self, objective: Objective, *, progress: Progress | None = None
     ) -> RelativeFlatnessRecord:
-        """Ask it of the objective's point; `progress` counts batches, or draws."""
+        """Compute κ and κ̂ at the objective's point; `progress` counts batches, or draws."""
         fitting = objective.fitting
         layer = fitting(lambda: find(objective, self.layer))
         scale = fitting(lambda: deviations(objective, layer)) if self.normalize_features else None
@@ -103,9 +119,9 @@ def exactly(
     max_products: int,
     progress: Progress | None = None,
 ) -> dict[str, Any] | None:
-    """κ, κ̂ and the way taken; None where no exact way holds within `max_products`.
+    """Compute κ and κ̂ exactly; None where no exact way applies within `max_products`.
 
-    scale: of the features, float64; None for 1.
+    scale: (features,) float64, the factor of each column of W; None for 1.
     """
     if not max_products or layer.transposed:
         return None

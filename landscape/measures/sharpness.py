@@ -1,4 +1,4 @@
-"""Sharpness at a radius: how much the loss of a batch rises in a ball around w, a lower bound.
+"""Sharpness at a radius: the rise of a batch's loss in a ball around w, a lower bound.
 
 m-sharpness: Foret, Kleiner, Mobahi, Neyshabur, ICLR 2021 (arXiv 2010.01412), section 4.1; the
 adaptive ball: Kwon, Kim, Park, Choi, ICML 2021 (arXiv 2102.11600).
@@ -26,25 +26,40 @@ RULES = ("sam", "asam")
 
 @dataclass(frozen=True)
 class Sharpness:
-    """S_ρ = mean over batches B of max L_B(w + e) − L_B(w), ‖e/T‖ ≤ ρ, as far as it was found.
+    """m-sharpness S_ρ: mean over batches B of max L_B(w + e) − L_B(w) over ‖e/T‖ ≤ ρ.
 
-    A lower bound: the highest of all starts and steps and of all smaller radii. The first step,
-    e = ρ T²g/‖Tg‖, is that of SAM's and ASAM's training; the record holds its rise too.
+    A lower bound: the largest rise of all starts and steps within the radius. The first step,
+    e = ρ T²g/‖Tg‖, is the one that SAM and ASAM take in training; the record holds its rise, too.
+    Sharpness is (radii, batches), in the unit of the loss.
 
-    radii: rising, in units of T; the default is 0.05 times 1/2, 1, 2, 4, 8. Those of "asam" are
-    about ten times larger.
-    m: most examples in a batch; the objective's batches are cut to it, or joined first where all
-    are smaller. Smaller batches are sharper: compare at one m only.
+    radii: radii ρ, rising, in units of T; by default 0.05 times 1/2, 1, 2, 4, 8. Radii for "asam"
+    are about ten times larger.
+    m: largest number of examples in a batch. The objective's batches are cut to it, or joined first
+    where all are smaller. Smaller batches are sharper: compare at one m only.
     rule: "sam", T = 1; "asam", T = |w| + eta in tensors called weight, else 1, as in training.
-    steps: of ascent from each start; restarts: further starts, random points of the sphere, the
-    same for every batch and every model of one shape. One step and no restart is the sharpness that
-    SAM sees, 0 at a stationary point whatever its curvature.
+    steps: ascent steps from each start.
+    restarts: further starts, random points of the sphere, the same for every batch and every model
+    of one shape. One step without restarts is the sharpness that SAM sees: 0 at a stationary point,
+    whatever its curvature.
+    eta: added to |w| by "asam".
+    seed: seed of the random starts.
 
-    Cost: for one step without restarts a pass and a look for each radius; else about
-    (1 + restarts) · steps passes and as many looks for each.
-
-    Defaults are the project's own protocol; eta that of ASAM's class.
+    Defaults are the project's own protocol; eta is that of ASAM's class.
+    Cost: one gradient and one loss evaluation per radius for one step without restarts; else about
+    (1 + restarts) · steps of each.
     Raises ValueError for settings out of range.
+
+    Example: L(w) = (9 w₁² + w₂²)/2 at w = (1, 0): the largest rise is L(2, 0) − L(1, 0).
+
+    >>> import torch
+    >>> import landscape as ls
+    >>> model = torch.nn.Linear(2, 1, bias=False)
+    >>> model.weight.data = torch.tensor([[1.0, 0.0]])
+    >>> batch = ls.Batch(torch.diag(torch.tensor([3.0, 1.0])), torch.zeros(2, 1))
+    >>> mse = lambda model, batch: (model(batch.x) - batch.y).square().mean()
+    >>> objective = ls.Objective(model, [batch], mse)
+    >>> ls.measures.Sharpness(radii=(1.0,))(objective).mean.round(4)
+    array([13.5])
     """
 
     radii: tuple[float, ...] = (0.025, 0.05, 0.1, 0.2, 0.4)
@@ -67,7 +82,7 @@ class Sharpness:
     def __call__(
         self, objective: Objective, *, progress: Progress | None = None
     ) -> SharpnessRecord:
-        """Ask it of the objective's point; `progress` counts batches."""
+        """Search around the objective's point; `progress` counts batches."""
         w, batches = objective.w, regrouped(objective.given, self.m)
         t = adaptive(objective, self.eta) if self.rule == "asam" else torch.ones_like(w)
         starts = [ball_ascent.unit(xi) for xi in probes.gaussians(w, self.restarts, self.seed)]
@@ -132,9 +147,9 @@ def around(objective: Objective, batch: Batch, t: Tensor) -> ball_ascent.Hill:
 
 
 def regrouped(batches: Sequence[Batch], m: int) -> list[Batch]:
-    """The same examples in the same order in batches of at most m, sizes about equal.
+    """Regroup the same examples, in the same order, into batches of at most m, about equal in size.
 
-    Raises ValueError where batches have to be joined and do not fit together.
+    Raises ValueError for batches that have to be joined and differ in shape.
     """
     if len(batches) > 1 and all(batch.size < m for batch in batches):
         batches = [_joined(batches, m)]

@@ -20,17 +20,33 @@ FINENESS = 4  # grid points per kernel width: sums over the grid are then exact 
 
 @dataclass(frozen=True)
 class SpectralDensity:
-    """The share of all directions that has each curvature, smoothed by a Gaussian kernel.
+    """Spectral density of ∇²L(w): the eigenvalue distribution, smoothed by a Gaussian kernel.
 
-    probes: random directions, at least 2; steps: of Lanczos from each, one product a step.
-    width: standard deviation of the kernel, as a share of the distance of the outer nodes.
-    curvature: "hessian" or "gauss-newton"; layer: name of a module, for its diagonal block alone.
-    seed: of the directions.
+    ρ(λ) = (1/n) Σ_i N(λ; λ_i, σ²), which integrates to 1 and has mean tr H / n. The record holds it
+    on a grid (g,) with a pointwise 95 % band over the probes. `steps_error` estimates the share of
+    mass that is misplaced because Lanczos ends after `steps`; it shows as ripples in the bulk.
 
-    The band is about the probes. What the steps leave out shows as ripples in the bulk, and in
-    `steps_error`. Ghorbani et al. use 10 probes, 90 steps and a width of 0.003.
+    probes: number of random directions, at least 2.
+    steps: Lanczos steps from each direction, one Hessian-vector product each.
+    width: standard deviation σ of the kernel, relative to the span of the Ritz values.
+    curvature: "hessian" or "gauss-newton".
+    layer: name of a module; selects the diagonal block of its parameters.
+    seed: seed of the random directions.
 
-    Raises ValueError for settings out of range, and where there is no such curvature.
+    Defaults are the project's own; Ghorbani et al. use 10 probes, 90 steps and a width of 0.003.
+    Raises ValueError for settings out of range, and for a curvature that the loss does not have.
+
+    Example: L(w) = (9 w₁² + w₂²)/2, whose Hessian is diag(9, 1).
+
+    >>> import torch
+    >>> import landscape as ls
+    >>> model = torch.nn.Linear(2, 1, bias=False)
+    >>> batch = ls.Batch(torch.diag(torch.tensor([3.0, 1.0])), torch.zeros(2, 1))
+    >>> mse = lambda model, batch: (model(batch.x) - batch.y).square().mean()
+    >>> objective = ls.Objective(model, [batch], mse)
+    >>> density = ls.measures.SpectralDensity()(objective)
+    >>> sorted({round(node, 3) for node in density.nodes.flatten().tolist()})  # steps = n: exact
+    [1.0, 9.0]
     """
 
     probes: int = 10
@@ -51,7 +67,7 @@ class SpectralDensity:
     def __call__(
         self, objective: Objective, *, progress: Progress | None = None
     ) -> SpectralDensityRecord:
-        """Ask it of the objective's point; `progress` counts products."""
+        """Estimate the density at the objective's point; `progress` counts products."""
         matrix = operator(objective, self.curvature, self.layer, self.seed)
         limit = matrix.count + self.probes * self.steps
         rules = stochastic_lanczos(
@@ -96,7 +112,7 @@ class SpectralDensity:
 
 
 def kernel_width(nodes: Floats, share: float) -> float:
-    """σ in units of the eigenvalues: a share of their span; of their size where they are one."""
+    """Kernel width σ in units of the eigenvalues: a share of their span, or of a single value."""
     span = float(np.nanmax(nodes) - np.nanmin(nodes))
     largest = float(np.nanmax(np.abs(nodes)))
     return share * (span if span > 1e-6 * largest else largest or 1.0)

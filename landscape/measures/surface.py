@@ -1,5 +1,6 @@
-"""The loss on a plane through weight space: L(origin + x d1 + y d2), Li et al., NeurIPS 2018 (arXiv
-1712.09913).
+"""Loss surface on a plane through weight space, L(origin + x d1 + y d2).
+
+Li, Xu, Taylor, Studer & Goldstein, NeurIPS 2018 (arXiv 1712.09913).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -33,22 +34,41 @@ FITTED = ("trajectory", "minima")
 
 @dataclass(frozen=True)
 class Surface:
-    """Loss and accuracy on a grid in a plane, in one pass on one or two data sets.
+    """Loss and accuracy on a grid in a plane, loss[i, j] at origin + x_i·d1 + y_j·d2.
+
+    The record holds loss and accuracy (nx, ny), on one or two data sets.
 
     size: points along each axis, or (nx, ny); odd, so that the origin is on the grid.
-    span: the axes run from -span to span, or (x, y); or ((from, to), (from, to)), of any size, for
-    axes that need not hold the origin. None: 1, or the box of the points that a plane is fitted to.
+    span: the axes run from -span to span; a pair (x, y); or ((from, to), (from, to)) with any size,
+    for axes that need not contain the origin. None: 1, or the bounding box of the points to which a
+    plane is fitted.
     directions: "random", filter-normalised, in units of filter norms (`random_plane`);
     "eigenvectors" (`eigenvector_plane`); "trajectory" or "minima", the principal directions of
     `points`, through w or through their mean (`pca_plane`), in lengths of weight space.
-    plane: the caller's own, in place of `directions`.
-    points: (k, n), or name -> (n,), to be located in the plane and drawn over it.
-    preview: measure about a quarter of the points and interpolate the log loss; the record says so,
-    with the error found at 16 others.
-    seed: of the random directions, of the eigenvectors' start, of what a preview checks.
+    plane: a `Plane` to use in place of `directions`.
+    points: (k, n), or name -> (n,), to be projected onto the plane and drawn over it.
+    preview: measure about a quarter of the points and interpolate the log loss. The record is
+    marked and holds the largest error at 16 further points.
+    seed: seed of the random directions, of the eigenvectors' start, of the points a preview checks.
 
-    Raises ValueError for settings out of range, for points that are missing or span no plane, and
-    for a plane of other shape than w.
+    The default size is the project's own; filter normalisation is that of Li et al. Raises
+    ValueError for settings out of range, for points that are missing or span no plane, and for a
+    plane in another space than w.
+
+    Example: L(w) = (9 w₁² + w₂²)/2 around its minimum, along the eigenvectors.
+
+    >>> import torch
+    >>> import landscape as ls
+    >>> model = torch.nn.Linear(2, 1, bias=False)
+    >>> model.weight.data = torch.tensor([[0.0, 0.0]])
+    >>> batch = ls.Batch(torch.diag(torch.tensor([3.0, 1.0])), torch.zeros(2, 1))
+    >>> mse = lambda model, batch: (model(batch.x) - batch.y).square().mean()
+    >>> objective = ls.Objective(model, [batch], mse)
+    >>> surface = ls.measures.Surface(size=3, directions="eigenvectors")(objective)
+    >>> surface.loss.round(4)
+    array([[5. , 4.5, 5. ],
+           [0.5, 0. , 0.5],
+           [5. , 4.5, 5. ]])
     """
 
     size: grids.Size = 51
@@ -74,11 +94,11 @@ class Surface:
         keep: Path | str | None = None,
         progress: Progress | None = None,
     ) -> SurfaceRecord:
-        """Ask it of the objective's point.
+        """Evaluate the loss around the objective's point.
 
-        other: the same network on other data, walked over the same points.
-        keep: a file in which finished rows are kept until the end, so that the same call goes on
-        after a kill, with the same numbers.
+        other: the same network on other data, evaluated at the same points.
+        keep: a file for finished rows until all are done, so that the same call resumes after a
+        kill, with the same numbers.
         progress: counts grid points.
         """
         names, points = self._points(objective.weights.n)
@@ -129,7 +149,7 @@ class Surface:
     def _walked(
         self, objective: Objective, plane: Plane, x: Array, y: Array, options: dict[str, Any]
     ) -> dict[str, Any]:
-        """The fields that the walk fills."""
+        """Evaluate the grid: the record's arrays of loss and accuracy."""
         rows, columns = (
             interpolation.coarse(a) if self.preview else np.arange(len(a)) for a in (x, y)
         )
@@ -166,7 +186,7 @@ def _marks(plane: Plane, names: list[str], points: Tensor | None) -> dict[str, A
 def _self_check(
     objective: Objective, plane: Plane, x: Array, y: Array, loss: Array
 ) -> dict[str, Any]:
-    """What the record tells of itself: the place of w and the loss found there, the directions."""
+    """Self-check of the record: position of w, loss measured there, cosine, filter ratios."""
     (position,), (off_plane,) = plane.project(objective.w[None])
     at = np.flatnonzero(x == float(position[0])), np.flatnonzero(y == float(position[1]))
     on_grid = off_plane == 0 and all(len(found) for found in at)

@@ -1,4 +1,4 @@
-"""The trace of the curvature, its mean over all directions times their number."""
+"""Trace of the curvature: n times its mean over all directions."""
 
 from dataclasses import asdict, dataclass
 
@@ -20,20 +20,34 @@ LEAST = 24  # products: for checks, a basis, and directions enough for an interv
 
 @dataclass(frozen=True)
 class Trace:
-    """tr ∇²L at the point, with a 95 % interval.
+    """Trace of ∇²L(w), with a 95 % interval.
 
-    tr H = tr(V H Vᵀ) + E[xᵀHx], V the basis of a Krylov space and x random at right angles to it
-    (see `landscape.linalg.trace`).
+    tr H = tr(V H Vᵀ) + E[xᵀHx], where the rows of V are an orthonormal basis of a Krylov space and
+    x is random in its orthogonal complement (see `landscape.linalg.trace`). The unit is that of the
+    loss per squared unit of w.
 
-    tolerance: half the width that the interval shall have, relative to the value.
-    max_hvps: products after which to stop; then `converged` is False, and the interval wider. Near
-    initialisation the trace is small beside the spread of the eigenvalues: that is where it ends.
-    method: "krylov"; "hutch++", a basis from random products (Meyer et al. 2021); "hutchinson",
-    random directions alone.
-    curvature: "hessian" or "gauss-newton"; layer: name of a module, for its diagonal block alone.
-    seed: of the directions.
+    tolerance: target half-width of the interval, relative to the value.
+    max_hvps: budget of Hessian-vector products. When it runs out first, `converged` is False and
+    the interval is wider, as near initialisation, where positive and negative eigenvalues cancel.
+    method: "krylov"; "hutch++", with a basis from random products (Meyer et al. 2021); or
+    "hutchinson", random directions alone.
+    curvature: "hessian" or "gauss-newton".
+    layer: name of a module; selects the diagonal block of its parameters.
+    seed: seed of the random directions.
 
-    Raises ValueError for settings out of range, and where there is no such curvature.
+    Defaults are the project's own. Raises ValueError for settings out of range, and for a curvature
+    that the loss does not have.
+
+    Example: L(w) = (9 w₁² + w₂²)/2, whose Hessian is diag(9, 1).
+
+    >>> import torch
+    >>> import landscape as ls
+    >>> model = torch.nn.Linear(2, 1, bias=False)
+    >>> batch = ls.Batch(torch.diag(torch.tensor([3.0, 1.0])), torch.zeros(2, 1))
+    >>> mse = lambda model, batch: (model(batch.x) - batch.y).square().mean()
+    >>> objective = ls.Objective(model, [batch], mse)
+    >>> round(ls.measures.Trace()(objective).value, 4)
+    10.0
     """
 
     tolerance: float = 0.01
@@ -58,11 +72,11 @@ class Trace:
         *,
         progress: Progress | None = None,
     ) -> TraceRecord:
-        """Ask it of the objective's point.
+        """Estimate the trace at the objective's point.
 
-        pairs: eigenpairs of the same curvature that are known already, as `Eigenvalues` returned
-        them: their share of the trace is not estimated again.
-        `progress` counts products; `max_hvps` is their upper limit.
+        pairs: eigenpairs of the same curvature, as `Eigenvalues` returned them. Their share of the
+        trace is taken as known instead of being estimated again.
+        progress: counts Hessian-vector products; the total, `max_hvps`, is an upper limit.
         """
         matrix = operator(objective, self.curvature, self.layer, self.seed)
         matvec, known = (
@@ -104,7 +118,7 @@ class Trace:
 
 
 def _without(matrix: Operator, pairs: EigenvaluesRecord, seed: int) -> tuple[MatVec, float]:
-    """v ↦ P H P v with P at right angles to the vectors of the pairs, and their share of tr H.
+    """Project eigenpairs out: v ↦ P H P v, P = I − U Uᵀ, and their share Σ λ of tr H.
 
     Raises ValueError for pairs without vectors, or of another matrix.
     """

@@ -1,4 +1,4 @@
-"""The highest loss in a ball around the weights, by projected gradient ascent: a lower bound."""
+"""Worst-case loss in a ball around the weights, by projected gradient ascent: a lower bound."""
 
 from dataclasses import asdict, dataclass
 
@@ -15,20 +15,35 @@ from landscape.utils.environment import environment
 
 @dataclass(frozen=True)
 class WorstCase:
-    """max L(w + e) over the ball ‖e/s‖ ≤ ρ, as far as it was found; s is the unit of `scale`.
+    """Worst-case loss max L(w + e) over the ball ‖e/s‖ ≤ ρ, where s is the unit of `scale`.
 
-    The record's loss is a lower bound of that maximum, over all starts and steps and all smaller
-    balls. At a stationary point it tends to L + ρ²/2 · λ_max of S H S for small radii, S = diag(s);
-    noise of level σ in the same unit, of length σ√n, finds far less.
+    The record's loss (radii,) is a lower bound of the maximum: the highest loss of all starts and
+    steps within the radius. At a stationary point it tends to L + ρ²/2 · λ_max(S H S) for small
+    radii, S = diag(s); noise of level σ in the same unit has length σ√n and finds far less.
 
-    radii: rising; scale, biases, normalisation: as for noise; "absolute" with both switches is the
-    ball of SAM. "filter" by default: it does not reward small weights.
-    steps: of ascent from each start; restarts: further starts, random points of the sphere, the
-    same for all models of one shape.
+    radii: radii ρ, rising, in units of `scale`.
+    steps: ascent steps from each start.
+    restarts: further starts, random points of the sphere, the same for all models of one shape.
+    scale, biases, normalisation: as for `NoiseRobustness`; "absolute" with both switched on is the
+    ball of SAM. The default, "filter", does not reward small weights.
+    seed: seed of the random starts.
 
-    Defaults are the project's own protocol, no paper's.
-    Cost: about (1 + restarts) · steps passes and as many looks for every radius.
-    Raises ValueError for settings out of range, and where the model has nothing to perturb.
+    Defaults are the project's own protocol.
+    Cost: about (1 + restarts) · steps gradients and as many loss evaluations for every radius.
+    Raises ValueError for settings out of range, and for a model without weights to perturb.
+
+    Example: L(w) = (9 w₁² + w₂²)/2 at w = (1, 0): within distance 1 it is highest at (2, 0).
+
+    >>> import torch
+    >>> import landscape as ls
+    >>> model = torch.nn.Linear(2, 1, bias=False)
+    >>> model.weight.data = torch.tensor([[1.0, 0.0]])
+    >>> batch = ls.Batch(torch.diag(torch.tensor([3.0, 1.0])), torch.zeros(2, 1))
+    >>> mse = lambda model, batch: (model(batch.x) - batch.y).square().mean()
+    >>> objective = ls.Objective(model, [batch], mse)
+    >>> worst = ls.measures.WorstCase(radii=(1.0,), scale="absolute")(objective)
+    >>> worst.loss.round(4)
+    array([18.])
     """
 
     radii: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0)
@@ -46,7 +61,7 @@ class WorstCase:
     def __call__(
         self, objective: Objective, *, progress: Progress | None = None
     ) -> WorstCaseRecord:
-        """Ask it of the objective's point; `progress` counts radii."""
+        """Search around the objective's point; `progress` counts radii."""
         w = objective.w
         s = scales.unit(objective, self.scale, self.biases, self.normalisation)
         hill = ball_ascent.Hill(

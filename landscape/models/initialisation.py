@@ -1,10 +1,10 @@
-"""How the networks start."""
+"""Initialisation of the networks: He and small normal."""
 
 from torch import nn
 
 
 def he_initialised(model: nn.Module) -> nn.Module:
-    """The same module, each convolution drawn anew with variance 2 / fan-out (arXiv 1502.01852)."""
+    """Initialise each convolution in place with variance 2 / fan-out (arXiv 1502.01852)."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -12,7 +12,7 @@ def he_initialised(model: nn.Module) -> nn.Module:
 
 
 def small_normal(model: nn.Module, std: float = 0.02) -> nn.Module:
-    """The same module, each linear layer, convolution and embedding N(0, std²), biases 0: GPT-2's.
+    """Initialise linear layers, convolutions and embeddings in place: N(0, std²), biases 0 (GPT-2).
 
     Embeddings keep the row of their padding at 0.
     """

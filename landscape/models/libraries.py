@@ -1,4 +1,4 @@
-"""Networks of other libraries, by their names there: untrained, nothing is downloaded."""
+"""Networks of other libraries, by their names there, untrained: nothing is downloaded."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,7 +55,7 @@ def transformers_model(classes: int = 2, name: str = "bert", **settings: Any) ->
 
 @contextmanager
 def _named(library: str) -> Iterator[None]:
-    """What a library says of unknown names and settings, in one line that names it."""
+    """Turn a library's error about a name or setting into one line that names the library."""
     try:
         yield
     except (TypeError, ValueError, RuntimeError) as error:

@@ -38,9 +38,9 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """As `BasicBlock`, with F a 1x1, a 3x3 (it has the stride) and a 1x1 convolution.
+    """Residual block x + F(x) with F a 1x1, a 3x3 and a 1x1 convolution.
 
-    Differs from the paper, which has the stride in the first 1x1 convolution.
+    Differs from the paper, which has the stride in the first 1x1 convolution, not in the 3x3.
     """
 
     expansion = 4

@@ -57,14 +57,14 @@ RECORDS: dict[str, type[Record]] = {
 
 
 def load_all(folder: Path) -> dict[str, Record]:
-    """By kind, those that a run, an audit or a measured checkpoint keeps in its folder."""
+    """Read the records in the folder of a run, an audit or a measured checkpoint, by kind."""
     return {path.stem: load(path) for path in sorted(folder.glob("records/*.nc"))}
 
 
 def load(path: Path | str) -> Record:
-    """The record in a NetCDF file.
+    """Read a record from a NetCDF file.
 
-    Raises ValueError where the file is no record, is damaged, or was written by a newer program.
+    Raises ValueError for a file that is no record, is damaged, or was written by a newer version.
     """
     import xarray as xr
 

@@ -11,9 +11,9 @@ class EigenvaluesRecord(Record):
     """Extreme eigenvalues of the curvature; each true one lies within `bounds` of its value.
 
     curvature: "hessian" or "gauss-newton"; layer: the module whose diagonal block it is, or None.
-    products: "double backward" or "finite differences", of the relative error `product_error`,
-    which the bounds contain. graphs: "kept" between products, "rebuilt" for each, or "none".
-    product_cost: time of a product in gradients, the median.
+    products: "double backward" or "finite differences"; product_error: their relative error, which
+    the bounds include. graphs: "kept" between products, "rebuilt" for each, or "none".
+    product_cost: median time of a product, in units of a gradient.
     """
 
     kind: ClassVar[str] = "eigenvalues"
@@ -34,16 +34,16 @@ class EigenvaluesRecord(Record):
     saved_vectors: Annotated[Array | None, Axes("weight", "pair")] = None  # the same, on request
 
     def __post_init__(self) -> None:
-        """From a file, the vectors are those that it holds."""
+        """Take the vectors from the file where they were saved."""
         if self.vectors is None:
             object.__setattr__(self, "vectors", self.saved_vectors)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CrossCheckRecord(Record):
-    """The same eigenvalues by several solvers, each judged by our own exact products.
+    """Eigenvalues by several solvers, each judged by our own exact products.
 
-    A row is a backend, ours first; NaN where it found nothing, and `message` then says why.
+    A row is a backend, ours first. It is NaN where the backend failed; `message` has the reason.
     """
 
     kind: ClassVar[str] = "cross_check"

@@ -12,9 +12,9 @@ from landscape.records.record import Array, Axes, Record
 class RelativeFlatnessRecord(Record):
     """Relative flatness of one layer: kappa (`value`) and kappa_hat (`simplified`).
 
-    stderr, simplified_stderr: their standard errors; 0 where they are exact.
-    estimator: the way taken. hvps: products with a Hessian that it took: the layer's weight's, or
-    the one at the layer's output; None in records older than this field.
+    stderr, simplified_stderr: their standard errors; 0 where they are exact. estimator: how they
+    were computed. hvps: number of products, with the Hessian of the layer's weight or with the one
+    at its output; None in records older than this field.
     """
 
     kind: ClassVar[str] = "relative_flatness"
@@ -29,9 +29,10 @@ class RelativeFlatnessRecord(Record):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SharpnessRecord(Record):
-    """How much the loss of each batch was seen to rise within each radius: a lower bound.
+    """Rise of each batch's loss within each radius: a lower bound of the maximum.
 
-    sharpness: the highest found; one_step: after the one step that SAM's or ASAM's training takes.
+    sharpness: the largest rise of all starts; one_step: the rise after the one step of SAM or
+    ASAM in training.
     """
 
     kind: ClassVar[str] = "sharpness"

@@ -1,8 +1,8 @@
-"""What all records share.
+"""Base class of all records: fields, files and schema.
 
-A record is a frozen dataclass. It goes to an `xarray.Dataset` and back, and through that to NetCDF,
-and one way to JSON. Arrays that were not computed hold NaN; arrays that were not asked for are
-None, as are those that an older program did not know.
+A record is a frozen dataclass that converts to an `xarray.Dataset` and back, hence to NetCDF and
+back, and to JSON (one way). Arrays that could not be computed hold NaN; arrays that were not asked
+for are None, and so are those that an older version did not know.
 """
 
 import json
@@ -32,11 +32,12 @@ class Axes:
 
 @dataclass(frozen=True)
 class Point:
-    """Where a measure looked: what stands beside every flatness number, and on which data.
+    """Point in weight space and data at which a measure was taken.
 
-    loss, grad_norm, w_norm: L(w), ‖∇L(w)‖, ‖w‖; n: length of w; examples: how many were used;
-    split: "train", "test" or "given"; batch_norm: the policy; fingerprint: of the data; dtype: of
-    the arithmetic; model_dtype: of the model's own parameters, "" where an older record knows none.
+    loss, grad_norm, w_norm: L(w), ‖∇L(w)‖, ‖w‖; n: length of w; examples: number of examples;
+    split: "train", "test" or "given"; batch_norm: the policy; fingerprint: that of the data;
+    dtype: that of the arithmetic; model_dtype: that of the model's parameters, "" in records older
+    than this field.
     """
 
     loss: float
@@ -54,7 +55,10 @@ class Point:
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Record:
-    """Common to all records. settings: of the measure; provenance: versions of what computed it."""
+    """Fields of all records.
+
+    settings: those of the measure; provenance: versions of the software and the hardware used.
+    """
 
     kind: ClassVar[str]
     point: Point | None = None
@@ -62,7 +66,7 @@ class Record:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        """The first quantities: numbers as they are, arrays by shape and range."""
+        """Summarise the first quantities: numbers as they are, arrays by shape and range."""
         axes = axes_of(type(self))
         own = [f.name for f in fields(self) if f.name not in Record.__dataclass_fields__]
         words = [word for name in own if (word := _word(name, getattr(self, name), name in axes))]
@@ -70,11 +74,11 @@ class Record:
         return ", ".join([*words[:SHOWN], *at])
 
     def __repr__(self) -> str:
-        """One line, for a notebook; the arrays are in the fields."""
+        """Show one line, for a notebook; the arrays are in the fields."""
         return f"{type(self).__name__}({self})"
 
     def to_dataset(self) -> "xr.Dataset":
-        """Arrays as variables over named axes, everything else as JSON in the attributes."""
+        """Convert to a dataset: arrays over named axes, everything else as JSON attributes."""
         import xarray as xr
 
         arrays, attributes = {}, {"kind": self.kind, "schema": SCHEMA}
@@ -93,7 +97,7 @@ class Record:
 
     @classmethod
     def from_dataset(cls, dataset: "xr.Dataset") -> Self:
-        """The record that `to_dataset` wrote."""
+        """Rebuild the record that `to_dataset` wrote."""
         axes = axes_of(cls)
         values: dict[str, Any] = {}
         for f in fields(cls):
@@ -106,11 +110,11 @@ class Record:
         return cls(**values)
 
     def to_netcdf(self) -> bytes:
-        """NetCDF-3, as xarray and every netCDF reader takes it."""
+        """Serialise to NetCDF-3, which every netCDF reader understands."""
         return bytes(self.to_dataset().to_netcdf(engine="scipy"))
 
     def to_json(self) -> str:
-        """Strict JSON; NaN as null."""
+        """Serialise to strict JSON, with NaN as null."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if not _is_transient(f)}
         values["point"] = None if self.point is None else vars(self.point)
         return json.dumps(files.plain({"kind": self.kind, "schema": SCHEMA, **values}), indent=1)
@@ -122,7 +126,7 @@ class Record:
 
 
 def axes_of(record: type[Record]) -> dict[str, Axes]:
-    """The arrays of a kind of record, by name."""
+    """Map the names of a record's arrays to their axes."""
     hints = get_type_hints(record, include_extras=True)
     marks = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items()}
     return {name: mark[0] for name, mark in marks.items() if mark}

@@ -1,4 +1,4 @@
-"""Records of what a minimum bears: noise and other changes of its weights."""
+"""Records of robustness: noise, quantisation, pruning and the worst case nearby."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from landscape.records.record import Array, Axes, Point, Record
 class NoiseRecord(Record):
     """Loss and accuracy with noise on the weights, for each level and each draw.
 
-    other_...: the same on other data, at the same noisy points; None where it was not asked for.
+    other_...: the same on other data, at the same noisy points; None if not asked for.
     """
 
     kind: ClassVar[str] = "noise"
@@ -29,7 +29,7 @@ class NoiseRecord(Record):
 
     @property
     def other(self) -> "NoiseRecord | None":
-        """The answer on the other data, as a record of its own."""
+        """Record of the other data; None if there is none."""
         if self.other_loss is None:
             return None
         values: dict[str, Any] = {name: None for name in vars(self) if name.startswith("other_")}
@@ -41,7 +41,7 @@ class NoiseRecord(Record):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class QuantizationRecord(Record):
-    """Loss and accuracy with weights rounded to few bits. Nothing is drawn: exact on its data."""
+    """Loss and accuracy with quantised weights; deterministic, so exact on its examples."""
 
     kind: ClassVar[str] = "quantization"
     bits: Annotated[Array, Axes("bits")]  # (b,)
@@ -53,7 +53,7 @@ class QuantizationRecord(Record):
     clean_accuracy: float
 
     def index(self, name: str) -> tuple[int, int]:
-        """Where "int8-channel" stands; "int8" is the first granularity.
+        """Look up the indices of "int8-channel"; "int8" means the first granularity.
 
         Raises ValueError for a name that was not measured.
         """
@@ -70,7 +70,7 @@ class QuantizationRecord(Record):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PruningRecord(Record):
-    """Loss and accuracy without the smallest weights. Nothing is drawn: exact on its data."""
+    """Loss and accuracy without the smallest weights; deterministic, so exact on its examples."""
 
     kind: ClassVar[str] = "pruning"
     fraction: Annotated[Array, Axes("fraction")]  # (f,) as asked for
@@ -84,9 +84,9 @@ class PruningRecord(Record):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class WorstCaseRecord(Record):
-    """The highest loss found in a ball around the weights: a lower bound of the highest there is.
+    """Worst-case loss in a ball around the weights: a lower bound of the true maximum.
 
-    How far the starts disagree, `reached`, hints at how much was missed; nothing bounds it.
+    reached: the loss from each start. Their disagreement hints at the error, but does not bound it.
     """
 
     kind: ClassVar[str] = "worst_case"

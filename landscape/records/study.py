@@ -8,7 +8,7 @@ from landscape.records.record import Array, Axes, Record
 
 @dataclass(frozen=True, eq=False, repr=False)
 class StudyRecord(Record):
-    """One number per metric, method and seed; NaN where it was not computed."""
+    """Table of metrics by method and seed; NaN where a number was not computed."""
 
     kind: ClassVar[str] = "study"
     metrics: Annotated[Array, Axes("metric")]  # (m,) names, keys of METRICS
@@ -21,7 +21,7 @@ class StudyRecord(Record):
     loss: str = "cross-entropy, in nats"  # what losses are, and in which unit
 
     def values(self, metric: str, method: str) -> Array:
-        """One metric of one method over the seeds, (s,)."""
+        """Select a metric of a method over the seeds, (s,)."""
         i, j = list(self.metrics).index(metric), list(self.methods).index(method)
         return self.table[i, j]
 
@@ -64,8 +64,10 @@ class ComparisonRecord(Record):
 
 @dataclass(frozen=True)
 class Metric:
-    """How a metric is shown. unit: of losses it is the task's own, see `StudyRecord.loss`;
-    better: "higher", "lower" or "" where neither is.
+    """Label, unit and direction of a metric.
+
+    unit: losses have the task's own, see `StudyRecord.loss`; better: "higher", "lower" or "" if
+    neither is.
     """
 
     label: str

@@ -13,12 +13,12 @@ NAN = float("nan")
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class WalkRecord(Record):
-    """Common to all walks through weight space.
+    """Fields of all grids of points in weight space.
 
-    relative_stderr: of the loss at w, over draws of the examples: how much of a picture is the
-    choice of data. Others' points share their examples, so differences are known better.
+    relative_stderr: relative standard error of the loss at w over the choice of examples. All
+    points share their examples, so differences between points are known better.
     nonfinite: share of the points whose loss is NaN or infinite.
-    other_point: of the second data set that was walked over the same points, what `Point` holds.
+    other_point: the fields of `Point` for a second data set, evaluated at the same points.
     """
 
     relative_stderr: float = NAN
@@ -27,7 +27,7 @@ class WalkRecord(Record):
 
     @property
     def other(self) -> Self | None:
-        """The answer on the other data, as a record of its own; None where there is none."""
+        """Record of the other data; None if there is none."""
         if self.other_point is None:
             return None
         values: dict[str, Any] = {"point": Point(**self.other_point), "relative_stderr": NAN}
@@ -41,7 +41,7 @@ class WalkRecord(Record):
 class SurfaceRecord(WalkRecord):
     """Loss and accuracy on a plane: loss[i, j] at origin + x_i·d1 + y_j·d2.
 
-    directions: what chose the plane; cosine: between d1 and d2 as used. A check by its own numbers:
+    directions: how the plane was chosen; cosine: that of the angle between d1 and d2. Self-checks:
     `centre` must equal `point.loss`, `filter_ratios` be 1 for random directions, `nonfinite` small.
     """
 
@@ -84,8 +84,8 @@ class ProfileRecord(WalkRecord):
 class PathRecord(WalkRecord):
     """Loss and accuracy on the line from w to another point: at (1 − t)·w + t·end.
 
-    length: ‖end − w‖. stale: batch norm used the statistics stored at w all the way, also where
-    they belong to other weights: the barrier is then of that network, not of two trained ones.
+    length: ‖end − w‖. stale: batch norm used the statistics stored at w for all points, although
+    they fit those weights only, so the loss is not that of the trained network at the other end.
     """
 
     kind: ClassVar[str] = "path"
@@ -100,14 +100,15 @@ class PathRecord(WalkRecord):
 
     @property
     def barrier(self) -> float:
-        """max_t L(t) − ((1 − t) L(0) + t L(1)), Entezari et al., ICLR 2022, definition 1.
+        """Barrier max_t L(t) − ((1 − t) L(0) + t L(1)), Entezari et al., ICLR 2022, definition 1.
 
-        Over the points walked, so at most the true height; 0 where the line lies below its chord.
-        Frankle et al., ICML 2020, subtract the mean of the ends: the same for equal ends.
+        The maximum is over the points measured, hence at most the true height; 0 where the loss
+        lies below its chord. Frankle et al., ICML 2020, subtract the mean of the ends, which is the
+        same for equal ends.
         """
         return barrier(self.t, self.loss)
 
 
 def barrier(t: Array, loss: Array) -> float:
-    """max_t L(t) − ((1 − t) L(0) + t L(1)); t and loss (s,)."""
+    """Compute max_t L(t) − ((1 − t) L(0) + t L(1)); t and loss (s,)."""
     return float(np.max(loss - ((1 - t) * loss[0] + t * loss[-1])))

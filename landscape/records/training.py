@@ -1,4 +1,4 @@
-"""Records of a run's training: what its metrics say."""
+"""Records of a run's training: metrics per epoch, radius, sharpness over time."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -23,7 +23,7 @@ class CurvesRecord(Record):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RadiusRecord(Record):
-    """The radius that LETS learned, mean over each epoch, and what moved it."""
+    """Radius learned by LETS, averaged over each epoch, and the terms of its gradient."""
 
     kind: ClassVar[str] = "radius"
     epoch: Annotated[Array, Axes("epoch")]
@@ -35,10 +35,10 @@ class RadiusRecord(Record):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SharpnessOverTrainingRecord(Record):
-    """What the curvature did during a run; its point is the last one, and the examples are of all.
+    """Curvature during a run; `point` is the last one, on the examples used throughout.
 
-    A λ_max above the threshold makes a step of the base optimizer along it grow. The trace is None
-    where it was not asked for.
+    Where λ_max exceeds the threshold, steps of the base optimizer along its eigenvector diverge.
+    The trace is None if not asked for.
     """
 
     kind: ClassVar[str] = "sharpness_over_training"

@@ -1,4 +1,4 @@
-"""Where numbers were computed: versions and hardware, without names of people or machines."""
+"""Software versions and hardware of a computation, without names of people or machines."""
 
 import platform
 from functools import cache
@@ -11,7 +11,7 @@ PACKAGES = ("landscape", "torch", "numpy", "scipy", "safetensors", "xarray")
 
 
 def environment() -> dict[str, Any]:
-    """Versions, number of threads, and the CUDA device where there is one."""
+    """Collect versions, the number of threads, and the CUDA device if there is one."""
     found: dict[str, Any] = {"python": platform.python_version(), "system": platform.system()}
     found |= {package: _version(package) for package in PACKAGES}
     found["threads"] = torch.get_num_threads()
@@ -23,7 +23,7 @@ def environment() -> dict[str, Any]:
 
 @cache
 def _version(package: str) -> str:
-    """Kept, because metadata are slow to read: a fifth of a small measure's time."""
+    """Look up a version; cached, because reading metadata takes a fifth of a small measure."""
     try:
         return version(package)
     except PackageNotFoundError:

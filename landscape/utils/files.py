@@ -31,12 +31,12 @@ def write(path: Path, data: bytes | str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """JSON that every reader takes: NaN and infinities as null."""
+    """Write strict JSON, with NaN and infinities as null."""
     write(path, json.dumps(plain(value), indent=1, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """A JSON file; ValueError with its path where it is none."""
+    """Read a JSON file; ValueError with its path if it is not valid."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -44,7 +44,7 @@ def read_json(path: Path) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Nested values as JSON knows them: numpy to Python, tuples to lists, NaN and inf to None."""
+    """Convert nested values for JSON: numpy to Python, tuples to lists, NaN and inf to None."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
@@ -59,7 +59,7 @@ def plain(value: Any) -> Any:
 
 
 def sha256(path: Path) -> str:
-    """Of a file's bytes, in hexadecimal."""
+    """SHA-256 of a file's bytes, in hexadecimal."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -1,4 +1,4 @@
-"""What long work says of itself; whoever listens decides how to show it."""
+"""Progress messages of long work; the listener decides how to show them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progress:
-    """One message of long work.
+    """Progress message of long work.
 
     stage: "train", "measure", "compare" or "report"; label: the cell or measure, such as
     "sam, seed 0"; done of total: in any unit that grows evenly with time; note: a short remark.
@@ -23,4 +23,4 @@ Listener = Callable[[Progress], None]
 
 
 def silent(progress: Progress) -> None:
-    """The listener that shows nothing."""
+    """Ignore the message."""

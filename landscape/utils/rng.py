@@ -9,8 +9,9 @@ import torch
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[Callable[[], None]]:
-    """Torch's global generators of the CPU and of `device` start from `seed` inside and are as
-    before outside. Yields what starts them again.
+    """Seed torch's global generators of the CPU and of `device` inside, and restore them after.
+
+    Yields a function that seeds them again.
     """
     devices = [device] if device.type == "cuda" else []
 
@@ -25,8 +26,6 @@ def seeded(seed: int, device: torch.device) -> Iterator[Callable[[], None]]:
 
 
 def seed_of(*parts: int | str) -> int:
-    """One 63-bit seed from several parts, the same in every process: `seed_of(seed, step,
-    "mask")`.
-    """
+    """Derive a 63-bit seed from parts such as (seed, step, "mask"), the same in every process."""
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
