@@ -6,32 +6,23 @@ Imports `network.batch`. Start with `dataset.py` (what a loader returns), then `
 
 from collections.abc import Callable
 
-from landscape.data import (
-    cifar10,
-    cifar100,
-    csv_table,
-    digits,
-    fashion_mnist,
-    hub,
-    mnist,
-    npz,
-    shakespeare,
-    sst2,
-    text,
-    tsv,
-)
+from landscape.data import csv_table, digits, hub, npz, sst2
+from landscape.data.cifar import cifar10, cifar100
 from landscape.data.dataset import DataSet, Split, batches, split
+from landscape.data.idx_images import fashion_mnist, mnist
+from landscape.data.language import shakespeare, text
+from landscape.data.text_table import tsv
 
 DATA: dict[str, Callable[..., DataSet]] = {
     "digits": digits.load,
-    "mnist": mnist.load,
-    "fashion-mnist": fashion_mnist.load,
-    "cifar10": cifar10.load,
-    "cifar100": cifar100.load,
+    "mnist": mnist,
+    "fashion-mnist": fashion_mnist,
+    "cifar10": cifar10,
+    "cifar100": cifar100,
     "sst2": sst2.load,
-    "shakespeare": shakespeare.load,
-    "text": text.load,
-    "tsv": tsv.load,
+    "shakespeare": shakespeare,
+    "text": text,
+    "tsv": tsv,
     "csv": csv_table.load,
     "npz": npz.load,
     "hugging-face": hub.load,

@@ -9,12 +9,11 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 MOST_BYTES = 2**31  # the largest archive that we read, CIFAR, unpacks to a tenth of it
 MOST_FILES = 10_000
 
-Member = tuple[str, int, IO[bytes]]  # name, bytes when unpacked, content
+Member = tuple[str, int]  # name, bytes when unpacked
 
 
 @contextmanager
@@ -28,56 +27,52 @@ def unpacked(path: Path) -> Iterator[Path]:
 def unpack(path: Path, folder: Path) -> None:
     """Write an archive's plain files below `folder`: .zip, or .tar as it is or compressed.
 
-    Only names and contents are taken over: no owners, no permissions, no dates.
-
     Raises ValueError, with nothing written outside of `folder`, where the archive is damaged, names
     a file outside of itself, holds links or devices, more than MOST_FILES, or more than MOST_BYTES.
     """
-    members = _of_zip if zipfile.is_zipfile(path) else _of_tar
-    files = size = 0
+    zipped = zipfile.is_zipfile(path)
     try:
-        for name, length, content in members(path):
-            files, size = files + 1, size + length
-            _require(files <= MOST_FILES, path, f"hold at most {MOST_FILES} files", "more")
-            _require(size <= MOST_BYTES, path, f"unpack to at most {MOST_BYTES} bytes", "more")
-            target = folder / _inside(path, name)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with content, target.open("wb") as file:
-                shutil.copyfileobj(content, file)
+        _check(path, _of_zip(path) if zipped else _of_tar(path))
+        if zipped:
+            shutil.unpack_archive(path, folder, "zip")
+        else:
+            shutil.unpack_archive(path, folder, "tar", filter="data")
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(f"{path} must be a complete tar or zip archive. Got: {error}.") from error
+
+
+def _check(path: Path, members: Iterator[Member]) -> None:
+    """Refuse by the list of members, read as far as the first fault, before anything is written."""
+    files = size = 0
+    for name, length in members:
+        files, size = files + 1, size + length
+        _require(files <= MOST_FILES, path, f"hold at most {MOST_FILES} files", "more")
+        _require(size <= MOST_BYTES, path, f"unpack to at most {MOST_BYTES} bytes", "more")
+        parts = PurePosixPath(name)
+        outside = parts.is_absolute() or ".." in name or "\\" in name or ":" in name
+        inside = bool(parts.parts) and not outside
+        _require(inside, path, "stay inside its folder", repr(name))
 
 
 def _of_tar(path: Path) -> Iterator[Member]:
     with tarfile.open(path) as archive:
         for member in archive:
-            if member.isdir():
-                continue
-            content = archive.extractfile(member) if member.isreg() else None
-            if content is None:
-                raise ValueError(f"{path} must hold plain files only. Got {member.name!r}.")
-            yield member.name, member.size, content
+            if not member.isdir():
+                _require(member.isreg(), path, "hold plain files only", repr(member.name))
+                yield member.name, member.size
 
 
 def _of_zip(path: Path) -> Iterator[Member]:
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
-            if info.is_dir():
-                continue
-            kind = info.external_attr >> 28  # of Unix: 8 a plain file, 10 a link, 0 not said
-            _require(kind in (0, 8), path, "hold plain files only", repr(info.filename))
-            _require(not info.flag_bits & 1, path, "be readable without a password", "encrypted")
-            yield info.filename, info.file_size, archive.open(info)
+            if not info.is_dir():
+                kind = info.external_attr >> 28  # of Unix: 8 a plain file, 10 a link, 0 not said
+                _require(kind in (0, 8), path, "hold plain files only", repr(info.filename))
+                encrypted = info.flag_bits & 1
+                _require(not encrypted, path, "be readable without a password", "encrypted")
+                yield info.filename, info.file_size
 
 
-def _inside(path: Path, name: str) -> PurePosixPath:
-    """A member's name as a path that goes down only."""
-    parts = PurePosixPath(name)
-    outside = parts.is_absolute() or ".." in parts.parts or "\\" in name or ":" in name
-    _require(bool(parts.parts) and not outside, path, "stay inside its folder", repr(name))
-    return parts
-
-
-def _require(holds: bool, path: Path, rule: str, found: str) -> None:
+def _require(holds: bool, path: Path, rule: str, got: str) -> None:
     if not holds:
-        raise ValueError(f"{path} must {rule}. Got {found}.")
+        raise ValueError(f"{path} must {rule}. Got {got}.")

@@ -1,17 +1,16 @@
 """Your own numbers with a class each: `train.csv` and `test.csv`."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from landscape.data import table
 from landscape.data.dataset import DataSet
-from landscape.data.files import Source, plain_text
-from landscape.data.labels import classes_of, numbered
+from landscape.data.files import Source
+from landscape.data.table import LABEL, classes_of, numbered
 
 SOURCE = Source("A table of numbers", "train.csv and test.csv", (".",))
-LABEL = "label"
 
 
 def load(data_dir: Path | None = None) -> DataSet:
@@ -47,22 +46,15 @@ def load(data_dir: Path | None = None) -> DataSet:
 
 def _read(path: Path) -> tuple[list[str], np.ndarray, list[str]]:
     """The names of the columns of numbers, the numbers (n, columns), and the labels."""
-    header, *lines = [line for line in csv.reader(plain_text(path).splitlines()) if line] or [[]]
+    header, lines = table.read(path, ",")
     if LABEL not in header or len(header) < 2 or not lines:
         raise ValueError(
             f"{path} must have columns of numbers, a column `{LABEL}` and at least one example. "
             f"Got columns {', '.join(header) or 'without names'} and {len(lines)} examples."
         )
     label = header.index(LABEL)
-    rows, labels = [], []
-    for number, line in enumerate(lines, 1):
-        if len(line) != len(header):
-            raise ValueError(
-                f"{path} must hold {len(header)} values in each example. "
-                f"Got {len(line)} in example {number}."
-            )
-        labels.append(line.pop(label).strip())
-        rows.append([_number(value, path, number) for value in line])
+    labels = [line.pop(label).strip() for line in lines]
+    rows = [[_number(value, path, i) for value in line] for i, line in enumerate(lines, 1)]
     return header[:label] + header[label + 1 :], np.array(rows), labels
 
 

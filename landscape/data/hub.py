@@ -10,7 +10,7 @@ import torch
 from landscape.data import hugging_face, text_table
 from landscape.data.dataset import DataSet
 from landscape.data.files import data_folder
-from landscape.data.labels import classes_of, numbered
+from landscape.data.table import classes_of, numbered
 
 REPOSITORY = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 

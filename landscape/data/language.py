@@ -1,14 +1,68 @@
-"""A plain text as a data set: blocks of bytes, and for each place the byte that comes next."""
+"""Plain texts as data sets: blocks of bytes, and for each place the byte that comes next."""
+
+import hashlib
+import platform
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from landscape.data.dataset import DataSet
+from landscape.data.files import Source, compared, plain_text
 
 LENGTH = 128  # of a block; the language model is made for it
 BYTES = 256  # classes: a character of English is one byte
 TEST_SHARE = 0.1  # of the text, its end
+
+TEXT = Source("A plain text", "input.txt", (".",))
+
+# 1,115,394 characters of the plays, collected by Karpathy for char-rnn, 2015.
+SHAKESPEARE = Source("Tiny Shakespeare", "input.txt", ("tinyshakespeare", "shakespeare", "."))
+SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
+
+
+def text(data_dir: Path | None = None) -> DataSet:
+    """Blocks of 128 bytes of a text, each with the byte that comes next; the last tenth for tests.
+
+    data_dir: folder with `input.txt`, in UTF-8. Where none is named, and there is none in the
+        environment variable LANDSCAPE_DATA, the text is the language reference that Python's own
+        `help()` reads from; it differs a little from version to version, so the note has its hash.
+
+    Raises FileNotFoundError when the named folder has no such file, ValueError when the file is no
+    plain text, or too short.
+    """
+    try:
+        path = TEXT.find(data_dir, "input.txt")
+    except FileNotFoundError:
+        if data_dir is not None:
+            raise
+        return _of_python()
+    return dataset("text", plain_text(path), str(path))
+
+
+def _of_python() -> DataSet:
+    from pydoc_data.topics import topics
+
+    joined = "\n".join(topics[name] for name in sorted(topics))
+    found = hashlib.sha256(joined.encode()).hexdigest()
+    version = platform.python_version()
+    note = f"No text was named: the topics of pydoc, Python {version}, SHA-256 {found}."
+    return dataset("text", joined, "pydoc_data.topics", note)
+
+
+def shakespeare(data_dir: Path | None = None) -> DataSet:
+    """7,842 training and 871 test blocks of 128 bytes, each with the byte that comes next.
+
+    data_dir: folder with `input.txt`, or with a folder `tinyshakespeare` that holds it; default:
+        the environment variable LANDSCAPE_DATA.
+
+    A plain text that is not the published one is read, and the note says so.
+
+    Raises FileNotFoundError when the file is missing, ValueError when it is no plain text.
+    """
+    path = SHAKESPEARE.find(data_dir, "input.txt")
+    return dataset("shakespeare", plain_text(path), str(path), compared(path, SHAKESPEARE_SHA256))
 
 
 def dataset(name: str, text: str, where: str, note: str = "") -> DataSet:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from landscape.data import hugging_face, text_table, tsv
+from landscape.data import hugging_face, text_table
 from landscape.data.dataset import DataSet
 from landscape.data.files import Source
 from landscape.data.text_table import Texts
@@ -32,7 +32,7 @@ def load(data_dir: Path | None = None) -> DataSet:
     except FileNotFoundError as missing:
         train, test = hugging_face.texts(HUB, data_dir, missing)
     else:
-        train, test = text_table.labelled(path), tsv.test_part(SOURCE, path.parent)
+        train, test = text_table.labelled(path), text_table.test_part(SOURCE, path.parent)
     return text_table.dataset("sst2", train, test, note=_note(train, test))
 
 

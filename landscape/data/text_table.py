@@ -5,15 +5,18 @@ from pathlib import Path
 
 import torch
 
+from landscape.data import table
 from landscape.data.dataset import DataSet
-from landscape.data.files import plain_text
-from landscape.data.labels import classes_of, numbered
+from landscape.data.files import Source
+from landscape.data.table import LABEL, TAB, classes_of, numbered
 from landscape.data.vocabulary import encoded, vocabulary
 
-LABEL, NUMBERS = "label", ("index", "idx", "id")
+NUMBERS = ("index", "idx", "id")  # columns that are no texts
 
 # Of every source of texts: tokens, and the longest text in tokens. Models are made for these.
 VOCABULARY, LENGTH = 8192, 64
+
+TSV = Source("A table of texts", "train.tsv and test.tsv", (".",))
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,30 @@ class Texts:
     path: Path
 
 
+def tsv(data_dir: Path | None = None) -> DataSet:
+    """One or more columns of text and a column `label`, words as tokens, x int64 (n, 64).
+
+    data_dir: folder with `train.tsv` and `test.tsv`; where the latter has no labels (GLUE keeps
+        them back) or is not there, `dev.tsv` is the test set; default: the environment variable
+        LANDSCAPE_DATA.
+
+    So the files of GLUE's SST-2, RTE, QNLI and WNLI are read as they are.
+
+    Raises FileNotFoundError when a file is missing, ValueError when one is no such table.
+    """
+    train = labelled(TSV.find(data_dir, "train.tsv"))
+    return dataset("tsv", train, test_part(TSV, data_dir))
+
+
+def test_part(source: Source, data_dir: Path | None) -> Texts:
+    """`test.tsv` where it has labels, else `dev.tsv`."""
+    path = source.find(data_dir, "test.tsv", "dev.tsv")
+    test = read(path)
+    if test.labels is None and path.name == "test.tsv":
+        return labelled(source.find(data_dir, "dev.tsv"))
+    return labelled(path)
+
+
 def read(path: Path) -> Texts:
     """A file in UTF-8: a line of column names, then an example a line, columns between tabs.
 
@@ -36,20 +63,13 @@ def read(path: Path) -> Texts:
 
     Raises ValueError where the file is no such table or has no example.
     """
-    lines_of_file = plain_text(path).replace("\r\n", "\n").split("\n")
-    header, *lines = [line.split("\t") for line in lines_of_file if line.strip()] or [[""]]
+    header, lines = table.read(path, TAB)
     columns = [i for i, name in enumerate(header) if name not in (LABEL, *NUMBERS)]
     if not columns or not lines:
         raise ValueError(
             f"{path} must begin with a line of column names, between tabs, such as "
             f"sentence and {LABEL}, and go on with examples. Got {len(lines)} after {header}."
         )
-    for number, line in enumerate(lines, 2):
-        if len(line) != len(header):
-            raise ValueError(
-                f"{path} must hold {len(header)} columns in each line. Got {len(line)} in example "
-                f"{number - 1}."
-            )
     label = header.index(LABEL) if LABEL in header else None
     return Texts(
         texts=[tuple(line[i] for i in columns) for line in lines],
@@ -60,10 +80,10 @@ def read(path: Path) -> Texts:
 
 def labelled(path: Path) -> Texts:
     """As `read`; ValueError where there is no column of classes."""
-    table = read(path)
-    if table.labels is None:
+    texts = read(path)
+    if texts.labels is None:
         raise ValueError(f"{path} must have a column `{LABEL}`. Got none.")
-    return table
+    return texts
 
 
 def dataset(name: str, train: Texts, test: Texts, note: str = "") -> DataSet:

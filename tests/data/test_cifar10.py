@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from landscape.data import DATA, cifar10, cifar_batches
+from landscape.data import DATA, cifar, cifar10
 
 MEAN = torch.tensor([0.4914, 0.4822, 0.4465]).view(3, 1, 1)
 STD = torch.tensor([0.2471, 0.2435, 0.2616]).view(3, 1, 1)
@@ -56,7 +56,7 @@ def test_images_and_classes_arrive_in_order(form, parent, layout, tmp_path):
 
 
 def test_both_forms_are_the_same_data(tmp_path):
-    loaded = [cifar10.load(write(tmp_path / form, form)) for form in FORMS]
+    loaded = [cifar10(write(tmp_path / form, form)) for form in FORMS]
     assert loaded[0].fingerprint == loaded[1].fingerprint
 
 
@@ -65,13 +65,13 @@ def test_red_comes_first_and_rows_before_columns(tmp_path):
     pixels = np.zeros((1, 3072), np.uint8)
     pixels[0, 1024 * 2 + 32 * 5 + 7] = 255
     (write(tmp_path) / "test_batch.bin").write_bytes(binary(pixels, [3]))
-    x = cifar10.load(tmp_path).test_x[0]
+    x = cifar10(tmp_path).test_x[0]
     assert (x == x.max()).nonzero().tolist() == [[2, 5, 7]]
 
 
 @pytest.mark.parametrize(("parts", "images"), [((1, 2, 3), 9), ((2, 5), 9), ((1,), 2)])
 def test_fewer_batches_are_accepted_and_noted(parts, images, tmp_path):
-    dataset = cifar10.load(write(tmp_path, parts=parts))
+    dataset = cifar10(write(tmp_path, parts=parts))
     assert len(dataset.train_x) == images
     assert dataset.note == f"{images} of the 50,000 training images. 4 of the 10,000 test images."
 
@@ -79,7 +79,7 @@ def test_fewer_batches_are_accepted_and_noted(parts, images, tmp_path):
 def test_padding_is_black(tmp_path):
     """A batch of black images is the same after every crop and flip."""
     (write(tmp_path) / "test_batch.bin").write_bytes(binary(np.zeros((8, 3072), np.uint8), [0] * 8))
-    dataset = cifar10.load(tmp_path)
+    dataset = cifar10(tmp_path)
     again = dataset.augment(dataset.test_x, torch.Generator().manual_seed(0))
     torch.testing.assert_close(again, dataset.test_x)
 
@@ -88,7 +88,7 @@ def test_augmentation_shifts_by_at_most_four(tmp_path):
     """One white pixel in 2,000 copies: columns 8 ± 4 and, mirrored, 23 ± 4; rows 16 ± 4."""
     x = torch.zeros(2000, 3, 32, 32)
     x[:, :, 16, 8] = 9.0
-    y = cifar10.load(write(tmp_path)).augment(x, torch.Generator().manual_seed(0))
+    y = cifar10(write(tmp_path)).augment(x, torch.Generator().manual_seed(0))
     _, rows, columns = (y[:, 0] == 9).nonzero().T
     assert len(rows) == 2000
     assert rows.unique().tolist() == list(range(12, 21))
@@ -100,7 +100,7 @@ def test_a_missing_file_is_named(name, parts, tmp_path):
     write(tmp_path, parts=parts)
     (tmp_path / name).unlink(missing_ok=True)
     with pytest.raises(FileNotFoundError) as caught:
-        cifar10.load(tmp_path)
+        cifar10(tmp_path)
     assert str(caught.value) == (
         f"CIFAR-10 needs {name} in {tmp_path}. Put the official batches, binary or Python, there "
         "or name their folder with --data-dir or LANDSCAPE_DATA."
@@ -129,7 +129,7 @@ def test_a_damaged_batch_is_named(form, raw, message, tmp_path):
     path = write(tmp_path, form) / f"data_batch_2{FORMS[form][1]}"
     path.write_bytes(raw)
     with pytest.raises(ValueError, match=f"^{path} must .*{message}"):
-        cifar10.load(tmp_path)
+        cifar10(tmp_path)
 
 
 class Touch:
@@ -147,7 +147,7 @@ def test_a_malicious_batch_runs_nothing(tmp_path):
     path = write(tmp_path, "py") / "test_batch"
     path.write_bytes(pickle.dumps({b"data": Touch(mark), b"labels": []}, protocol=2))
     with pytest.raises(ValueError, match=f"{path} .* it names .*check_call"):
-        cifar10.load(tmp_path)
+        cifar10(tmp_path)
     assert not mark.exists()
 
 
@@ -155,7 +155,7 @@ def test_a_malicious_batch_runs_nothing(tmp_path):
 def test_the_published_batches():
     """The channels' mean and deviation over the images at hand; equal classes in the test set."""
     try:
-        dataset = cifar10.load(None)
+        dataset = cifar10(None)
     except FileNotFoundError as missing:
         pytest.skip(str(missing))
     assert len(dataset.train_x) == 50_000 or dataset.note
@@ -169,9 +169,9 @@ def test_where_all_images_are_there_unknown_files_are_noted(tmp_path):
     folder = write(tmp_path)
     paths = [folder / "data_batch_1.bin", folder / "test_batch.bin"]
     found = hashlib.md5(paths[0].read_bytes()).hexdigest()
-    said = cifar_batches.note(50_000, 10_000, paths, {"data_batch_1.bin": "0" * 32})
+    said = cifar.note(50_000, 10_000, paths, {"data_batch_1.bin": "0" * 32})
     assert said == (
         f"data_batch_1.bin is not the published file (MD5 {found}). "
         "test_batch.bin could not be compared with the published file."
     )
-    assert cifar_batches.note(50_000, 10_000, paths[:1], {"data_batch_1.bin": found}) == ""
+    assert cifar.note(50_000, 10_000, paths[:1], {"data_batch_1.bin": found}) == ""

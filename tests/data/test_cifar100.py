@@ -71,8 +71,8 @@ def archive(path: Path, form: str) -> Path:
 @pytest.mark.parametrize("form", FORMS)
 def test_a_published_archive_is_read_and_the_folder_left_as_it_was(form, tmp_path):
     path = archive(tmp_path / f"cifar-100-{form}.tar.gz", form)
-    dataset = cifar100.load(tmp_path)
-    assert dataset.fingerprint == cifar100.load(write(tmp_path / "files", form)).fingerprint
+    dataset = cifar100(tmp_path)
+    assert dataset.fingerprint == cifar100(write(tmp_path / "files", form)).fingerprint
     assert dataset.note.startswith(f"{path.name} is not the published file (MD5 ")
     assert sorted(p.name for p in tmp_path.iterdir()) == [path.name, "files"]
 
@@ -81,7 +81,7 @@ def test_an_archive_without_the_files_is_an_error(tmp_path):
     with tarfile.open(tmp_path / "cifar-100-binary.tar.gz", "w:gz"):
         pass
     with pytest.raises(FileNotFoundError, match=r"CIFAR-100 needs test.bin in "):
-        cifar100.load(tmp_path)
+        cifar100(tmp_path)
 
 
 PIXELS, COARSE, FINE = example(2, seed=3)
@@ -101,4 +101,4 @@ def test_a_damaged_file_is_named(form, raw, message, tmp_path):
     path = write(tmp_path, form) / f"train{FORMS[form][1]}"
     path.write_bytes(raw)
     with pytest.raises(ValueError, match=f"^{path} must .*{message}"):
-        cifar100.load(tmp_path)
+        cifar100(tmp_path)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from landscape.data import DATA, fashion_mnist
+from landscape.data.idx_images import FASHION_MNIST
 
 IMAGES = np.arange(3 * 28 * 28).astype(np.uint8).reshape(3, 28, 28)
 LABELS = np.array([9, 0, 4], np.uint8)
@@ -52,18 +53,18 @@ def test_the_folder_may_stand_in_the_environment(tmp_path, monkeypatch):
 
 
 def test_other_files_than_the_published_are_noted(tmp_path):
-    note = fashion_mnist.load(write(tmp_path)).note
-    for name in fashion_mnist.MD5:
+    note = fashion_mnist(write(tmp_path)).note
+    for name in FASHION_MNIST.md5:
         assert f"{name}.gz is not the published file (MD5 " in note
-    unpacked = fashion_mnist.load(write(tmp_path / "plain", packed=False)).note
+    unpacked = fashion_mnist(write(tmp_path / "plain", packed=False)).note
     assert unpacked.count("was unpacked and could not be compared with the published file.") == 4
 
 
-@pytest.mark.parametrize("name", fashion_mnist.MD5)
+@pytest.mark.parametrize("name", FASHION_MNIST.md5)
 def test_a_missing_file_is_named(name, tmp_path):
     (write(tmp_path) / f"{name}.gz").unlink()
     with pytest.raises(FileNotFoundError) as caught:
-        fashion_mnist.load(tmp_path)
+        fashion_mnist(tmp_path)
     assert str(caught.value) == (
         f"Fashion-MNIST needs {name}.gz in {tmp_path}. Put the four idx files there "
         "or name their folder with --data-dir or LANDSCAPE_DATA."
@@ -74,7 +75,7 @@ def test_a_file_cut_short_is_named(tmp_path):
     path = write(tmp_path) / "train-images-idx3-ubyte.gz"
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(ValueError, match=f"{path} must be a complete gzip file"):
-        fashion_mnist.load(tmp_path)
+        fashion_mnist(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -87,14 +88,14 @@ def test_a_file_cut_short_is_named(tmp_path):
 )
 def test_wrong_shapes_and_classes_are_refused(replaced, message, tmp_path):
     with pytest.raises(ValueError, match=message):
-        fashion_mnist.load(write(tmp_path, **replaced))
+        fashion_mnist(write(tmp_path, **replaced))
 
 
 @pytest.mark.slow
 def test_the_published_files():
     """Sizes, no note (all four checksums agree), and mean 0 and deviation 1 to four digits."""
     try:
-        dataset = fashion_mnist.load(None)
+        dataset = fashion_mnist(None)
     except FileNotFoundError as missing:
         pytest.skip(str(missing))
     assert dataset.train_x.shape == (60_000, 1, 28, 28)

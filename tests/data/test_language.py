@@ -42,7 +42,7 @@ def test_another_text_than_the_published_is_noted(tmp_path):
     (tmp_path / "tinyshakespeare" / "input.txt").write_text(TEXT)
     found = hashlib.sha256(TEXT.encode()).hexdigest()
     note = f"input.txt is not the published file (SHA-256 {found})."
-    assert shakespeare.load(tmp_path).note == note
+    assert shakespeare(tmp_path).note == note
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_without_a_file_python_has_one(elsewhere, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_the_published_text():
     try:
-        dataset = shakespeare.load(None)
+        dataset = shakespeare(None)
     except FileNotFoundError as missing:
         pytest.skip(str(missing))
     assert dataset.note == ""

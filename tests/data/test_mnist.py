@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from landscape.data import DATA, fashion_mnist, mnist
+from landscape.data.idx_images import FASHION_MNIST, MNIST
 
 IMAGES = np.arange(2 * 28 * 28).astype(np.uint8).reshape(2, 28, 28)
 LABELS = np.array([9, 0], np.uint8)
@@ -41,9 +42,9 @@ def test_each_set_is_taken_from_its_own_folder(tmp_path):
     """Both have files of the same names."""
     write(tmp_path / "mnist", LABELS)
     write(tmp_path / "fashion-mnist", LABELS - LABELS)
-    assert mnist.load(tmp_path).train_y.tolist() == [9, 0]
-    assert fashion_mnist.load(tmp_path).train_y.tolist() == [0, 0]
-    assert not set(mnist.MD5.values()) & set(fashion_mnist.MD5.values())
+    assert mnist(tmp_path).train_y.tolist() == [9, 0]
+    assert fashion_mnist(tmp_path).train_y.tolist() == [0, 0]
+    assert not set(MNIST.md5.values()) & set(FASHION_MNIST.md5.values())
 
 
 def test_no_image_at_all_is_refused(tmp_path):
@@ -53,10 +54,10 @@ def test_no_image_at_all_is_refused(tmp_path):
         path = tmp_path / f"train-{name}-ubyte.gz"
         path.write_bytes(gzip.compress(idx_bytes(array)))
     with pytest.raises(ValueError, match=r"`train_x` must hold at least one example. Got none."):
-        mnist.load(tmp_path)
+        mnist(tmp_path)
 
 
 def test_a_bomb_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("landscape.data.idx.MOST_BYTES", 1000)
+    monkeypatch.setattr("landscape.data.idx_images.MOST_BYTES", 1000)
     with pytest.raises(ValueError, match=r"must unpack to at most 1000 bytes. Got more."):
-        mnist.load(write(tmp_path))
+        mnist(write(tmp_path))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from landscape.data import DATA
+from landscape.data import DATA, table
 
 TRAIN = "a,label,b\n1,cat,10\n3,dog,10\n5,cat,10\n"
 TEST = "a,label,b\n7,dog,11\n"
@@ -37,7 +37,7 @@ def test_columns_are_standardised_by_the_training_set(tmp_path):
         ("train", "a,label\nx,1\n", "hold finite numbers. Got 'x' in example 1"),
         ("train", "a,label\n1,1\n,1\n", "hold finite numbers. Got '' in example 2"),
         ("train", "a,label\ninf,1\n", "hold finite numbers. Got 'inf' in example 1"),
-        ("train", "a,label\n1,1,1\n", "hold 2 values in each example. Got 3 in example 1"),
+        ("train", "a,label\n1,1,1\n", "hold as many values in each line. Got: Expected 2 fields in line 2, saw 3"),
         ("test", "label,a,b\ncat,1,2\n", None),
         ("test", "b,label,a\n1,cat,2\n", "have the columns of train.csv, a, b. Got b, a"),
         ("test", "a,label,b\n1,cow,2\n", r"classes of the training set \(cat, dog\). Got 'cow'"),
@@ -49,6 +49,20 @@ def test_a_wrong_table_is_named(file, text, message, tmp_path):
         assert DATA["csv"](tmp_path).test_y.tolist() == [0]
         return
     with pytest.raises(ValueError, match=f"^{tmp_path / file}.csv must .*{message}"):
+        DATA["csv"](tmp_path)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_line_ends_quotes_and_blank_lines(end, tmp_path):
+    """A number keeps all its digits; a short line is no example with empty values."""
+    text = end.join(["a,label,b", "0.1,\"cat, or dog\",10", "", ",,", "0.30000000000000004,cow,10"])
+    write(tmp_path)
+    (tmp_path / "train.csv").write_bytes(text.encode())
+    columns, rows = table.read(tmp_path / "train.csv", ",")
+    assert columns == ["a", "label", "b"]
+    assert rows == [["0.1", "cat, or dog", "10"], ["0.30000000000000004", "cow", "10"]]
+    (tmp_path / "train.csv").write_bytes((text + end + "1,cat").encode())
+    with pytest.raises(ValueError, match=r"hold 3 values in each line. Got 2 in example 4\.$"):
         DATA["csv"](tmp_path)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landscape.data import idx
+from landscape.data import idx_images
 
 VALUES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 GOOD = bytes((0, 0, 8, 3)) + struct.pack(">3I", 2, 3, 4) + VALUES.tobytes()
@@ -15,8 +15,8 @@ PATH = Path("folder/images")
 
 
 def test_an_array_comes_back():
-    assert np.array_equal(idx.array(GOOD, (2, 3, 4), PATH), VALUES)
-    assert np.array_equal(idx.array(GOOD, (None, 3, 4), PATH), VALUES)
+    assert np.array_equal(idx_images.array(GOOD, (2, 3, 4), PATH), VALUES)
+    assert np.array_equal(idx_images.array(GOOD, (None, 3, 4), PATH), VALUES)
 
 
 @pytest.mark.parametrize(
@@ -34,19 +34,19 @@ def test_an_array_comes_back():
 )
 def test_a_wrong_file_is_named_with_what_was_expected(raw, message):
     with pytest.raises(ValueError, match=f"^{PATH} must .*{message}"):
-        idx.array(raw, (None, 3, 4), PATH)
+        idx_images.array(raw, (None, 3, 4), PATH)
 
 
 def test_no_values_at_all():
     empty = bytes((0, 0, 8, 1)) + struct.pack(">I", 0)
-    assert idx.array(empty, (None,), PATH).shape == (0,)
+    assert idx_images.array(empty, (None,), PATH).shape == (0,)
 
 
 def test_compressed_and_plain_files_read_the_same(tmp_path):
     plain, packed = tmp_path / "x", tmp_path / "x.gz"
     plain.write_bytes(GOOD)
     packed.write_bytes(gzip.compress(GOOD))
-    assert idx.unpacked(plain) == idx.unpacked(packed) == GOOD
+    assert idx_images.unpacked(plain) == idx_images.unpacked(packed) == GOOD
 
 
 def damaged(packed: bytes) -> dict[str, bytes]:
@@ -68,4 +68,4 @@ def test_a_damaged_gzip_file_is_one_clear_error(kind, tmp_path):
     path = tmp_path / "x.gz"
     path.write_bytes(damaged(gzip.compress(GOOD))[kind])
     with pytest.raises(ValueError, match=f"^{path} must be a complete gzip file. Got: .+"):
-        idx.unpacked(path)
+        idx_images.unpacked(path)
