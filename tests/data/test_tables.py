@@ -37,7 +37,11 @@ def test_columns_are_standardised_by_the_training_set(tmp_path):
         ("train", "a,label\nx,1\n", "hold finite numbers. Got 'x' in example 1"),
         ("train", "a,label\n1,1\n,1\n", "hold finite numbers. Got '' in example 2"),
         ("train", "a,label\ninf,1\n", "hold finite numbers. Got 'inf' in example 1"),
-        ("train", "a,label\n1,1,1\n", "hold as many values in each line. Got: Expected 2 fields in line 2, saw 3"),
+        (
+            "train",
+            "a,label\n1,1,1\n",
+            "hold as many values in each line. Got: Expected 2 fields in line 2, saw 3",
+        ),
         ("test", "label,a,b\ncat,1,2\n", None),
         ("test", "b,label,a\n1,cat,2\n", "have the columns of train.csv, a, b. Got b, a"),
         ("test", "a,label,b\n1,cow,2\n", r"classes of the training set \(cat, dog\). Got 'cow'"),
@@ -55,7 +59,7 @@ def test_a_wrong_table_is_named(file, text, message, tmp_path):
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_line_ends_quotes_and_blank_lines(end, tmp_path):
     """A number keeps all its digits; a short line is no example with empty values."""
-    text = end.join(["a,label,b", "0.1,\"cat, or dog\",10", "", ",,", "0.30000000000000004,cow,10"])
+    text = end.join(["a,label,b", '0.1,"cat, or dog",10', "", ",,", "0.30000000000000004,cow,10"])
     write(tmp_path)
     (tmp_path / "train.csv").write_bytes(text.encode())
     columns, rows = table.read(tmp_path / "train.csv", ",")
