@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from landscape.plots.drawing.prepare import axis_label, counts, established, scale, shown
+from landscape.plots.drawing.prepare import axis_label, counts, scale, shown
 from landscape.plots.drawing.style import GREY, INK, Sheet, look, sheet, styled, text
 from landscape.records import Array, ComparisonRecord
 
@@ -63,7 +63,7 @@ def differences(
 ) -> Figure:
     """Paired difference to the baseline, method minus baseline, with its 95 % t interval.
 
-    A filled dot: the interval leaves out zero and the difference holds after Holm's correction.
+    A filled dot: the record's `direction`, the interval excludes zero and Holm's test agrees.
     """
     chosen = chosen_metrics(record, metrics)
     others = np.asarray(record.methods) != record.baseline
@@ -73,11 +73,11 @@ def differences(
         i = list(record.metrics).index(metric)
         triple = (record.difference[i], record.difference_low[i], record.difference_high[i])
         values = shown(metric, [array[others] for array in triple])
-        _dots(panel, methods, values, solid=established(record, i)[others])
+        _dots(panel, methods, values, solid=np.abs(record.direction[i][others]) == 1)
         panel.axvline(0.0, color=INK, linewidth=0.8, zorder=1)
         cut |= _cut(panel, methods, values, also=0.0)
         panel.set_xlabel("Δ " + axis_label(metric).replace("(%)", "(percentage points)"))
-    words = "bars: 95 % t interval · filled: holds after Holm's correction over the methods"
+    words = "bars: 95 % t interval · filled: significant after Holm's correction over the methods"
     words += GOES_ON if cut else ""
     page.foot([], f"method minus {look(record.baseline).label}, paired over seeds · {words}")
     return page.figure

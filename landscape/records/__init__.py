@@ -20,7 +20,7 @@ from landscape.records.robustness import (
     QuantizationRecord,
     WorstCaseRecord,
 )
-from landscape.records.study import METRICS, ComparisonRecord, Metric, StudyRecord
+from landscape.records.study import METRICS, ComparisonRecord, Metric, StudyRecord, shown_direction
 from landscape.records.surfaces import PathRecord, ProfileRecord, SurfaceRecord, barrier
 from landscape.records.training import CurvesRecord, RadiusRecord, SharpnessOverTrainingRecord
 
@@ -31,7 +31,7 @@ __all__ = [
     "PruningRecord", "QuantizationRecord", "RadiusRecord", "Record", "RelativeFlatnessRecord",
     "SharpnessOverTrainingRecord", "SharpnessRecord",
     "SpectralDensityRecord", "StudyRecord", "SurfaceRecord", "TraceRecord",
-    "WorstCaseRecord", "axes_of", "barrier", "load", "load_all",
+    "WorstCaseRecord", "axes_of", "barrier", "load", "load_all", "shown_direction",
 ]  # fmt: skip
 
 RECORDS: dict[str, type[Record]] = {

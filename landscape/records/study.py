@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from landscape.records.record import Array, Axes, Record
 
 
@@ -26,9 +29,28 @@ class StudyRecord(Record):
         return self.table[i, j]
 
 
+SIGNIFICANT = 0.05  # an adjusted p below it
+
+
+def shown_direction(low: ArrayLike, high: ArrayLike, adjusted_p: ArrayLike) -> Array:
+    """Sign of each paired difference that is shown to differ from zero: 1 higher, −1 lower.
+
+    A difference is shown where its 95 % interval excludes zero and its p after Holm's correction
+    is below 0.05; else 0. NaN where there is no interval. Shapes are those of the arguments.
+    """
+    start, end, p = (np.asarray(values, dtype=float) for values in (low, high, adjusted_p))
+    sign = np.where(start > 0, 1.0, np.where(end < 0, -1.0, 0.0))
+    direction = np.where(p < SIGNIFICANT, sign, 0.0)
+    return np.where(np.isfinite(start) & np.isfinite(end), direction, np.nan)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class ComparisonRecord(Record):
-    """Statistics over the minima of a study: intervals, paired differences, rank correlations."""
+    """Statistics over the minima of a study: intervals, paired differences, rank correlations.
+
+    direction: the decision whether a difference is shown, see `shown_direction`; figures, tables
+    and sentences read it here and do not decide again. A record without it gets it on loading.
+    """
 
     kind: ClassVar[str] = "comparison"
     metrics: Annotated[Array, Axes("metric")]
@@ -60,6 +82,12 @@ class ComparisonRecord(Record):
     granulated_tau: Annotated[Array | None, Axes("measure")] = None  # mean of within and across
     granulated_tau_low: Annotated[Array | None, Axes("measure")] = None
     granulated_tau_high: Annotated[Array | None, Axes("measure")] = None
+    direction: Annotated[Array, Axes("metric", "method")] = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.direction is None:
+            decided = shown_direction(self.difference_low, self.difference_high, self.holm_p)
+            object.__setattr__(self, "direction", decided)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Turn a study or an audit into one self-contained page, with its tables beside it.
 
 Needs no torch. Imports `plots`, `records`, `statistics` and the plain parts of `auditing`. Start
-with `page.py`; `story.py` writes the sentences.
+with `page.py`; `findings.py` writes the sentences.
 """
 
 from landscape.report.contents import Contents

@@ -7,8 +7,8 @@ from typing import Any
 from landscape.records import StudyRecord
 from landscape.report.contents import Contents
 from landscape.report.numbers import NONE, number
-from landscape.report.story import name
 from landscape.report.template import flat
+from landscape.report.wording import method_name
 
 
 def sentences(study: StudyRecord) -> list[str]:
@@ -20,7 +20,7 @@ def tuning_rows(study: StudyRecord) -> list[dict[str, Any]]:
     """A row per tuned method: what was chosen, at which cost, out of which trials."""
     return [
         {
-            "method": name(method),
+            "method": method_name(method),
             "chosen": _values(found["chosen"]),
             "trials": len(found["trials"]),
             "grad_evals": f"{found['grad_evals']:,.0f}",

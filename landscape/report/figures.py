@@ -11,13 +11,13 @@ from landscape import plots
 from landscape.plots import interactive
 from landscape.plots.drawing.style import small_print
 from landscape.report.contents import Contents
-from landscape.report.shows import sentence
+from landscape.report.figure_summaries import summary
 from landscape.report.verdict import COSTS
 
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """A matplotlib figure in its place. reading: how to read it; shows: what this one shows.
+    """A figure in its place; how_to_read and summary: one sentence each for its caption.
 
     live: plotly figures of the same numbers, one per panel, where the page has them.
     """
@@ -25,14 +25,14 @@ class Shown:
     name: str
     title: str
     figure: Figure
-    reading: str
-    shows: str = ""
+    how_to_read: str
+    summary: str = ""
     live: Sequence[Any] = ()
 
     @property
     def alt(self) -> str:
         """What a listener is told."""
-        return " ".join(filter(None, [f"{self.title}.", self.shows, self.reading]))
+        return " ".join(filter(None, [f"{self.title}.", self.summary, self.how_to_read]))
 
     @property
     def conditions(self) -> str:
@@ -58,7 +58,7 @@ TITLES = {
     "path": "Between two minima",
     "scatter": "Flatness against generalisation",
 }
-READINGS = {
+HOW_TO_READ = {
     "comparison": "Each dot is a mean over seeds, its bar the 95 % interval of that mean. Whether "
     "two bars overlap is no test: the next figure has the differences.",
     "differences": "Each dot is a mean paired difference to the baseline. Where its bar crosses "
@@ -109,7 +109,7 @@ def figures(contents: Contents) -> list[Shown]:
     """All that the records allow, in the order of the page."""
     estimated = any(metric not in COSTS for metric in contents.computed)
     paired = estimated and bool(np.isfinite(contents.comparison.difference_low).any())
-    readings = READINGS if contents.seeds > 1 else READINGS | ONE_SEED
+    how_to_read = HOW_TO_READ if contents.seeds > 1 else HOW_TO_READ | ONE_SEED
     draws: dict[str, Callable[[], Figure] | None] = {
         name: _cells(contents, name) for name in TITLES if name in plots.DRAWS
     }
@@ -120,7 +120,7 @@ def figures(contents: Contents) -> list[Shown]:
         "scatter": _scatter(contents),
     }
     return [
-        Shown(name, TITLES[name], draw(), readings[name], sentence(contents, name),
+        Shown(name, TITLES[name], draw(), how_to_read[name], summary(contents, name),
               _live(contents, name))
         for name in TITLES
         if (draw := draws[name]) is not None

@@ -13,14 +13,14 @@ from landscape.plots.drawing.output import CONFIG
 from landscape.plots.drawing.prepare import axis_label, plural
 from landscape.plots.drawing.style import look
 from landscape.records import METRICS, ComparisonRecord
-from landscape.report import conditions, story
-from landscape.report.cells import cell
+from landscape.report import conditions, findings
 from landscape.report.contents import Contents
 from landscape.report.figures import Shown, drawable, figures
 from landscape.report.inline import inline_svg, variable
-from landscape.report.numbers import listed, number, p_value, signed, signed_interval
+from landscape.report.numbers import number, p_value, signed, signed_interval
 from landscape.report.template import flat, read, rendered
-from landscape.report.verdict import COSTS, verdict
+from landscape.report.verdict import COSTS, cell, verdict
+from landscape.report.wording import listed, method_name
 
 
 def render(contents: Contents) -> str:
@@ -41,10 +41,10 @@ def page(contents: Contents, drawn: Sequence[Shown]) -> str:
         contents=contents,
         title=f"{contents.study.task}: {len(contents.methods)} methods compared"
         if len(contents.methods) > 1
-        else f"{contents.study.task}: {story.name(contents.methods[0])}",
+        else f"{contents.study.task}: {method_name(contents.methods[0])}",
         sections=_sections(drawn, bool(correlations), bool(tuning)),
-        headline=story.headline(contents),
-        findings=story.findings(contents),
+        headline=findings.headline(contents),
+        findings=findings.paragraphs(contents),
         compared=_compared(contents),
         columns=[_column(metric) for metric in contents.computed],
         rows=[_row(contents, method) for method in contents.methods],
@@ -85,7 +85,7 @@ def _sections(
 
 
 def _compared(contents: Contents) -> str:
-    names = listed([story.name(method) for method in contents.methods])
+    names = listed([method_name(method) for method in contents.methods])
     runs = contents.count_all("finished")
     total = contents.study.status.size
     budget = "passes" if contents.study.budget == "passes" else "epochs"
@@ -94,7 +94,7 @@ def _compared(contents: Contents) -> str:
         f"{names} on the task “{contents.study.task}”, "
         f"{plural(contents.seeds, 'seed')} each, {same}".rstrip(", ")
         + f"; {runs} of {total} runs finished. The baseline is "
-        f"{story.name(contents.comparison.baseline)}."
+        f"{method_name(contents.comparison.baseline)}."
     )
     losses = f"Losses are mean {contents.study.loss}."
     return " ".join([first, *conditions.sentences(contents.study), losses])
@@ -133,7 +133,7 @@ def _scene(contents: Contents) -> dict[str, Any] | None:
     choices = {key: list(dict.fromkeys(mark[key] for mark in marks)) for key in marks[0]}
     return {
         "figure": json.loads(figure.to_json()),
-        "methods": [(method, story.name(method)) for method in choices["method"]],
+        "methods": [(method, method_name(method)) for method in choices["method"]],
         "splits": choices["split"],
         "quantities": choices["quantity"],
     }
@@ -153,7 +153,7 @@ def _correlations(contents: Contents) -> list[dict[str, str]]:
                 "within": _tau(record, "within_tau", i),
                 "across": _tau(record, "across_tau", i),
                 "granulated": _tau(record, "granulated_tau", i),
-                "words": story.association(tau, low, high),
+                "words": findings.association(tau, low, high),
             }
         )
     return rows
@@ -177,7 +177,7 @@ def _differences(contents: Contents) -> list[dict[str, str]]:
         rows.append(
             {
                 "metric": axis_label(metric).replace("(%)", "(percentage points)"),
-                "method": story.name(method),
+                "method": method_name(method),
                 "difference": signed_interval(found.difference, found.low, found.high),
                 "effect": number(float(record.effect_size[i, j]), 0.1),
                 "t": p_value(float(record.t_p[i, j])),

@@ -3,9 +3,9 @@
 import re
 
 from landscape.plots.drawing.prepare import axis_label
-from landscape.report import story
-from landscape.report.cells import cell
 from landscape.report.contents import Contents
+from landscape.report.verdict import cell
+from landscape.report.wording import method_name
 
 LATEX = {
     **{sign: rf"\{sign}" for sign in "&%$#_{}"},
@@ -51,14 +51,14 @@ def _cells(contents: Contents) -> tuple[list[str], list[list[str]]]:
     for method in contents.methods:
         found = [cell(contents, metric, method) for metric in contents.computed]
         each = [f"{one.value} {one.mark}".strip() for one in found]
-        rows.append([" ".join(story.name(method).split()), *each])
+        rows.append([" ".join(method_name(method).split()), *each])
     return head, rows
 
 
 def _note(contents: Contents) -> str:
     if contents.seeds < 2:
         return "One seed: no interval, no verdict."
-    base = WORDS.format(story.name(contents.comparison.baseline))
+    base = WORDS.format(method_name(contents.comparison.baseline))
     return " ".join(f"Mean ± half of its 95 % t interval. {base}".split())
 
 

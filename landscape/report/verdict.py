@@ -1,13 +1,16 @@
-"""What may be said of a method and a metric: never more than the interval allows."""
+"""Verdicts on differences, read from the comparison's record, and the cells of its table."""
 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from landscape.plots.drawing.prepare import established, shown
-from landscape.records import METRICS, ComparisonRecord
+import numpy as np
+
+from landscape.plots.drawing.prepare import shown
+from landscape.records import METRICS, ComparisonRecord, shown_direction
+from landscape.report.contents import Contents
+from landscape.report.numbers import with_interval
 from landscape.statistics.intervals import holm, paired_difference
-from landscape.statistics.intervals import verdict as decided
 
 # Counted or set, not estimated: they get a ratio, no verdict.
 COSTS = ("grad_evals", "seconds")
@@ -33,7 +36,7 @@ class Verdict:
 
     @property
     def words(self) -> str:
-        """For a cell of the table."""
+        """The words for a cell of the table."""
         if self.kind in ("higher", "lower"):
             side = {True: ", better", False: ", worse", None: ""}[self.better]
             return f"{self.kind}{side}"
@@ -44,8 +47,18 @@ class Verdict:
         }.get(self.kind, "")
 
 
+@dataclass(frozen=True)
+class Cell:
+    """value: mean ± half interval; mark and words: of the verdict; tone: better, worse or ""."""
+
+    value: str
+    mark: str = ""
+    words: str = ""
+    tone: str = ""
+
+
 def verdict(record: ComparisonRecord, metric: str, method: str) -> Verdict:
-    """Higher or lower where the paired 95 % interval leaves out zero and Holm's p is below 0.05."""
+    """The decision that the record holds for a method and a metric."""
     i, j = list(record.metrics).index(metric), list(record.methods).index(method)
     if not math.isfinite(record.mean[i, j]):
         return Verdict("missing")
@@ -53,35 +66,60 @@ def verdict(record: ComparisonRecord, metric: str, method: str) -> Verdict:
         return Verdict("baseline")
     triple = (record.difference[i, j], record.difference_low[i, j], record.difference_high[i, j])
     wanted = METRICS[metric].better if metric in METRICS else ""
-    return _judged(shown(metric, triple), bool(established(record, i)[j]), wanted)
+    return _verdict(shown(metric, triple), float(record.direction[i, j]), wanted)
 
 
 def verdicts(
     values: Mapping[str, Mapping[int, float]], baseline: str, better: str = ""
 ) -> dict[str, Verdict]:
-    """Of every method but the baseline, by the same rule, for numbers that no record compares.
+    """Verdicts on every method but the baseline for numbers that the record does not compare.
 
     values: method -> seed -> number. better: "higher", "lower" or "" where neither is.
     """
     base = values.get(baseline, {})
-    found = {}
+    differences = {}
     for method, own in values.items():
         if method != baseline:
             seeds = sorted(own.keys() & base.keys())
-            found[method] = paired_difference([own[s] for s in seeds], [base[s] for s in seeds])
-    adjusted = holm([difference.t_p for difference in found.values()])
+            pairs = [own[s] for s in seeds], [base[s] for s in seeds]
+            differences[method] = paired_difference(*pairs)
+    each = list(differences.values())
+    adjusted = holm([d.t_p for d in each])
+    directions = shown_direction([d.low for d in each], [d.high for d in each], adjusted)
     return {
-        method: _judged((d.mean, d.low, d.high), decided(d, p) != "no difference shown", better)
-        for (method, d), p in zip(found.items(), adjusted, strict=True)
+        method: _verdict((d.mean, d.low, d.high), float(direction), better)
+        for (method, d), direction in zip(differences.items(), directions, strict=True)
     }
 
 
-def _judged(triple: Iterable[float], clear: bool, wanted: str) -> Verdict:
-    """triple: difference, low, high, as shown. clear: the rule of `verdict` holds."""
+def cell(contents: Contents, metric: str, method: str) -> Cell:
+    """The cell of a method and a metric; costs, the baseline and single seeds get no verdict."""
+    record = contents.comparison
+    i, j = list(record.metrics).index(metric), contents.methods.index(method)
+    triple = [record.mean[i, j], record.low[i, j], record.high[i, j]]
+    mean, low, high = map(float, shown(metric, triple))
+    value = with_interval(mean, low, high, _typical(record, metric))
+    answer = verdict(record, metric, method)
+    if metric in COSTS or contents.seeds < 2 or answer.kind == "baseline":
+        return Cell(value)
+    tone = "" if answer.better is None else "better" if answer.better else "worse"
+    return Cell(value, answer.mark, answer.words, tone)
+
+
+def _verdict(triple: Iterable[float], direction: float, wanted: str) -> Verdict:
+    """triple: difference, low, high, as shown. direction: see `shown_direction`."""
     difference, low, high = map(float, triple)
-    if not (math.isfinite(low) and math.isfinite(high)):
+    if math.isnan(direction):
         return Verdict("no interval", difference=difference)
-    if not clear:
+    if direction == 0:
         return Verdict("undecided", None, difference, low, high)
-    kind = "higher" if low > 0 else "lower"
+    kind = "higher" if direction > 0 else "lower"
     return Verdict(kind, kind == wanted if wanted else None, difference, low, high)
+
+
+def _typical(record: ComparisonRecord, metric: str) -> float:
+    """Median half width of a metric's intervals, which sets the digits of its column."""
+    i = list(record.metrics).index(metric)
+    halves = shown(metric, record.high[i] - record.low[i]) / 2
+    halves = halves[np.isfinite(halves) & (halves > 0)]
+    return float(np.median(halves)) if halves.size else math.nan

@@ -9,7 +9,7 @@ from landscape.utils import files
 Cells = dict[tuple[str, int], dict[str, Record]]
 
 # Surfaces and paths are looked at one by one, and may go through other minima for each run.
-COMPARED = (
+COMPARABLE_KINDS = (
     "eigenvalues", "trace", "spectral_density", "relative_flatness", "noise", "quantization",
     "pruning", "worst_case", "sharpness", "profile",
 )  # fmt: skip
@@ -22,13 +22,15 @@ def question(record: Record) -> str:
     return str(files.plain([record.settings, record.point.batch_norm, asked]))
 
 
-def agreeing(cells: Mapping[tuple[str, int], Mapping[str, Record]]) -> tuple[Cells, list[str]]:
+def comparable_records(
+    cells: Mapping[tuple[str, int], Mapping[str, Record]],
+) -> tuple[Cells, list[str]]:
     """The records without those that were asked something else than most of their kind, the first
     where there are as many of each; and a sentence about each kind that lost some.
     """
     kept: Cells = {key: dict(records) for key, records in cells.items()}
     told = []
-    for kind in COMPARED:
+    for kind in COMPARABLE_KINDS:
         asked = {key: question(found[kind]) for key, found in cells.items() if kind in found}
         if len(set(asked.values())) < 2:
             continue

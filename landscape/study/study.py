@@ -9,7 +9,7 @@ import numpy as np
 
 from landscape.analysis import hints
 from landscape.records import METRICS, ComparisonRecord, StudyRecord
-from landscape.statistics.comparable import agreeing
+from landscape.statistics.comparable import comparable_records
 from landscape.statistics.minima import compare_minima
 from landscape.statistics.noise_curve import area, sigma_at_drop
 from landscape.study.design import Design, Overrides
@@ -41,7 +41,9 @@ class Study:
                     self.runs[method, seed] = run
         if not self.runs:
             raise ValueError(f"{self.path} holds no finished run. Go on with the same compare.")
-        self.cells, self.left_out = agreeing({k: run.records() for k, run in self.runs.items()})
+        self.cells, self.left_out = comparable_records(
+            {k: run.records() for k, run in self.runs.items()}
+        )
 
     @property
     def report(self) -> Path:

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 from scipy.special import stdtrit
 
-from landscape.records import METRICS, Array, ComparisonRecord, Record
+from landscape.records import METRICS, Array, Record
 
 SPLITS = {"train": "training"}
 
@@ -47,15 +47,6 @@ def t_band(samples: Array) -> tuple[Array, Array, Array]:
         return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
     half = stdtrit(n - 1, 0.975) * samples.std(axis=0, ddof=1) / np.sqrt(n)
     return mean, mean - half, mean + half
-
-
-def established(record: ComparisonRecord, i: int, level: float = 0.05) -> Array:
-    """Methods whose difference in metric i leaves out zero, after Holm too; (k,) bool.
-
-    The rule of `statistics.verdict`: what was not computed, NaN, establishes nothing.
-    """
-    low, high, p = record.difference_low[i], record.difference_high[i], record.holm_p[i]
-    return ((low > 0) | (high < 0)) & (p < level)
 
 
 def scale(values: Array, ratio: float = 30.0) -> str:

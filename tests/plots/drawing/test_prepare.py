@@ -6,7 +6,6 @@ import pytest
 from landscape.plots.drawing.prepare import (
     conditions,
     counts,
-    established,
     grouped,
     scale,
     shown,
@@ -58,28 +57,3 @@ def test_words(surface_record):
     assert counts([6, 6], "seed") == "6 seeds"
     assert counts([1, 2], "seed") == "1–2 seeds"
     assert conditions([surface_record()]) == "256 training examples, batch norm: reestimated"
-
-
-def test_a_difference_is_established_only_after_holm(comparison_record):
-    """fam leaves out zero (0.04) but not after Holm (0.08); aace spans zero."""
-    assert established(comparison_record, 0).tolist() == [False, True, False, False]
-    assert established(comparison_record, 1).tolist() == [False, True, False, False]
-
-
-@pytest.mark.parametrize(
-    "low, high, p, holds",
-    [
-        (0.01, 0.01, 0.001, True),  # the same difference on every seed, p from the sign flips
-        (0.01, 0.01, 0.25, False),  # three seeds cannot show more
-        (0.01, 0.02, np.nan, False),
-        (0.01, 0.01, np.nan, False),
-        (np.nan, np.nan, 0.001, False),
-        (0.0, 0.0, 0.001, False),
-        (-0.02, -0.01, 0.001, True),
-    ],
-)
-def test_what_was_not_computed_establishes_nothing(comparison_record, low, high, p, holds):
-    record = comparison_record
-    record.difference_low[0, 3], record.difference_high[0, 3] = low, high
-    record.holm_p[0, 3] = p
-    assert established(record, 0)[3] == holds

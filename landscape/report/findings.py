@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from landscape.plots.drawing.prepare import axis_label, plural
-from landscape.plots.drawing.style import look
 from landscape.records import METRICS
 from landscape.report.contents import Contents
-from landscape.report.numbers import listed, signed, signed_interval
+from landscape.report.numbers import signed, signed_interval
 from landscape.report.verdict import Verdict, verdict
+from landscape.report.wording import capitalised, listed, method_name
 
 TOLD = ("test_accuracy", "test_loss", "generalisation_gap", "lambda_max", "kappa", "noise_sigma_5")
 
@@ -40,7 +40,7 @@ def headline(contents: Contents) -> str:
     return " ".join([*sentences, *_price(contents)])
 
 
-def findings(contents: Contents) -> list[Finding]:
+def paragraphs(contents: Contents) -> list[Finding]:
     """A paragraph per metric that was computed, then the runs that failed, then the cost."""
     found = []
     if contents.seeds > 1 and len(contents.methods) > 1:
@@ -61,18 +61,8 @@ def association(tau: float, low: float, high: float) -> str:
     return "larger values go with a smaller gap" if high < 0 else "no association shown"
 
 
-def name(method: str) -> str:
-    """Of a method, as the figures write it."""
-    return look(method).label
-
-
-def capital(words: str) -> str:
-    """With a capital first letter; Greek symbols keep their size, Λ is not λ."""
-    return words[0].upper() + words[1:] if words[0].isascii() else words
-
-
 def _title(metric: str) -> str:
-    return capital(axis_label(metric).replace("(%)", "(percentage points)"))
+    return capitalised(axis_label(metric).replace("(%)", "(percentage points)"))
 
 
 def verdicts(contents: Contents, metric: str) -> dict[str, Verdict]:
@@ -85,36 +75,36 @@ def verdicts(contents: Contents, metric: str) -> dict[str, Verdict]:
 def _counted(contents: Contents, metric: str) -> str:
     found = verdicts(contents, metric)
     label = METRICS[metric].label if metric in METRICS else metric
-    baseline = name(contents.comparison.baseline)
+    baseline = method_name(contents.comparison.baseline)
     counts = {k: sum(v.kind == k for v in found.values()) for k in ("higher", "lower")}
     rest = len(found) - sum(counts.values())
     parts = [f"{k} for {count}" for k, count in counts.items() if count]
     if not parts:
-        return f"{capital(label)}: no difference from {baseline} is shown for any method."
+        return f"{capitalised(label)}: no difference from {baseline} is shown for any method."
     parts[0] += f" of {plural(len(found), 'other method')}"
     tail = f"; for {rest} no difference is shown" if rest else ""
-    return f"{capital(label)}, compared with {baseline}: {' and '.join(parts)}{tail}."
+    return f"{capitalised(label)}, compared with {baseline}: {' and '.join(parts)}{tail}."
 
 
 def _told(contents: Contents, metric: str) -> str:
     found = verdicts(contents, metric)
-    baseline = name(contents.comparison.baseline)
+    baseline = method_name(contents.comparison.baseline)
     sentences = []
     for kind in ("higher", "lower"):
         chosen = {m: v for m, v in found.items() if v.kind == kind}
         if chosen:
             better = next(iter(chosen.values())).better
             side = {True: " (better)", False: " (worse)", None: ""}[better]
-            who = listed([name(m) for m in chosen])
+            who = listed([method_name(m) for m in chosen])
             sentences.append(f"{kind.capitalize()}{side} than {baseline}: {who}, {span(chosen)}.")
     open_ = {m: v for m, v in found.items() if v.kind == "undecided"}
     after = {m: v for m, v in open_.items() if v.low > 0 or v.high < 0}
     rest = {m: v for m, v in open_.items() if m not in after}
     for why, chosen in (("", rest), (" after Holm’s correction over the methods", after)):
         if chosen:
-            who = listed([name(m) for m in chosen])
+            who = listed([method_name(m) for m in chosen])
             sentences.append(f"No difference shown{why}: {who}, {span(chosen)}.")
-    missing = [name(m) for m, v in found.items() if v.kind in ("no interval", "missing")]
+    missing = [method_name(m) for m, v in found.items() if v.kind in ("no interval", "missing")]
     if missing:
         sentences.append(f"No verdict, too few runs: {listed(missing)}.")
     return " ".join(sentences)
@@ -135,7 +125,7 @@ def span(found: Mapping[str, Verdict]) -> str:
 
 def _diverged(contents: Contents) -> list[Finding]:
     parts = [
-        f"{name(m)}: {contents.count(m, 'diverged')} of {contents.seeds}"
+        f"{method_name(m)}: {contents.count(m, 'diverged')} of {contents.seeds}"
         for m in contents.methods
         if contents.count(m, "diverged")
     ]
@@ -149,9 +139,9 @@ def _diverged(contents: Contents) -> list[Finding]:
 def _cost(contents: Contents) -> list[Finding]:
     sentences = []
     for metric, label in (("grad_evals", "Gradient evaluations"), ("seconds", "Training time")):
-        each = [f"{name(m)} ×{r:.2f}" for m, r in _ratios(contents, metric).items()]
+        each = [f"{method_name(m)} ×{r:.2f}" for m, r in _ratios(contents, metric).items()]
         if each:
-            baseline = name(contents.comparison.baseline)
+            baseline = method_name(contents.comparison.baseline)
             sentences.append(f"{label} relative to {baseline}: {', '.join(each)}.")
     return [Finding("Cost", " ".join(sentences))] if sentences else []
 
@@ -162,7 +152,7 @@ def _price(contents: Contents) -> list[str]:
         return []
     low, high = (f"{r:.2f}" for r in (min(ratios), max(ratios)))
     times = f"{low} times" if low == high else f"{low} to {high} times"
-    baseline = name(contents.comparison.baseline)
+    baseline = method_name(contents.comparison.baseline)
     return [f"The price: {times} the gradient evaluations of {baseline}."]
 
 

@@ -13,24 +13,25 @@ import numpy as np
 from landscape.plots.comparison import chosen_metrics
 from landscape.plots.drawing.prepare import axis_label, plural, shown
 from landscape.records import METRICS, Array
-from landscape.report import story
+from landscape.report import findings
 from landscape.report.contents import Contents
-from landscape.report.numbers import listed, number, signed, signed_interval, with_interval
+from landscape.report.numbers import number, signed, signed_interval, with_interval
 from landscape.report.verdict import Verdict, verdicts
+from landscape.report.wording import capitalised, listed, method_name
 from landscape.statistics.intervals import t_interval
 
 NO_VERDICT = "One minimum of each method: no interval, no verdict."
 NAMED = 3  # more methods than these and their differences are told as a range
 
 
-def sentence(contents: Contents, figure: str) -> str:
+def summary(contents: Contents, figure: str) -> str:
     """Of a figure of the page, by its name; "" where there is nothing to say."""
-    return SHOWS[figure](contents) if figure in SHOWS else ""
+    return SUMMARIES[figure](contents) if figure in SUMMARIES else ""
 
 
 def contrast(label: str, found: Mapping[str, Verdict], baseline: str) -> str:
     """ "λ max: lower than SGD's for SAM (−3.1 [−5.0, −1.2]); for LETS no difference is shown." """
-    base = story.name(baseline)
+    base = method_name(baseline)
     kinds: dict[str, dict[str, Verdict]] = {}
     for method, one in found.items():
         kinds.setdefault(one.kind, {})[method] = one
@@ -40,21 +41,21 @@ def contrast(label: str, found: Mapping[str, Verdict], baseline: str) -> str:
     ]  # fmt: skip
     undecided = kinds.get("undecided", {})
     if undecided and parts:
-        rest = listed([story.name(m) for m in undecided])
+        rest = listed([method_name(m) for m in undecided])
         parts.append(f"for {rest} no difference is shown")
     elif undecided:
-        who = "any method" if len(undecided) > 1 else story.name(next(iter(undecided)))
+        who = "any method" if len(undecided) > 1 else method_name(next(iter(undecided)))
         parts.append(f"no difference from {base} is shown for {who}")
-    lacking = [story.name(m) for kind in ("no interval", "missing") for m in kinds.get(kind, {})]
+    lacking = [method_name(m) for kind in ("no interval", "missing") for m in kinds.get(kind, {})]
     if lacking:
         parts.append(f"no verdict for {listed(lacking)}, too few runs")
-    return f"{story.capital(label)}: {'; '.join(parts)}." if parts else ""
+    return f"{capitalised(label)}: {'; '.join(parts)}." if parts else ""
 
 
 def _who(found: Mapping[str, Verdict]) -> str:
     if len(found) > NAMED:
-        return f"{listed([story.name(m) for m in found])}, {story.span(found)}"
-    each = (f"{story.name(m)} ({signed_interval(v.difference, v.low, v.high)})"
+        return f"{listed([method_name(m) for m in found])}, {findings.span(found)}"
+    each = (f"{method_name(m)} ({signed_interval(v.difference, v.low, v.high)})"
             for m, v in found.items())  # fmt: skip
     return listed(list(each))
 
@@ -64,7 +65,7 @@ def _metric(contents: Contents, metric: str) -> str:
     if metric not in contents.computed or contents.seeds < 2 or len(contents.methods) < 2:
         return ""
     label = axis_label(metric).replace("(%)", "(percentage points)")
-    return contrast(label, story.verdicts(contents, metric), contents.comparison.baseline)
+    return contrast(label, findings.verdicts(contents, metric), contents.comparison.baseline)
 
 
 def _metrics(*metrics: str) -> Callable[[Contents], str]:
@@ -89,11 +90,11 @@ def _comparison(contents: Contents) -> str:
 
 
 def _differences(contents: Contents) -> str:
-    base, clear, total = story.name(contents.comparison.baseline), [], 0
+    base, clear, total = method_name(contents.comparison.baseline), [], 0
     for metric in chosen_metrics(contents.comparison):
-        found = story.verdicts(contents, metric)
+        found = findings.verdicts(contents, metric)
         total += sum(v.kind in ("higher", "lower", "undecided") for v in found.values())
-        who = [story.name(m) for m, v in found.items() if v.kind in ("higher", "lower")]
+        who = [method_name(m) for m, v in found.items() if v.kind in ("higher", "lower")]
         if who:
             label = METRICS[metric].label if metric in METRICS else metric
             clear.append((label, who))
@@ -112,8 +113,8 @@ def _scatter(contents: Contents) -> str:
             label = METRICS[measure].label if measure in METRICS else measure
             interval = signed_interval(tau, low, high) if math.isfinite(high - low) else ""
             told = f"{label} (τ {interval or signed(tau, 0.1)})"
-            parts.setdefault(story.association(tau, low, high), []).append(told)
-    sentences = [f"{story.capital(words)}: {listed(each)}." for words, each in parts.items()]
+            parts.setdefault(findings.association(tau, low, high), []).append(told)
+    sentences = [f"{capitalised(words)}: {listed(each)}." for words, each in parts.items()]
     return " ".join(["Kendall’s τ over all minima.", *sentences]) if parts else ""
 
 
@@ -122,8 +123,10 @@ def _radius(contents: Contents) -> str:
     for method, runs in contents.records("radius").items():
         first, last = (t_interval([r.radius[at] for r in runs]) for at in (0, -1))
         end = with_interval(last.mean, last.low, last.high)
-        parts.append(f"{story.name(method)}: from {number(first.mean)} in the first epoch to {end} "
-                     f"in the last, mean over {plural(last.n, 'seed')}")  # fmt: skip
+        parts.append(
+            f"{method_name(method)}: from {number(first.mean)} in the first epoch to {end} in the "
+            f"last, mean over {plural(last.n, 'seed')}"
+        )
     return f"{'; '.join(parts)}."
 
 
@@ -133,7 +136,7 @@ def _stability(contents: Contents) -> str:
         known = [r for r in runs if np.isfinite(r.threshold).any()]
         above = sum(bool((r.lambda_max > r.threshold).any()) for r in known)
         if known:
-            parts.append(f"{story.name(method)} {above} of {len(known)}")
+            parts.append(f"{method_name(method)} {above} of {len(known)}")
     return f"Runs seen above their dashed line at least once: {', '.join(parts)}." if parts else ""
 
 
@@ -151,7 +154,7 @@ def _recorded(
         means = means[np.isfinite(means)]
         if not means.size:
             return ""
-        reach = f"{story.capital(label)}: {_reach(means)}."
+        reach = f"{capitalised(label)}: {_reach(means)}."
         if max(map(len, values.values())) < 2:
             return f"{reach} {NO_VERDICT}"
         baseline = contents.comparison.baseline
@@ -181,7 +184,7 @@ def _edge(record: Any) -> float:
     return float(np.median(loss) if record.kind == "surface" else np.mean(loss[:, [0, -1]]))
 
 
-SHOWS: dict[str, Callable[[Contents], str]] = {
+SUMMARIES: dict[str, Callable[[Contents], str]] = {
     "comparison": _comparison,
     "differences": _differences,
     "curves": _metrics("train_loss", "test_accuracy"),

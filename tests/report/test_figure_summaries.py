@@ -8,7 +8,7 @@ import pytest
 
 from landscape.plots.drawing.style import LOOKS
 from landscape.records import SpectralDensityRecord
-from landscape.report import shows
+from landscape.report import figure_summaries
 from landscape.report.figures import TITLES
 from landscape.report.verdict import verdicts
 
@@ -23,7 +23,13 @@ def planted(make_contents, low, high, p=0.001):
     record.difference_low[:, 1], record.difference_high[:, 1] = low, high
     for name in ("tau", "tau_low", "tau_high"):
         getattr(record, name)[:] = {"tau": 0.3, "tau_low": -0.1, "tau_high": 0.6}[name]
-    return contents
+    return decided(contents)
+
+
+def decided(contents):
+    """The contents with the decisions that the intervals of its comparison lead to."""
+    comparison = dataclasses.replace(contents.comparison, direction=None)
+    return dataclasses.replace(contents, comparison=comparison)
 
 
 def same(contents):
@@ -36,7 +42,7 @@ def same(contents):
 def test_where_intervals_span_zero_no_figure_names_a_winner(make_contents, p):
     contents = same(planted(make_contents, -1.0, 3.0, p))
     for figure in TITLES:
-        words = shows.sentence(contents, figure)
+        words = figure_summaries.summary(contents, figure)
         assert not re.search(r"(higher|lower|larger|smaller|better|worse)\b", words), (
             figure,
             words,
@@ -44,16 +50,16 @@ def test_where_intervals_span_zero_no_figure_names_a_winner(make_contents, p):
 
 
 def test_an_interval_without_zero_that_holm_rejects_names_none(make_contents):
-    words = shows.sentence(planted(make_contents, 0.1, 3.0, p=0.06), "spectrum")
+    words = figure_summaries.summary(planted(make_contents, 0.1, 3.0, p=0.06), "spectrum")
     assert words == "λ max of the Hessian: no difference from SGD is shown for SAM."
 
 
 def test_a_difference_is_told_with_its_interval(make_contents):
     contents = planted(make_contents, -5.0, -1.0)
-    assert shows.sentence(contents, "spectrum") == (
+    assert figure_summaries.summary(contents, "spectrum") == (
         "λ max of the Hessian: lower than SGD’s for SAM (−3.0 [−5.0, −1.0])."
     )
-    assert "SAM" in shows.sentence(contents, "differences")
+    assert "SAM" in figure_summaries.summary(contents, "differences")
 
 
 def test_for_the_others_it_says_so(make_contents):
@@ -66,7 +72,8 @@ def test_for_the_others_it_says_so(make_contents):
         record.difference[i] + 2,
     )
     record.holm_p[i] = [np.nan, 0.001, 0.6, 0.001]
-    assert shows.sentence(contents, "spectrum") == (
+    contents = decided(contents)
+    assert figure_summaries.summary(contents, "spectrum") == (
         "λ max of the Hessian: higher than SGD’s for mSAM (+4.0 [+2.0, +6.0]); "
         "lower than SGD’s for SAM (−3.0 [−5.0, −1.0]); for FAM no difference is shown."
     )
@@ -74,13 +81,13 @@ def test_for_the_others_it_says_so(make_contents):
 
 @pytest.mark.parametrize("figure", ["surface", "profile"])
 def test_one_minimum_of_each_method_gets_a_range_and_no_names(make_contents, figure):
-    words = shows.sentence(make_contents(("sgd", "sam"), 6, (), size=5), figure)
+    words = figure_summaries.summary(make_contents(("sgd", "sam"), 6, (), size=5), figure)
     assert words.endswith("One minimum of each method: no interval, no verdict.")
     assert not any(name in words for name in NAMES) and " to " in words
 
 
 def test_means_are_given_without_names(make_contents):
-    words = shows.sentence(make_contents(size=5), "comparison")
+    words = figure_summaries.summary(make_contents(size=5), "comparison")
     assert words.startswith("The means reach in test accuracy (%) from 91.")
     assert not any(re.search(rf"\b{name}\b", words) for name in NAMES)
 
@@ -95,17 +102,17 @@ def test_numbers_of_records_are_paired_by_seed(make_contents):
             record, mean=10.0 * seed - (method == "sam")
         )
     del cells["sgd", 0]["spectral_density"]
-    words = shows.sentence(dataclasses.replace(contents, cells=cells), "density")
+    words = figure_summaries.summary(dataclasses.replace(contents, cells=cells), "density")
     assert words == "Mean eigenvalue: no difference from SGD is shown for SAM."  # 5 pairs: p = 1/16
     cells["sgd", 0]["spectral_density"] = dataclasses.replace(record, mean=0.0)
-    words = shows.sentence(dataclasses.replace(contents, cells=cells), "density")
+    words = figure_summaries.summary(dataclasses.replace(contents, cells=cells), "density")
     assert words == "Mean eigenvalue: lower than SGD’s for SAM (−1 [−1, −1])."
 
 
 def test_one_seed_and_one_method_are_told_nothing_stronger(make_contents):
     for contents in (make_contents(("sgd", "sam"), 1, (), size=5), make_contents(("sam",), 2, ())):
         for figure in TITLES:
-            words = shows.sentence(contents, figure)
+            words = figure_summaries.summary(contents, figure)
             assert not re.search(r"\b(higher|lower) than", words), (figure, words)
 
 

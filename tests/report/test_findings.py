@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from landscape.report import story
+from landscape.report import findings
 
 
 def about(contents):
-    return {finding.about: finding.text for finding in story.findings(contents)}
+    return {finding.about: finding.text for finding in findings.paragraphs(contents)}
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def nine(make_contents):
 
 
 def test_headline_counts_what_is_shown_and_what_is_not(nine):
-    words = story.headline(nine)
+    words = findings.headline(nine)
     assert (
         "Test accuracy, compared with SGD: higher for 6 of 8 other methods and lower for 1" in words
     )
@@ -41,7 +41,7 @@ def test_an_interval_beside_zero_that_holm_does_not_bear_out_is_told_apart(nine)
     holm_p = record.holm_p.copy()
     holm_p[i, j] = 0.06
     assert record.difference_low[i, j] > 0
-    changed = replace(nine, comparison=replace(record, holm_p=holm_p))
+    changed = replace(nine, comparison=replace(record, holm_p=holm_p, direction=None))
     words = about(changed)["Test accuracy (percentage points)"]
     assert "No difference shown: AACE, +" in words
     assert "No difference shown after Holm’s correction over the methods: SAM, +" in words
@@ -61,23 +61,24 @@ def test_nothing_differs(make_contents):
     contents = make_contents(methods=("sgd", "sam"), seeds=4, diverged=(), size=5)
     record = contents.comparison
     record.difference_low[:, 1], record.difference_high[:, 1] = -1.0, 1.0
-    words = story.headline(contents)
+    contents = replace(contents, comparison=replace(record, direction=None))
+    words = findings.headline(contents)
     assert "Test accuracy: no difference from SGD is shown for any method." in words
-    everything = " ".join(finding.text for finding in story.findings(contents))
+    everything = " ".join(finding.text for finding in findings.paragraphs(contents))
     assert "better" not in everything and "worse" not in everything
     assert "No difference shown: SAM" in everything
 
 
 def test_one_seed(make_contents):
     contents = make_contents(methods=("sgd", "sam"), seeds=1, diverged=(), size=5)
-    assert story.headline(contents).startswith("One seed: no interval, no verdict.")
+    assert findings.headline(contents).startswith("One seed: no interval, no verdict.")
     assert set(about(contents)) == {"Cost"}
 
 
 def test_all_diverged(make_contents):
     every = [(method, seed) for method in ("sgd", "sam") for seed in range(2)]
     contents = make_contents(methods=("sgd", "sam"), seeds=2, diverged=every, size=5)
-    words = story.headline(contents)
+    words = findings.headline(contents)
     assert words == "No run finished (4 runs diverged): there is nothing to compare."
     assert about(contents) == {"Runs that diverged": "SGD: 2 of 2; SAM: 2 of 2."}
 
@@ -90,7 +91,7 @@ def test_a_baseline_that_diverged_leaves_no_verdict(make_contents):
 
 def test_one_method(make_contents):
     contents = make_contents(methods=("sam",), seeds=2, diverged=(), size=5)
-    assert story.headline(contents) == "One method: there is nothing to compare it with."
+    assert findings.headline(contents) == "One method: there is nothing to compare it with."
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_one_method(make_contents):
     ],
 )
 def test_association(triple, words):
-    assert story.association(*np.array(triple)) == words
+    assert findings.association(*np.array(triple)) == words
 
 
 def test_a_baseline_without_a_cost_leaves_no_ratio(make_contents):
@@ -112,4 +113,4 @@ def test_a_baseline_without_a_cost_leaves_no_ratio(make_contents):
     for metric in ("grad_evals", "seconds"):
         contents.comparison.mean[list(contents.comparison.metrics).index(metric), 0] = 0.0
     assert "Cost" not in about(contents)
-    assert "price" not in story.headline(contents)
+    assert "price" not in findings.headline(contents)
