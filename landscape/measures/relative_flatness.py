@@ -24,7 +24,6 @@ from landscape.measures.curvature.operator import REFUSALS
 from landscape.measures.flatness.layer import LinearLayer, deviations, find
 from landscape.measures.flatness.random_signs import by_signs, inverse
 from landscape.network import flatness
-from landscape.network.batch import scalar
 from landscape.network.higher_order import has_custom_functions
 from landscape.network.linear_layer import (
     Call,
@@ -97,14 +96,14 @@ class RelativeFlatness:
         self, objective: Objective, *, progress: Progress | None = None
     ) -> RelativeFlatnessRecord:
         """Compute κ and κ̂ at the objective's point; `progress` counts batches, or draws."""
-        fitting = objective.fitting
-        layer = fitting(lambda: find(objective, self.layer))
-        scale = fitting(lambda: deviations(objective, layer)) if self.normalize_features else None
-        found = fitting(lambda: exactly(objective, layer, scale, self.max_products, progress))
-        if found is None:
-            found = by_signs(objective, layer, scale, self.draws, self.seed, progress)
+        retry = objective.retry_on_oom
+        layer = retry(lambda: find(objective, self.layer))
+        scale = retry(lambda: deviations(objective, layer)) if self.normalize_features else None
+        answer = retry(lambda: exactly(objective, layer, scale, self.max_products, progress))
+        if answer is None:
+            answer = by_signs(objective, layer, scale, self.draws, self.seed, progress)
         return RelativeFlatnessRecord(
-            **found,
+            **answer,
             layer=layer.name,
             point=point_of(objective),
             settings=asdict(self),
@@ -125,11 +124,12 @@ def exactly(
     """
     if not max_products or layer.transposed:
         return None
-    found, leaf, watched = [], objective.w.requires_grad_(), {layer.name: layer.module}
-    with objective.opened(leaf), recorded_calls(watched) as calls:
-        for batch in objective.batches:
+    risk, answers = objective.risk, []
+    leaf, watched = objective.w.requires_grad_(), {layer.name: layer.module}
+    with risk.opened(leaf), recorded_calls(watched) as calls:
+        for batch, fraction in risk.terms:
             calls.clear()
-            loss = scalar(objective.loss(objective.model, batch))
+            loss = risk.batch_loss(batch)
             try:
                 answer = _of_batch(loss, layer, calls, batch.y, scale, max_products)
             except RuntimeError as error:
@@ -138,11 +138,11 @@ def exactly(
                 return None
             if answer is None:
                 return None
-            found.append(answer)
+            answers.append((*answer, fraction))
             if progress is not None:
-                progress(len(found), len(objective.batches))
-    ways, products, pairs = zip(*found, strict=True)
-    value, simplified = (pairs[0].new_tensor(objective.shares) @ torch.stack(pairs)).tolist()
+                progress(len(answers), len(risk.terms))
+    ways, products, pairs, fractions = zip(*answers, strict=True)
+    value, simplified = (pairs[0].new_tensor(fractions) @ torch.stack(pairs)).tolist()
     return {
         "value": value,
         "simplified": simplified,

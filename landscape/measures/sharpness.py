@@ -15,8 +15,8 @@ from torch import Tensor
 from landscape.linalg import probes
 from landscape.measures.context import Progress, point_of
 from landscape.measures.space import ball_ascent
-from landscape.network.batch import Batch, scalar
-from landscape.objective.curvature_products import derivative, total
+from landscape.network.batch import Batch
+from landscape.objective.derivative import derivative, total
 from landscape.objective.objective import Objective
 from landscape.records import SharpnessRecord
 from landscape.utils.environment import environment
@@ -83,7 +83,7 @@ class Sharpness:
         self, objective: Objective, *, progress: Progress | None = None
     ) -> SharpnessRecord:
         """Search around the objective's point; `progress` counts batches."""
-        w, batches = objective.w, regrouped(objective.given, self.m)
+        w, batches = objective.w, regrouped(objective.risk.given, self.m)
         t = adaptive(objective, self.eta) if self.rule == "asam" else torch.ones_like(w)
         starts = [ball_ascent.unit(xi) for xi in probes.gaussians(w, self.restarts, self.seed)]
         loss = np.empty(len(batches))
@@ -121,27 +121,26 @@ def adaptive(objective: Objective, eta: float) -> Tensor:
 
 def around(objective: Objective, batch: Batch, t: Tensor) -> ball_ascent.Hill:
     """L_B(w + T u) of one batch and its gradient by u, normalising as the objective does."""
-    w = objective.w
+    w, risk = objective.w, objective.risk
 
     def losses() -> Iterator[Tensor]:
-        for part in objective.pieces(batch):
-            share = part.size / batch.size
-            yield share * scalar(objective.loss(objective.model, part))
+        for piece in risk.pieces(batch):
+            yield piece.size / batch.size * risk.batch_loss(piece)
 
     def height(u: Tensor) -> float:
         def ask() -> float:
-            with torch.no_grad(), objective.opened(w + t * u):
+            with torch.no_grad(), risk.opened(w + t * u):
                 return total(losses()).item()
 
-        return objective.fitting(ask)
+        return objective.retry_on_oom(ask)
 
     def slope(u: Tensor) -> Tensor:
         def ask() -> Tensor:
             at = (w + t * u).requires_grad_()
-            with objective.opened(at):
+            with risk.opened(at):
                 return t * total(derivative(loss, at, None) for loss in losses())
 
-        return objective.fitting(ask)
+        return objective.retry_on_oom(ask)
 
     return ball_ascent.Hill(height, slope)
 

@@ -118,14 +118,14 @@ class Weights:
         """
         kept = [module._parameters[key] for module, key, _ in self._owners]
 
-        def stand_at(w: Tensor | Sequence[Tensor]) -> None:
+        def set_point(w: Tensor | Sequence[Tensor]) -> None:
             views = self.split(w) if isinstance(w, Tensor) else w
             for module, key, i in self._owners:
                 module._parameters[key] = views[i]  # type: ignore[assignment]
 
         try:
-            stand_at(w)
-            yield stand_at
+            set_point(w)
+            yield set_point
         finally:
             for (module, key, _), p in zip(self._owners, kept, strict=True):
                 module._parameters[key] = p

@@ -15,8 +15,8 @@ MOST = 100_000  # batches
 SHARE = 0.5  # of a machine's memory
 
 
-def read(batches: Iterable[Any], device: torch.device, seed: int) -> tuple[Batch, ...]:
-    """All batches, on `device`.
+def load_batches(batches: Iterable[Any], device: torch.device, seed: int) -> tuple[Batch, ...]:
+    """Read all batches onto `device`.
 
     A loader that shuffles or augments is read once, with torch's random numbers from `seed`: what
     it yields then is fixed. Torch's own random state stays as it was.
@@ -50,8 +50,11 @@ def read(batches: Iterable[Any], device: torch.device, seed: int) -> tuple[Batch
     return tuple(kept)
 
 
-def shares_of(batches: Sequence[Batch]) -> list[float]:
-    """Each batch's part of the whole by weight. Raises ValueError where the weights have no sum."""
+def weight_fractions(batches: Sequence[Batch]) -> list[float]:
+    """Each batch's fraction of the total weight.
+
+    Raises ValueError where the weights have no sum.
+    """
     weights = [batch.share for batch in batches]
     total = sum(weights)
     if not all(weight >= 0 for weight in weights) or not 0 < total < float("inf"):

@@ -4,103 +4,118 @@ stands beside the plain one where the two are seen to agree.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
-from landscape.network.batch import Batch, correct, mapped, scalar
+from landscape.network.batch import Batch, Logits, correct, mapped
 from landscape.network.linear_layer import answers_of
+from landscape.objective.empirical_risk import EmpiricalRisk, Terms
 from landscape.objective.fold_batch_norm import Chain, chains, folded
 from landscape.utils.rng import seed_of
 
-if TYPE_CHECKING:
-    from landscape.objective.objective import Objective
-
-Found = tuple[float, float]  # L, accuracy
+Answer = tuple[float, float]  # L, accuracy
 AT_ONCE = 2**26  # bytes of points between two openings
-TOLERANCE, FLOOR = 1e-5, 0.01  # the two ways may differ by TOLERANCE · max(L, FLOOR)
+TOLERANCE, FLOOR = 1e-5, 0.01  # the two plans may differ by TOLERANCE · max(L, FLOOR)
 FLIPS = 2e-3  # and by rounding's share of answers
 
 
 @dataclass(frozen=True)
-class Way:
-    """How a pass is run: on which copy of the batches, with which layers folded, each point in
-    tensors of its own or all in the same ones. Views of another tensor cost as much as a layer.
+class PassPlan:
+    """Options of a forward pass: the batches with their weight fractions in some memory format,
+    folded layers, and whether all points are written into one buffer or stand in tensors of their
+    own. Views of another tensor cost as much as a layer.
     """
 
-    batches: Sequence[Batch]
+    terms: Terms
     chains: Sequence[Chain] = ()
     in_place: bool = True
 
 
 class Evaluator:
-    """(L, accuracy) at points of an objective, by a fast way where there is one."""
+    """(L, accuracy) at points of a risk, by a fast plan where there is one.
 
-    def __init__(self, objective: "Objective"):
-        self.objective = objective
-        self.plain = Way(objective.batches, in_place=False)
-        self._labels: dict[int, Tensor] = {}  # of each batch, how many count
-        self._none = torch.zeros((), dtype=torch.int64, device=objective.device)
+    logits: (model, batch) -> classes last; default the model's output.
+    """
 
-    def __call__(self, points: Sequence[Tensor]) -> list[Found]:
-        """One pair a point."""
-        return self.by(self.way, points)
+    def __init__(self, risk: EmpiricalRisk, logits: Logits | None = None):
+        self.risk, self.logits = risk, logits
+        self._planned: tuple[Terms, PassPlan] | None = None
+        self._labels: WeakKeyDictionary[Batch, Tensor] = WeakKeyDictionary()  # how many count
+        self._none = torch.zeros((), dtype=torch.int64, device=risk.device)
 
-    @cached_property
-    def way(self) -> Way:
-        """The fast way, where it agrees with the plain one at w and at a random point."""
-        points = [self.objective.w, elsewhere(self.objective)]
-        expected = self.by(self.plain, points)
+    def __call__(self, points: Sequence[Tensor]) -> list[Answer]:
+        """One pair for each of a few points."""
+        return self._run(self.plan, points)
+
+    def plainly(self, points: Sequence[Tensor]) -> list[Answer]:
+        """The same without the fast plan."""
+        return self._run(PassPlan(self.risk.terms, in_place=False), points)
+
+    @property
+    def plan(self) -> PassPlan:
+        """The fast plan, where it agrees with the plain one at w and at a random point; chosen
+        anew where batches were split.
+        """
+        if self._planned is None or self._planned[0] is not self.risk.terms:
+            self._planned = self.risk.terms, self._choose()
+        return self._planned[1]
+
+    def _choose(self) -> PassPlan:
+        points = [self.risk.w, elsewhere(self.risk)]
+        expected = self.plainly(points)
         try:
-            fast = _fast_way(self.objective)
-            found = self.by(fast, points)
+            fast = _fast_plan(self.risk)
+            answers = self._run(fast, points)
         except Exception:  # a model may refuse another memory format in words of its own
-            return self.plain
-        return fast if all(map(agree, found, expected)) else self.plain
+            return PassPlan(self.risk.terms, in_place=False)
+        agreed = all(map(agree, answers, expected))
+        return fast if agreed else PassPlan(self.risk.terms, in_place=False)
 
-    def by(self, way: Way, points: Sequence[Tensor]) -> list[Found]:
+    def _run(self, plan: PassPlan, points: Sequence[Tensor]) -> list[Answer]:
         """(L, accuracy) at each of a few points; the device is waited for once.
 
         Every pass starts from the same buffers, modes and random numbers.
         """
-        objective, rows = self.objective, []
-        weights, place = objective.weights, objective.w
+        risk, rows = self.risk, []
+        weights, place = risk.weights, risk.w.clone()
+        batches = [batch for batch, _ in plan.terms]
         with (
             torch.no_grad(),
-            objective.isolated() as renew,
-            weights.substituted(weights.views(place)) as stand_at,
-            folded(way.chains),
-            answers_of(objective.model) as outputs,
+            risk.isolated() as renew,
+            weights.substituted(weights.views(place)) as set_point,
+            folded(plan.chains),
+            answers_of(risk.model) as outputs,
         ):
-            move = place.copy_ if way.in_place else stand_at
+            move = place.copy_ if plan.in_place else set_point
             for point in points:
                 renew()
                 move(weights.checked(point.detach().to(place)))
-                with objective.normalised(way.batches):
-                    rows += [self._ask(i, b, outputs) for i, b in enumerate(way.batches)]
-        shape = (len(points), len(way.batches))
+                with risk.normalised(batches):
+                    rows += [self._ask(batch, outputs) for batch in batches]
+        shape = (len(points), len(batches))
         losses, right, counted = (torch.stack(t).view(shape) for t in zip(*rows, strict=True))
-        loss = losses.cpu().double() @ torch.tensor(objective.shares, dtype=torch.float64)
+        fractions = torch.tensor([fraction for _, fraction in plan.terms], dtype=torch.float64)
+        loss = losses.cpu().double() @ fractions
         accuracy = right.cpu().sum(1).double() / counted.sum(1)
         return list(zip(loss.tolist(), accuracy.tolist(), strict=True))
 
-    def _ask(self, i: int, batch: Batch, outputs: list[Any]) -> tuple[Tensor, Tensor, Tensor]:
-        """The loss of the i-th batch, how many answers are right, of how many."""
-        objective = self.objective
+    def _ask(self, batch: Batch, outputs: list[Any]) -> tuple[Tensor, Tensor, Tensor]:
+        """The loss of a batch, how many answers are right, of how many."""
         outputs.clear()
-        loss = scalar(objective.loss(objective.model, batch))
-        if objective.logits is not None:
-            right = correct(objective.logits(objective.model, batch), batch.y)
+        loss = self.risk.batch_loss(batch)
+        if self.logits is not None:
+            right = correct(self.logits(self.risk.model, batch), batch.y)
         else:
             right = correct(outputs[0], batch.y) if len(outputs) == 1 else None
         if right is None:
             return loss, self._none, self._none.cpu()
-        if i not in self._labels:
-            self._labels[i] = (batch.y >= 0).sum().cpu()
-        return loss, right, self._labels[i]
+        if batch not in self._labels:
+            self._labels[batch] = (batch.y >= 0).sum().cpu()
+        return loss, right, self._labels[batch]
 
 
 def chunks(points: Iterable[Tensor], w: Tensor) -> Iterator[list[Tensor]]:
@@ -110,36 +125,36 @@ def chunks(points: Iterable[Tensor], w: Tensor) -> Iterator[list[Tensor]]:
     """
     size = max(1, min(64, AT_ONCE // (w.numel() * w.element_size())))
     points = iter(points)
-    while some := list(islice(points, size)):
-        yield some
+    while chunk := list(islice(points, size)):
+        yield chunk
 
 
-def _fast_way(objective: "Objective") -> Way:
+def _fast_plan(risk: EmpiricalRisk) -> PassPlan:
     """On the CPU with images in channels_last and stored batch norm folded."""
-    batches = objective.batches
-    if objective.device.type != "cpu":
-        return Way(batches)
-    if any(isinstance(module, nn.Conv2d) for module in objective.model.modules()):
-        batches = tuple(map(_in_channels_last, batches))
-    with objective.isolated():
-        some = chains(objective.model) if objective.batch_norm == "stored" else []
-    return Way(batches, some)
+    terms = risk.terms
+    if risk.device.type != "cpu":
+        return PassPlan(terms)
+    if any(isinstance(module, nn.Conv2d) for module in risk.model.modules()):
+        terms = [(_in_channels_last(batch), fraction) for batch, fraction in terms]
+    with risk.isolated():
+        layers = chains(risk.model) if risk.policy == "stored" else []
+    return PassPlan(terms, layers)
 
 
-def elsewhere(objective: "Objective") -> Tensor:
+def elsewhere(risk: EmpiricalRisk) -> Tensor:
     """A random point: every weight moved by about a tenth of those of its tensor, and 0.01."""
-    w = objective.w
-    generator = torch.Generator().manual_seed(seed_of(objective.seed, "elsewhere"))
-    for part in (w[s] for s in objective.layers.values()):
-        xi = torch.randn(part.shape, generator=generator, dtype=torch.float64).to(w)
-        part += 0.1 * (part.square().mean().sqrt() + 0.1) * xi
+    w = risk.w.clone()
+    generator = torch.Generator().manual_seed(seed_of(risk.seed, "elsewhere"))
+    for values in (w[s] for s in risk.weights.layers.values()):
+        xi = torch.randn(values.shape, generator=generator, dtype=torch.float64).to(w)
+        values += 0.1 * (values.square().mean().sqrt() + 0.1) * xi
     return w
 
 
-def agree(found: Found, expected: Found) -> bool:
-    """Whether two ways to one loss and accuracy are the same up to rounding. NaN is not."""
-    off = abs(found[0] - expected[0]) <= TOLERANCE * max(abs(expected[0]), FLOOR)
-    flips = abs(found[1] - expected[1])
+def agree(answer: Answer, expected: Answer) -> bool:
+    """Tell whether two plans' loss and accuracy are the same up to rounding. NaN is not."""
+    off = abs(answer[0] - expected[0]) <= TOLERANCE * max(abs(expected[0]), FLOOR)
+    flips = abs(answer[1] - expected[1])
     return off and (flips <= FLIPS or flips != flips)
 
 

@@ -1,7 +1,6 @@
 """L(w), its gradient and its Hessian-vector product at any point, on fixed data."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,25 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from landscape.network import batch_norm as bn
-from landscape.network.batch import Batch, Logits, LossFn, scalar
-from landscape.network.higher_order import REENTRANT_REFUSAL, reentrant_checkpoints_heard
-from landscape.network.isolation import (
-    differentiable_kernels,
-    full_precision,
-    isolated_buffers,
-    kept_modes,
-    modes_of,
-    set_modes,
-    snapshot,
-)
+from landscape.network.batch import Batch, Logits, LossFn
 from landscape.network.parameter_block import Block
-from landscape.network.precision import Precision, raised
+from landscape.network.precision import Precision
 from landscape.network.weights import Weights
-from landscape.objective.curvature_products import Products, derivative, hessian, total
-from landscape.objective.data import fingerprint_of, read, shares_of
+from landscape.objective import first_pass
+from landscape.objective.curvature_products import Products, hessian
+from landscape.objective.data import fingerprint_of, load_batches, weight_fractions
+from landscape.objective.empirical_risk import EmpiricalRisk
 from landscape.objective.evaluation import Evaluator, chunks
-from landscape.objective.out_of_memory import Found, Room
-from landscape.utils.rng import seed_of, seeded
+from landscape.objective.out_of_memory import Answer, OutOfMemoryRetry
 
 __all__ = ["Batch", "Logits", "LossFn", "Objective", "Summary"]
 
@@ -60,6 +50,7 @@ class Objective:
     seed: of the random numbers that a pass may draw; every pass draws the same.
     memory: bytes that kept gradient graphs of Hessian-vector products may take; beyond it they are
     rebuilt.
+    risk: the same function without retries, see `landscape.objective.empirical_risk`.
 
     Raises ValueError for no batches or batches without end, an unknown policy, parameters that are
     no real numbers, a loss that is no scalar, a model that answers differently twice; where a
@@ -85,21 +76,23 @@ class Objective:
         self.batch_norm, self.seed, self.memory = batch_norm, seed, memory
         self.weights, self.precision = Weights(model), Precision(model)
         self.device = self.weights.parameters[0].device
-        self.given = tuple(map(self.precision.batch, read(batches, self.device, seed)))
-        self.batches: tuple[Batch, ...] = self.given  # until memory runs out
-        self.shares = shares_of(self.batches)
-        self._w = raised(self.weights.read())
-        self._buffers = self.precision.buffers(snapshot(model))
-        self._evaluator = Evaluator(self)
-        self._room = Room(self)
-        self._reentrant = False  # known after the first pass
-        self._products = Products(hessian, Block.of(model, self.weights, None))
-        self._refuse_two_answers()
+        given = tuple(map(self.precision.batch, load_batches(batches, self.device, seed)))
+        self.risk = EmpiricalRisk(
+            model, loss, given, weight_fractions(given), self.weights, self.precision,
+            batch_norm, seed,
+        )  # fmt: skip
+        self.opened, self.isolated = self.risk.opened, self.risk.isolated
+        self.normalised, self.regroup = self.risk.normalised, self.risk.regroup
+        self.pieces = self.risk.pieces
+        self._retry = OutOfMemoryRetry(self.risk)
+        self._evaluator = Evaluator(self.risk, logits)
+        self._products = Products(hessian, Block.of(model, self.weights, None), memory)
+        self.retry_on_oom(lambda: first_pass.check(self.risk))
 
     @property
     def w(self) -> Tensor:
         """The point at construction, (n,): a copy, the caller's own."""
-        return self._w.clone()
+        return self.risk.w.clone()
 
     @property
     def layers(self) -> Mapping[str, slice]:
@@ -107,9 +100,24 @@ class Objective:
         return self.weights.layers
 
     @property
+    def given(self) -> tuple[Batch, ...]:
+        """The batches as they came, on the model's device."""
+        return self.risk.given
+
+    @property
+    def batches(self) -> tuple[Batch, ...]:
+        """The batches of a pass: smaller ones than `given` where memory ran out."""
+        return self.risk.batches
+
+    @property
+    def shares(self) -> list[float]:
+        """The weight fraction of each batch of a pass; they add up to 1."""
+        return [fraction for _, fraction in self.risk.terms]
+
+    @property
     def examples(self) -> int:
         """Number of examples in all batches."""
-        return sum(b.size for b in self.given)
+        return self.risk.examples
 
     @cached_property
     def fingerprint(self) -> str:
@@ -119,41 +127,29 @@ class Objective:
     @cached_property
     def summary(self) -> Summary:
         """Loss, gradient norm and weight norm at `w`."""
-        return Summary(self.value(), self.grad().norm().item(), self._w.norm().item())
+        return Summary(self.value(), self.grad().norm().item(), self.risk.w.norm().item())
 
     def value(self, at: Tensor | None = None) -> float:
         """L at a point (n,), default `w`."""
-
-        def ask() -> float:
-            with torch.no_grad(), self.opened(self._point(at)):
-                return total(part.double() for part in self._parts()).item()
-
-        return self.fitting(ask)
+        return self.retry_on_oom(lambda: self.risk.value(self._point(at)))
 
     def grad(self, at: Tensor | None = None) -> Tensor:
         """∇L at a point, shape (n,)."""
-        leaf = self._point(at).clone().requires_grad_()
-
-        def ask() -> Tensor:
-            with self.opened(leaf):
-                return self._gradient(leaf)
-
-        return self.fitting(ask)
+        return self.retry_on_oom(lambda: self.risk.gradient(self._point(at)))
 
     def hvp(self, v: Tensor, at: Tensor | None = None) -> Tensor:
         """Hessian-vector product ∇²L·v at a point, by double backward; v (n,) or (n, k), and so is
         the answer.
 
         The gradient's graph is kept for further products at the same point while it fits `memory`,
-        else it is rebuilt
-        batch by batch.
+        else it is rebuilt batch by batch.
         """
         n = self.weights.n
         if v.shape[:1] != (n,) or v.dim() > 2:
             raise ValueError(f"`v` must have shape ({n},) or ({n}, k). Got {tuple(v.shape)}.")
         if v.dim() == 2:
             return torch.stack([self.hvp(column, at) for column in v.unbind(1)], 1)
-        return self._products(self, v, self._point(at))
+        return self.retry_on_oom(lambda: self._products(self.risk, v, self._point(at)))
 
     @property
     def keeps_graphs(self) -> bool | None:
@@ -168,7 +164,7 @@ class Objective:
 
     def value_and_accuracy(self, at: Tensor | None = None) -> tuple[float, float]:
         """L and the accuracy, from one forward pass per batch (two where `logits` is given)."""
-        return self.fitting(lambda: self._evaluator.by(self._evaluator.plain, [self._point(at)])[0])
+        return self.retry_on_oom(lambda: self._evaluator.plainly([self._point(at)])[0])
 
     def evaluate(self, points: Iterable[Tensor]) -> list[tuple[float, float]]:
         """(L, accuracy) at each of many points (n,), faster than one by one.
@@ -177,109 +173,19 @@ class Objective:
         `landscape.objective.evaluation`.
         """
         return [
-            found
-            for some in chunks(points, self._w)
-            for found in self.fitting(lambda some=some: self._evaluator(some))  # type: ignore[misc]
+            answer
+            for chunk in chunks(points, self.risk.w)
+            for answer in self.retry_on_oom(lambda chunk=chunk: self._evaluator(chunk))  # type: ignore[misc]
         ]
 
-    def _point(self, at: Tensor | None) -> Tensor:
-        return self._w if at is None else at.detach().to(self._w)
-
-    @contextmanager
-    def opened(self, point: Tensor | Sequence[Tensor], seed: int = 0) -> Iterator[None]:
-        """While open, the model stands at a point (n,), isolated, normalising as the policy says.
-
-        seed: tells passes apart that shall draw different random numbers.
-        """
-        with (
-            self.isolated(seed),
-            self.weights.substituted(point),
-            self.normalised(self.batches),
-        ):
-            yield
-
-    @contextmanager
-    def isolated(self, seed: int = 0) -> Iterator[Callable[[], None]]:
-        """While open, passes leave no trace; yields what lets the next pass start like the first.
-
-        The model is in eval mode, or its batch norm in train mode where the policy is "batch".
-        """
-        with ExitStack() as stack:
-            enter = stack.enter_context
-            enter(kept_modes(self.model))
-            enter(self.precision.opened())
-            renew_buffers = enter(isolated_buffers(self.model, self._buffers))
-            enter(full_precision(self.device))
-            reseed = enter(seeded(seed_of(self.seed, seed), self.device))
-            if torch.is_grad_enabled():
-                if self._reentrant:
-                    raise ValueError(REENTRANT_REFUSAL)
-                enter(differentiable_kernels(self.model))
-            self.model.eval()
-            if self.batch_norm == "batch":
-                bn.use_batch_statistics(self.model)
-            modes = modes_of(self.model)
-
-            def renew() -> None:
-                renew_buffers()
-                set_modes(modes)
-                reseed()
-
-            yield renew
-
-    def normalised(self, batches: Sequence[Batch]) -> AbstractContextManager[None]:
-        """While open, re-estimated statistics are those of the batches where the model stands."""
-        if self.batch_norm != "reestimated":
-            return nullcontext()
-        return bn.normalising_with(bn.estimate(self.model, self._forward, batches))
-
-    def fitting(self, ask: Callable[[], Found], *products: Products) -> Found:
+    def retry_on_oom(self, ask: Callable[[], Answer], *products: Products) -> Answer:
         """ask(); and again where memory runs out, first without kept graphs, then with halved
         batches.
 
         products: what keeps graphs beside `hvp`.
         Raises ValueError where the batches cannot be split.
         """
-        return self._room(ask, [self._products, *products])
+        return self._retry(ask, [self._products, *products])
 
-    def regroup(self, batches: Sequence[Batch], shares: Sequence[float]) -> None:
-        """Take the same examples in other batches, with their shares of the mean."""
-        self.batches, self.shares = tuple(batches), list(shares)
-        self._evaluator = Evaluator(self)
-
-    def pieces(self, batch: Batch) -> list[Batch]:
-        """A batch of one's own, in parts no larger than the objective's where those were split."""
-        return self._room.pieces(batch)
-
-    def _forward(self, batch: Batch) -> object:
-        return self.loss(self.model, batch)
-
-    def _parts(self) -> Iterator[Tensor]:
-        """share_b · loss_b, one batch after the other."""
-        for batch, share in zip(self.batches, self.shares, strict=True):
-            yield share * scalar(self.loss(self.model, batch))
-
-    def _gradient(self, leaf: Tensor) -> Tensor:
-        """Batch by batch, so that memory does not grow with the data.
-
-        Re-estimated statistics tie all batches into one graph.
-        """
-        if self.batch_norm == "reestimated":
-            return derivative(sum(self._parts()), leaf, None)
-        return total(derivative(part, leaf, None) for part in self._parts())
-
-    def _refuse_two_answers(self) -> None:
-        """Dropout left on, or any other source of randomness, would make every curvature wrong."""
-
-        def answer(seed: int) -> Tensor:
-            with torch.no_grad(), self.opened(self._w, seed):
-                return next(self._parts())
-
-        with reentrant_checkpoints_heard() as warned:
-            one, other = self.fitting(lambda: (answer(1), answer(2)))
-        self._reentrant = bool(warned)
-        if not torch.isclose(one, other, rtol=1e-4, atol=0.0, equal_nan=True):
-            raise ValueError(
-                "The model answers differently twice on the same batch. "
-                "Switch off what is random in it (dropout that ignores eval mode, sampling)."
-            )
+    def _point(self, at: Tensor | None) -> Tensor:
+        return self.risk.w if at is None else at.detach().to(self.risk.w)

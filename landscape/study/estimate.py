@@ -113,18 +113,18 @@ def thinned(objective: Objective) -> tuple[Objective, float]:
     """
 
     def on(examples: int) -> Objective:
-        first = objective.given[0]
+        first = objective.risk.given[0]
         return Objective(
             objective.model, [first.rows(slice(examples))], objective.loss,
             logits=objective.logits, batch_norm=objective.batch_norm, seed=objective.seed,
             memory=round(objective.memory * examples / objective.examples),
         )  # fmt: skip
 
-    few = on(min(FEWEST_EXAMPLES, objective.given[0].size))
+    few = on(min(FEWEST_EXAMPLES, objective.risk.given[0].size))
     few.grad()
     per_example = elapsed(few.grad) / few.examples
     enough = max(few.examples, int(GRADIENT / per_example))
-    if enough >= objective.given[0].size:
+    if enough >= objective.risk.given[0].size:
         return objective, 1.0
     return on(enough), objective.examples / enough
 

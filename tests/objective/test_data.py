@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from landscape.network.batch import Batch
 from landscape.objective import data
-from landscape.objective.data import fingerprint_of, read, shares_of
+from landscape.objective.data import fingerprint_of, load_batches, weight_fractions
 from landscape.objective.objective import Objective
 
 CPU = torch.device("cpu")
@@ -27,7 +27,7 @@ def shuffling():
 
 def test_a_loader_that_shuffles_is_read_once_and_from_the_seed():
     loader, state = shuffling(), torch.get_rng_state()
-    one, again, other = (read(loader, CPU, seed) for seed in (0, 0, 1))
+    one, again, other = (load_batches(loader, CPU, seed) for seed in (0, 0, 1))
     assert fingerprint_of(one) == fingerprint_of(again) != fingerprint_of(other)
     assert sorted(int(i) for b in one for i in b.y) == list(range(50))
     assert [b.size for b in one] == [8] * 6 + [2]
@@ -54,7 +54,7 @@ def test_a_loader_that_shuffles_is_read_once_and_from_the_seed():
 )
 def test_what_is_no_data_is_refused(batches, message):
     with pytest.raises(ValueError, match=message) as caught:
-        read(batches, CPU, 0)
+        load_batches(batches, CPU, 0)
     assert "\n" not in str(caught.value)
 
 
@@ -62,22 +62,22 @@ def test_what_is_no_data_is_refused(batches, message):
 def test_batches_without_end_are_refused(monkeypatch, limit):
     monkeypatch.setattr(data, limit, {"MOST": 20, "SHARE": 1e-9}[limit])
     with pytest.raises(ValueError, match=r"must end, and fit in memory.*islice"):
-        read(itertools.repeat(pairs(3)[0]), CPU, 0)
+        load_batches(itertools.repeat(pairs(3)[0]), CPU, 0)
     monkeypatch.setattr(data, "MOST", 20)
     monkeypatch.setattr(data, "SHARE", 0.5)
-    assert len(read(itertools.repeat(pairs(3)[0], 20), CPU, 0)) == 20
+    assert len(load_batches(itertools.repeat(pairs(3)[0], 20), CPU, 0)) == 20
 
 
 def test_a_weight_says_what_ragged_tensors_cannot():
     ragged = Batch([torch.zeros(2, 3), torch.zeros(4, 3)], None, weight=2.0)
-    assert shares_of(read([ragged, *pairs(6)], CPU, 0)) == [0.25, 0.75]
+    assert weight_fractions(load_batches([ragged, *pairs(6)], CPU, 0)) == [0.25, 0.75]
 
 
 @pytest.mark.parametrize("weights", [(0.0, 0.0), (-1.0, 2.0), (float("inf"), 1.0), (float("nan"),)])
 def test_weights_without_a_sum_are_refused(weights):
     batches = [Batch(torch.zeros(2), None, weight) for weight in weights]
     with pytest.raises(ValueError, match="non-negative, with a positive sum"):
-        shares_of(batches)
+        weight_fractions(batches)
 
 
 class Answer(UserDict):

@@ -20,7 +20,7 @@ from landscape.objective.objective import Objective
 from landscape.utils.rng import seeded
 
 
-class StandIn(nn.Module):
+class LossModule(nn.Module):
     """A copy of the model at the objective's point; only the parameters of `block` are trainable.
 
     Raises ValueError for re-estimated batch-norm statistics: they tie all batches together, other
@@ -34,7 +34,7 @@ class StandIn(nn.Module):
                 "Other libraries cannot re-estimate batch-norm statistics. Use "
                 'batch_norm="stored" or "batch", or backend="lanczos".'
             )
-        with objective.opened(objective.w):
+        with objective.risk.opened(objective.w):
             self.model = copy.deepcopy(objective.model)
         names = [objective.weights.names[i] for i in block.positions]
         for name, p in self.model.named_parameters():

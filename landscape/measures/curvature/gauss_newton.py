@@ -13,18 +13,19 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from landscape.measures.curvature.finite_differences import Formula
-from landscape.network.batch import scalar
 from landscape.network.parameter_block import Block
-from landscape.objective.curvature_products import Part, Product, total
+from landscape.objective.curvature_products import Product
+from landscape.objective.derivative import total
+from landscape.objective.empirical_risk import EmpiricalRisk, Terms
 from landscape.objective.objective import Objective
 
 
-def gauss_newton(objective: Objective, part: Part, leaf: Tensor) -> Product:
+def gauss_newton(risk: EmpiricalRisk, terms: Terms, leaf: Tensor) -> Product:
     """v ↦ G v by double backward: J v is the derivative of Jᵀu, linear in u, along v.
 
     Raises ValueError where the loss reaches the weights otherwise than through the model's output.
     """
-    loss, outputs, cuts = _cut_pass(objective, part, leaf)
+    loss, outputs, cuts = _cut_pass(risk, terms, leaf)
     if not cuts:  # nothing that the model returns depends on the block
         return torch.zeros_like
     slopes = torch.autograd.grad(loss, cuts, create_graph=True, materialize_grads=True)
@@ -56,43 +57,47 @@ def gauss_newton(objective: Objective, part: Part, leaf: Tensor) -> Product:
 def of_the_output(objective: Objective, block: Block) -> Formula:
     """Jᵀ (∇ℓ(z + h J v) − ∇ℓ(z − h J v)) / 2h with h J v ≈ (z(w + h v) − z(w − h v)) / 2."""
 
+    risk = objective.risk
+
     def formula(v: Tensor, at: Tensor, h: float) -> Tensor:
         e = h * block.embed(v)
-        pairs = list(zip(objective.batches, objective.shares, strict=True))
-        parts = [pairs] if objective.batch_norm == "reestimated" else [[pair] for pair in pairs]
-        return total(_difference(objective, block, part, at, e) for part in parts) / (2 * h)
+
+        def ask() -> Tensor:
+            return risk.total(_difference(risk, block, group, at, e) for group in risk.groups)
+
+        return objective.retry_on_oom(ask) / (2 * h)
 
     return formula
 
 
-def _difference(objective: Objective, block: Block, part: Part, at: Tensor, e: Tensor) -> Tensor:
+def _difference(risk: EmpiricalRisk, block: Block, terms: Terms, at: Tensor, e: Tensor) -> Tensor:
     ends = []
     for point in (at + e, at - e):
         leaf = block.read(point).requires_grad_()
-        with objective.opened(block.parameters(point, leaf)):
-            ends.append([z.detach() for z in _cut_pass(objective, part, leaf)[1]])
+        with risk.opened(block.parameters(point, leaf)):
+            ends.append([z.detach() for z in _cut_pass(risk, terms, leaf)[1]])
     moves = [(high - low) / 2 for high, low in zip(*ends, strict=True)]
     leaf = block.read(at).requires_grad_()
     if not moves:
         return torch.zeros_like(leaf)
-    with objective.opened(block.parameters(at, leaf)):
+    with risk.opened(block.parameters(at, leaf)):
         slopes = []
         for sign in (1, -1):
-            loss, outputs, cuts = _cut_pass(objective, part, leaf, [sign * move for move in moves])
+            loss, outputs, cuts = _cut_pass(risk, terms, leaf, [sign * move for move in moves])
             slopes.append(torch.autograd.grad(loss, cuts, materialize_grads=True))
         change = [high - low for high, low in zip(*slopes, strict=True)]
         return torch.autograd.grad(outputs, leaf, change)[0]
 
 
 def _cut_pass(
-    objective: Objective, part: Part, leaf: Tensor, moves: list[Tensor] | None = None
+    risk: EmpiricalRisk, terms: Terms, leaf: Tensor, moves: list[Tensor] | None = None
 ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-    """The loss of a part, the outputs z as functions of `leaf`, and as leaves z + move.
+    """The loss of some terms, the outputs z as functions of `leaf`, and as leaves z + move.
 
     Outputs that do not depend on `leaf` are left out: their J is zero.
     """
-    with _cut(objective.model, moves) as (outputs, cuts):
-        loss = total(share * scalar(objective.loss(objective.model, b)) for b, share in part)
+    with _cut(risk.model, moves) as (outputs, cuts):
+        loss = total(risk.losses(terms))
     if _depends(loss, [leaf]):
         raise ValueError(
             "Gauss-Newton needs a loss that sees the weights only through the model's output. "

@@ -61,7 +61,7 @@ class Operator:
         self.n, self.count = self.block.n, 0
         self.products, self.error = "double backward", 0.0
         self._builds: dict[str, Build] = {"hessian": hessian, "gauss-newton": gauss_newton}
-        self._exact = Products(self._builds[curvature], self.block)
+        self._exact = Products(self._builds[curvature], self.block, objective.memory)
         self._differences: Differences | None = None
         self._seconds: list[float] = []
         self._gradient_seconds = float("nan")
@@ -103,7 +103,8 @@ class Operator:
             return self._differences(v, point)
         if self._shares_graphs:
             return self.objective.hvp(v, at)
-        return self._exact(self.objective, v, point)
+        exact, risk = self._exact, self.objective.risk
+        return self.objective.retry_on_oom(lambda: exact(risk, v, point), exact)
 
     def doubt(self, v: Tensor) -> float:
         """‖error of A v‖ by a second step size; 0 for products that are exact but for rounding."""
@@ -166,9 +167,13 @@ class Operator:
         return approximate
 
     def _has_custom_functions(self) -> bool:
-        objective, batch = self.objective, self.objective.batches[0]
-        with objective.opened(objective.w.requires_grad_()):
-            return has_custom_functions(objective.loss(objective.model, batch))
+        risk = self.objective.risk
+
+        def ask() -> bool:
+            with risk.opened(self.objective.w.requires_grad_()):
+                return has_custom_functions(risk.batch_loss(risk.terms[0][0]))
+
+        return self.objective.retry_on_oom(ask)
 
     @property
     def _shares_graphs(self) -> bool:

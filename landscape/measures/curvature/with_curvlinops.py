@@ -12,7 +12,7 @@ import torch
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from torch import Tensor, nn
 
-from landscape.measures.curvature.adapter import Item, StandIn, isolated
+from landscape.measures.curvature.adapter import Item, LossModule, isolated
 from landscape.network.parameter_block import Block
 from landscape.objective.objective import Objective
 from landscape.utils.optional import optional
@@ -63,13 +63,13 @@ class _Counted:
 
     def __init__(self, objective: Objective, block: Block):
         self.products = 0
-        model = StandIn(objective, block)
+        model = LossModule(objective, block)
         nothing = torch.zeros(1, device=objective.device)
         self.hessian: Any = optional("curvlinops", "bench").HessianLinearOperator(
             model,
             _Given(),
             model.trainable,
-            [(Item(batch), nothing) for batch in objective.batches],
+            [(Item(batch), nothing) for batch, _ in objective.risk.terms],
             check_deterministic=False,
             batch_size_fn=lambda item: item.size(0),
         )

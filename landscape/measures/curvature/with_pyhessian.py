@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from landscape.measures.curvature.adapter import Item, StandIn, isolated
-from landscape.network.batch import Batch
+from landscape.measures.curvature.adapter import Item, LossModule, isolated
 from landscape.network.parameter_block import Block
+from landscape.objective.empirical_risk import Terms
 from landscape.objective.objective import Objective
 
 ITERATIONS = 100  # per eigenvalue: PyHessian's own default
@@ -35,8 +35,8 @@ def power_iteration(
 
     Raises ValueError where PyHessian is missing, and for re-estimated batch-norm statistics.
     """
-    loader = _Loader(objective.batches)
-    model = StandIn(objective, block)
+    loader = _Loader(objective.risk.terms)
+    model = LossModule(objective, block)
     with isolated(objective, seed):
         hessian = _pyhessian()(
             model,
@@ -56,8 +56,8 @@ def power_iteration(
 class _Loader:
     """Pairs as a DataLoader yields them; each pass over them is one product."""
 
-    def __init__(self, batches: tuple[Batch, ...]):
-        self.items, self.passes = [Item(batch) for batch in batches], 0
+    def __init__(self, terms: Terms):
+        self.items, self.passes = [Item(batch) for batch, _ in terms], 0
 
     def __iter__(self) -> Iterator[tuple[Item, Item]]:
         self.passes += 1

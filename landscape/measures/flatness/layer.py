@@ -99,13 +99,13 @@ def deviations(objective: Objective, layer: LinearLayer) -> Tensor:
         )
     axis, leaf = output_axis(layer.module), objective.w.requires_grad_()
     weights, means, variances = [], [], []
-    with objective.opened(leaf), recorded_calls({layer.name: layer.module}) as calls:
-        for batch, share in zip(objective.batches, objective.shares, strict=True):
+    with objective.risk.opened(leaf), recorded_calls({layer.name: layer.module}) as calls:
+        for batch, fraction in objective.risk.terms:
             calls.clear()
-            objective.loss(objective.model, batch)
+            objective.risk.batch_loss(batch)
             for call in calls:
                 x = call.x.detach().double().movedim(axis, -1).flatten(0, -2)
-                weights.append(share / len(calls))
+                weights.append(fraction / len(calls))
                 means.append(x.mean(0))
                 variances.append(x.var(0, correction=0))
     if not means:
@@ -125,11 +125,11 @@ def _last_called(objective: Objective, known: dict[str, nn.Module]) -> str:
     linear = {name: module for name, module in known.items() if isinstance(module, nn.Linear)}
     called: list[str] = []
     # With a graph: without one some of torch's modules take a short cut around their layers.
-    with objective.opened(objective.w.requires_grad_()), ExitStack() as hooks:
+    with objective.risk.opened(objective.w.requires_grad_()), ExitStack() as hooks:
         for name, module in linear.items():
             handle = module.register_forward_hook(lambda *_, name=name: called.append(name))
             hooks.callback(handle.remove)
-        objective.loss(objective.model, objective.batches[0])
+        objective.risk.batch_loss(objective.risk.terms[0][0])
     if not called:
         raise ValueError(
             "Relative flatness needs an nn.Linear that a pass calls, or a layer named in `layer`. "

@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor
 
-from landscape.network.batch import scalar, tensors
-from landscape.objective.curvature_products import total
-from landscape.objective.objective import Batch, Objective
+from landscape.network.batch import Batch, tensors
+from landscape.objective.derivative import total
+from landscape.objective.empirical_risk import EmpiricalRisk
+from landscape.objective.objective import Objective
 
 GROUPS = 32  # enough for a standard error that is right within an eighth
 LEAST = 32  # examples of a group that batch norm takes its own statistics from
@@ -19,21 +20,19 @@ def relative_stderr(objective: Objective) -> float:
     statistics, which is near the truth for 32 examples and more.
     NaN where the data cannot be told apart, or the loss is zero.
     """
-    groups = [group for batch in objective.given for group in _groups(objective, batch)]
+    risk = objective.risk
+    groups = [group for batch in risk.given for group in _groups(risk, batch)]
     if len(groups) < 2:
         return float("nan")
 
     def loss(group: Batch) -> Tensor:
-        parts = objective.pieces(group)
-        return total(
-            p.size / group.size * scalar(objective.loss(objective.model, p)) for p in parts
-        )
+        return total(p.size / group.size * risk.batch_loss(p) for p in risk.pieces(group))
 
     def ask() -> Tensor:
-        with torch.no_grad(), objective.opened(objective.w):
+        with torch.no_grad(), risk.opened(risk.w):
             return torch.stack([loss(group).double() for group in groups])
 
-    losses = objective.fitting(ask)
+    losses = objective.retry_on_oom(ask)
     shares = torch.tensor([g.share for g in groups], dtype=torch.float64).to(losses.device)
     shares = shares / shares.sum()
     mean = shares @ losses
@@ -41,11 +40,11 @@ def relative_stderr(objective: Objective) -> float:
     return float("nan") if mean == 0 else float(variance.sqrt() / mean.abs())
 
 
-def _groups(objective: Objective, batch: Batch) -> list[Batch]:
+def _groups(risk: EmpiricalRisk, batch: Batch) -> list[Batch]:
     """The batch's part of the groups; itself where its tensors do not hold one example per row."""
     rows = [t.shape[0] if t.dim() else -1 for t in (*tensors(batch.x), *tensors(batch.y))]
     if set(rows) != {batch.size}:
         return [batch]
-    least = LEAST if objective.batch_norm == "batch" else 1
-    wanted = round(GROUPS * batch.size / objective.examples)
+    least = LEAST if risk.policy == "batch" else 1
+    wanted = round(GROUPS * batch.size / risk.examples)
     return batch.shards(max(1, min(wanted, batch.size // least)))

@@ -57,5 +57,5 @@ def test_what_cannot_be_told_apart_is_nan(mean_of):
 
 def test_examples_that_are_no_rows_stay_together(mean_of):
     subject = mean_of([1.0, 2.0], [5.0, 6.0])
-    subject.given = tuple(Batch(b.x, torch.zeros(7)) for b in subject.given)
+    subject.risk.given = tuple(Batch(b.x, torch.zeros(7)) for b in subject.given)
     assert relative_stderr(subject) == pytest.approx(2 / 3.5)

@@ -1,0 +1,31 @@
+"""First derivatives of one number or vector by a leaf, and the sum over batches."""
+
+from collections.abc import Iterable
+from functools import reduce
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def total(terms: Iterable[Tensor]) -> Tensor:
+    """The sum of tensors, of which one at a time is needed."""
+    return reduce(Tensor.add, terms)
+
+
+def derivative(y: Any, leaf: Tensor, v: Tensor | None, create_graph: bool = False) -> Tensor:
+    """vᵀ dy/dleaf, shape (m,); zeros where y does not depend on the point.
+
+    Without v, of a number y; its graph is kept where one is created. With v it is always kept.
+    """
+    if not y.requires_grad:
+        return torch.zeros_like(leaf)
+    (g,) = torch.autograd.grad(
+        y,
+        leaf,
+        None if v is None else v.to(y),
+        create_graph=create_graph,
+        retain_graph=v is not None or create_graph,
+        materialize_grads=True,
+    )
+    return g

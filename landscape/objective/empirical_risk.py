@@ -1,0 +1,164 @@
+"""The empirical risk: how a model is opened at a point, and its loss batch by batch."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from landscape.network import batch_norm as bn
+from landscape.network.batch import Batch, LossFn, scalar
+from landscape.network.higher_order import REENTRANT_REFUSAL
+from landscape.network.isolation import (
+    differentiable_kernels,
+    full_precision,
+    isolated_buffers,
+    kept_modes,
+    modes_of,
+    set_modes,
+    snapshot,
+)
+from landscape.network.precision import Precision, raised
+from landscape.network.weights import Weights
+from landscape.objective.derivative import derivative, total
+from landscape.utils.rng import seed_of, seeded
+
+Terms = Sequence[tuple[Batch, float]]  # batches with their weight fractions
+
+
+class EmpiricalRisk:
+    """L(w) = Σ_b fraction_b · loss(model at w, batch_b), one pass at a time.
+
+    Owns the model's isolation, its batch-norm policy and the batches. Every pass over the data
+    takes its batches from `terms` or `groups` and adds up with `total`: a risk whose batches lie
+    on several processes has to differ in these alone. Memory that runs out is left to the caller.
+
+    batches, shares: the data, and the weight fraction of each batch; the fractions add up to 1.
+    given: the batches as they came; `terms` holds the same examples where batches were split.
+    policy: of batch norm, see `landscape.network.batch_norm`.
+    w: the point at construction, (n,); not a copy.
+    reentrant: whether the model uses reentrant activation checkpoints, which have no gradients.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: LossFn,
+        batches: Sequence[Batch],
+        shares: Sequence[float],
+        weights: Weights,
+        precision: Precision,
+        policy: str,
+        seed: int,
+    ):
+        self.model, self.loss, self.policy, self.seed = model, loss, policy, seed
+        self.weights, self.precision = weights, precision
+        self.device = weights.parameters[0].device
+        self.given = tuple(batches)
+        self.w = raised(weights.read())
+        self.reentrant = False
+        self._buffers = precision.buffers(snapshot(model))
+        self.regroup(batches, shares)
+
+    # --- the data
+
+    def regroup(self, batches: Sequence[Batch], shares: Sequence[float]) -> None:
+        """Take the same examples in other batches, with their weight fractions."""
+        self.terms: Terms = tuple(zip(batches, shares, strict=True))
+
+    @property
+    def batches(self) -> tuple[Batch, ...]:
+        """The batches of `terms`."""
+        return tuple(batch for batch, _ in self.terms)
+
+    @property
+    def groups(self) -> Sequence[Terms]:
+        """The terms in groups of one graph each: re-estimated statistics tie all batches."""
+        return [self.terms] if self.policy == "reestimated" else [[term] for term in self.terms]
+
+    @property
+    def examples(self) -> int:
+        """Number of examples in all batches."""
+        return sum(batch.size for batch in self.given)
+
+    def pieces(self, batch: Batch) -> list[Batch]:
+        """A batch of one's own, in pieces no larger than the risk's where those were split."""
+        if len(self.terms) == len(self.given):
+            return [batch]
+        largest = max(b.size for b in self.batches)
+        return batch.shards(-(-batch.size // largest))
+
+    def total(self, terms: Iterable[Tensor]) -> Tensor:
+        """The sum of what the batches contribute."""
+        return total(terms)
+
+    # --- passes
+
+    def batch_loss(self, batch: Batch) -> Tensor:
+        """The loss of a batch where the model stands, shape ()."""
+        return scalar(self.loss(self.model, batch))
+
+    def losses(self, terms: Terms) -> Iterator[Tensor]:
+        """fraction_b · loss_b, one batch after the other."""
+        return (fraction * self.batch_loss(batch) for batch, fraction in terms)
+
+    def value(self, point: Tensor) -> float:
+        """L at a point (n,)."""
+        with torch.no_grad(), self.opened(point):
+            return self.total(loss.double() for loss in self.losses(self.terms)).item()
+
+    def gradient(self, point: Tensor) -> Tensor:
+        """∇L at a point (n,): batch by batch, so that memory does not grow with the data."""
+        leaf = point.detach().clone().requires_grad_()
+        with self.opened(leaf):
+            return self.total(
+                derivative(total(self.losses(group)), leaf, None) for group in self.groups
+            )
+
+    @contextmanager
+    def opened(self, point: Tensor | Sequence[Tensor], seed: int = 0) -> Iterator[None]:
+        """While open, the model stands at a point (n,), isolated, normalising as the policy says.
+
+        seed: tells passes apart that shall draw different random numbers.
+        """
+        with (
+            self.isolated(seed),
+            self.weights.substituted(point),
+            self.normalised(self.batches),
+        ):
+            yield
+
+    @contextmanager
+    def isolated(self, seed: int = 0) -> Iterator[Callable[[], None]]:
+        """While open, passes leave no trace; yields what lets the next pass start like the first.
+
+        The model is in eval mode, or its batch norm in train mode where the policy is "batch".
+        """
+        with ExitStack() as stack:
+            enter = stack.enter_context
+            enter(kept_modes(self.model))
+            enter(self.precision.opened())
+            renew_buffers = enter(isolated_buffers(self.model, self._buffers))
+            enter(full_precision(self.device))
+            reseed = enter(seeded(seed_of(self.seed, seed), self.device))
+            if torch.is_grad_enabled():
+                if self.reentrant:
+                    raise ValueError(REENTRANT_REFUSAL)
+                enter(differentiable_kernels(self.model))
+            self.model.eval()
+            if self.policy == "batch":
+                bn.use_batch_statistics(self.model)
+            modes = modes_of(self.model)
+
+            def renew() -> None:
+                renew_buffers()
+                set_modes(modes)
+                reseed()
+
+            yield renew
+
+    def normalised(self, batches: Sequence[Batch]) -> AbstractContextManager[None]:
+        """While open, re-estimated statistics are those of the batches where the model stands."""
+        if self.policy != "reestimated":
+            return nullcontext()
+        return bn.normalising_with(bn.estimate(self.model, self.batch_loss, batches))
