@@ -226,3 +226,20 @@ def test_import_landscape_brings_no_plots_page_or_command_line():
 @pytest.mark.parametrize("room", ["records", "plots", "report", "statistics"])
 def test_right_of_a_record_nothing_needs_torch(room):
     assert loads(f"import landscape.{room}", "torch") == []
+
+
+def test_the_table_of_rooms_in_the_documentation_has_the_same_order():
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").partition("## Rooms")[2]
+    table = text.partition("## ")[0]
+    rows = [line.split("`")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert rows == list(ROOMS)
+
+
+def test_the_groups_of_rooms_in_the_documentation_name_each_once():
+    rooms = {room for room in ROOMS if "." not in room} - MODULES
+    for page in ("ARCHITECTURE.md", "landscape/README.md"):
+        lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+        groups = " ".join(line for line in lines if line.startswith("* **"))
+        groups = groups.partition("* **Parameters")[0]
+        named = [name for name in groups.split("`")[1::2] if name in rooms]
+        assert sorted(named) == sorted(rooms), page

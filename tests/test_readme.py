@@ -1,56 +1,53 @@
-"""The README's Python is run as it stands there, on a tiny network."""
+"""The README's Python is run as it stands there, on tiny data; its commands are understood."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
-import torch
-import torch.nn.functional as F
+import typer
 
-import landscape as ls
+from landscape_cli.main import app
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+HOW_TO = (ROOT / "docs" / "how-to" / "command-line.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
-LOOP = [block for block in BLOCKS if "optim.wrap" in block]
+COMMANDS = re.findall(r"^landscape .*?(?=\s{2,}#|$)", README + HOW_TO, re.MULTILINE)
 
 
-@pytest.fixture
-def stand_ins(small_net, batches, tmp_path, monkeypatch):
-    """What the snippets leave to their reader; what they write goes to an empty folder."""
+def test_snippets_run_one_after_the_other(tmp_path, monkeypatch):
+    """The first is complete in itself; the second goes on with its network."""
     monkeypatch.chdir(tmp_path)
-    model = small_net()
-    return {
-        "model": model,
-        "loss": lambda model, batch: F.cross_entropy(model(batch.x), batch.y),
-        "batches": batches(2),
-        "held_out": batches(1, seed=5),
-        "loader": [(b.x, b.y) for b in batches(20)],
-        "optimizer": torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9),
-    }
+    names: dict = {}
+    first, second = BLOCKS
+    exec(compile(first, "README.md", "exec"), names)
+    assert names["spectrum"].values.shape == names["spectrum"].bounds.shape == (5,)
+    assert (names["spectrum"].bounds <= 1e-4 * names["spectrum"].values.max()).all()
+    assert names["surface"].loss.shape == (21, 21)
+    assert {path.name for path in Path().iterdir()} == {"surface.pdf"}
+    before = names["objective"].value()
+    exec(compile(second, "README.md", "exec"), names)
+    assert names["value"].item() == pytest.approx(before)
+    assert names["loss"](names["model"], names["ls"].Batch(*names["batches"][0])) < before
 
 
-def test_snippets_run_one_after_the_other(stand_ins):
-    """And mean what their comments say."""
-    assert BLOCKS
-    start = [p.detach().clone() for p in stand_ins["model"].parameters()]
-    for block in BLOCKS:
-        exec(compile(block, "README.md", "exec"), stand_ins)
-    assert stand_ins["spectrum"].values.shape == (10,)
-    noise, surface = stand_ins["noise"], stand_ins["surface"]
-    assert noise.accuracy.shape[:1] == noise.sigma.shape
-    assert surface.loss.shape == (len(surface.x), len(surface.y))
-    assert {path.name for path in Path().iterdir()} == {"surface.pdf", "surface.html"}
-    moved = zip(stand_ins["model"].parameters(), start, strict=True)
-    assert not any(torch.equal(p, old) for p, old in moved)
-    assert stand_ins["value"].shape == ()
+def test_the_quick_start_is_short():
+    """Ten lines, and five for the loop."""
+    first, second = ([line for line in block.splitlines() if line] for block in BLOCKS)
+    assert len(first) <= 10
+    assert len(second) <= 5
 
 
-def test_the_loop_is_short_and_learns(stand_ins):
-    """At most ten lines."""
-    (block,) = LOOP
-    assert len(block.splitlines()) <= 10
-    data = stand_ins["batches"][0]
-    stand_ins |= {"ls": ls, "loader": [(data.x, data.y)] * 30}
-    before = stand_ins["loss"](stand_ins["model"], data)
-    exec(compile(block, "README.md", "exec"), stand_ins)
-    assert stand_ins["value"] < 0.5 * before
+@pytest.mark.parametrize("line", COMMANDS)
+def test_commands_are_understood(line, tmp_path, monkeypatch):
+    """Names of commands and options, up to where the work would start."""
+    monkeypatch.chdir(tmp_path)
+    program, name, *arguments = shlex.split(line)
+    assert program == "landscape"
+    typer.main.get_command(app).commands[name].make_context(name, arguments)
+
+
+def test_the_first_screen_has_the_two_commands_and_a_picture():
+    screen = "\n".join(README.splitlines()[:15])
+    assert "make demo" in screen and "make test" in screen and "![" in screen
