@@ -10,17 +10,26 @@ COARSE = 0.05  # share of a density that still moves
 
 
 def of_runs(runs: Iterable[Run]) -> list[str]:
-    """Which trainings diverged, and what is to be known of the files that they read."""
+    """List diverged trainings, records that were left out, and notes on the data files."""
     runs = list(runs)
+    unsound = [
+        f"{path} is damaged or was not finished, and is left out. Measure it again."
+        for run in runs
+        for path in run.unsound
+    ]
     notes = dict.fromkeys(run.data_note for run in runs)
     diverged = [run for run in runs if run.status["state"] == "diverged"]
-    return [f"data: {note}" for note in notes if note] + [
-        f"{run.path} diverged after epoch {run.status['epoch']}; its last finite weights are kept. "
-        f"Lower --set {method}.training.lr (it was {run.settings.training.lr:g}), or the radius, "
-        "or clip with --set training.max_grad_norm=1."
-        for run in diverged
-        for method in [run.settings.method.partition("+")[0]]
-    ]
+    return (
+        [f"data: {note}" for note in notes if note]
+        + unsound
+        + [
+            f"{run.path} diverged after epoch {run.status['epoch']}; its last finite weights are kept. "
+            f"Lower --set {method}.training.lr (it was {run.settings.training.lr:g}), or the radius, "
+            "or clip with --set training.max_grad_norm=1."
+            for run in diverged
+            for method in [run.settings.method.partition("+")[0]]
+        ]
+    )
 
 
 def of_seeds(seeds: int) -> list[str]:

@@ -55,7 +55,8 @@ def analyze(
     paths: dict[str, Path] = {}
     for name, measure in asked.items():
         paths[name] = run.path / "records" / f"{name}.nc"
-        if not force and is_answered(paths[name], measure, examples, batch_norm):
+        sound = run.is_sound(paths[name])
+        if not force and sound and is_answered(paths[name], measure, examples, batch_norm):
             continue
         which, extra = DATA_OF[name], dict[str, Any]()
         if name in BESIDE:
@@ -65,7 +66,7 @@ def analyze(
         label = f"{run.settings.method}, seed {run.settings.seed}: {name.replace('_', ' ')}"
         record = measure(objective(which), progress=counter(progress, label), **extra)
         _located(record, run, which, BESIDE.get(name), examples).save(paths[name])
-        run.seal()
+        run.seal_record(paths[name])
     return paths
 
 
@@ -92,7 +93,7 @@ def cross_check(
     found = check(objective, progress=counter(progress, label))
     record = _located(found, run, "train", None, examples)
     record.save(run.path / "records" / "cross_check.nc")
-    run.seal()
+    run.seal_record(run.path / "records" / "cross_check.nc")
     return record
 
 

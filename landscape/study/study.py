@@ -44,6 +44,14 @@ class Study:
         self.cells, self.left_out = comparable_records(
             {k: run.records() for k, run in self.runs.items()}
         )
+        unsound = [path for run in self.runs.values() for path in run.unsound]
+        self.left_out = [
+            *self.left_out,
+            *(
+                f"{p.relative_to(path)} is damaged or was not finished, and left out."
+                for p in unsound
+            ),
+        ]
 
     @property
     def report(self) -> Path:

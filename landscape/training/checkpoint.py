@@ -1,36 +1,63 @@
-"""Trees of tensors and plain values as one safetensors file: nothing in it is ever executed.
+"""Checkpoints of an unfinished run, and state dicts as safetensors files.
 
-The tensors are the file's tensors; the tree around them is JSON in its metadata. Floats come back
-bit for bit.
+A checkpoint is what `torch.save` makes of nested dicts, lists and tuples of tensors and plain
+values, behind a line with its SHA-256; `torch.load(weights_only=True)` reads it, so nothing in it
+is executed.
 """
 
+import hashlib
+import io
 import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from landscape.utils import files
 
+MARK = b"landscape checkpoint, sha256 "
+
 
 def save(path: Path, tree: Any) -> None:
     """Write nested dicts, lists and tuples of tensors, numbers, strings, booleans and None."""
-    from safetensors.torch import save as to_bytes
-
-    tensors: dict[str, Tensor] = {}
-    skeleton = json.dumps(_strip(tree, tensors))
-    files.write(path, to_bytes(tensors, metadata={"tree": skeleton}))
+    buffer = io.BytesIO()
+    torch.save(_portable(tree), buffer)
+    payload = buffer.getvalue()
+    digest = hashlib.sha256(payload).hexdigest().encode()
+    files.write(path, MARK + digest + b"\n" + payload)
 
 
 def load(path: Path) -> Any:
-    """The tree that `save` wrote, tensors on the CPU.
+    """Read the tree that `save` wrote, tensors on the CPU.
 
     Raises ValueError where the file is damaged or not from `save`.
     """
-    tensors, metadata = _read(path)
-    if "tree" not in metadata:
-        raise ValueError(f"{path} is not a checkpoint of this program.")
-    return _fill(json.loads(metadata["tree"]), tensors)
+    if path.suffix == ".safetensors":  # of programs before 0.2
+        return _load_first_format(path)
+    data = path.read_bytes()
+    head, payload = data[: len(MARK) + 65], data[len(MARK) + 65 :]
+    if head != MARK + hashlib.sha256(payload).hexdigest().encode() + b"\n":
+        raise ValueError(
+            f"{path} is damaged: its checksum differs. Delete it, and the run starts again."
+        )
+    return torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+
+
+def _portable(tree: Any) -> Any:
+    """The same tree on the CPU, of torch's and Python's own types alone."""
+    if isinstance(tree, Tensor):
+        return tree.detach().cpu().contiguous().clone()
+    if isinstance(tree, dict):
+        return {key: _portable(value) for key, value in tree.items()}
+    if isinstance(tree, tuple | list):
+        return type(tree)(_portable(value) for value in tree)
+    for kind in (bool, int, float, str):
+        if isinstance(tree, kind):
+            return kind(tree)
+    if tree is None:
+        return None
+    raise TypeError(f"A checkpoint holds tensors and plain values. Got {type(tree).__name__}.")
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
@@ -86,20 +113,12 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise ValueError(f"{path} is damaged or no safetensors file ({error}).") from None
 
 
-def _strip(tree: Any, tensors: dict[str, Tensor]) -> Any:
-    if isinstance(tree, Tensor):
-        name = f"{len(tensors)}"
-        tensors[name] = tree.detach().cpu().contiguous().clone()
-        return {"tensor": name}
-    if isinstance(tree, dict):
-        return {"dict": [[key, _strip(value, tensors)] for key, value in tree.items()]}
-    if isinstance(tree, tuple):
-        return {"tuple": [_strip(value, tensors) for value in tree]}
-    if isinstance(tree, list):
-        return [_strip(value, tensors) for value in tree]
-    if tree is None or isinstance(tree, bool | int | float | str):
-        return tree
-    raise TypeError(f"A checkpoint holds tensors and plain values. Got {type(tree).__name__}.")
+def _load_first_format(path: Path) -> Any:
+    """Read a safetensors file whose metadata hold the tree around its tensors as JSON."""
+    tensors, metadata = _read(path)
+    if "tree" not in metadata:
+        raise ValueError(f"{path} is not a checkpoint of this program.")
+    return _fill(json.loads(metadata["tree"]), tensors)
 
 
 def _fill(tree: Any, tensors: dict[str, Tensor]) -> Any:

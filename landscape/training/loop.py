@@ -1,8 +1,9 @@
 """One run in memory: network, walker, method, schedule, metrics. Knows nothing of files."""
 
+import functools
 import time
 from collections.abc import Iterator
-from functools import partial
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from landscape.training.label_noise import expected_cross_entropy
 from landscape.training.monitor import watcher
 from landscape.training.schedule import factor
 from landscape.training.settings import Settings, unlabelled
-from landscape.training.streams import Shuffled, endless
+from landscape.training.streams import Counted, Shuffled, endless
 from landscape.utils.device import device_of
 from landscape.utils.rng import seed_of, seeded
 
@@ -31,12 +32,28 @@ class Diverged(Exception):
     """The loss or the weights are no longer finite."""
 
 
+@dataclass
+class Partial:
+    """The steps of an epoch that is not whole yet.
+
+    start: the boundary before it. losses, logs: of each step; seconds: that they took. held_out,
+    fresh: how many batches of the side streams they used.
+    """
+
+    start: dict[str, Any]
+    losses: list[Tensor] = field(default_factory=list)
+    logs: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+    held_out: int = 0
+    fresh: int = 0
+
+
 class Training:
-    """Trains epoch by epoch; `boundary` and `restore` carry everything between two epochs.
+    """Train epoch by epoch; `boundary` and `restore` carry everything between two steps.
 
     Randomness: initialisation from (seed, "init"); order and augmentation from (seed, "order",
-    epoch); held-out and fresh streams alike; dropout from (seed, step, pass). So an epoch needs no
-    state of a generator.
+    epoch); held-out and fresh streams alike; dropout from (seed, step, pass). So no state of a
+    generator is kept: an epoch that goes on in its middle draws its batches again, unused.
     """
 
     def __init__(self, settings: Settings, task: Task, dataset: DataSet):
@@ -66,7 +83,9 @@ class Training:
             settings, task, self.train, self.size, self.model, self.method, self.optimizer
         )
         self.looks: list[dict[str, float]] = []
+        self._side_streams: dict[str, Counted] = {}
         self.epoch, self.steps, self.seconds = 0, 0, 0.0
+        self.partial: Partial | None = None  # of the epoch that is being trained
         self.rows: list[dict[str, float]] = [self._row({})]
 
     @property
@@ -87,44 +106,51 @@ class Training:
         return self.spent >= 1.0 - 1e-9
 
     def run_epoch(self) -> Iterator[float]:
-        """Train for an epoch, or until the budget ends; yields the share spent now and then, and
+        """Train for an epoch, or until the budget ends; yields the share spent after each step, and
         after each look.
 
         Raises Diverged, with the model at its last finite boundary.
         """
-        before = self.boundary()
+        if self.partial is None:
+            self.partial = Partial(start=self.boundary())
+        partial = self.partial
         try:
-            losses, logs, seconds, looking = [], [], 0.0, 0.0
-            started = time.perf_counter()
             for batch in self.epoch_batches():
                 if self.watcher and self.steps % self.watcher.every == 0:
-                    paused = time.perf_counter()
                     self._look(self._rate())
                     yield self.spent
-                    looking += time.perf_counter() - paused
-                losses.append(self.step(batch))
-                logs.append(dict(self.walker.logged))
-                if len(losses) % CHECK_EVERY == 0:
-                    _check_finite(torch.stack(losses[-CHECK_EVERY:]))
-                    yield self.spent
-            _check_finite(torch.stack(losses), self.walker.w)
-            seconds = time.perf_counter() - started - looking
+                started = time.perf_counter()
+                partial.losses.append(self.step(batch))
+                partial.logs.append(dict(self.walker.logged))
+                if len(partial.losses) % CHECK_EVERY == 0:
+                    _check_finite(torch.stack(partial.losses[-CHECK_EVERY:]))
+                partial.seconds += time.perf_counter() - started
+                yield self.spent
+            started = time.perf_counter()
+            _check_finite(torch.stack(partial.losses), self.walker.w)
+            partial.seconds += time.perf_counter() - started
         except Diverged:
-            self.restore({**before, "looks": self.looks})
+            self.restore({**partial.start, "looks": self.looks})
             raise
+        self.partial = None
+        self._end_epoch(partial)
+
+    def _end_epoch(self, partial: "Partial") -> None:
         self.epoch += 1
-        self.seconds += seconds
-        rate = len(losses) * self.size / seconds
-        running = torch.stack(losses).mean().item()
-        means = {"running_loss": running, "examples_per_second": rate, **_means(logs)}
+        self.seconds += partial.seconds
+        rate = len(partial.losses) * self.size / max(partial.seconds, 1e-9)
+        running = torch.stack(partial.losses).mean().item()
+        means = {"running_loss": running, "examples_per_second": rate, **_means(partial.logs)}
         self.rows.append(self._row(means))
         if self.done:
             self._look(self.optimizer.param_groups[0]["lr"])
 
     def boundary(self) -> dict[str, Any]:
-        """Everything that the next epochs depend on, copied."""
+        """Everything that the next steps depend on, copied. Between two steps only."""
+        partial = self.partial and vars(self.partial) | self._drawn
         return clone(
             {
+                "partial": partial,
                 "model": self.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "method": _method_state(self.method),
@@ -150,6 +176,8 @@ class Training:
         self.walker.step_index, self.seconds = state["step_index"], state["seconds"]
         self.walker.grad_evals, self.walker.passes = state["grad_evals"], state["passes"]
         self.looks = state.get("looks", [])  # checkpoints of older programs have none
+        partial = state.get("partial")  # nor this
+        self.partial = Partial(**partial) if partial else None
 
     @property
     def _counts_grad_evals(self) -> bool:
@@ -175,14 +203,32 @@ class Training:
     def epoch_batches(self) -> Iterator[Batch]:
         """The batches of an epoch, augmented, until the budget ends; side data fed beside them."""
         order = self._generator("order")
-        held_out = Shuffled(self.held_out, self.size, self._generator("held-out"))
+        held_out = Counted(Shuffled(self.held_out, self.size, self._generator("held-out")))
         fresh = endless(Shuffled(self.train, self.size, self._generator("fresh")))
-        self.walker.feed(held_out if self.held_out.size else None, self._augmented(fresh, "fresh"))
+        counted = Counted(self._augmented(fresh, "fresh"))
+        self.walker.feed(held_out if self.held_out.size else None, iter(counted))
+        self._side_streams = {"held_out": held_out, "fresh": counted}
         shuffled = batches(self.train, self.size, generator=order, drop_last=True)
-        for batch in self._augmented(shuffled, "order"):
+        augmented = self._augmented(shuffled, "order")
+        if self.partial:
+            self._skip(self.partial, augmented)
+        for batch in augmented:
             if self.done:
                 return
             yield batch
+
+    def _skip(self, partial: "Partial", steps: Iterator[Batch]) -> None:
+        """Draw again what the first steps of a partly trained epoch have used."""
+        for _ in partial.losses:
+            next(steps)
+        for _ in range(partial.held_out):
+            self.walker.held_out()
+        for _ in range(partial.fresh):
+            self.walker.fresh()
+
+    @property
+    def _drawn(self) -> dict[str, int]:
+        return {name: stream.drawn for name, stream in self._side_streams.items()}
 
     def _augmented(self, stream: Iterator[Batch], name: str) -> Iterator[Batch]:
         augment = self.dataset.augment
@@ -252,7 +298,7 @@ def _training_loss(plain: LossFn, smoothing: float) -> LossFn:
             "`training.label_smoothing` is of the cross-entropy of our tasks. Put it into your "
             "own --loss."
         )
-    return partial(cross_entropy, label_smoothing=smoothing)
+    return functools.partial(cross_entropy, label_smoothing=smoothing)
 
 
 def _method_state(method: object) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 settings.json        what decided the numbers      environment.json  where they were computed
 metrics.jsonl, .csv  one line per epoch            status.json       running, finished, ...
 weights.safetensors  at the end                    snapshots/        along the way, if asked for
-checkpoint.safetensors  while it is unfinished     records/          what measures answered
+checkpoint.pt        while it is unfinished        records/          what measures answered
 sharpness.jsonl, .csv   along the way, if asked for    tensorboard/  likewise
-manifest.json        SHA-256 of the above, when finished
+manifest.json        SHA-256 of the above, when finished; a run without it is unfinished
 """
 
 from collections.abc import Mapping
@@ -26,8 +26,11 @@ from landscape.tasks.registry import Own, Task, install
 from landscape.tasks.registry import task as find_task
 from landscape.training import checkpoint, tables
 from landscape.training.settings import Settings
-from landscape.utils import files
+from landscape.utils import files, manifest
 from landscape.utils.device import device_of
+
+ENDED = ("finished", "diverged")
+ESSENTIAL = ("settings.json", "weights.safetensors", "metrics.jsonl")  # sealed in every ended run
 
 
 class Run:
@@ -38,8 +41,8 @@ class Run:
         if not (self.path / "settings.json").is_file():
             raise ValueError(f"{self.path} is not a run: it has no settings.json.")
         try:
-            self.settings = Settings.from_dict(files.read_json(self.path / "settings.json"))
-        except (KeyError, TypeError) as error:
+            self.settings = Settings.from_dict(files.read_object(self.path / "settings.json"))
+        except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(
                 f"{self.path}/settings.json is not a run's settings: {error}."
             ) from None
@@ -51,7 +54,7 @@ class Run:
         Raises ValueError where the folder is no run, has not ended, or is damaged.
         """
         run = cls(path)
-        if run.status["state"] not in ("finished", "diverged"):
+        if not run.has_ended:
             raise ValueError(
                 f"{run.path} has not finished (it is {run.status['state']}). "
                 "Go on with landscape train ... --resume."
@@ -61,9 +64,22 @@ class Run:
 
     @property
     def status(self) -> dict[str, Any]:
-        """state: running, interrupted, diverged or finished; epoch: the last whole one."""
+        """state: running, interrupted, diverged or finished; epoch: the last whole one.
+
+        A run that was killed before its files were sealed has not finished, whatever it says.
+        """
         path = self.path / "status.json"
-        return files.read_json(path) if path.exists() else {"state": "running", "epoch": 0}
+        if not path.exists():
+            return {"state": "running", "epoch": 0}
+        status = files.read_object(path, state=str, epoch=int)
+        if status["state"] in ENDED and not set(ESSENTIAL) <= set(manifest.read(self.path)):
+            status["state"] = "interrupted"
+        return status
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was trained to its end, or diverged."""
+        return self.status["state"] in ENDED
 
     @property
     def task(self) -> Task:
@@ -78,22 +94,30 @@ class Run:
         return tables.read(self.path / "metrics.jsonl")
 
     def verify(self) -> None:
-        """ValueError where a file differs from what was written."""
-        for name, expected in files.read_json(self.path / "manifest.json").items():
+        """Check the files that decide the run's numbers; records are checked when they are read.
+
+        Raises ValueError where one differs from what was written.
+        """
+        for name, expected in manifest.read(self.path).items():
             path = self.path / name
+            if path.parent.name == "records":
+                continue
             if not path.is_file():
                 raise ValueError(f"{path} is missing. Train the run again, into an empty folder.")
             if files.sha256(path) != expected:
                 raise ValueError(
-                    f"{path} is damaged: its checksum differs. Restore it, or delete it and redo."
+                    f"{path} is damaged: its checksum differs. Restore it, or delete the folder "
+                    "and train the run again."
                 )
 
-    def seal(self) -> None:
-        """Write the sums of all files that `verify` checks."""
-        names = [p for p in self.path.rglob("*") if p.suffix in (".safetensors", ".nc", ".jsonl")]
-        names.append(self.path / "settings.json")
-        sums = {p.relative_to(self.path).as_posix(): files.sha256(p) for p in sorted(names)}
-        files.write_json(self.path / "manifest.json", sums)
+    def seal_record(self, path: Path) -> None:
+        """Note the sum of a record that was just written."""
+        manifest.seal(self.path, [path])
+
+    def is_sound(self, path: Path) -> bool:
+        """Whether a record is there, whole, and the one that was sealed."""
+        name = path.relative_to(self.path).as_posix()
+        return manifest.is_sound(self.path, name, manifest.read(self.path))
 
     def model(self) -> nn.Module:
         """The network at its final weights, on the CPU."""
@@ -135,9 +159,16 @@ class Run:
         pieces = batches(chosen, self.task.measured_at_once)
         return Objective(model, pieces, self.task.plain_loss, batch_norm=batch_norm)
 
+    @property
+    def unsound(self) -> list[Path]:
+        """Records that are damaged, or were not finished; `records` leaves them out."""
+        return [p for p in sorted(self.path.glob("records/*.nc")) if not self.is_sound(p)]
+
     def records(self) -> dict[str, records.Record]:
         """Records by kind, those that the metrics make among them."""
-        found = records.load_all(self.path)
+        unsound = self.unsound
+        sound = [p for p in sorted(self.path.glob("records/*.nc")) if p not in unsound]
+        found = {path.stem: records.load(path) for path in sound}
         rows, looks = self.metrics, self.path / "sharpness.jsonl"
         made: list[records.Record] = [curves(rows)]
         if "rho" in rows[-1]:
@@ -150,7 +181,8 @@ class Run:
 
     @property
     def _environment(self) -> dict[str, Any]:
-        return files.read_json(self.path / "environment.json")
+        required = {"data_fingerprint": str}
+        return files.read_object(self.path / "environment.json", **required)
 
     @property
     def data_note(self) -> str:

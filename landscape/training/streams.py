@@ -25,3 +25,15 @@ def endless(source: Iterable[Batch]) -> Iterator[Batch]:
     """The batches of an iterable, again and again."""
     while True:
         yield from source
+
+
+class Counted:
+    """An iterable of batches that knows how many were drawn, over all its rounds."""
+
+    def __init__(self, source: Iterable[Batch]):
+        self._source, self.drawn = source, 0
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self._source:
+            self.drawn += 1
+            yield batch

@@ -1,6 +1,5 @@
 """Train one network and keep everything about it in a folder; go on after an interruption."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,16 +9,19 @@ from landscape.tasks import imports
 from landscape.tasks.registry import Own, brought
 from landscape.tasks.registry import task as find_task
 from landscape.training import checkpoint, tables
+from landscape.training.keeper import CHECKPOINT, FIRST_CHECKPOINT, Clock, Keeper
 from landscape.training.loop import Diverged, Training
 from landscape.training.run import Run, load_data
 from landscape.training.settings import Settings, resolve, unlabelled
 from landscape.training.tensorboard import Events
-from landscape.utils import files
+from landscape.utils import files, interrupt, manifest
 from landscape.utils.environment import environment
+from landscape.utils.lock import one_writer
 from landscape.utils.optional import optional
 from landscape.utils.progress import Listener, Progress, silent
 
-CHECKPOINT_SECONDS = 10.0  # at most this much work, and an epoch, is lost to a kill
+SAID_EVERY = 50  # steps between two messages of progress
+SEALED = (".json", ".jsonl", ".csv", ".safetensors")
 
 
 def train(
@@ -32,18 +34,24 @@ def train(
     data_dir: Path | None = None,
     resume: bool = False,
     tensorboard: bool = False,
+    checkpoint_every: int | str = "10min",
     progress: Listener = silent,
 ) -> Run:
     """Train one network into the folder `out`, by default runs/TASK-METHOD-seedSEED.
 
     settings: overrides by section and method, {"training": {"epochs": 5}, "sam": {"rho": 0.1}}.
-    resume: go on from the last epoch boundary, bit for bit where the number of threads is the same.
+    resume: go on from the last checkpoint, bit for bit where the number of threads is the same.
     A run that has ended with these settings is not trained again.
+    checkpoint_every: a number of steps, or minutes as "10min". Beside that a checkpoint is kept at
+    the ends of epochs, and at the next step after Ctrl-C, SIGTERM or SIGUSR1.
     tensorboard: writes the metrics as its scalars too, into the run's folder `tensorboard`.
 
-    Raises ValueError for settings that do not exist or hold, and where `out` is an unfinished run
-    or one with other settings; FileNotFoundError for missing data.
+    Raises ValueError for settings that do not exist or hold, where `out` is an unfinished run or
+    one with other settings, and where another process writes there; FileNotFoundError for missing
+    data;
+    KeyboardInterrupt, with a checkpoint kept, where a signal asks to stop.
     """
+    clock = Clock.parse(checkpoint_every)
     chosen = settings_for(task, method, seed, settings or {})
     path = folder_of(task, method, seed, out)
     if tensorboard:
@@ -52,7 +60,11 @@ def train(
     if ended and tensorboard:
         looks = path / "sharpness.jsonl"
         Events(path, ended.metrics, tables.read(looks) if looks.exists() else []).close()
-    return ended or _train(path, chosen, data_dir, tensorboard, progress)
+    if ended:
+        return ended
+    with one_writer(path):
+        ended = ended_in(path, chosen, resume=resume)  # by whoever held the lock before
+        return ended or _train(path, chosen, data_dir, tensorboard, clock, progress)
 
 
 def folder_of(task: str, method: str, seed: int, out: Path | str | None) -> Path:
@@ -70,7 +82,7 @@ def ended_in(path: Path, settings: Settings, *, resume: bool) -> Run | None:
         return None
     run = Run(path)
     _refuse_other_settings(run, settings)
-    if run.status["state"] in ("finished", "diverged"):
+    if run.has_ended:
         return Run.open(path)
     if not resume:
         raise ValueError(f"{path} holds an unfinished run. Add --resume to go on with it.")
@@ -87,13 +99,19 @@ def settings_for(
 
 
 def _train(
-    path: Path, settings: Settings, data_dir: Path | None, tensorboard: bool, progress: Listener
+    path: Path,
+    settings: Settings,
+    data_dir: Path | None,
+    tensorboard: bool,
+    clock: Clock,
+    progress: Listener,
 ) -> Run:
     dataset = load_data(find_task(settings.task), data_dir)
     with imports.blamed(Own(**settings.own).parts):
         training = Training(settings, find_task(settings.task), dataset)
-    if (path / "checkpoint.safetensors").exists():
-        training.restore(checkpoint.load(path / "checkpoint.safetensors"))
+    kept = [p for p in (path / CHECKPOINT, path / FIRST_CHECKPOINT) if p.exists()]
+    if kept:
+        training.restore(checkpoint.load(kept[0]))
     files.write_json(path / "settings.json", settings.to_dict())
     files.write_json(
         path / "environment.json",
@@ -109,7 +127,8 @@ def _train(
     state = "finished"
     events = Events(path, training.rows, training.looks) if tensorboard else None
     try:
-        _run_epochs(path, training, events, progress)
+        with interrupt.deferred():
+            _run_epochs(path, training, events, clock, progress)
     except Diverged:
         state = "diverged"
     finally:
@@ -117,51 +136,53 @@ def _train(
             events.close()
     checkpoint.save_state(path / "weights.safetensors", training.model.state_dict())
     tables.write(path, "metrics", training.rows)
-    _write_status(path, state, training.epoch)
-    (path / "checkpoint.safetensors").unlink(missing_ok=True)
-    run = Run(path)
-    run.seal()
-    return run
+    _seal(path, {"state": state, "epoch": training.epoch})
+    for name in (CHECKPOINT, FIRST_CHECKPOINT):
+        (path / name).unlink(missing_ok=True)
+    return Run(path)
 
 
-def _run_epochs(path: Path, training: Training, events: Events | None, progress: Listener) -> None:
-    """To the end of the budget; saves the last boundary now and then, and when interrupted."""
+def _seal(path: Path, status: dict[str, Any]) -> None:
+    """The manifest first, then the status that it knows already: only both together end a run."""
+    kept = [p for p in path.rglob("*") if p.suffix in SEALED and not p.name.startswith(".")]
+    unsealed = {"manifest.json", "status.json", CHECKPOINT, FIRST_CHECKPOINT}
+    written = [p for p in kept if p.name not in unsealed and p.parent.name != "records"]
+    manifest.seal(path, written, {"status.json": files.json_bytes(status)})
+    files.write_json(path / "status.json", status)
+
+
+def _run_epochs(
+    path: Path, training: Training, events: Events | None, clock: Clock, progress: Listener
+) -> None:
+    """Train to the end of the budget, with checkpoints along the way and when interrupted."""
     label = f"{training.settings.method}, seed {training.settings.seed}"
-    boundary, saved = training.boundary(), time.monotonic()
+    keeper = Keeper(path, training, clock)
     sharpness = tables.Growing(path, "sharpness", training.looks) if training.watcher else None
-    try:
-        while not training.done:
-            before = training.spent
-            for spent in training.run_epoch():
-                if sharpness:
-                    sharpness.grow(training.looks)
-                progress(Progress("train", label, spent, 1.0))
+
+    def between_steps(spent: float) -> None:
+        if sharpness:
+            sharpness.grow(training.looks)
+        if training.steps % SAID_EVERY == 0:
+            progress(Progress("train", label, spent, 1.0))
+        interrupt.check()
+        keeper.after_step()
+
+    while not training.done:
+        before = training.spent
+        steps = training.run_epoch()
+        for spent in keeper.guarded(steps):
+            with keeper.saving_on_interrupt():
+                between_steps(spent)
+        with keeper.saving_on_interrupt():
             if sharpness:
                 sharpness.grow(training.looks)
             if events:
                 events.grow(training.rows, training.looks)
             _keep_snapshot(path, training, before)
-            boundary = training.boundary()
-            if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                _save_boundary(path, boundary, "running")
-                saved = time.monotonic()
+            keeper.after_epoch()
             accuracy = f"test accuracy {training.rows[-1]['test_accuracy']:.3f}"
             progress(Progress("train", label, training.spent, 1.0, accuracy))
-    except Diverged:
-        raise
-    except BaseException:
-        _save_boundary(path, boundary, "interrupted")
-        raise
-
-
-def _save_boundary(path: Path, boundary: dict[str, Any], state: str) -> None:
-    checkpoint.save(path / "checkpoint.safetensors", boundary)
-    tables.write(path, "metrics", boundary["rows"])
-    _write_status(path, state, boundary["epoch"])
-
-
-def _write_status(path: Path, state: str, epoch: int) -> None:
-    files.write_json(path / "status.json", {"state": state, "epoch": epoch})
+            interrupt.check()
 
 
 def _keep_snapshot(path: Path, training: Training, before: float) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+TEMPORARY = ".tmp"
+
 
 def write(path: Path, data: bytes | str) -> None:
     """Write a file atomically: temporary file, fsync, rename, fsync of the folder.
@@ -16,7 +18,7 @@ def write(path: Path, data: bytes | str) -> None:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data.encode() if isinstance(data, str) else data)
@@ -30,17 +32,48 @@ def write(path: Path, data: bytes | str) -> None:
     _sync_folder(path.parent)
 
 
+def sweep(folder: Path) -> None:
+    """Remove the temporary files that killed writers left in a folder and below it."""
+    for path in folder.rglob(f".*{TEMPORARY}"):
+        path.unlink(missing_ok=True)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write strict JSON, with NaN and infinities as null."""
-    write(path, json.dumps(plain(value), indent=1, allow_nan=False) + "\n")
+    write(path, json_bytes(value))
+
+
+def json_bytes(value: Any) -> bytes:
+    """Encode a value as `write_json` does."""
+    return (json.dumps(plain(value), indent=1, allow_nan=False) + "\n").encode()
 
 
 def read_json(path: Path) -> Any:
     """Read a JSON file; ValueError with its path if it is not valid."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError(f"{path} is not valid JSON: it is nested too deeply.") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not valid JSON ({error}). It may be half written.") from None
+
+
+def read_object(path: Path, **required: type) -> dict[str, Any]:
+    """Read a JSON file that holds an object.
+
+    required: the types of the entries that it must have, by name.
+    Raises ValueError with the file's path and the first entry that is missing or of another type.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise ValueError(f"{path} must hold a JSON object. Got {type(value).__name__}.")
+    for name, kind in required.items():
+        if not isinstance(value.get(name), kind) or isinstance(value.get(name), bool):
+            raise ValueError(
+                f"{path} is damaged: its entry {name!r} must be {kind.__name__}. "
+                f"Got {type(value.get(name)).__name__}."
+            )
+    return value
 
 
 def plain(value: Any) -> Any:

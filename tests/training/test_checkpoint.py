@@ -1,6 +1,7 @@
 """Checkpoints: trees come back bit for bit, damage and strangers are named."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -30,10 +31,18 @@ def test_infinite_numbers_come_back(tmp_path):
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x80\x04\x95", b"PK\x03\x04"])
-def test_what_is_no_safetensors_file_is_named(tmp_path, damage):
-    (tmp_path / "c").write_bytes(damage)
-    with pytest.raises(ValueError, match="is damaged or no safetensors file"):
-        checkpoint.load(tmp_path / "c")
+@pytest.mark.parametrize("name", ["c.pt", "c.safetensors"])
+def test_what_is_no_checkpoint_is_named(tmp_path, damage, name):
+    (tmp_path / name).write_bytes(damage)
+    with pytest.raises(ValueError, match=rf"{name} is damaged"):
+        checkpoint.load(tmp_path / name)
+
+
+def test_the_first_format_is_still_read():
+    path = Path(__file__).parents[1] / "records_v1" / "checkpoint.safetensors"
+    tree = checkpoint.load(path)
+    assert torch.equal(tree["a"]["m"], torch.tensor([[1.5, -2.0]]))
+    assert tree["a"]["t"] == (1, 2.5) and tree["b"] == [None, True, "x", {0: torch.tensor(3)}]
 
 
 def test_a_truncated_file_is_named(tmp_path):

@@ -78,7 +78,7 @@ def test_interrupted_and_resumed_is_the_same_bit_for_bit(finished, tmp_path):
     run = train("digits", "sam", 1, tmp_path / "r", settings=settings, resume=True)
     ours, theirs = (load_tensors(r.path / "weights.safetensors") for r in (run, finished))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
-    assert not (run.path / "checkpoint.safetensors").exists()
+    assert not (run.path / "checkpoint.pt").exists()
 
 
 def test_snapshots_along_the_way(tmp_path):
