@@ -19,17 +19,14 @@ def of_runs(runs: Iterable[Run]) -> list[str]:
     ]
     notes = dict.fromkeys(run.data_note for run in runs)
     diverged = [run for run in runs if run.status["state"] == "diverged"]
-    return (
-        [f"data: {note}" for note in notes if note]
-        + unsound
-        + [
-            f"{run.path} diverged after epoch {run.status['epoch']}; its last finite weights are kept. "
-            f"Lower --set {method}.training.lr (it was {run.settings.training.lr:g}), or the radius, "
-            "or clip with --set training.max_grad_norm=1."
-            for run in diverged
-            for method in [run.settings.method.partition("+")[0]]
-        ]
-    )
+    lines = [f"data: {note}" for note in notes if note] + unsound
+    return lines + [
+        f"{run.path} diverged after epoch {run.status['epoch']}; its last finite weights are kept. "
+        f"Lower --set {method}.training.lr (it was {run.settings.training.lr:g}), or the radius, "
+        "or clip with --set training.max_grad_norm=1."
+        for run in diverged
+        for method in [run.settings.method.partition("+")[0]]
+    ]
 
 
 def of_seeds(seeds: int) -> list[str]:
