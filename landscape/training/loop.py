@@ -116,7 +116,7 @@ class Training:
         partial = self.partial
         try:
             for batch in self.epoch_batches():
-                if self.watcher and self.steps % self.watcher.every == 0:
+                if self._look_is_due:
                     self._look(self._rate())
                     yield self.spent
                 started = time.perf_counter()
@@ -194,6 +194,13 @@ class Training:
 
     def _rate(self) -> float:
         return self.settings.training.lr * factor(self.settings.training, self.spent)
+
+    @property
+    def _look_is_due(self) -> bool:
+        """Whether the watcher looks before the next step, and did not before an interruption."""
+        if self.watcher is None or self.steps % self.watcher.every:
+            return False
+        return not self.looks or self.looks[-1]["step"] != self.steps
 
     def _look(self, lr: float) -> None:
         if self.watcher:

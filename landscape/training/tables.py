@@ -35,16 +35,17 @@ class Growing:
         self._written = len(rows)
         write(folder, name, rows)
 
-    def grow(self, rows: Sequence[Row]) -> None:
-        """Add those of `rows` that are not written yet."""
+    def grow(self, rows: Sequence[Row]) -> bool:
+        """Add those of `rows` that are not written yet; whether there were any."""
         new, first = rows[self._written :], self._written == 0
         if not new:
-            return
+            return False
         texts = "".join(map(_line, new)), _csv(list(new[0]), new, header=first)
         for path, text in zip(self._paths, texts, strict=True):
             with path.open("a", encoding="utf-8", newline="") as file:
                 file.write(text)
         self._written = len(rows)
+        return True
 
 
 def _line(row: Row) -> str:

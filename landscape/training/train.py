@@ -160,9 +160,8 @@ def _run_epochs(
     sharpness = tables.Growing(path, "sharpness", training.looks) if training.watcher else None
 
     def between_steps(spent: float) -> None:
-        if sharpness:
-            sharpness.grow(training.looks)
-        if training.steps % SAID_EVERY == 0:
+        has_looked = sharpness is not None and sharpness.grow(training.looks)
+        if has_looked or training.steps % SAID_EVERY == 0:
             progress(Progress("train", label, spent, 1.0))
         interrupt.check()
         keeper.after_step()

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from landscape.training import train as training
+from landscape.training import keeper
 from landscape.training.tensorboard import Events, tag
 from landscape.training.train import train
 
@@ -36,7 +36,7 @@ def test_scalars_are_the_metrics(tmp_path):
 
 
 def test_an_interrupted_run_goes_on_without_a_step_twice(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 1e9)
+    monkeypatch.setattr(keeper, "EPOCH_SECONDS", 1e9)
 
     def stop(message):
         if message.note and message.done > 0.5:
