@@ -83,7 +83,7 @@ def test_the_last_row_is_what_the_measures_say_of_the_run(watched):
 
 
 def test_a_resumed_run_goes_on_with_the_file(watched, tmp_path):
-    """Stopped in the middle of the second epoch, after looks that the resumed run does not take again."""
+    """Stopped within the second epoch, after looks that the resumed run does not take again."""
 
     def stop(message):
         if message.done > 0.8:
