@@ -60,7 +60,8 @@ class AACE(ascent.Ascent):
 
     def gradient(self, walker: Walker, part: Batch, at: Tensor | None = None) -> Tensor:
         """a, of the adversarial loss."""
-        return walker.grad(part, at, loss=self._adversarial(walker, logs=at is None))
+        with walker.leading():
+            return walker.grad(part, at, loss=self._adversarial(walker, logs=at is None))
 
     def climb(self, walker: Walker, g: Tensor, w: Tensor, rho: ascent.Radius) -> Tensor:
         """-ρ a, or -ρ a/‖a‖."""

@@ -63,7 +63,8 @@ class Ascent(Perturbs):
 
     def gradient(self, walker: Walker, part: Batch, at: Tensor | None = None) -> Tensor:
         """What the climb follows, (n,): at w in the step's own pass, elsewhere in a look."""
-        return walker.grad(part, at)
+        with walker.leading():
+            return walker.grad(part, at)
 
     def climb(self, walker: Walker, g: Tensor, w: Tensor, rho: Radius) -> Tensor:
         """From the gradient g at w to the perturbation e, all (n,)."""

@@ -116,7 +116,8 @@ class Traced:
             secant = (g - g_w) / self.rho
             return secant if tangent is None else tangent + secant
         step = STRETCH * self.rho
-        return (self.walker.grad(batch, at=z + step * moving, loss=loss) - g) / step
+        with self.walker.leading():
+            return (self.walker.grad(batch, at=z + step * moving, loss=loss) - g) / step
 
     def _respond(self, tangent: Tensor) -> None:
         """The tangent of w after a base step, from that of its gradient."""
@@ -130,8 +131,10 @@ class Traced:
         )
         # b = μ b + q moves w by -lr·b, with Nesterov by -lr·(q + μ b); all times -lr here
         push = walker.response(tangent + decay * before) / (1 + mu * nesterov)
-        carried = push if self._moved is None else mu * self._moved + push
-        self.slope = before + torch.where(nesterov > 0, push + mu * carried, carried)
+        last = torch.zeros_like(push) if self._moved is None else self._moved
+        carried = torch.where(walker.moved, mu * last + push, last)
+        along = torch.where(nesterov > 0, push + mu * carried, carried)
+        self.slope = before + torch.where(walker.moved, along, 0.0)
         self._moved = carried
 
 

@@ -112,14 +112,8 @@ class LETS:
             over = ascent.Ascent() if self.over is None else self.over
             with ascent.radius(over, dual(rho, torch.ones_like(rho)) if due else rho):
                 over.step(cast(Walker, traced), batch)
-        if self.kept is not None:
-            train = traced.own_pass() or walker.value_and_grad(batch, at=start)
-            self._learn(walker, start, *train, self.kept)
-        if self.upper == "next":
-            self.kept = traced.slope
-        elif traced.slope is not None:
-            w, other = walker.w, walker.fresh() if self.upper == "fresh" else batch
-            self._learn(walker, w, *walker.value_and_grad(other, at=w), traced.slope)
+        with walker.leading():
+            self._update(walker, batch, start, traced)
 
     def state_dict(self) -> dict[str, Any]:
         """All that the next step depends on: numbers and tensors."""
@@ -135,6 +129,17 @@ class LETS:
         self.steps, self.kept = state["steps"], state["kept"]
         self.learned = Radius(*(state[name] for name in Radius._fields))
         ascent.load_state_of(self.over, state)
+
+    def _update(self, walker: Walker, batch: Batch, start: Tensor, traced: Traced) -> None:
+        """The upper steps that are due after a step of the method from `start`."""
+        if self.kept is not None:
+            train = traced.own_pass() or walker.value_and_grad(batch, at=start)
+            self._learn(walker, start, *train, self.kept)
+        if self.upper == "next":
+            self.kept = traced.slope
+        elif traced.slope is not None:
+            w, other = walker.w, walker.fresh() if self.upper == "fresh" else batch
+            self._learn(walker, w, *walker.value_and_grad(other, at=w), traced.slope)
 
     def _learn(self, walker: Walker, w: Tensor, loss: Tensor, g: Tensor, slope: Tensor) -> None:
         """The upper step at w; loss and g of the training batch there, slope = dw/dρ."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from landscape.methods import ascent, checks
+from landscape.methods.walker.parameter_hooks import hooked
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch
 
@@ -121,6 +122,8 @@ def obstacle(walker: Walker, batch: Batch, num_shards: int) -> str | None:
         return f"{num_shards} shards of {batch.size} examples are not equal"
     if walker.autocast is not None:
         return "autocast is on"
+    if hooked(walker.weights.parameters):
+        return "a parameter has a hook"
     for module in walker.model.modules():
         if isinstance(module, KEEPING) or (isinstance(module, DRAWING) and module.training):
             return f"the model has a {type(module).__name__}"

@@ -96,6 +96,11 @@ class Weights:
         parts = self.checked(w).split(self._sizes)
         return [part.view(shape) for part, shape in zip(parts, self.shapes.values(), strict=True)]
 
+    def stacked(self, points: Tensor) -> list[Tensor]:
+        """Several points (k, n) -> one tensor (k, *shape) per parameter."""
+        parts = zip(points.split(self._sizes, dim=1), self.shapes.values(), strict=True)
+        return [part.reshape(-1, *shape) for part, shape in parts]
+
     def checked(self, w: Tensor) -> Tensor:
         """`w` itself. Raises ValueError where its shape is not (n,)."""
         if w.shape != (self.n,):

@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from landscape.methods import METHODS
+from landscape.methods import METHODS, make
 from landscape.network.batch import Batch
+from landscape.optim import wrap
 
 PASSES = {
     "sgd": (1, 1.0),
@@ -30,6 +31,10 @@ PASSES = {
     "lookahead+sam": (2, 2.0),
 }
 NO_LOOK = ("sgd", "adamw", "fam", "lookahead")
+
+
+def ce(model, batch):
+    return F.cross_entropy(model(batch.x), batch.y)
 
 
 def test_passes(name, stepper, batches):
@@ -173,6 +178,78 @@ def test_the_descent_leaves_from_where_it_stood(name, stepper, batch):
     ours.step(batch)
     assert torch.equal(ours.walker.descents[0][0], start)
     assert len(ours.walker.descents) == (2 if "lookbehind" in name else 1)
+
+
+class Heads(nn.Module):
+    """Two heads by turns, and a pooler that nothing uses."""
+
+    def __init__(self):
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.body, self.pooler = nn.Linear(6, 5), nn.Linear(5, 5)
+            self.heads = nn.ModuleList(nn.Linear(5, 3) for _ in range(2))
+        self.turn = 0
+        self.double()
+
+    def forward(self, x):
+        return self.heads[self.turn](torch.tanh(self.body(x)))
+
+
+def test_what_no_pass_reaches_is_left_alone(name, stepper, batches):
+    """None is not zero: neither decay nor momentum nor Adam moves what a step did not reach."""
+    model = Heads()
+    settings = {"lookahead": {"alpha": 1.0}, "fam": {"layer": "body"}}  # no pulling back
+    used = {key: value for key, value in settings.items() if key in name.split("+")}
+    ours = stepper(name, used, model=model, wd=0.1)
+    for i, batch in enumerate(batches(4)):
+        model.turn = i % 2
+        before = copy.deepcopy(model)
+        ours.step(batch)
+        for (key, p), old in zip(model.named_parameters(), before.parameters(), strict=True):
+            assert torch.equal(p, old) == key.startswith((f"heads.{1 - i % 2}", "pooler")), key
+
+
+NO_RADIUS = {
+    "sgd": {},
+    "adamw": {},
+    "sam": {"sam": {"rho": 0.0}},
+    "asam": {"asam": {"rho": 0.0}},
+    "msam": {"msam": {"rho": 0.0, "num_shards": 1}},
+    "aace": {"aace": {"rho": 0.0}},
+    "fam": {"fam": {"lam": 0.0}},
+    "multistep-sam": {"multistep-sam": {"rho": 0.0}},
+    "lookahead": {"lookahead": {"alpha": 1.0}},
+    "lookahead+sam": {"lookahead": {"alpha": 1.0}, "sam": {"rho": 0.0}},
+    "lookbehind": {"lookbehind": {"rho": 0.0, "k": 1, "alpha": 1.0}},
+    "lookbehind+msam": {
+        "lookbehind": {"rho": 0.0, "k": 1, "alpha": 1.0},
+        "msam": {"num_shards": 1},
+    },
+    "msam+aace": {"msam": {"rho": 0.0, "num_shards": 1}},
+}
+
+
+@pytest.mark.parametrize("base", [torch.optim.SGD, torch.optim.AdamW])
+def test_without_a_radius_it_is_a_plain_loop_by_turns(name, base, batches):
+    """Bit for bit, with momentum and weight decay."""
+    if name not in NO_RADIUS:
+        pytest.skip("its radius is positive")
+    if (name, base) in (("sgd", torch.optim.AdamW), ("adamw", torch.optim.SGD)):
+        pytest.skip("it is the other optimizer")
+    options = {"lr": 0.1, "weight_decay": 0.1}
+    options |= {"momentum": 0.9} if base is torch.optim.SGD else {}
+    model, plain = Heads(), Heads()
+    ours = wrap(make(name, NO_RADIUS[name]), model, base(model.parameters(), **options), ce)
+    optimizer = base(plain.parameters(), **options)
+    for i, batch in enumerate(batches(6)):
+        model.turn = plain.turn = i % 2
+        ours.step(batch)
+        optimizer.zero_grad()
+        ce(plain, batch).backward()
+        optimizer.step()
+    for p, q in zip(model.parameters(), plain.parameters(), strict=True):
+        assert torch.equal(p, q)
 
 
 def frozen():

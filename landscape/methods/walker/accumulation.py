@@ -1,14 +1,12 @@
 """Gradient accumulation: several batches that count as one and go through the model one by one."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from landscape.network.batch import Batch, as_batch
-
-Found = TypeVar("Found", bound=tuple[Tensor, ...])
 
 
 class MicroBatches(Batch):
@@ -79,15 +77,17 @@ def gathered(data: Any) -> Batch:
     return MicroBatches([as_batch(item) for item in data]) if several else as_batch(data)
 
 
-def averaged(batch: Batch, of: Callable[[Batch], Found]) -> Found:
-    """Σ_j (share_j/share) of(part_j) over the parts of a union; of(batch) for any other batch.
-
-    of: part -> tuple of tensors.
-    """
+def weighted_parts(batch: Batch) -> list[tuple[Batch, float | None]]:
+    """The parts of a union with their weights share_j/share; any other batch with None."""
     if not isinstance(batch, MicroBatches):
-        return of(batch)
+        return [(batch, None)]
+    return [(part, part.share / batch.share) for part in batch.parts]
+
+
+def averaged(batch: Batch, of: Callable[[Batch], Tensor]) -> Tensor:
+    """Σ_j (share_j/share) of(part_j) over the parts of a union; of(batch) for any other batch."""
     total: Any = None
-    for part in batch.parts:  # one at a time: they need not be in memory together
-        found = [t * (part.share / batch.share) for t in of(part)]
-        total = found if total is None else list(map(torch.add, total, found))
-    return cast(Found, tuple(total))
+    for part, weight in weighted_parts(batch):  # one by one: memory is that of one part
+        mean = of(part) if weight is None else of(part) * weight
+        total = mean if total is None else total + mean
+    return cast(Tensor, total)

@@ -17,15 +17,15 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 def response(
     optimizer: Optimizer,
-    first: bool,
+    first: Sequence[bool],
     parameters: Sequence[Tensor],
     w: Sequence[Tensor],
     g: Sequence[Tensor],
     u: Sequence[Tensor],
-) -> list[Tensor | None]:
+) -> list[Tensor]:
     """(∂w⁺/∂g)·u per parameter, after the step.
 
-    first: whether that step was the optimizer's first (torch's SGD ignores dampening there);
+    first: whether that step was the parameter's first (torch's SGD ignores dampening there).
     w, g: weights before the step and the gradient given to it; u: the direction; all in the
     parameters' shapes.
 
@@ -34,8 +34,8 @@ def response(
     of_step = _rule(optimizer)
     groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
     return [
-        of_step(groups[id(p)], optimizer.state[p], first, *tensors)
-        for p, *tensors in zip(parameters, w, g, u, strict=True)
+        of_step(groups[id(p)], optimizer.state[p], *rest)
+        for p, *rest in zip(parameters, first, w, g, u, strict=True)
     ]
 
 

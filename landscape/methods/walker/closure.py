@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
+from landscape.methods.walker.pass_gradient import PassGradient
 from landscape.network.batch import LossFn, scalar
 from landscape.network.weights import Weights
 
@@ -28,8 +29,8 @@ class Closure:
 
     def value_and_grad(
         self, weights: Weights, at: Tensor | None, loss: LossFn | None
-    ) -> tuple[Tensor, Tensor]:
-        """L, shape (), and ∇L, (n,), of one call, with the parameters moved to `at` (n,).
+    ) -> tuple[Tensor, PassGradient]:
+        """L, shape (), and ∇L of one call, with the parameters moved to `at` (n,).
 
         Parameters and their `.grad` come back as they were, bit for bit, also when it raises.
         loss: must be None, the closure's own.
@@ -53,7 +54,7 @@ class Closure:
                 "Got no gradient in any parameter."
             )
         value = scalar(parameters[0].new_tensor(value) if isinstance(value, float) else value)
-        return value.detach(), weights.flatten(found).detach()
+        return value.detach(), PassGradient(found, [])
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):

@@ -39,6 +39,7 @@ class DistributedWalker(Walker):
         _check(model, ascent)
         super().__init__(model, *arguments, seed=seed_of(seed, dist.get_rank()), **options)
         self.ascent = ascent
+        self._descent.agree = self._on_any_rank
         with torch.no_grad():
             for t in (*model.parameters(), *model.buffers()):
                 dist.broadcast(t, src=0)
@@ -63,10 +64,24 @@ class DistributedWalker(Walker):
         return self._looked(super().hvp(batch, v, at, loss), batch)
 
     def descend(self, g: Tensor) -> None:
-        """One step of the base optimizer with the same gradient on every rank."""
+        """One step of the base optimizer with the same gradient on every rank.
+
+        Raises ValueError for a loss with parameters of its own.
+        """
+        if self._others:
+            raise ValueError(
+                "With `distributed` a loss must have no parameters of its own: their gradients "
+                "would differ between ranks. Make them part of the model."
+            )
         if self.ascent == "per-rank":
             g = average(g, float(self.step_size or 1))
         super().descend(g)
+
+    def _on_any_rank(self, reached: list[bool]) -> list[bool]:
+        """A parameter that some rank reached gets a gradient on every rank."""
+        flags = torch.tensor(reached, dtype=torch.int32, device=self.device)
+        dist.all_reduce(flags, op=dist.ReduceOp.MAX)
+        return [bool(flag) for flag in flags.tolist()]
 
     def _looked(self, found: Tensor, batch: Batch) -> Tensor:
         return average(found, batch.share) if self.ascent == "global" else found

@@ -7,20 +7,23 @@ is the walker's and the base optimizer's business and happens in one place: here
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.func import grad_and_value, vmap
+from torch.func import vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim import Optimizer
 
-from landscape.methods.walker.accumulation import MicroBatches, averaged
-from landscape.methods.walker.base_step import response
+from landscape.methods.walker.accumulation import MicroBatches, averaged, weighted_parts
 from landscape.methods.walker.checks import check_parameters, check_precision
 from landscape.methods.walker.closure import Closure
+from landscape.methods.walker.descent import Descent
 from landscape.methods.walker.extra_batches import SideData
+from landscape.methods.walker.parameter_hooks import hooked, run_hooks
+from landscape.methods.walker.pass_gradient import PassGradient, differentiate
 from landscape.network.batch import Batch, Logits, LossFn, scalar
+from landscape.network.graph_leaves import check_not_captured, graph_leaves
 from landscape.network.higher_order import SecondOrder
 from landscape.network.isolation import isolated_buffers, kept_modes
 from landscape.network.linear_layer import logits_of
@@ -71,7 +74,11 @@ class Walker:
         self._logits, self._side, self._seed = logits, SideData(held_out, fresh), seed
         self._flat: Tensor | None = None
         self._versions: list[int] = []
-        self._descended: tuple[Tensor, Tensor, bool] | None = None  # w, g, is it the first step
+        self._names = {
+            id(p): name for name, p in zip(self.weights.names, self.weights.parameters, strict=True)
+        }
+        self._descent = Descent(self.weights, optimizer, max_grad_norm)
+        self._passes_count = True  # towards the next descent
         self.step_index = -1
         self.passes = 0
         self.grad_evals = 0.0
@@ -83,6 +90,8 @@ class Walker:
         self.step_size = size
         self.step_pass = 0
         self._flat = None
+        self._others: list[Tensor] | None = None  # not looked for yet in this step
+        self._descent.forget()
         self._losses: list[tuple[Tensor, float]] = []
         self.logged: dict[str, Tensor | float] = {}
 
@@ -106,6 +115,18 @@ class Walker:
         finally:
             self.loss, self.plain = kept
 
+    @contextmanager
+    def leading(self) -> Iterator[None]:
+        """While open, gradients only lead the way: the next `descend` is not along them.
+
+        What they alone reached is then left alone by the base optimizer, as in a plain loop.
+        """
+        kept, self._passes_count = self._passes_count, False
+        try:
+            yield
+        finally:
+            self._passes_count = kept
+
     def logits(self, batch: Batch) -> Tensor:
         """The classifier's logits, classes last. Call it inside a loss."""
         if self._logits is None:
@@ -124,7 +145,12 @@ class Walker:
         self, batch: Batch, at: Tensor | None = None, loss: LossFn | None = None
     ) -> tuple[Tensor, Tensor]:
         """L, shape (), and ∇L, (n,), of one pass."""
-        return averaged(batch, lambda part: self._pass(part, at, loss))
+        value = g = None
+        for part, weight in weighted_parts(batch):
+            value_j, g_j = self._pass(part, at, loss, weight, g)
+            value = value_j if value is None else value + value_j
+            g = g_j if g is None else g + g_j
+        return cast(Tensor, value), cast(Tensor, g)
 
     def grads(self, batch: Batch, num_shards: int, at: Tensor | None = None) -> Tensor:
         """∇L of each of `num_shards` equal parts of a batch, (num_shards, n), in one pass by vmap.
@@ -138,50 +164,56 @@ class Walker:
             return torch.stack([self.grad(shard, point) for shard, point in shards])
         x, y = batch.stacked(num_shards)
 
-        def value(point: Tensor, x: Any, y: Any) -> Tensor:
+        def value(point: list[Tensor], x: Any, y: Any) -> Tensor:
             with self.weights.substituted(point):
                 return self._evaluate(Batch(x, y), None)
 
-        dims = None if at is None else 0, 0, None if y is None else 0
-        points = self._current() if at is None else at
-        with kept_modes(self.model), isolated_buffers(self.model):
-            g, values = vmap(grad_and_value(value), in_dims=dims)(points, x, y)
-        self._count(batch)
+        w = self._current().expand(num_shards, -1) if at is None else at
+        leaves = [part.detach().requires_grad_() for part in self.weights.stacked(w)]
+        with kept_modes(self.model), isolated_buffers(self.model), torch.enable_grad():
+            values = vmap(value, in_dims=(0, 0, None if y is None else 0))(leaves, x, y)
+            found = self._differentiate(values.sum(), leaves, None)
+        others = [(t, g / num_shards) for t, g in found.others]
+        self._counted(batch, found._replace(others=others), look=at is not None)
         if at is None:
             self._losses.append((values.mean().detach(), _share(batch)))
-        return g.detach()
+        gradients = [
+            torch.zeros_like(leaf) if g is None else g
+            for g, leaf in zip(found.parameters, leaves, strict=True)
+        ]
+        return torch.cat([g.reshape(num_shards, -1) for g in gradients], dim=1).detach()
 
     def value(self, batch: Batch, at: Tensor | None = None, loss: LossFn | None = None) -> Tensor:
         """L on a batch without a gradient, shape (). A look, wherever it is taken."""
 
-        def of(part: Batch) -> tuple[Tensor]:
+        def of(part: Batch) -> Tensor:
             with torch.no_grad(), self._opened(self._leaf(at), look=True):
-                return (self._evaluate(part, loss),)
+                return self._evaluate(part, loss)
 
-        return averaged(batch, of)[0]
+        return averaged(batch, of)
 
     def hvp(self, batch: Batch, v: Tensor, at: Tensor, loss: LossFn | None = None) -> Tensor:
         """∇²L(at)·v on a batch, (n,), by double backward. A look."""
 
-        def of(part: Batch) -> tuple[Tensor]:
+        if hooked(self.weights.parameters):
+            raise ValueError(
+                "A Hessian-vector product runs no hooks of parameters. Remove them, or choose "
+                'gradients instead, as hessian="difference" of lets.'
+            )
+
+        def of(part: Batch) -> Tensor:
             leaf = self._leaf(at)
             with self._opened(leaf, look=True), sdpa_kernel(SDPBackend.MATH), SecondOrder():
                 g = _gradient(self._evaluate(part, loss), leaf, create_graph=True)
                 product = _gradient(g, leaf, v)
             self._count(part)
-            return (product,)
+            return product
 
-        return averaged(batch, of)[0]
+        return averaged(batch, of)
 
     def descend(self, g: Tensor) -> None:
         """One step of the base optimizer with the gradient g (n,), clipped first if so asked."""
-        self._descended = self._current(), g, not self.optimizer.state
-        handed = self._clip(g).clone()  # some of torch's optimizers write into what they get
-        for p, part in zip(self.weights.parameters, self.weights.split(handed), strict=True):
-            p.grad = part
-        self.optimizer.step()
-        for p in self.weights.parameters:
-            p.grad = None
+        self._descent.step(self._current(), g)
         self._flat = None
 
     def response(self, u: Tensor) -> Tensor:
@@ -191,16 +223,12 @@ class Walker:
         For w⁺ = BaseOpt(w, g): (∂w⁺/∂g)·u, through clipping, learning rates, groups, momentum,
         Nesterov and Adam's moments. Plain SGD: -lr·u.
         """
-        if self._descended is None:
-            raise ValueError("`response` speaks of the last step: call `descend` first.")
-        w, g, first = self._descended
-        norm = g.norm()
-        if self.max_grad_norm is not None and norm > self.max_grad_norm:
-            u = (self.max_grad_norm / norm) * (u - g * ((g @ u) / norm**2))
-        parts = (self.weights.split(t) for t in (w, self._clip(g), u))
-        return self.weights.flatten(
-            response(self.optimizer, first, self.weights.parameters, *parts)
-        )
+        return self._descent.response(u)
+
+    @property
+    def moved(self) -> Tensor:
+        """Coordinates that had a gradient in the last base step, (n,) bool."""
+        return self._descent.moved()
 
     def move_to(self, w: Tensor) -> None:
         """Stand at w (n,). The base optimizer's state stays as it is."""
@@ -233,21 +261,42 @@ class Walker:
         total = sum(share for _, share in self._losses)
         return torch.stack([value * (share / total) for value, share in self._losses]).sum()
 
-    def _pass(self, batch: Batch, at: Tensor | None, loss: LossFn | None) -> tuple[Tensor, Tensor]:
+    def _pass(
+        self,
+        batch: Batch,
+        at: Tensor | None,
+        loss: LossFn | None,
+        weight: float | None,
+        before: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        """L and ∇L of one pass, times `weight`; before: (n,), that of other parts of the batch."""
         look = at is not None
         if isinstance(batch, Closure):
             with self._opened(None, look):
                 other = loss if self.plain else self.loss
-                value, g = batch.value_and_grad(self.weights, at, other)
+                value, found = batch.value_and_grad(self.weights, at, other)
         else:
             leaves = self.weights.leaves(self._current() if at is None else at)
-            with self._opened(leaves, look):
+            with self._opened(leaves, look), torch.enable_grad():
                 value = self._evaluate(batch, loss)
-                g = self._flat_gradient(value, leaves)  # inside: some modules recompute
-        self._count(batch)
+                found = self._differentiate(value, leaves, loss)  # inside: some modules recompute
+            found = found.weighted(weight)
+            found = found._replace(parameters=run_hooks(self.weights, found.parameters, before))
+        self._counted(batch, found, look)
         if at is None and loss is None:
             self._losses.append((value.detach(), _share(batch)))
-        return value.detach(), g
+        value = value.detach() if weight is None else weight * value.detach()
+        return value, self.weights.flatten(found.parameters)
+
+    def _differentiate(
+        self, value: Tensor, leaves: Sequence[Tensor], loss: LossFn | None
+    ) -> PassGradient:
+        if self._others is None and loss is None:
+            substitutes = {id(leaf) for leaf in leaves}
+            others = [t for t in graph_leaves(value) if id(t) not in substitutes]
+            check_not_captured(others, self._names)
+            self._others = others
+        return differentiate(value, leaves, self._others or ())
 
     def _current(self) -> Tensor:
         """Where the walker stands; never changed in place."""
@@ -281,19 +330,14 @@ class Walker:
         ):
             return scalar((loss or self.loss)(self.model, batch))
 
-    def _flat_gradient(self, value: Tensor, leaves: Sequence[Tensor]) -> Tensor:
-        if not value.requires_grad:
-            return torch.zeros_like(self._current())
-        return self.weights.flatten(torch.autograd.grad(value, leaves, allow_unused=True))
+    def _counted(self, batch: Batch, gradient: PassGradient, look: bool) -> None:
+        if self._passes_count:
+            self._descent.count(gradient, look, _share(batch))
+        self._count(batch)
 
     def _count(self, batch: Batch) -> None:
         self.passes += 1
         self.grad_evals += 1.0 if self.step_size is None else batch.size / self.step_size
-
-    def _clip(self, g: Tensor) -> Tensor:
-        if self.max_grad_norm is None:
-            return g
-        return g * (self.max_grad_norm / g.norm().clamp(min=self.max_grad_norm))
 
 
 def _share(batch: Batch | None) -> float:

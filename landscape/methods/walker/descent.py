@@ -1,0 +1,131 @@
+"""The base optimizer's step along a flat gradient.
+
+None is not zero: an optimizer leaves a parameter without a gradient alone, while it decays one
+whose gradient is zero and moves it by momentum. So a step keeps, beside the flat gradient, which
+parameters the passes reached that it descends by, and the gradients of the loss's own parameters.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from landscape.methods.walker.base_step import response
+from landscape.methods.walker.pass_gradient import PassGradient
+from landscape.network.weights import Weights
+
+
+@dataclass
+class Reach:
+    """What some passes reached: numbers of parameters, and gradients of other tensors by weight."""
+
+    parameters: set[int] = field(default_factory=set)
+    others: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    weight: float = 0.0
+
+    def add(self, gradient: PassGradient, weight: float) -> None:
+        """Count one pass."""
+        self.parameters |= gradient.reached
+        self.weight += weight
+        for tensor, g in gradient.others:
+            before = self.others.get(id(tensor))
+            total = weight * g if before is None else before[1] + weight * g
+            self.others[id(tensor)] = tensor, total
+
+
+class LastStep(NamedTuple):
+    """What the derivative of a base step needs: w, g (n,), and per parameter whether it was the
+    optimizer's first step and whether it was reached.
+    """
+
+    w: Tensor
+    g: Tensor
+    first: list[bool]
+    reached: list[bool]
+
+
+class Descent:
+    """A base optimizer that takes flat gradients.
+
+    max_grad_norm: clips the gradient first.
+    """
+
+    def __init__(self, weights: Weights, optimizer: Optimizer, max_grad_norm: float | None):
+        self.weights, self.optimizer, self.max_grad_norm = weights, optimizer, max_grad_norm
+        self.agree: Callable[[list[bool]], list[bool]] = list  # between ranks: see distributed.py
+        self._last: LastStep | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        """Start counting passes anew."""
+        self.own, self.looks = Reach(), Reach()
+
+    def count(self, gradient: PassGradient, look: bool, weight: float) -> None:
+        """Count a pass whose gradient the next step may descend by.
+
+        Once a method has looked elsewhere it descends by what it found there: its passes at w only
+        led the way.
+        """
+        (self.looks if look else self.own).add(gradient, weight)
+
+    def step(self, w: Tensor, g: Tensor) -> None:
+        """One step of the optimizer from w with the gradient g, both (n,)."""
+        parameters, optimizer = self.weights.parameters, self.optimizer
+        reach = self.looks if self.looks.weight else self.own
+        reached = self.agree(self._reached(reach, g))
+        first = [not optimizer.state.get(p) for p in parameters]
+        self._last = LastStep(w, g, first, reached)
+        handed = self._clip(g).clone()  # some of torch's optimizers write into what they get
+        for p, part, moves in zip(parameters, self.weights.split(handed), reached, strict=True):
+            p.grad = part if moves else None
+        optimizer.step()
+        for p in parameters:
+            p.grad = None
+        for tensor, total in reach.others.values():
+            found = total / reach.weight
+            tensor.grad = found if tensor.grad is None else tensor.grad + found
+        self.forget()
+
+    def response(self, u: Tensor) -> Tensor:
+        """Derivative of the last step with respect to its gradient, applied to u: (n,) -> (n,)."""
+        w, g, first, reached = self._of_last()
+        norm = g.norm()
+        if self.max_grad_norm is not None and norm > self.max_grad_norm:
+            u = (self.max_grad_norm / norm) * (u - g * ((g @ u) / norm**2))
+        moved = [i for i, r in enumerate(reached) if r]
+        w_parts, g_parts, u_parts = (
+            [parts[i] for i in moved] for parts in map(self.weights.split, (w, self._clip(g), u))
+        )
+        parameters = [self.weights.parameters[i] for i in moved]
+        derivatives = iter(
+            response(
+                self.optimizer, [first[i] for i in moved], parameters, w_parts, g_parts, u_parts
+            )
+        )
+        return self.weights.flatten([next(derivatives) if r else None for r in reached])
+
+    def moved(self) -> Tensor:
+        """Coordinates whose parameters had a gradient in the last step, (n,) bool."""
+        last = self._of_last()
+        each = zip(self.weights.parameters, last.reached, strict=True)
+        return self.weights.flatten([torch.full_like(p, r, dtype=torch.bool) for p, r in each])
+
+    def _of_last(self) -> LastStep:
+        if self._last is None:
+            raise ValueError("`response` speaks of the last step: call `descend` first.")
+        return self._last
+
+    def _reached(self, reach: Reach, g: Tensor) -> list[bool]:
+        """Per parameter, whether it gets a gradient; one that is not zero is never dropped."""
+        parts: Sequence[Tensor] = self.weights.views(g)
+        if not reach.weight:  # a gradient from elsewhere
+            return [True] * len(parts)
+        return [i in reach.parameters or bool(part.any()) for i, part in enumerate(parts)]
+
+    def _clip(self, g: Tensor) -> Tensor:
+        if self.max_grad_norm is None:
+            return g
+        return g * (self.max_grad_norm / g.norm().clamp(min=self.max_grad_norm))

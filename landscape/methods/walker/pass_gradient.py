@@ -1,0 +1,54 @@
+"""The gradient of one pass, as torch's backward would leave it."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+NO_GRADIENT = (
+    "The loss must depend on the model's trainable parameters. Got one that reaches none of them: "
+    "compute it without torch.no_grad(), detach() or item()."
+)
+
+
+class PassGradient(NamedTuple):
+    """The gradient of a loss.
+
+    parameters: of each parameter, None where the pass did not reach it; others: tensors outside
+    the model, as a criterion's own parameters, with their gradients.
+    """
+
+    parameters: Sequence[Tensor | None]
+    others: list[tuple[Tensor, Tensor]]
+
+    @property
+    def reached(self) -> set[int]:
+        """Numbers of the parameters that the pass reached."""
+        return {i for i, g in enumerate(self.parameters) if g is not None}
+
+    def weighted(self, weight: float | None) -> "PassGradient":
+        """The parameters' gradients times a weight; None: as they are."""
+        if weight is None:
+            return self
+        return self._replace(
+            parameters=[None if g is None else g * weight for g in self.parameters]
+        )
+
+
+def differentiate(
+    value: Tensor, leaves: Sequence[Tensor], others: Sequence[Tensor]
+) -> PassGradient:
+    """The gradient of `value` with respect to the parameters' leaves, and to other tensors.
+
+    Raises ValueError for a value that depends on no leaf.
+    """
+    if not value.requires_grad:
+        raise ValueError(NO_GRADIENT)
+    found = torch.autograd.grad(value, [*leaves, *others], allow_unused=True)
+    gradients, more = found[: len(leaves)], found[len(leaves) :]
+    if all(g is None for g in gradients):
+        raise ValueError(NO_GRADIENT)
+    return PassGradient(
+        gradients, [(t, g) for t, g in zip(others, more, strict=True) if g is not None]
+    )
