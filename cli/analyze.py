@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from landscape_cli import options, own
+from landscape_cli import options, user_code
 from landscape_cli.errors import on_interrupt
 
 
@@ -24,11 +24,11 @@ def analyze(
     force: Annotated[bool, typer.Option("--force", help="Measure again what is there.")] = False,
     examples: options.Examples = None,
     batch_norm: options.BatchNorm = "stored",
-    model: own.Model = None,
-    model_args: own.ModelArgs = None,
-    data: own.Data = None,
-    data_args: own.DataArgs = None,
-    loss: own.Loss = None,
+    model: user_code.Model = None,
+    model_args: user_code.ModelArgs = None,
+    data: user_code.Data = None,
+    data_args: user_code.DataArgs = None,
+    loss: user_code.Loss = None,
     checkpoint_key: options.CheckpointKey = None,
     out: Annotated[
         Path | None,
@@ -93,7 +93,7 @@ def analyze(
             runs, asked, chosen, out=out, key=checkpoint_key, force=force, to=to, dry_run=dry_run,
             quiet=quiet, json=json, batch_norm=batch_norm, data_dir=data_dir, device=device,
             examples=checkpoints.EXAMPLES if examples is None else examples,
-            **own.sources(model, model_args, data, data_args, loss),
+            **user_code.sources(model, model_args, data, data_args, loss),
         )  # fmt: skip
         return
     foreign = {"out": out, "loss": loss, "checkpoint-key": checkpoint_key, "device": device}
@@ -101,7 +101,7 @@ def analyze(
         raise ValueError(f"`--{name}` is for checkpoints: it needs --model and --data.")
     opened = [run for folder in runs for run in runs_in(folder)]
     if trust:
-        own.trust(opened)
+        user_code.trust(opened)
     if cross_check and asked is None:
         asked = []
     end = None if to is None else ls.Run.open(to)

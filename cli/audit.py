@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from landscape_cli import options, own
+from landscape_cli import options, user_code
 from landscape_cli.errors import on_interrupt
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ def audit(
         Path,
         typer.Argument(help="A .pt state dict, .safetensors, or the folder of a run."),
     ],
-    model: own.Model = None,
-    model_args: own.ModelArgs = None,
-    data: own.Data = None,
-    data_args: own.DataArgs = None,
-    loss: own.Loss = None,
+    model: user_code.Model = None,
+    model_args: user_code.ModelArgs = None,
+    data: user_code.Data = None,
+    data_args: user_code.DataArgs = None,
+    loss: user_code.Loss = None,
     require: Annotated[
         list[str] | None,
         typer.Option(help='A threshold, as "noise.accuracy@0.05 >= 0.9"; repeatable.'),
@@ -78,14 +78,14 @@ def audit(
 
     asked, chosen = _asked(require or [], requirements, set_ or [])
     sources = Sources(
-        **own.sources(model, model_args, data, data_args, loss),
+        **user_code.sources(model, model_args, data, data_args, loss),
         data_dir=data_dir,
         examples=examples,
         batch_norm=batch_norm,
         device=device,
     )
     if trust:
-        own.trust([Run.open(path) for path in (checkpoint, baseline) if path and path.is_dir()])
+        user_code.trust([Run.open(path) for path in (checkpoint, baseline) if path and path.is_dir()])
     subject, notes = sources.subject(checkpoint, checkpoint_key)
     other = None
     if baseline is not None:

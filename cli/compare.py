@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from landscape_cli import options, own
+from landscape_cli import options, user_code
 from landscape_cli.errors import on_interrupt
 
 GO_ON = "Interrupted. Finished cells are kept; the same command goes on."
@@ -21,11 +21,11 @@ def compare(
             help="Names with commas between, or all; sam@wide is a variant; file.py:Class your own."
         ),
     ] = "all",
-    model: own.Model = None,
-    model_args: own.ModelArgs = None,
-    data: own.Data = None,
-    data_args: own.DataArgs = None,
-    loss: own.Loss = None,
+    model: user_code.Model = None,
+    model_args: user_code.ModelArgs = None,
+    data: user_code.Data = None,
+    data_args: user_code.DataArgs = None,
+    loss: user_code.Loss = None,
     seeds: Annotated[
         int, typer.Option(callback=options.at_least(1), help="Runs per method; the same for all.")
     ] = 6,
@@ -86,8 +86,8 @@ def compare(
     from landscape_cli import progress, settings
 
     named = options.names(methods)
-    chosen = list(ls.methods.PAPERS) if methods == "all" else own.methods(named)
-    of = own.task(
+    chosen = list(ls.methods.PAPERS) if methods == "all" else user_code.methods(named)
+    of = user_code.task(
         task, model=model, model_args=model_args, data=data, data_args=data_args, loss=loss
     )
     given = settings.read(

@@ -1,11 +1,11 @@
-"""What went wrong, in one clear line on stderr; a defect of ours keeps its traceback."""
+"""What went wrong, in one clear line on stderr; an internal error keeps its traceback."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import typer
 
-WRONG_INPUT, DEFECT, INTERRUPTED = 2, 3, 130
+WRONG_INPUT, INTERNAL, INTERRUPTED = 2, 3, 130
 
 
 class Interrupted(Exception):

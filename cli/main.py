@@ -51,14 +51,14 @@ def landscape(
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
-    """Run one command and exit: 0 done, 1 an audit that falls short, 2 wrong input, 3 a defect of
-    ours, 130 interrupted.
+    """Run one command and exit: 0 done, 1 an audit that falls short, 2 wrong input, 3 an internal
+    error, 130 interrupted.
     """
     try:
         code = errors.reported(lambda: app(arguments, standalone_mode=False, prog_name="landscape"))
     except Exception:  # python's own exit code of these, 1, would pass for an audit's verdict
         traceback.print_exc()
-        code = errors.DEFECT
+        code = errors.INTERNAL
     sys.exit(code)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from landscape_cli import options, own
+from landscape_cli import options, user_code
 from landscape_cli.errors import on_interrupt
 from landscape_cli.folders import has_ended
 
@@ -18,11 +18,11 @@ def train(
         typer.Option(help="How to train; see: landscape list methods; or file.py:Class."),
     ],
     task: options.Task = None,
-    model: own.Model = None,
-    model_args: own.ModelArgs = None,
-    data: own.Data = None,
-    data_args: own.DataArgs = None,
-    loss: own.Loss = None,
+    model: user_code.Model = None,
+    model_args: user_code.ModelArgs = None,
+    data: user_code.Data = None,
+    data_args: user_code.DataArgs = None,
+    loss: user_code.Loss = None,
     seed: Annotated[
         int,
         typer.Option(
@@ -63,8 +63,8 @@ def train(
     from landscape.utils.optional import optional
     from landscape_cli import progress, settings
 
-    (named,) = own.methods([method])
-    chosen = own.task(
+    (named,) = user_code.methods([method])
+    chosen = user_code.task(
         task, model=model, model_args=model_args, data=data, data_args=data_args, loss=loss
     )
     given = settings.read(

@@ -67,7 +67,7 @@ class Sources:
 
     def _objective(self, network: nn.Module, part: list[Batch]) -> Objective:
         loss = user_code.loss(self.loss)
-        with imports.blamed((self.model, self.data, self.loss)):
+        with imports.errors_attributed_to((self.model, self.data, self.loss)):
             return Objective(network, part, loss, batch_norm=self.batch_norm)
 
     def _of_run(self, run: Run) -> Subject:

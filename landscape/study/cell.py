@@ -9,7 +9,7 @@ from typing import Any
 
 from landscape.analysis.runs import analyze
 from landscape.tasks.imports import allow
-from landscape.tasks.registry import Own, install
+from landscape.tasks.registration import UserCode, register
 from landscape.training.run import Run
 from landscape.training.settings import Settings
 from landscape.training.train import train
@@ -22,7 +22,7 @@ class Cell:
     """One method with one seed: what to train, what to measure, and where to keep it.
 
     measures: none where it is only trained. title: what progress calls it, if not "sam, seed 0".
-    own: what the user brought in the process that shares out the work.
+    own: the user's own code, registered in the process that shares out the work.
     """
 
     task: str
@@ -36,7 +36,7 @@ class Cell:
     batch_norm: str
     data_dir: Path | None
     title: str = ""
-    own: Own = field(default_factory=Own)
+    own: UserCode = field(default_factory=UserCode)
 
     @property
     def label(self) -> str:
@@ -51,7 +51,7 @@ class Cell:
             progress(replace(message, label=label))
 
         allow(self.own.references)
-        install(self.own)
+        register(self.own)
         run = train(
             self.task,
             self.method,

@@ -12,7 +12,7 @@ from landscape.measures import MEASURES
 from landscape.study.cell import Cell, cell_folder
 from landscape.study.controls import with_controls
 from landscape.study.tuning import Values, applied, check
-from landscape.tasks.registry import Own
+from landscape.tasks.registration import UserCode
 from landscape.tasks.registry import task as find_task
 from landscape.training.run import load_data
 from landscape.training.settings import TrainingSettings
@@ -117,7 +117,7 @@ class Design:
             self.task, method, seed, cell_folder(self.path / "runs", settings), overrides,
             tuple(n for n in self.asked if seed == 0 or n not in FIRST_SEED_ONLY),
             self.options, self.measured, self.batch_norm, self.data_dir,
-            own=Own(**settings.own),
+            own=UserCode(**settings.own),
         )  # fmt: skip
 
 

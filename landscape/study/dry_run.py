@@ -30,7 +30,7 @@ from landscape.study.estimate import (
 )
 from landscape.study.tuning import FIRST_SEED, trials
 from landscape.tasks import imports
-from landscape.tasks.registry import Own
+from landscape.tasks.registration import UserCode
 from landscape.tasks.registry import task as find_task
 from landscape.training.loop import Training
 from landscape.training.run import Run, load_data
@@ -219,7 +219,7 @@ def of_checkpoint(
 
 
 def _tried(settings: Settings, dataset: DataSet, examples: int) -> tuple[Cost, Training]:
-    with imports.blamed(Own(**settings.own).parts):
+    with imports.errors_attributed_to(UserCode(**settings.own).task_names):
         training = Training(settings, find_task(settings.task), sample(dataset, settings, examples))
     return training_cost(training, dataset), training
 

@@ -41,8 +41,7 @@ def imported(reference: str) -> Any:
         raise ValueError(f"A reference is written pkg.mod:name or file.py:name. Got {reference!r}.")
     if reference not in _allowed:
         raise ValueError(
-            f"{reference} is named by a folder and not by you, so it is not imported. "
-            "Add --trust if you know this code."
+            f"The run refers to {reference}. Pass --trust to import it."
         )
     module = _from_file(Path(where)) if where.endswith(".py") else _from_name(where, reference)
     try:
@@ -82,10 +81,10 @@ def _from_name(where: str, reference: str) -> ModuleType:
     except (ModuleNotFoundError, ValueError) as error:
         missing = getattr(error, "name", where)
         if not f"{where}.".startswith(f"{missing}."):
-            raise ValueError(f"{reference} failed: {_told(error)}.") from error
+            raise ValueError(f"{reference} failed: {_describe(error)}.") from error
         found = None
     except Exception as error:
-        raise ValueError(f"{reference} failed: {_told(error)}.") from error
+        raise ValueError(f"{reference} failed: {_describe(error)}.") from error
     if found is None:
         raise ValueError(
             f"There is no module {where!r} to take {reference} from. Is it installed, or in the "
@@ -124,13 +123,15 @@ def _guarded(call: Callable[[], Any], reference: str) -> Any:
     try:
         return call()
     except (Exception, SystemExit) as error:
-        raise ValueError(f"{reference} failed: {_told(error)}.") from error
+        raise ValueError(f"{reference} failed: {_describe(error)}.") from error
 
 
 @contextmanager
-def blamed(names: Iterable[str]) -> Iterator[None]:
-    """While open, what fails is an error of one line about parts that the user has named; without
-    any, a defect of ours. ValueError, OSError and memory that runs out pass as they are.
+def errors_attributed_to(names: Iterable[str]) -> Iterator[None]:
+    """Attribute an error raised inside to the user's code of these names, in one line.
+
+    Without names it is an internal error and passes with its traceback. ValueError, OSError and
+    memory that runs out pass as they are.
     """
     named = [name for name in names if name]
     try:
@@ -140,10 +141,10 @@ def blamed(names: Iterable[str]) -> Iterator[None]:
     except Exception as error:
         if not named:
             raise
-        raise ValueError(f"{', '.join(named)} failed together: {_told(error)}.") from error
+        raise ValueError(f"{', '.join(named)} failed together: {_describe(error)}.") from error
 
 
-def _told(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     """Kind, first line and place of an error."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     what = str(error).strip().splitlines() or [""]

@@ -1,10 +1,10 @@
 """Tasks: model + data set + loss, by name, with settings that train them well.
 
-A user's own task and methods are registered beside ours for the time of the process: `install`.
+A user's own task and methods are registered beside these by `registration.py`.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from landscape.data import DataSet
-from landscape.methods import METHODS
 from landscape.network.batch import Batch, LossFn
 from landscape.tasks import imports, user_code
 from landscape.utils.names import look_up
@@ -233,77 +232,3 @@ TASKS: dict[str, Task] = {
 def task(name: str) -> Task:
     """The task of that name; ValueError names the nearest."""
     return look_up("task", name, TASKS)
-
-
-def own_task(base: str | None, **parts: Any) -> Task:
-    """A task with parts of the user's own: model, data, loss, ... as fields of `Task`.
-
-    base: the task that gives what is left out. The name is that of the first part's file or module.
-
-    Raises ValueError where neither says what the model and the data are.
-    """
-    given = {key: value for key, value in parts.items() if value}
-    named = next(given[key] for key in ("model", "data", "loss") if key in given)
-    stem = Path(named.partition(":")[0]).stem
-    name = f"{base}-{stem}" if base else f"own-{stem}" if stem in TASKS else stem
-    if base:
-        return Task(**{**vars(task(base)), **given, "name": name})
-    for key in ("model", "data"):
-        if key not in given:
-            raise ValueError(f"A task of your own needs --{key}, or --task for what is left out.")
-    return Task(name, f"{given['model']} on {given['data']}", **given)
-
-
-@dataclass(frozen=True)
-class Own:
-    """What a user brings: a task, methods by name as references; plain values, kept in runs."""
-
-    task: Mapping[str, Any] = field(default_factory=dict)
-    methods: Mapping[str, str] = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        return bool(self.task or self.methods)
-
-    @property
-    def parts(self) -> list[str]:
-        """Model, data and loss of the task, as they are named; "" for what is not."""
-        return [self.task.get(key, "") for key in ("model", "data", "loss")]
-
-    @property
-    def references(self) -> list[str]:
-        """All that would have to be imported."""
-        named = (*self.parts, *self.methods.values())
-        return [name for name in named if imports.is_reference(name)]
-
-
-_installed: dict[str, Own] = {}
-
-
-def install(brought: Own) -> None:
-    """Register the task and the methods beside ours. Methods are imported, see `references`."""
-    for name, reference in brought.methods.items():
-        found = imports.imported(reference)
-        if not (isinstance(found, type) and hasattr(found, "step")):
-            raise ValueError(f"{reference} must be a class with step(walker, batch).")
-        if not hasattr(found, "__dataclass_fields__"):
-            raise ValueError(f"{reference} must be a dataclass: its fields are the settings.")
-        METHODS[name] = found
-        _installed[name] = Own(methods={name: reference})
-    if brought.task:
-        made = Task(**brought.task)
-        TASKS[made.name] = made
-        plain = asdict(made)
-        if made.measured == Task.measured:
-            del plain["measured"]  # runs from before there was this field are still the same
-        _installed[made.name] = Own(task=plain)
-
-
-def brought(task_name: str, methods: list[str]) -> Own:
-    """What of the user's own a run of that task with these methods needs."""
-    own_methods = {
-        name: reference
-        for method in methods
-        if method in _installed
-        for name, reference in _installed[method].methods.items()
-    }
-    return Own(_installed[task_name].task if task_name in _installed else {}, own_methods)

@@ -22,7 +22,8 @@ from landscape.data import DataSet, batches, split
 from landscape.data.dataset import subset
 from landscape.objective.objective import Objective
 from landscape.tasks.imports import is_reference
-from landscape.tasks.registry import Own, Task, install
+from landscape.tasks.registration import UserCode, register
+from landscape.tasks.registry import Task
 from landscape.tasks.registry import task as find_task
 from landscape.training import checkpoint, tables
 from landscape.training.settings import Settings
@@ -85,7 +86,7 @@ class Run:
     def task(self) -> Task:
         """The task that was trained; of the user's own, only what the user named is imported."""
         if self.settings.own:
-            install(Own(**self.settings.own))
+            register(UserCode(**self.settings.own))
         return find_task(self.settings.task)
 
     @property

@@ -112,8 +112,8 @@ class Settings:
     """Everything that decides a run's numbers.
 
     method: a name, possibly nested and labelled, as "lets+asam@wide"; methods: hyper-parameters by
-    plain name ("asam") for its parts. own: what the user brought, see
-    `landscape.tasks.registry.Own`; a run that is only read does not need it.
+    plain name ("asam") for its parts. own: the user's own code, see
+    `landscape.tasks.registration.UserCode`; a run that is only read does not need it.
     """
 
     task: str

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from landscape.tasks import imports
-from landscape.tasks.registry import Own, brought
+from landscape.tasks.registration import UserCode, registered
 from landscape.tasks.registry import task as find_task
 from landscape.training import checkpoint, tables
 from landscape.training.keeper import CHECKPOINT, FIRST_CHECKPOINT, Clock, Keeper
@@ -94,7 +94,7 @@ def settings_for(
 ) -> Settings:
     """The settings of one run: the task's defaults, then the overrides."""
     chosen = resolve(task, method, seed, find_task(task).defaults, overrides)
-    own = brought(task, unlabelled(method).split("+"))
+    own = registered(task, unlabelled(method).split("+"))
     return replace(chosen, own=asdict(own) if own else {})
 
 
@@ -107,7 +107,7 @@ def _train(
     progress: Listener,
 ) -> Run:
     dataset = load_data(find_task(settings.task), data_dir)
-    with imports.blamed(Own(**settings.own).parts):
+    with imports.errors_attributed_to(UserCode(**settings.own).task_names):
         training = Training(settings, find_task(settings.task), dataset)
     kept = [p for p in (path / CHECKPOINT, path / FIRST_CHECKPOINT) if p.exists()]
     if kept:

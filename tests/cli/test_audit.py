@@ -135,7 +135,7 @@ def test_a_run_with_code_of_ones_own(landscape, refused, mine, monkeypatch):
     assert landscape("train", *given, "--epochs", "1", "--out", "r").code == 0
     imports._allowed.clear()
     (line,) = refused("audit", "r", "--require", "loss < 99")
-    assert "Add --trust" in line
+    assert "Pass --trust" in line
     assert landscape("audit", "r", "--require", "loss < 99", "--trust").code == 0
 
 

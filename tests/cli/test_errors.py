@@ -37,7 +37,7 @@ def test_several_errors_take_a_line_each(capsys):
     assert capsys.readouterr().err == "error: first\nerror: second\n"
 
 
-def test_a_defect_keeps_its_traceback():
+def test_an_internal_error_keeps_its_traceback():
     with pytest.raises(ZeroDivisionError):
         reported(failing(ZeroDivisionError()))
 

@@ -39,7 +39,7 @@ def test_help_comes_at_once_and_without_torch(command):
     assert "landscape " + (command[0] if command else "compare --task digits") in done.stdout
 
 
-def test_a_defect_of_ours_is_no_verdict_of_an_audit(landscape, monkeypatch):
+def test_an_internal_error_is_no_verdict_of_an_audit(landscape, monkeypatch):
     """Python's own exit code of an exception is 1: that an audit falls short."""
     monkeypatch.setattr("landscape.description.about", lambda *_: 1 / 0)
     done = landscape("info", "here")

@@ -38,7 +38,7 @@ def test_from_a_module():
 def test_what_the_user_has_not_named_is_not_imported(tmp_path):
     mark = tmp_path / "ran"
     (tmp_path / "evil.py").write_text(f"open({str(mark)!r}, 'w')\ndef main(): pass\n")
-    with pytest.raises(ValueError, match="named by a folder and not by you"):
+    with pytest.raises(ValueError, match="The run refers to"):
         imports.imported(f"{tmp_path}/evil.py:main")
     assert not mark.exists()
 

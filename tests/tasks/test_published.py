@@ -11,7 +11,7 @@ from landscape.methods import METHODS
 from landscape.tasks import published
 from landscape.tasks.registry import TASKS, task
 from landscape.training.train import settings_for
-from landscape_cli import own, settings
+from landscape_cli import settings, user_code
 from landscape_cli.main import app
 
 NAMES = published.names()
@@ -28,7 +28,7 @@ def test_the_command_is_understood_and_its_values_arrive(name, monkeypatch):
     assert (program, command) == ("landscape", "compare")
     given = typer.main.get_command(app).commands[command].make_context(command, arguments).params
     keys = ("model", "model_args", "data", "data_args", "loss")
-    of = own.task(given["task"], **{key: given[key] for key in keys})
+    of = user_code.task(given["task"], **{key: given[key] for key in keys})
     methods = given["methods"].split(",")
     tree = settings.read(given["config"], None, methods)
     plain = {k: v for k, v in published.read(name).items() if k != "published"}

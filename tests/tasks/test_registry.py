@@ -8,8 +8,9 @@ from torch import nn
 from landscape.data import DATA
 from landscape.models import MODELS
 from landscape.network.batch import Batch
-from landscape.tasks import registry
-from landscape.tasks.registry import TASKS, Own, brought, cross_entropy, install, task
+from landscape.tasks import registration, registry
+from landscape.tasks.registration import UserCode, register, registered
+from landscape.tasks.registry import TASKS, cross_entropy, task
 from landscape.training.train import settings_for
 
 IMAGES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "fashion-mnist": (1, 28, 28)}
@@ -75,9 +76,9 @@ def test_smoothing_mixes_in_the_mean_over_classes():
 
 def test_a_stored_task_reads_as_before_it_said_how_many_examples_are_measured(monkeypatch):
     monkeypatch.setattr(registry, "TASKS", dict(TASKS))
-    monkeypatch.setattr(registry, "_installed", {})
+    monkeypatch.setattr(registration, "_tasks", {})
     plain = {"name": "mine", "summary": "", "model": "mlp", "data": "digits"}
     for measured, stored in ((1000, False), (7, True)):
-        install(Own(task={**plain, "measured": measured}))
-        assert ("measured" in brought("mine", []).task) == stored
+        register(UserCode(task={**plain, "measured": measured}))
+        assert ("measured" in registered("mine", []).task) == stored
         assert task("mine").measured == measured

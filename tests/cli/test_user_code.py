@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 import landscape.methods
-from landscape.tasks import registry
+from landscape.tasks import registration, registry
 
 MINE = '''
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ GIVEN = ("--model", "mine.py:net", "--data", "mine.py:points")
 SHORT = ("--epochs", "1", "--set", "data.batch_size=16")
 
 
-REGISTRIES = (registry.TASKS, registry._installed, landscape.methods.METHODS)
+REGISTRIES = (registry.TASKS, registration._tasks, registration._methods, landscape.methods.METHODS)
 
 
 @pytest.fixture(autouse=True)
@@ -96,7 +96,7 @@ def test_a_folder_alone_imports_nothing(landscape, refused, mine):
     mark = mine / "ran"
     (mine / "mine.py").write_text(f"open({str(mark)!r}, 'w')\n" + MINE)
     (line,) = refused("analyze", "r", "--measures", "noise")
-    assert "Add --trust" in line
+    assert "Pass --trust" in line
     assert landscape("plot", "r", "--kind", "curves").code == 0
     assert not mark.exists()
     assert landscape("analyze", "r", "--measures", "noise", "--trust").code == 0

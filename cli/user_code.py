@@ -77,7 +77,7 @@ def _keywords(pairs: list[str], option: str) -> dict[str, Any]:
 
 def task(base: str | None, **given: Any) -> str:
     """The name of the task: `base`, or one with parts of the user's own, which is registered."""
-    from landscape.tasks.registry import Own, install, own_task
+    from landscape.tasks.registration import UserCode, register, user_task
 
     named = sources(**given)
     if not any(named[key] for key in ("model", "data", "loss")):
@@ -86,15 +86,15 @@ def task(base: str | None, **given: Any) -> str:
         return base
     parts = {key: named[key] for key in ("model", "data", "loss")}
     settings = {"model_settings": named["model_args"], "data_settings": named["data_args"]}
-    made = own_task(base, **parts, **settings)
-    install(Own(task=vars(made)))
+    made = user_task(base, **parts, **settings)
+    register(UserCode(task=vars(made)))
     return made.name
 
 
 def methods(names: list[str]) -> list[str]:
     """The methods by name; "mine.py:MySAM" is imported and known as MySAM from now on."""
     from landscape.tasks import imports
-    from landscape.tasks.registry import Own, install
+    from landscape.tasks.registration import UserCode, register
 
     found = []
     for name in names:
@@ -103,7 +103,7 @@ def methods(names: list[str]) -> list[str]:
             imports.allow([name])
             short = name.rpartition(":")[2]
             _look_here()
-            install(Own(methods={short: name}))
+            register(UserCode(methods={short: name}))
         found.append(short)
     return found
 
@@ -111,11 +111,11 @@ def methods(names: list[str]) -> list[str]:
 def trust(runs: "list[Run]") -> None:
     """Allow what the runs say that they are made of to be imported."""
     from landscape.tasks import imports
-    from landscape.tasks.registry import Own
+    from landscape.tasks.registration import UserCode
 
     _look_here()
     for run in runs:
-        imports.allow(Own(**run.settings.own).references)
+        imports.allow(UserCode(**run.settings.own).references)
 
 
 def _look_here() -> None:

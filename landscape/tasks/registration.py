@@ -1,0 +1,99 @@
+"""Tasks and methods of the user's own, registered beside the package's for one process."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from landscape.methods import METHODS
+from landscape.tasks import imports, registry
+from landscape.tasks.registry import Task
+
+
+def user_task(base: str | None, **parts: Any) -> Task:
+    """A task with a model, data or loss of the user's own, given as fields of `Task`.
+
+    base: the task that gives what is left out. The name is that of the first part's file or module.
+
+    Raises ValueError where neither says what the model and the data are.
+    """
+    given = {key: value for key, value in parts.items() if value}
+    first = next(given[key] for key in ("model", "data", "loss") if key in given)
+    stem = Path(first.partition(":")[0]).stem
+    name = f"{base}-{stem}" if base else stem
+    if built_in(name, registry.TASKS, _tasks):
+        name = f"own-{name}"
+    if base:
+        return Task(**{**vars(registry.task(base)), **given, "name": name})
+    for key in ("model", "data"):
+        if key not in given:
+            raise ValueError(f"A task of your own needs --{key}, or --task for what is left out.")
+    return Task(name, f"{given['model']} on {given['data']}", **given)
+
+
+@dataclass(frozen=True)
+class UserCode:
+    """A task and methods of the user's own: plain values and references, as runs store them.
+
+    task: fields of `Task`; methods: references by name.
+    """
+
+    task: Mapping[str, Any] = field(default_factory=dict)
+    methods: Mapping[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.task or self.methods)
+
+    @property
+    def task_names(self) -> list[str]:
+        """Names of the task's model, data and loss; "" for what is not given."""
+        return [self.task.get(key, "") for key in ("model", "data", "loss")]
+
+    @property
+    def references(self) -> list[str]:
+        """References that would have to be imported."""
+        names = (*self.task_names, *self.methods.values())
+        return [name for name in names if imports.is_reference(name)]
+
+
+_tasks: dict[str, Mapping[str, Any]] = {}  # fields of the registered tasks, by name
+_methods: dict[str, str] = {}  # references of the registered methods, by name
+
+
+def built_in(name: str, registry: Mapping[str, Any], registered: Mapping[str, Any]) -> str | None:
+    """The entry of the package that a name, in any case, stands for; None where there is none."""
+    known = (entry for entry in registry if entry not in registered)
+    return next((entry for entry in known if entry.casefold() == name.casefold()), None)
+
+
+def register(code: UserCode) -> None:
+    """Add the task and the methods to the registries. Methods are imported, see `references`.
+
+    Raises ValueError where a method is no dataclass with a `step`, or is called like a method
+    of the package.
+    """
+    for name, reference in code.methods.items():
+        if taken := built_in(name, METHODS, _methods):
+            raise ValueError(f"{reference} has the name of the built-in method {taken}. Rename it.")
+        method = imports.imported(reference)
+        if not (isinstance(method, type) and hasattr(method, "step")):
+            raise ValueError(f"{reference} must be a class with step(walker, batch).")
+        if not hasattr(method, "__dataclass_fields__"):
+            raise ValueError(f"{reference} must be a dataclass: its fields are the settings.")
+        METHODS[name] = method
+        _methods[name] = reference
+    if code.task:
+        made = Task(**code.task)
+        if taken := built_in(made.name, registry.TASKS, _tasks):
+            raise ValueError(f"A task of your own has the name of the built-in {taken}. Rename it.")
+        registry.TASKS[made.name] = made
+        plain = asdict(made)
+        if made.measured == Task.measured:
+            del plain["measured"]  # runs from before there was this field are still the same
+        _tasks[made.name] = plain
+
+
+def registered(task_name: str, methods: Sequence[str]) -> UserCode:
+    """The user's own code that a run of that task with these methods needs."""
+    references = {method: _methods[method] for method in methods if method in _methods}
+    return UserCode(_tasks.get(task_name, {}), references)
