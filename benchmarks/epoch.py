@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from landscape import methods, train
-from landscape.analysis.runs import analyze
+from landscape.analysis.analyze import analyze
 from landscape.measures import MEASURES
 
 

@@ -8,9 +8,11 @@ import typer
 from landscape_cli import options, user_code
 from landscape_cli.errors import on_interrupt
 
+GO_ON = "Interrupted. Finished measures are kept; the same command goes on."
+
 
 def analyze(
-    runs: Annotated[
+    subjects: Annotated[
         list[Path],
         typer.Argument(
             metavar="RUN...",
@@ -76,70 +78,68 @@ def analyze(
     """
     import landscape as ls
     from landscape.analysis import hints
-    from landscape.analysis.runs import analyze as analyze_run
-    from landscape.analysis.runs import cross_check as check_run
-    from landscape_cli import checkpoints, progress
+    from landscape.analysis.analyze import cross_check as check
+    from landscape.analysis.checkpoint_spec import (
+        CheckpointSpec,
+        open_minimum,
+        refuse_options_of_checkpoints,
+    )
+    from landscape.records import Record
+    from landscape.study.folders import runs_in
     from landscape_cli import cross_check as table
-    from landscape_cli.folders import runs_in
+    from landscape_cli import progress
 
-    asked = None if measures is None else options.names(measures)
+    asked = None if measures is None else options.measure_names(measures)
     if to is not None and asked is not None and "path" not in asked:
         raise ValueError(f"`--to` has no effect: the measures are {', '.join(asked)}.")
     chosen = _options(asked, set_ or [], k=k, which=which, backend=backend)
+    spec = CheckpointSpec(
+        **user_code.sources(model, model_args, data, data_args, loss),
+        data_dir=data_dir, examples=examples, batch_norm=batch_norm, device=device,
+    )  # fmt: skip
     if model or data:
         if cross_check:
             raise ValueError("`--cross-check` takes runs, not checkpoints.")
-        checkpoints.analyze(
-            runs, asked, chosen, out=out, key=checkpoint_key, force=force, to=to, dry_run=dry_run,
-            quiet=quiet, json=json, batch_norm=batch_norm, data_dir=data_dir, device=device,
-            examples=checkpoints.EXAMPLES if examples is None else examples,
-            **user_code.sources(model, model_args, data, data_args, loss),
-        )  # fmt: skip
-        return
-    foreign = {"out": out, "loss": loss, "checkpoint-key": checkpoint_key, "device": device}
-    for name in (name for name, value in foreign.items() if value is not None):
-        raise ValueError(f"`--{name}` is for checkpoints: it needs --model and --data.")
-    opened = [run for folder in runs for run in runs_in(folder)]
-    if trust:
-        user_code.trust(opened)
+        if out is not None and len(subjects) > 1:
+            raise ValueError(f"`--out` names one folder. Got {len(subjects)} checkpoints.")
+        opened: list[Any] = list(subjects)
+    else:
+        refuse_options_of_checkpoints(spec, checkpoint_key, out)
+        opened = [run for folder in subjects for run in runs_in(folder)]
+    among = [] if model or data else opened
     if cross_check and asked is None:
         asked = []
-    end = None if to is None else ls.Run.open(to)
+
+    def minimum_of(subject: Any, folder: Path | None) -> Any:
+        return open_minimum(subject, spec, key=checkpoint_key, out=folder, trust=trust)
+
+    end = None if to is None else minimum_of(to, None)
     made: dict[str, dict[str, Path]] = {}
+    answered: dict[str, dict[str, Record]] = {}
     checks: dict[str, Any] = {}
     if dry_run:
         from landscape.study import dry_run as plan
         from landscape_cli.plan import show
 
         with progress.shown(json, quiet) as listener:
+            minima = [minimum_of(subject, out) for subject in opened]
             planned = plan.of_analysis(
-                opened, asked, force=force, examples=examples, batch_norm=batch_norm,
-                options=chosen, to=end, data_dir=data_dir, progress=listener,
-            )  # fmt: skip
+                minima, asked, force=force, options=chosen, to=end, progress=listener
+            )
         show(planned, json=json, quiet=quiet)
         return
-    with on_interrupt(checkpoints.GO_ON), progress.shown(json, quiet) as listener:
-        for run in opened:
-            made[str(run.path)] = analyze_run(
-                run,
-                asked,
-                force=force,
-                examples=examples,
-                batch_norm=batch_norm,
-                options=chosen,
-                among=opened,
-                to=end,
-                data_dir=data_dir,
-                progress=listener,
+    with on_interrupt(GO_ON), progress.shown(json, quiet) as listener:
+        for subject in opened:
+            minimum = minimum_of(subject, out)
+            for note in () if quiet else minimum.notes:
+                typer.echo(f"note: {note}", err=True)
+            answered[str(minimum.folder)] = ls.analyze(
+                minimum, asked, options=chosen, to=end, among=among, force=force, progress=listener
             )
+            made[str(minimum.folder)] = {n: minimum.path(n) for n in answered[str(minimum.folder)]}
             if cross_check:
-                checks[str(run.path)] = check_run(
-                    run,
-                    examples=examples,
-                    batch_norm=batch_norm,
-                    options=chosen.get("eigenvalues"),
-                    data_dir=data_dir,
-                    progress=listener,
+                checks[str(minimum.folder)] = check(
+                    minimum, options=chosen.get("eigenvalues"), progress=listener
                 )
     result: dict[str, Any] = {"records": made}
     if cross_check:
@@ -147,11 +147,10 @@ def analyze(
     if not (json or quiet):
         for path, found in checks.items():
             typer.echo("\n".join([path, *table.lines(found), ""]))
-    for run in opened:
-        records = run.records()
-        fresh = {name: records[name] for name in made[str(run.path)] if name in records}
-        options.warn(f"{run.path}: {line}" for line in hints.of_records(fresh))
-    options.hand_over(result, opened[-1].path / "records", json)
+    for path, records in answered.items():
+        options.warn(f"{path}: {line}" for line in hints.of_records(records))
+    last = minimum.folder if model or data else minimum.folder / "records"
+    options.hand_over(result, last, json)
 
 
 def _options(asked: list[str] | None, assignments: list[str], **eigenvalues: Any) -> dict[str, Any]:

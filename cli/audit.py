@@ -4,15 +4,12 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from landscape_cli import options, user_code
 from landscape_cli.errors import on_interrupt
-
-if TYPE_CHECKING:
-    from landscape.auditing.requirements import Requirement
 
 FELL_SHORT = 1
 
@@ -42,10 +39,7 @@ def audit(
         str, typer.Option(help="Where an interval spans a threshold: fail, pass or more (draws).")
     ] = "fail",
     checkpoint_key: options.CheckpointKey = None,
-    examples: Annotated[
-        int,
-        typer.Option(callback=options.at_least(1), help="At most so many examples of each part."),
-    ] = 1000,
+    examples: options.Examples = None,
     batch_norm: options.BatchNorm = "stored",
     device: options.Device = None,
     trust: options.Trust = False,
@@ -69,65 +63,60 @@ def audit(
     Example: landscape audit model.pt --model mine.py:net --data mine.py:test_set --require
     "noise.accuracy@0.05 >= 0.9"
     """
-    from landscape.analysis.sources import Sources
-    from landscape.auditing.run import audit as audit_checkpoint
-    from landscape.report.audit import measured, write
-    from landscape.training.run import Run
+    import landscape as ls
+    from landscape.auditing.page import measured
+    from landscape.auditing.run import folder_of
     from landscape.utils.files import read_json
     from landscape_cli import progress
 
-    asked, chosen = _asked(require or [], requirements, set_ or [])
-    sources = Sources(
+    texts, chosen = _asked(require or [], requirements, set_ or [])
+    sources: dict[str, Any] = {
         **user_code.sources(model, model_args, data, data_args, loss),
-        data_dir=data_dir,
-        examples=examples,
-        batch_norm=batch_norm,
-        device=device,
-    )
-    if trust:
-        user_code.trust([Run.open(path) for path in (checkpoint, baseline) if path and path.is_dir()])
-    subject, notes = sources.subject(checkpoint, checkpoint_key)
-    other = None
-    if baseline is not None:
-        other, more = sources.subject(baseline, checkpoint_key)
-        notes = (*notes, *(f"Baseline: {note}" for note in more))
-    folder = out or Path("audits") / checkpoint.stem
+        "data_dir": data_dir,
+        "examples": examples,
+        "batch_norm": batch_norm,
+        "device": device,
+    }
     if dry_run:
+        from landscape.analysis.checkpoint_spec import CheckpointSpec, objectives_of
+        from landscape.auditing.requirements import parse
         from landscape.study import dry_run as plan
         from landscape_cli.plan import show
 
+        spec = CheckpointSpec(**sources)
+        subject, other = (
+            None if path is None else objectives_of(path, spec, key=checkpoint_key, trust=trust)[0]
+            for path in (checkpoint, baseline)
+        )
+        assert subject is not None
         with progress.shown(json, quiet) as listener:
             planned = plan.of_audit(
-                subject, asked, folder, baseline=other, options=chosen, progress=listener
-            )
+                subject, [parse(text) for text in texts], folder_of(checkpoint, out),
+                baseline=other, options=chosen, progress=listener,
+            )  # fmt: skip
         show(planned, json=json, quiet=quiet)
         return
     with on_interrupt("Interrupted. Nothing was written."), progress.shown(json, quiet) as listener:
-        found = audit_checkpoint(
-            subject,
-            asked,
-            baseline=other,
+        found = ls.audit(
+            checkpoint,
+            texts,
+            baseline=baseline,
             on_uncertain=on_uncertain,
             options=chosen,
+            **sources,
+            checkpoint_key=checkpoint_key,
+            out=out,
+            trust=trust,
+            command=shlex.join(["landscape", *sys.argv[1:]]),
             progress=listener,
         )
-    page = write(
-        found,
-        folder,
-        about={
-            "checkpoint": checkpoint,
-            "baseline": baseline,
-            **sources.described(),
-            "notes": notes,
-        },
-        command=shlex.join(["landscape", *sys.argv[1:]]),
-    )
-    tree = read_json(folder / "audit.json")
-    said = [f"note: {note}" for note in notes]
+    folder = folder_of(checkpoint, out)
+    page = folder / "audit.html"
+    said = [f"note: {note}" for note in found.notes]
     said += [verdict.line for verdict in found.verdicts] or _numbers(measured(found))
     for line in () if quiet else said:
         typer.echo(line, err=json)
-    options.hand_over({**tree, "page": page}, page, json)
+    options.hand_over({**read_json(folder / "audit.json"), "page": page}, page, json)
     if not found.passed:
         raise typer.Exit(FELL_SHORT)
 
@@ -144,9 +133,8 @@ def _numbers(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _asked(
     require: list[str], file: Path | None, assignments: list[str]
-) -> "tuple[list[Requirement], Mapping[str, Mapping[str, Any]]]":
+) -> tuple[list[str], Mapping[str, Mapping[str, Any]]]:
     """The requirements, and the options of measures by measure, of the command line and a file."""
-    from landscape.auditing.requirements import parse
     from landscape.measures import MEASURES
     from landscape.utils.names import look_up
     from landscape_cli.checking import checked
@@ -159,4 +147,4 @@ def _asked(
     tree = merged(tree, assigned(assignments))
     for name in tree:
         look_up("measure", name, MEASURES)
-    return [parse(text) for text in (*texts, *require)], checked(tree, MEASURES)
+    return [*texts, *require], checked(tree, MEASURES)

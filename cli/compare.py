@@ -86,7 +86,7 @@ def compare(
     from landscape_cli import progress, settings
 
     named = options.names(methods)
-    chosen = list(ls.methods.PAPERS) if methods == "all" else user_code.methods(named)
+    chosen = list(ls.methods.PAPERS) if methods.casefold() == "all" else user_code.methods(named)
     of = user_code.task(
         task, model=model, model_args=model_args, data=data, data_args=data_args, loss=loss
     )
@@ -102,7 +102,7 @@ def compare(
         "tune_seeds": tune_seeds,
         "controls": controls,
         "workers": workers,
-        "measures": None if measures is None else options.names(measures),
+        "measures": None if measures is None else options.measure_names(measures),
         "examples": examples,
         "data_dir": data_dir,
     }

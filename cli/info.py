@@ -26,10 +26,10 @@ def info(
 
     Example: landscape info runs/mine
     """
-    from landscape.description import about
+    import landscape as ls
     from landscape.utils.files import plain
 
-    found = about(path, checkpoint_key)
+    found = ls.describe(path, checkpoint_key)
     if json:
         typer.echo(json_format.dumps(plain(found)))
     else:

@@ -108,6 +108,14 @@ def names(text: str) -> list[str]:
     return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
+def measure_names(text: str) -> list[str]:
+    """A comma-separated list of measures, in any case, each once."""
+    from landscape.measures import MEASURES
+    from landscape.utils.names import names_of
+
+    return names_of("measure", names(text), MEASURES)
+
+
 def warn(lines: Iterable[str]) -> None:
     """What a user should know and do, on stderr."""
     for line in lines:

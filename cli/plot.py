@@ -80,7 +80,7 @@ def _check(kind: str, draw: Callable[..., Any], chosen: dict[str, Any]) -> None:
 def _records(folders: list[Path], kind: str) -> Any:
     """The record of a study, or records by method, of checkpoints by the name of their folder."""
     import landscape as ls
-    from landscape_cli.folders import records_in
+    from landscape.study.folders import records_in
 
     if kind in ("study", "comparison"):
         study = ls.Study(folders[0])

@@ -7,7 +7,6 @@ import typer
 
 from landscape_cli import options, user_code
 from landscape_cli.errors import on_interrupt
-from landscape_cli.folders import has_ended
 
 GO_ON = "Interrupted. What was trained is kept; the same command with --resume goes on."
 
@@ -59,6 +58,7 @@ def train(
     """
     import landscape as ls
     from landscape.analysis import hints
+    from landscape.training.run import has_ended
     from landscape.training.train import folder_of
     from landscape.utils.optional import optional
     from landscape_cli import progress, settings

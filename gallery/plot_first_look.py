@@ -13,7 +13,7 @@ from pathlib import Path
 
 import landscape as ls
 from landscape import plots
-from landscape.analysis.runs import analyze
+from landscape.analysis.analyze import analyze
 
 folder = Path(tempfile.mkdtemp())
 short = {"training": {"epochs": 8, "device": "cpu"}}

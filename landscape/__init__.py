@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from landscape import measures, methods, optim, plots, records
+    from landscape.analysis.analyze import analyze
+    from landscape.auditing.run import audit
+    from landscape.description import describe
     from landscape.measures import Plane
     from landscape.methods import METHODS
     from landscape.network.batch import Batch
@@ -30,7 +33,10 @@ _HOME = {  # public name -> the module that defines it; None for a room of that 
     "Plane": "landscape.measures",
     "Run": "landscape.training.run",
     "Study": "landscape.study.study",
+    "analyze": "landscape.analysis.analyze",
+    "audit": "landscape.auditing.run",
     "compare": "landscape.study.study",
+    "describe": "landscape.description",
     "measures": None,
     "methods": None,
     "optim": None,
@@ -46,7 +52,10 @@ __all__ = [
     "Plane",
     "Run",
     "Study",
+    "analyze",
+    "audit",
     "compare",
+    "describe",
     "measures",
     "methods",
     "optim",

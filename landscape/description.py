@@ -1,5 +1,5 @@
-"""What lies in a folder or file of this program's, or in a checkpoint, without importing anything
-that it names.
+"""Describe a folder or file of this program, or a checkpoint, without importing anything that it
+refers to.
 """
 
 from collections import Counter
@@ -16,17 +16,21 @@ from landscape.tasks.registry import TASKS
 from landscape.training.run import Run
 from landscape.training.settings import SECTIONS
 from landscape.utils import files
+from landscape.utils.paths import PathLike, as_path
 
 Tree = dict[str, Any]
 
 
-def about(path: Path, key: str | None = None) -> Tree:
-    """What it is, under "what", and what is to be said of it.
+def describe(path: PathLike, checkpoint_key: str | None = None) -> Tree:
+    """Describe a run, a study, an audit, a record (.nc) or a checkpoint as plain values.
 
-    key: of a checkpoint, see `landscape.analysis.read_checkpoint.read`.
+    "what" names the kind; further entries are those of the kind: settings that differ from the
+    defaults, state, metrics, records, notes, versions. checkpoint_key: the entry of a .pt file
+    with the weights, "ema.shadow" for a nested one.
 
-    Raises ValueError where it is nothing that is known.
+    Raises ValueError where it is none of these.
     """
+    path = as_path(path)
     if (path / "study.json").is_file():
         return _of_study(Study(path))
     if (path / "settings.json").is_file():
@@ -41,7 +45,7 @@ def about(path: Path, key: str | None = None) -> Tree:
         raise ValueError(
             f"{path} is no run, study or audit: it has no settings.json, study.json or audit.json."
         )
-    return _of_checkpoint(read_checkpoint.read(path, key))
+    return _of_checkpoint(read_checkpoint.read(path, checkpoint_key))
 
 
 def _of_run(run: Run) -> Tree:

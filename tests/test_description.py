@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from landscape.analysis import hints
-from landscape.analysis.runs import analyze
-from landscape.description import about, differing
+from landscape.analysis.analyze import analyze
+from landscape.description import describe, differing
 from landscape.records import EigenvaluesRecord, TraceRecord
 from landscape.training.run import Run
 from landscape.training.train import train
@@ -25,7 +25,7 @@ def run(tmp_path_factory):
 
 
 def test_a_run(run):
-    found = about(run.path)
+    found = describe(run.path)
     assert found["what"] == "run"
     assert (found["task"], found["method"], found["seed"]) == ("digits", "sam", 3)
     assert found["state"] == "finished"
@@ -49,12 +49,12 @@ def test_settings_of_a_task_that_is_not_ours_are_held_against_the_program(run):
 
 
 def test_a_record_and_a_checkpoint(run, tmp_path):
-    found = about(run.path / "records" / "eigenvalues.nc")
+    found = describe(run.path / "records" / "eigenvalues.nc")
     assert found["what"] == "record" and found["settings"]["k"] == 2
     torch.save(
         {"model": {"a": torch.zeros(2, 3), "b": torch.full((2,), torch.nan)}}, tmp_path / "x.pt"
     )
-    found = about(tmp_path / "x.pt")
+    found = describe(tmp_path / "x.pt")
     assert (found["tensors"], found["numbers"]) == (2, 8)
     assert found["shapes"] == {"a": "2×3", "b": "2"}
     assert "b holds NaN" in found["notes"][1]
@@ -62,9 +62,9 @@ def test_a_record_and_a_checkpoint(run, tmp_path):
 
 def test_what_is_nothing(tmp_path):
     with pytest.raises(ValueError, match=r"no run, study or audit: it has no settings\.json"):
-        about(tmp_path)
+        describe(tmp_path)
     with pytest.raises(ValueError, match="There is no checkpoint"):
-        about(tmp_path / "none.pt")
+        describe(tmp_path / "none.pt")
 
 
 def eigenvalues(converged):

@@ -45,12 +45,13 @@ ROOMS: dict[str, set[str]] = {
         *("utils", "records", "network", "objective", "measures", "measures.space"),
         *("measures.context", "data", "tasks", "training"),
     },
-    "auditing": {
-        *("utils", "records", "statistics", "objective", "measures", "analysis"),
-    },
     "plots.drawing": {"utils", "records", "statistics"},
     "plots": {"utils", "records", "statistics", "plots.drawing"},
-    "report": {"utils", "records", "statistics", "plots", "plots.drawing", "auditing"},
+    "report": {"utils", "records", "statistics", "plots", "plots.drawing"},
+    "auditing": {
+        *("utils", "records", "statistics", "objective", "measures", "training", "analysis"),
+        *("plots", "report"),
+    },
     "study": {
         *("utils", "records", "statistics", "network", "objective", "measures", "methods"),
         *("data", "tasks", "training", "analysis", "auditing", "plots", "plots.drawing"),
@@ -69,7 +70,6 @@ ROOMS: dict[str, set[str]] = {
 }
 FLAT = {"__init__", "description", "optim"}  # modules beside the rooms
 MODULES = {"description", "optim", "measures.context"}  # entries that are one module
-PURE = ("auditing.requirements", "auditing.verdicts")  # of `auditing`, all that `report` may see
 MOST_MODULES = 20  # in one folder
 
 
@@ -115,10 +115,7 @@ def forbidden(name: str, source: str, known: set[str]) -> list[str]:
     """The imports of a module that its room does not allow."""
     room = room_of(name)
     allowed = ROOMS[room] | {room}
-    wrong = [other for other in imported(source, known) if room_of(other) not in allowed]
-    if room == "report":
-        wrong += [o for o in imported(source, known) if room_of(o) == "auditing" and o not in PURE]
-    return wrong
+    return [other for other in imported(source, known) if room_of(other) not in allowed]
 
 
 def test_the_list_of_rooms_has_an_order():

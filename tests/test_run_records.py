@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import pytest
 
-from landscape.analysis.runs import analyze
+from landscape.analysis.analyze import analyze
 from landscape.measures import MEASURES
 from landscape.records import load
 from landscape.training.train import train

@@ -10,20 +10,23 @@ from landscape.training import checkpoint
 from landscape.training.run import Run
 
 
-def placed(
-    name: str, options: Mapping[str, Any], run: Run, among: Sequence[Run], to: Run | None
-) -> dict[str, Any]:
-    """The options of a measure of `run`, with the points that they call for.
+def of_surface(
+    options: Mapping[str, Any], run: Run | None, among: Sequence[Run]
+) -> dict[str, dict[str, Tensor]]:
+    """The setting `points` of a surface, {label: (n,)}, where its directions need them.
 
-    Raises ValueError where there is nothing to call on.
+    run: None for a checkpoint. among: the runs whose minima the surface goes through.
+
+    Raises ValueError where there are too few points, and for a checkpoint.
     """
-    if name == "path" and to is not None:
-        return {**options, "end": final(to), "name": label(to)}
-    if name == "surface" and options.get("directions") == "trajectory":
-        return {**options, "points": trajectory(run)}
-    if name == "surface" and options.get("directions") == "minima":
-        return {**options, "points": minima(among)}
-    return dict(options)
+    directions = options.get("directions")
+    if directions not in ("trajectory", "minima"):
+        return {}
+    if run is None:
+        raise ValueError(
+            f"A surface with directions {directions} is drawn of runs, not checkpoints."
+        )
+    return {"points": trajectory(run) if directions == "trajectory" else minima(among)}
 
 
 def label(run: Run) -> str:

@@ -1,10 +1,12 @@
-"""A network on its training and test data."""
+"""A network on its training and test data, and which measure looks at which of them."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+
+from torch import Tensor
 
 from landscape.objective.objective import Objective
 
-DATA_OF: dict[str, str] = {  # which examples answer what, unless the user says otherwise
+DATA_OF: dict[str, str] = {  # the examples that a measure is evaluated on
     "eigenvalues": "train",
     "trace": "train",
     "spectral_density": "train",
@@ -18,17 +20,45 @@ DATA_OF: dict[str, str] = {  # which examples answer what, unless the user says 
     "worst_case": "test",
     "sharpness": "train",
 }
-# Other examples, asked at the same points.
+# Other examples, evaluated at the same points.
 BESIDE = {"surface": "test", "profile": "test", "path": "test", "noise": "train"}
 
 
-@dataclass(frozen=True, eq=False)
-class Subject:
-    """A network on its training and test data, or on the same data in both places."""
+class TrainTestObjective:
+    """A network's objectives on its training and test data, or on the same data in both places.
 
-    train: Objective
-    test: Objective
+    train, test: objectives, or functions that make them when they are first needed.
+    """
+
+    def __init__(
+        self, train: Objective | Callable[[], Objective], test: Objective | Callable[[], Objective]
+    ):
+        self._makers: Mapping[str, Objective | Callable[[], Objective]]
+        self._makers = {"train": train, "test": test}
+        self._objectives: dict[str, Objective] = {}
+
+    def on(self, split: str) -> Objective:
+        """The objective on "train" or "test" data."""
+        if split not in self._objectives:
+            maker = self._makers[split]
+            self._objectives[split] = maker if isinstance(maker, Objective) else maker()
+        return self._objectives[split]
+
+    @property
+    def train(self) -> Objective:
+        """The objective on the training data."""
+        return self.on("train")
+
+    @property
+    def test(self) -> Objective:
+        """The objective on the test data."""
+        return self.on("test")
+
+    @property
+    def w(self) -> Tensor:
+        """The network's weights, shape (n,)."""
+        return self.train.w
 
     def objective(self, measure: str) -> Objective:
         """The objective that a measure is evaluated on."""
-        return self.train if DATA_OF[measure] == "train" else self.test
+        return self.on(DATA_OF[measure])

@@ -2,26 +2,104 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from landscape.analysis.subject import Subject
-from landscape.auditing.requirements import UNCERTAIN, Evaluation, Requirement, settings
+from landscape.analysis.analyze import measure_with
+from landscape.analysis.checkpoint_spec import CheckpointSpec, is_run, objectives_of
+from landscape.analysis.minimum import counter
+from landscape.analysis.subject import TrainTestObjective
+from landscape.auditing.page import write
+from landscape.auditing.requirements import UNCERTAIN, Evaluation, Requirement, parse, settings
 from landscape.auditing.verdicts import Audit, Verdict
 from landscape.measures import MEASURES
-from landscape.utils.progress import Listener, Progress, silent
+from landscape.utils.names import canonical
+from landscape.utils.paths import PathLike, as_path
+from landscape.utils.progress import Listener, silent
 
 ON_UNCERTAIN = ("fail", "pass", "more")
 USUAL = ("eigenvalues", "relative_flatness", "noise", "quantization", "worst_case")
 MOST_DRAWS = 640
 
 
+Options = Mapping[str, Mapping[str, Any]]
+
+
 def audit(
-    subject: Subject,
+    checkpoint: PathLike,
+    require: Sequence[str] = (),
+    *,
+    baseline: PathLike | None = None,
+    on_uncertain: str = "fail",
+    options: Options | None = None,
+    examples: int | None = None,
+    batch_norm: str = "stored",
+    model: Any = None,
+    model_args: Mapping[str, Any] | None = None,
+    data: Any = None,
+    data_args: Mapping[str, Any] | None = None,
+    loss: Any = None,
+    checkpoint_key: str | None = None,
+    out: PathLike | None = None,
+    trust: bool = False,
+    data_dir: PathLike | None = None,
+    device: str | None = None,
+    command: str = "",
+    progress: Listener = silent,
+) -> Audit:
+    """Measure a checkpoint, hold it against thresholds, and write the records and the page.
+
+        ls.audit("runs/mine", ["noise.accuracy@0.05 >= 0.9"]).passed
+
+    checkpoint, baseline: the folder of a run, or a checkpoint, which needs model and data.
+    require: thresholds; without any the usual measures are written. on_uncertain: "fail", "pass"
+    or "more", see `judge`.
+    options: settings of measures, {"noise": {"draws": 20}}.
+    examples: of each split; default what suits a run's task, 1000 of a checkpoint.
+    model, data, loss: see `CheckpointSpec`; checkpoint_key: the entry with the weights, "ema".
+    out: folder of audit.json, junit.xml, audit.html and the records, by default audits/NAME.
+    command: what the page says it was made with.
+
+    Raises ValueError for thresholds and settings that do not exist or apply, and for a checkpoint
+    that does not fit; FileNotFoundError for missing data.
+    """
+    requirements = [parse(text) for text in require]
+    spec = CheckpointSpec(
+        model, model_args or {}, data, data_args or {}, loss, data_dir, examples, batch_norm, device
+    )
+    objectives, notes = objectives_of(checkpoint, spec, key=checkpoint_key, trust=trust)
+    other, of_baseline = None, tuple[str, ...]()
+    if baseline is not None:
+        other, of_baseline = objectives_of(baseline, spec, key=checkpoint_key, trust=trust)
+    judged = judge(
+        objectives,
+        requirements,
+        baseline=other,
+        on_uncertain=on_uncertain,
+        options=options,
+        progress=progress,
+    )
+    folder = folder_of(checkpoint, out)
+    notes = (*notes, *(f"Baseline: {note}" for note in of_baseline))
+    about = {"checkpoint": checkpoint, "baseline": baseline, **spec.described(), "notes": notes}
+    if not is_run(as_path(checkpoint), spec):
+        about["examples"] = spec.count
+    write(judged, folder, about=about, command=command)
+    return replace(judged, folder=folder, notes=notes)
+
+
+def folder_of(checkpoint: PathLike, out: PathLike | None) -> Path:
+    """The folder of an audit: `out`, or audits/NAME."""
+    return Path("audits") / as_path(checkpoint).stem if out is None else as_path(out)
+
+
+def judge(
+    objectives: TrainTestObjective,
     requirements: Sequence[Requirement] = (),
     *,
-    baseline: Subject | None = None,
+    baseline: TrainTestObjective | None = None,
     on_uncertain: str = "fail",
-    options: Mapping[str, Mapping[str, Any]] | None = None,
+    options: Options | None = None,
     progress: Listener = silent,
 ) -> Audit:
     """Run the measures that the requirements name, or the usual ones, and judge.
@@ -40,7 +118,7 @@ def audit(
             f"`on_uncertain` must be one of {', '.join(ON_UNCERTAIN)}. Got {on_uncertain!r}."
         )
     asked = asked_for(requirements, options or {}, compared=baseline is not None)
-    answers = _answers(subject, asked, progress, "checkpoint")
+    answers = _answers(objectives, asked, progress, "checkpoint")
     others = None if baseline is None else _answers(baseline, asked, progress, "baseline")
     while True:
         verdicts = [_verdict(requirement, answers, others) for requirement in requirements]
@@ -49,15 +127,19 @@ def audit(
         if on_uncertain != "more" or not more:
             return Audit(tuple(verdicts), answers, others, on_uncertain)
         asked |= more
-        answers |= _answers(subject, more, progress, "checkpoint")
+        answers |= _answers(objectives, more, progress, "checkpoint")
         if baseline is not None and others is not None:
             others |= _answers(baseline, more, progress, "baseline")
 
 
 def asked_for(
-    requirements: Sequence[Requirement], options: Mapping[str, Mapping[str, Any]], compared: bool
+    requirements: Sequence[Requirement], options: Options, compared: bool
 ) -> dict[str, Any]:
-    """What `audit` asks of a checkpoint: measures with their settings, by name."""
+    """Measures with their settings that an audit asks of a checkpoint, by name.
+
+    Raises ValueError for unknown measures and settings.
+    """
+    options = {canonical("measure", name, MEASURES): own for name, own in options.items()}
     needed = settings(list(requirements))
     names = list(needed) if requirements else list(USUAL)
     names += [name for name in options if name not in names]
@@ -70,26 +152,21 @@ def asked_for(
         for key, values in needed.get(name, {}).items():
             listed = {*own.get(key, getattr(MEASURES[name](), key)), *values}
             own[key] = tuple(sorted(listed, reverse=key == "bits"))
-        asked[name] = MEASURES[name](**own)
+        asked[name] = measure_with(name, own)
     return asked
 
 
 def _answers(
-    subject: Subject, asked: Mapping[str, Any], progress: Listener, who: str
+    objectives: TrainTestObjective, asked: Mapping[str, Any], progress: Listener, who: str
 ) -> dict[str, Any]:
-    loss, accuracy = subject.test.value_and_accuracy()
-    found: dict[str, Any] = {
-        "evaluation": Evaluation(loss, accuracy, subject.train.summary.grad_norm)
+    loss, accuracy = objectives.test.value_and_accuracy()
+    answers: dict[str, Any] = {
+        "evaluation": Evaluation(loss, accuracy, objectives.train.summary.grad_norm)
     }
     for name, measure in asked.items():
-        label = f"{who}: {name.replace('_', ' ')}"
-        objective = subject.objective(name)
-        found[name] = measure(objective, progress=_counter(progress, label))
-    return found
-
-
-def _counter(progress: Listener, label: str) -> Any:
-    return lambda done, total: progress(Progress("measure", label, done, total))
+        tell = counter(progress, f"{who}: {name.replace('_', ' ')}")
+        answers[name] = measure(objectives.objective(name), progress=tell)
+    return answers
 
 
 def _verdict(

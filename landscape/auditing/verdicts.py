@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from landscape.auditing.requirements import HOLDS, NOT_REFUTED, UNCERTAIN, Requirement
@@ -37,12 +38,18 @@ class Verdict:
 
 @dataclass(frozen=True, eq=False)
 class Audit:
-    """What was found. answers: records by measure, and "evaluation"; baseline: the other one's."""
+    """Verdicts and what they rest on.
+
+    answers: records by measure, and "evaluation"; baseline: the other one's. folder: where the
+    files of `landscape.audit` are. notes: how the checkpoints were read.
+    """
 
     verdicts: tuple[Verdict, ...]
     answers: Mapping[str, Any]
     baseline: Mapping[str, Any] | None
     on_uncertain: str
+    folder: Path | None = None
+    notes: tuple[str, ...] = ()
 
     def accepts(self, verdict: Verdict) -> bool:
         """Whether it passes: an uncertain one does where `on_uncertain` is "pass"."""

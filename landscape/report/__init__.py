@@ -1,7 +1,7 @@
-"""Turn a study or an audit into one self-contained page, with its tables beside it.
+"""Turn a study into one self-contained page, with its tables beside it.
 
-Needs no torch. Imports `plots`, `records`, `statistics` and the plain parts of `auditing`. Start
-with `page.py`; `findings.py` writes the sentences.
+Needs no torch. Imports `plots`, `records` and `statistics`. Start with `page.py`;
+`findings.py` writes the sentences. The page of an audit is in `auditing`.
 """
 
 from landscape.report.contents import Contents

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from landscape.analysis.runs import analyze
+from landscape.analysis.analyze import analyze
 from landscape.tasks.imports import allow
 from landscape.tasks.registration import UserCode, register
 from landscape.training.run import Run

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from landscape.analysis.runs import WALKS
+from landscape.analysis.minimum import RESUMABLE
 from landscape.measures import MEASURES
 from landscape.study.cell import Cell, cell_folder
 from landscape.study.controls import with_controls
@@ -20,7 +20,7 @@ from landscape.training.train import settings_for
 from landscape.utils.device import device_of
 from landscape.utils.names import look_up
 
-FIRST_SEED_ONLY = (*WALKS, "spectral_density")  # of every method: they are shown, not compared
+FIRST_SEED_ONLY = (*RESUMABLE, "spectral_density")  # of every method: they are shown, not compared
 Overrides = Mapping[str, Mapping[str, Any]]
 
 

@@ -9,14 +9,13 @@ from typing import Any
 
 import torch
 
-from landscape.analysis import checkpoints
-from landscape.analysis.runs import is_answered, measure_of, measures_of
-from landscape.analysis.subject import BESIDE, DATA_OF, Subject
+from landscape.analysis.analyze import measure_of, measures_of
+from landscape.analysis.minimum import Minimum, is_answered
+from landscape.analysis.subject import BESIDE, DATA_OF, TrainTestObjective
 from landscape.auditing.requirements import Requirement
 from landscape.auditing.run import asked_for
 from landscape.data import DataSet, batches
 from landscape.data.dataset import subset
-from landscape.measures.context import fingerprint
 from landscape.objective.objective import Objective
 from landscape.study.cell import Cell
 from landscape.study.design import Design
@@ -138,84 +137,56 @@ def of_study(design: Design, progress: Listener = silent) -> Plan:
 
 
 def of_analysis(
-    runs: Sequence[Run],
+    minima: Sequence[Minimum],
     names: Sequence[str] | None = None,
     *,
     force: bool = False,
-    examples: int | None = None,
-    batch_norm: str = "stored",
     options: Options | None = None,
-    to: Run | None = None,
-    data_dir: Path | None = None,
+    to: Minimum | None = None,
     progress: Listener = silent,
 ) -> Plan:
-    """What `analyze` would do with each of the runs; each measure is tried on the first run that
+    """What `analyze` would do with each of the minima; each measure is tried on the first one that
     lacks it. Raises what it would raise.
     """
     found: dict[str, Part] = {}
-    for i, run in enumerate(runs):
-        many = run.task.examples(examples)
-        few = cache(
-            lambda which, run=run, many=many: thinned(
-                run.objective(which, examples=many, batch_norm=batch_norm, data_dir=data_dir)
-            )
-        )
-        for name, measure in measures_of(run, names, options or {}, runs, to).items():
-            progress(Progress("plan", f"{run.path}: {name}", i, len(runs)))
-            there = is_answered(run.path / "records" / f"{name}.nc", measure, many, batch_norm)
+    runs = [minimum.run for minimum in minima if minimum.run is not None]
+    for i, minimum in enumerate(minima):
+        few = cache(lambda which, at=minimum: thinned(at.objectives.on(which)))
+        for name, measure in measures_of(minimum, names, options or {}, runs, to).items():
+            progress(Progress("plan", f"{minimum.folder}: {name}", i, len(minima)))
+            there = minimum.is_answered(name, measure)
             part = found.get(name, Part(name, 0, 0, 0.0))
             if there and not force:
                 found[name] = replace(part, kept=part.kept + 1)
                 continue
             seconds = part.seconds or _seconds(name, measure, few)
             found[name] = replace(part, count=part.count + 1, seconds=seconds)
-    what = f"analyze {len(runs)} run{'s' if len(runs) > 1 else ''}"
-    return Plan(what, runs[-1].path / "records", list(found.values()), 1, peak_memory())
+    kind = "run" if runs else "checkpoint"
+    what = f"analyze {len(minima)} {kind}{'s' if len(minima) > 1 else ''}"
+    return Plan(what, minima[-1].folder / "records", list(found.values()), 1, peak_memory())
 
 
 def of_audit(
-    subject: Subject,
+    objectives: TrainTestObjective,
     requirements: Sequence[Requirement],
     folder: Path,
     *,
-    baseline: Subject | None = None,
+    baseline: TrainTestObjective | None = None,
     options: Options | None = None,
     progress: Listener = silent,
 ) -> Plan:
-    """What `landscape.auditing.run.audit` would ask of a checkpoint, and of its baseline."""
+    """What `landscape.audit` would ask of a checkpoint, and of its baseline."""
     asked = asked_for(requirements, options or {}, compared=baseline is not None)
     count = 1 if baseline is None else 2
     parts, few = [], cache(thinned)
     for i, (name, measure) in enumerate(asked.items()):
         progress(Progress("plan", name, i, len(asked)))
-        objective, times = few(subject.objective(name))
+        objective, times = few(objectives.objective(name))
         seconds = times * measure_seconds(measure, objective)
         parts.append(Part(name, count, 0, seconds))
-    weights = subject.train.w
+    weights = objectives.w
     sizes = {"weights": weights.numel() * weights.element_size()}
     return Plan("audit", folder, parts, 1, peak_memory(), sizes)
-
-
-def of_checkpoint(
-    subject: Subject,
-    measures: Mapping[str, Any],
-    folder: Path,
-    *,
-    examples: int,
-    force: bool = False,
-    progress: Listener = silent,
-) -> Plan:
-    """What `landscape.analysis.checkpoints.analyze` would do. Raises what it would raise."""
-    checkpoints.refuse_others(folder, fingerprint(subject.train.w))
-    parts, few = [], cache(lambda which: thinned(checkpoints.part(subject, which)))
-    for i, (name, measure) in enumerate(measures.items()):
-        progress(Progress("plan", name, i, len(measures)))
-        path = folder / "records" / f"{name}.nc"
-        if not force and checkpoints.is_kept(path, name, measure, subject, examples):
-            parts.append(Part(name, 0, 1, 0.0))
-        else:
-            parts.append(Part(name, 1, 0, _seconds(name, measure, few)))
-    return Plan("analyze a checkpoint", folder, parts, 1, peak_memory())
 
 
 def _tried(settings: Settings, dataset: DataSet, examples: int) -> tuple[Cost, Training]:

@@ -40,9 +40,7 @@ def imported(reference: str) -> Any:
     if not where or not what:
         raise ValueError(f"A reference is written pkg.mod:name or file.py:name. Got {reference!r}.")
     if reference not in _allowed:
-        raise ValueError(
-            f"The run refers to {reference}. Pass --trust to import it."
-        )
+        raise ValueError(f"The run refers to {reference}. Pass --trust to import it.")
     module = _from_file(Path(where)) if where.endswith(".py") else _from_name(where, reference)
     try:
         return reduce(getattr, what.split("."), module)

@@ -5,9 +5,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from landscape.data import DATA
 from landscape.methods import METHODS
+from landscape.models import MODELS
 from landscape.tasks import imports, registry
 from landscape.tasks.registry import Task
+from landscape.utils.names import canonical
+
+REFERENCE = "pkg.mod:name or file.py:name"  # how a reference is written
 
 
 def user_task(base: str | None, **parts: Any) -> Task:
@@ -91,6 +96,90 @@ def register(code: UserCode) -> None:
         if made.measured == Task.measured:
             del plain["measured"]  # runs from before there was this field are still the same
         _tasks[made.name] = plain
+
+
+def register_task(
+    base: str | None,
+    *,
+    model: str | None = None,
+    model_args: Mapping[str, Any] | None = None,
+    data: str | None = None,
+    data_args: Mapping[str, Any] | None = None,
+    loss: str | None = None,
+) -> str:
+    """The name of a task: `base`, in any case, or one with the user's model, data or loss.
+
+    model, data: names of the package or references; loss: a reference. They are imported, so that
+    a wrong name is told before anything else.
+
+    Raises ValueError for names and references that do not exist.
+    """
+    import_named(model, data, loss)
+    if base is not None:
+        base = canonical("task", base, registry.TASKS)
+    if not (model or data or loss):
+        if base is None:
+            raise ValueError("What to train? Give --task, or --model and --data.")
+        return base
+    made = user_task(
+        base,
+        model=_canonical("model", model, MODELS),
+        data=_canonical("data set", data, DATA),
+        loss=loss,
+        model_settings=model_args,
+        data_settings=data_args,
+    )
+    register(UserCode(task=vars(made)))
+    return made.name
+
+
+def register_methods(names: Sequence[str]) -> list[str]:
+    """Methods by name, in any case; "mine.py:MySAM" is imported and registered as MySAM.
+
+    Raises ValueError for unknown names, and for a class that is no method.
+    """
+    methods = []
+    for name in names:
+        if imports.is_reference(name):
+            imports.allow([name])
+            short = name.rpartition(":")[2]
+            register(UserCode(methods={short: name}))
+            methods.append(short)
+        else:
+            methods.append(canonical_method(name))
+    return methods
+
+
+def canonical_method(name: str) -> str:
+    """ "lets+asam@wide" of "LETS+ASAM@wide": each part as the registry writes it.
+
+    Raises ValueError for unknown ones.
+    """
+    parts = [part.partition("@") for part in name.split("+")]
+    return "+".join(canonical("method", part, METHODS) + at + label for part, at, label in parts)
+
+
+def import_named(*names: Any) -> None:
+    """Import the references among names that the user gave in this process.
+
+    The last one is a loss, which the package has none of by name. Raises ValueError.
+    """
+    *_, loss = names
+    if isinstance(loss, str) and loss and not imports.is_reference(loss):
+        raise ValueError(f"`loss` must be {REFERENCE}. Got {loss!r}.")
+    references = [name for name in names if isinstance(name, str) and imports.is_reference(name)]
+    imports.allow(references)
+    for reference in references:
+        imports.imported(reference)
+
+
+def _canonical(kind: str, name: str | None, known: Mapping[str, Any]) -> str | None:
+    return name if not name or imports.is_reference(name) else canonical(kind, name, known)
+
+
+def trust(code: Mapping[str, Any]) -> None:
+    """Allow the import of what a run's settings refer to, fields of `UserCode`."""
+    imports.allow(UserCode(**code).references)
 
 
 def registered(task_name: str, methods: Sequence[str]) -> UserCode:

@@ -35,12 +35,26 @@ def model(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     Raises ValueError where it is no torch module.
     """
     if imports.is_reference(name):
-        made = imports.called(name, arguments)
-    else:
-        made = _ours("model", name, MODELS, arguments)
-    if not isinstance(made, nn.Module):
-        raise ValueError(f"{name} must make a torch.nn.Module. Got {type(made).__name__}.")
-    return made
+        return _network(name, imports.called(name, arguments))
+    return _network(name, _ours("model", name, MODELS, arguments))
+
+
+def model_from(factory: Callable[..., Any], arguments: Mapping[str, Any]) -> nn.Module:
+    """A network from a factory or class; ValueError where it is no torch module."""
+    if not callable(factory):
+        raise ValueError(
+            f"`model` must be a torch.nn.Module, or a function or name that makes one. "
+            f"Got {type(factory).__name__}."
+        )
+    name = getattr(factory, "__name__", "model")
+    imports.check_arguments(factory, name, arguments)
+    return _network(name, factory(**arguments))
+
+
+def _network(name: str, network: Any) -> nn.Module:
+    if not isinstance(network, nn.Module):
+        raise ValueError(f"{name} must make a torch.nn.Module. Got {type(network).__name__}.")
+    return network
 
 
 def data_set(name: str, arguments: Mapping[str, Any], data_dir: Path | None) -> DataSet:
@@ -104,14 +118,21 @@ def data(name: str, arguments: Mapping[str, Any], data_dir: Path | None, example
     Raises ValueError where there is no example.
     """
     with seeded(0, CPU):
-        return _parts(name, arguments, data_dir, examples)
+        if imports.is_reference(name):
+            return _parts(imports.called(name, arguments), examples, name)
+        return _parts(data_set(name, arguments, data_dir), examples, name)
 
 
-def _parts(name: str, arguments: Mapping[str, Any], data_dir: Path | None, examples: int) -> Parts:
-    if imports.is_reference(name):
-        found = imports.called(name, arguments)
-    else:
-        found = data_set(name, arguments, data_dir)
+def batches_of(given: Any, examples: int) -> Parts:
+    """At most `examples` of each part, from what a loader of `data` answers with.
+
+    Raises ValueError where there is no example.
+    """
+    with seeded(0, CPU):
+        return _parts(given() if callable(given) else given, examples, "data")
+
+
+def _parts(found: Any, examples: int, name: str) -> Parts:
     if isinstance(found, DataSet):
         found = {
             "train": (found.train_x, found.train_y),

@@ -203,6 +203,12 @@ class Run:
         return Path(recorded) if recorded else None
 
 
+def has_ended(folder: Path) -> bool:
+    """A run is there that is finished, or diverged."""
+    there = (folder / "settings.json").is_file()
+    return there and Run(folder).status["state"] in ("finished", "diverged")
+
+
 _loaded: dict[tuple[str, str, Path | None], DataSet] = {}
 
 

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from landscape import records
 from landscape.analysis import reference_points
-from landscape.analysis.runs import analyze
+from landscape.analysis.analyze import analyze
 from landscape.network.weights import Weights
 from landscape.training.train import train
 
@@ -26,8 +25,8 @@ def runs(tmp_path_factory):
 
 def ask(run, name, *, among=(), to=None, **options):
     options = {name: {"size": 3, **options}}
-    paths = analyze(run, [name], examples=64, options=options, among=among, to=to)
-    return records.load(paths[name])
+    found = analyze(run, [name], examples=64, options=options, among=among, to=to)
+    return found[name]
 
 
 def test_a_trajectory_is_the_snapshots_in_order(runs):

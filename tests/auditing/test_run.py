@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from landscape import Objective
-from landscape.analysis.subject import Subject
+from landscape.analysis.subject import TrainTestObjective
+from landscape.auditing.page import write
 from landscape.auditing.requirements import HOLDS, SHORT, parse
-from landscape.auditing.run import MOST_DRAWS, audit
+from landscape.auditing.run import MOST_DRAWS, judge
 from landscape.measures import NoiseRobustness
-from landscape.report.audit import write
 
 
 def subject(shift=0.0, seed=0, targets=None):
@@ -28,11 +28,11 @@ def subject(shift=0.0, seed=0, targets=None):
     y = x[:, :3].argmax(1) if targets is None else targets(x)
     loss = F.cross_entropy if targets is None else F.mse_loss
     objective = Objective(model, [(x, y)], lambda m, b: loss(m(b.x), b.y))
-    return Subject(objective, objective)
+    return TrainTestObjective(objective, objective)
 
 
 def run(*texts, **options):
-    return audit(options.pop("of", subject()), [parse(text) for text in texts], **options)
+    return judge(options.pop("of", subject()), [parse(text) for text in texts], **options)
 
 
 def test_only_what_is_named_is_measured():

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from landscape.analysis.runs import analyze
+from landscape.analysis.analyze import analyze
 from landscape.objective.objective import Objective
 from landscape.study import dry_run, estimate
 from landscape.study.design import Design

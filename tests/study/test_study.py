@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from landscape.analysis.runs import analyze
+from landscape.analysis.analyze import analyze
 from landscape.measures import MEASURES
 from landscape.records import METRICS, StudyRecord, load
 from landscape.statistics.minima import compare_minima

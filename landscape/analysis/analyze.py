@@ -1,0 +1,152 @@
+"""Ask measures of minima and keep the answers as records: one loop for runs and checkpoints."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from landscape.analysis import reference_points
+from landscape.analysis.checkpoint_spec import CheckpointSpec, open_minimum
+from landscape.analysis.minimum import Minimum, counter
+from landscape.measures import MEASURES, CrossCheck
+from landscape.records import Record
+from landscape.tasks.registry import Task
+from landscape.training.run import Run
+from landscape.utils.names import look_up, names_of
+from landscape.utils.paths import PathLike
+from landscape.utils.progress import Listener, silent
+
+Options = Mapping[str, Mapping[str, Any]]
+
+
+def analyze(
+    subject: PathLike | Run | Minimum,
+    measures: Sequence[str] | None = None,
+    *,
+    options: Options | None = None,
+    examples: int | None = None,
+    batch_norm: str = "stored",
+    model: Any = None,
+    model_args: Mapping[str, Any] | None = None,
+    data: Any = None,
+    data_args: Mapping[str, Any] | None = None,
+    loss: Any = None,
+    checkpoint_key: str | None = None,
+    out: PathLike | None = None,
+    to: PathLike | Run | Minimum | None = None,
+    among: Sequence[Run] = (),
+    force: bool = False,
+    trust: bool = False,
+    data_dir: PathLike | None = None,
+    device: str | None = None,
+    progress: Listener = silent,
+) -> dict[str, Record]:
+    """Measure the minimum of a run or a checkpoint and keep the answers: records by measure.
+
+        ls.analyze("runs/mine", ["eigenvalues"], options={"eigenvalues": {"k": 5}})
+        ls.analyze("model.pt", ["noise"], model=net, data={"train": loader, "test": other})
+
+    subject: the folder of a run, or a checkpoint (.pt, .safetensors), which needs model and data.
+    measures: names; default all that apply. A record that answers the same question is kept,
+    unless `force`.
+    options: settings by measure, {"eigenvalues": {"k": 5, "which": "both"}}, over the task's own.
+    examples: of each split; default what suits the run's task, 1000 of a checkpoint.
+    batch_norm: "stored", "batch" or "reestimated".
+    model, data, loss: see `CheckpointSpec`; checkpoint_key: the entry with the weights, "ema".
+    out: folder of a checkpoint's records, by default minima/NAME.
+    to: the other end of a path; among: runs whose minima span a surface with directions "minima".
+    trust: import the user's code that a run refers to. data_dir: folder of the data's files.
+
+    Raises ValueError for unknown measures and settings, for a run that diverged or has not
+    finished, and for a checkpoint that does not fit; FileNotFoundError for missing data.
+    """
+    spec = CheckpointSpec(
+        model, model_args or {}, data, data_args or {}, loss, data_dir, examples, batch_norm, device
+    )
+
+    def opened(given: PathLike | Run | Minimum, folder: PathLike | None) -> Minimum:
+        return open_minimum(given, spec, key=checkpoint_key, out=folder, trust=trust)
+
+    minimum = opened(subject, out)
+    end = None if to is None else opened(to, None)
+    asked = measures_of(minimum, measures, options or {}, among, end)
+    return answers(minimum, asked, force=force, progress=progress)
+
+
+def answers(
+    minimum: Minimum,
+    measures: Mapping[str, Any],
+    *,
+    force: bool = False,
+    progress: Listener = silent,
+) -> dict[str, Record]:
+    """Records of a minimum by measure; one that answers the same question is kept."""
+    records = {}
+    for name, measure in measures.items():
+        kept = not force and minimum.is_answered(name, measure)
+        records[name] = minimum.record(name) if kept else minimum.answer(name, measure, progress)
+    return records
+
+
+def cross_check(
+    minimum: Minimum, *, options: Mapping[str, Any] | None = None, progress: Listener = silent
+) -> Record:
+    """The eigenvalues of a minimum by every solver that is installed; kept as a record.
+
+    options: settings of `measures.CrossCheck`.
+    """
+    known = dict.fromkeys(f.name for f in fields(CrossCheck))
+    for key in options or {}:
+        look_up("setting of cross_check", key, known)
+    check = CrossCheck(**(options or {}))
+    tell = counter(progress, f"{minimum.name}: cross-check")
+    return minimum.keep("cross_check", check(minimum.objectives.train, progress=tell), "train")
+
+
+def measures_of(
+    minimum: Minimum,
+    names: Sequence[str] | None,
+    options: Options,
+    among: Sequence[Run] = (),
+    to: Minimum | None = None,
+) -> dict[str, Any]:
+    """Measures by name, with their settings and the reference points that they need.
+
+    Raises ValueError as `analyze` does.
+    """
+    run = minimum.run
+    if run is not None and run.status["state"] == "diverged":
+        raise ValueError(f"{run.path} diverged in training: there is no minimum to measure.")
+    if names is None:
+        names = [name for name in MEASURES if name != "path" or to]
+    task = None if run is None else run.task
+    measures = {}
+    for name in names_of("measure", names, MEASURES):
+        chosen = settings_of_measure(task, name, options)
+        if name == "path" and to is not None:
+            chosen |= {"end": to.w, "name": to.name}
+        elif name == "path" and run is None:
+            raise ValueError("A path needs its other end: --to CHECKPOINT.")
+        if name == "surface":
+            chosen |= reference_points.of_surface(chosen, run, among)
+        measures[name] = measure_with(name, chosen)
+    return measures
+
+
+def measure_of(task: Task | None, name: str, options: Options) -> Any:
+    """A measure with the task's own settings under `options`; ValueError for unknown ones."""
+    return measure_with(name, settings_of_measure(task, name, options))
+
+
+def settings_of_measure(task: Task | None, name: str, options: Options) -> dict[str, Any]:
+    """The settings that a task has for a measure, and those of the user over them."""
+    usual = {} if task is None else task.measures.get(name, {})
+    return {**usual, **options.get(name, {})}
+
+
+def measure_with(name: str, options: Mapping[str, Any]) -> Any:
+    """A measure by name with these settings; ValueError for unknown ones."""
+    kind = look_up("measure", name, MEASURES)
+    known = dict.fromkeys(f.name for f in fields(kind))
+    for key in options:
+        look_up(f"setting of {name}", key, known)
+    return kind(**options)

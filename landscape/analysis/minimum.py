@@ -1,0 +1,169 @@
+"""A minimum to measure: the end of a run or a checkpoint, and the folder of its records."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from landscape.analysis import reference_points
+from landscape.analysis.subject import BESIDE, DATA_OF, TrainTestObjective
+from landscape.measures.context import fingerprint, settings_of
+from landscape.records import Record, load, load_all
+from landscape.training.run import Run
+from landscape.utils.files import plain
+from landscape.utils.progress import Listener, Progress, silent
+
+RESUMABLE = ("surface", "profile", "path")  # long ones: finished rows are kept
+WEIGHTS = "weights"  # entry of a record's provenance: the fingerprint of w
+
+
+@dataclass(frozen=True, eq=False)
+class Minimum:
+    """A network's objectives, and the folder that keeps what measures answer there.
+
+    name: for figures and progress. examples: how many were asked for. provenance: added to that
+    of each record. run: the run that ended here; its folder decides the weights and the data, so
+    that its records need not be held against them. notes: how the weights were read.
+    """
+
+    objectives: TrainTestObjective
+    folder: Path
+    name: str
+    examples: int
+    batch_norm: str
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    run: Run | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def w(self) -> Tensor:
+        """The weights, shape (n,)."""
+        return self.objectives.w if self.run is None else reference_points.final(self.run)
+
+    @property
+    def has_two_splits(self) -> bool:
+        """Training and test data are different data."""
+        if self.run is not None:
+            return True
+        return self.objectives.train.fingerprint != self.objectives.test.fingerprint
+
+    def path(self, measure: str) -> Path:
+        """The file of a measure's record."""
+        return self.folder / "records" / f"{measure}.nc"
+
+    def record(self, measure: str) -> Record:
+        """The record of a measure that is there."""
+        return load(self.path(measure))
+
+    def is_answered(self, name: str, measure: Any) -> bool:
+        """A record of the same settings, policy and examples is there; of a checkpoint, also with
+        the same data and loss.
+        """
+        if self.run is not None and not self.run.is_sound(self.path(name)):
+            return False
+        if not is_answered(self.path(name), measure, self.examples, self.batch_norm):
+            return False
+        if self.run is not None:
+            return True
+        point, objective = load(self.path(name)).point, self.objectives.objective(name)
+        assert point is not None
+        same = math.isclose(point.loss, objective.summary.loss, rel_tol=1e-4)
+        return same and point.fingerprint == objective.fingerprint
+
+    def answer(self, name: str, measure: Any, progress: Listener = silent) -> Record:
+        """Evaluate a measure here and keep its record."""
+        extra: dict[str, Any] = {}
+        if name in BESIDE and self.has_two_splits:
+            extra["other"] = self.objectives.on(BESIDE[name])
+        if name in RESUMABLE:
+            extra["keep"] = self.folder / "records" / f".{name}.rows"
+        tell = counter(progress, f"{self.name}: {name.replace('_', ' ')}")
+        record = measure(self.objectives.objective(name), progress=tell, **extra)
+        return self.keep(name, record, DATA_OF[name])
+
+    def keep(self, name: str, record: Any, split: str) -> Record:
+        """Save a record, with the split, the number of examples asked for and the provenance."""
+        located: dict[str, Any] = {}
+        if self.has_two_splits:
+            located["point"] = replace(record.point, split=split)
+            if name in BESIDE:
+                located["other_point"] = {**record.other_point, "split": BESIDE[name]}
+        asked = {"examples_asked_for": self.examples}
+        signed = {**record.provenance, **self.provenance, **asked}
+        kept: Record = replace(record, **located, provenance=signed)
+        kept.save(self.path(name))
+        if self.run is not None:
+            self.run.seal_record(self.path(name))
+        return kept
+
+
+def of_run(
+    run: Run,
+    *,
+    examples: int | None = None,
+    batch_norm: str = "stored",
+    data_dir: Path | None = None,
+    device: str | None = None,
+) -> Minimum:
+    """The end of a run; its data are loaded when a measure needs them.
+
+    examples: of each split; default what suits the run's task.
+    """
+    examples = run.task.examples(examples)
+    objective = partial(
+        run.objective, examples=examples, batch_norm=batch_norm, data_dir=data_dir, device=device
+    )
+    return Minimum(
+        TrainTestObjective(partial(objective, "train"), partial(objective, "test")),
+        run.path,
+        reference_points.label(run),
+        examples,
+        batch_norm,
+        {"run": {**run.identity, "precision": run.settings.training.precision}},
+        run,
+    )
+
+
+def of_checkpoint(
+    objectives: TrainTestObjective,
+    folder: Path,
+    *,
+    examples: int,
+    name: str = "",
+    about: Mapping[str, Any] | None = None,
+    notes: tuple[str, ...] = (),
+) -> Minimum:
+    """A checkpoint, its records in a folder of their own.
+
+    Raises ValueError where the folder holds records of other weights, as those of a run.
+    """
+    weights = fingerprint(objectives.w)
+    if any(found.provenance.get(WEIGHTS) != weights for found in load_all(folder).values()):
+        raise ValueError(
+            f"{folder} holds records of other weights. Choose another --out, or delete it."
+        )
+    policy = objectives.train.batch_norm
+    signed = {**(about or {}), WEIGHTS: weights}
+    return Minimum(objectives, folder, name or folder.name, examples, policy, signed, notes=notes)
+
+
+def is_answered(path: Path, measure: Any, examples: int, batch_norm: str) -> bool:
+    """A record with the same settings, policy and number of examples (or all) is there."""
+    if not path.exists():
+        return False
+    record = load(path)
+    assert record.point is not None
+    return (
+        plain(record.settings) == plain(settings_of(measure))
+        and record.point.batch_norm == batch_norm
+        and record.provenance.get("examples_asked_for") == examples
+    )
+
+
+def counter(progress: Listener, label: str) -> Callable[[int, int], None]:
+    """The progress of a measure, passed to the listener of a command."""
+    return lambda done, total: progress(Progress("measure", label, done, total))

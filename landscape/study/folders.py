@@ -1,0 +1,41 @@
+"""Runs and records of the folders that a user names: runs, studies, measured checkpoints."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from landscape.records import Record, load_all
+from landscape.study.study import Study
+from landscape.training.run import Run
+from landscape.utils.paths import PathLike, as_path
+
+
+def runs_in(folder: PathLike) -> list[Run]:
+    """The run of a folder, or the runs of a study; ValueError where it is neither."""
+    folder = as_path(folder)
+    if not folder.exists():
+        raise ValueError(f"There is no folder {folder}.")
+    if folder.is_file():
+        raise ValueError(
+            f"{folder} is a file, not the folder of a run. A checkpoint of your own: "
+            f"landscape analyze {folder} --model mine.py:net --data mine.py:data"
+        )
+    if (folder / "study.json").is_file():
+        return list(Study(folder).runs.values())
+    return [Run.open(folder)]
+
+
+def records_in(folders: Sequence[PathLike]) -> list[tuple[str, dict[str, Record]]]:
+    """Label and records by kind: of runs their method, of other folders their name.
+
+    Raises ValueError for a folder without records.
+    """
+    paths = [as_path(folder) for folder in folders]
+    shared = Counter(path.resolve().name for path in paths)
+    labelled: list[tuple[str, dict[str, Record]]] = []
+    for path in paths:
+        if (path / "settings.json").is_file() or not any(path.glob("records/*.nc")):
+            labelled += [(run.settings.method, run.records()) for run in runs_in(path)]
+        else:
+            name = path.resolve().name
+            labelled.append((name if shared[name] == 1 else str(path), load_all(path)))
+    return labelled
