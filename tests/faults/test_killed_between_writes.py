@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from landscape.analysis.runs import analyze
+from landscape.analysis.analyze import analyze
 from landscape.training.checkpoint import load_tensors
 from landscape.training.run import Run
 from landscape.training.train import train

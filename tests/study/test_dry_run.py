@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from landscape.analysis.analyze import analyze
+from landscape.analysis.minimum import of_run
 from landscape.objective.objective import Objective
 from landscape.study import dry_run, estimate
 from landscape.study.design import Design
@@ -110,14 +111,15 @@ def test_a_grid_adds_as_many_trials_for_every_method(tmp_path):
 
 def test_an_analysis_knows_what_is_there(tmp_path):
     run = train("digits", "sgd", 0, tmp_path / "run", settings=SHORT)
-    asked = {"examples": 50, "options": FAST}
-    analyze(run, ["noise"], **asked)
+    asked = {"options": FAST}
+    minimum = of_run(run, examples=50)
+    analyze(run, ["noise"], examples=50, **asked)
     before = sorted(tmp_path.rglob("*"))
-    found = dry_run.of_analysis([run], ["noise", "relative_flatness"], **asked)
+    found = dry_run.of_analysis([minimum], ["noise", "relative_flatness"], **asked)
     assert [(p.name, p.count, p.kept) for p in found.parts] == [
         ("noise", 0, 1), ("relative_flatness", 1, 0),
     ]  # fmt: skip
-    forced = dry_run.of_analysis([run], ["noise"], force=True, **asked)
+    forced = dry_run.of_analysis([minimum], ["noise"], force=True, **asked)
     assert [(p.count, p.kept) for p in forced.parts] == [(1, 0)]
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -153,10 +155,10 @@ def test_what_is_dear_is_tried_on_few_examples(objective_of, monkeypatch):
 
 def test_the_estimate_is_of_all_examples(tmp_path, monkeypatch):
     run = train("digits", "sgd", 0, tmp_path / "run", settings=SHORT)
-    asked = {"examples": 200, "options": FAST}
+    minimum = of_run(run, examples=200)
     monkeypatch.setattr(dry_run, "thinned", lambda objective: (objective, 7.0))
     monkeypatch.setattr(dry_run, "measure_seconds", lambda *_, **__: 2.0)
-    assert dry_run.of_analysis([run], ["noise"], **asked).parts[0].seconds == 14.0
+    assert dry_run.of_analysis([minimum], ["noise"], options=FAST).parts[0].seconds == 14.0
 
 
 def test_examples_are_what_suits_the_task(tmp_path):
