@@ -5,18 +5,9 @@ or moves statistics (rule R1), so they are called on copies alone.
 import copy
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from landscape.network.batch import Batch, LossFn, scalar
-from landscape.network.isolation import (
-    isolated_buffers,
-    kept_modes,
-    kept_module_state,
-    modes_of,
-    set_modes,
-)
-from landscape.utils.rng import seeded
+from landscape.network.isolation import modes_of, set_modes
 
 
 def set_eval(model: nn.Module) -> None:
@@ -47,58 +38,13 @@ def modes_in_training(model: nn.Module) -> Sequence[tuple[nn.Module, bool]]:
         return modes_of(model)
     if not overriding(model):
         return [(module, True) for module in model.modules()]
-    tried = _copied(model).train()
+    tried = copied(model).train()
     pairs = zip(model.modules(), tried.modules(), strict=True)
     return [(module, of_copy.training) for module, of_copy in pairs]
 
 
-def check_flags(model: nn.Module, loss: LossFn, batch: Batch) -> None:
-    """Raise ValueError where flags in eval mode do not make what the model's own `eval()` makes, or
-    where a module with an `eval()` of its own has parameters without influence: merged ones.
-    """
-    modules = overriding(model)
-    if not modules:
-        return
-    by_flags = _loss_in_eval(model, loss, batch)
-    for name, module in modules.items():
-        own = [p for p in module.parameters(recurse=False) if p.requires_grad]
-        reached = (
-            own
-            and by_flags.requires_grad
-            and torch.autograd.grad(by_flags, own, retain_graph=True, allow_unused=True)
-        )
-        if own and (not reached or any(g is None for g in reached)):
-            raise ValueError(
-                f"Parameters of {_named(name, module)} have no influence on the loss: they may be "
-                "merged into other weights, as its own eval() does. Call model.train() first."
-            )
-    if not any(module.training for module in model.modules()):
-        return  # the user's own eval() has been called
-    by_call = _loss_in_eval(_copied(model).eval(), loss, batch)
-    if not torch.isclose(
-        by_flags, by_call, rtol=3 * torch.finfo(by_flags.dtype).eps ** 0.5, equal_nan=True
-    ):
-        names = ", ".join(_named(*pair) for pair in modules.items())
-        raise ValueError(
-            f"eval() of {names} changes more than modes: the loss is {by_call.item():.4g} after "
-            f"it, and {by_flags.item():.4g} without. Call model.eval() first."
-        )
-
-
-def _loss_in_eval(model: nn.Module, loss: LossFn, batch: Batch) -> Tensor:
-    device = next(model.parameters()).device
-    with (
-        torch.enable_grad(),
-        kept_modes(model),
-        kept_module_state(model),
-        isolated_buffers(model),
-        seeded(0, device),
-    ):
-        set_eval(model)
-        return scalar(loss(model, batch))
-
-
-def _copied(model: nn.Module) -> nn.Module:
+def copied(model: nn.Module) -> nn.Module:
+    """A copy on which a user's `train()` or `eval()` may run. Raises ValueError where it fails."""
     try:
         return copy.deepcopy(model)
     except Exception as error:  # a user's own code
@@ -108,5 +54,6 @@ def _copied(model: nn.Module) -> nn.Module:
         ) from None
 
 
-def _named(name: str, module: nn.Module) -> str:
+def named(name: str, module: nn.Module) -> str:
+    """A module in messages."""
     return f"{name!r} ({type(module).__name__})" if name else type(module).__name__

@@ -41,7 +41,7 @@ class Products:
         if self._kept is None or not torch.equal(self._kept[0], at):
             self._kept = None
             leaf = self.block.read(at).requires_grad_()
-            with risk.opened(self.block.parameters(at, leaf)), SecondOrder():
+            with SecondOrder(), risk.opened(self.block.parameters(at, leaf)):
                 if self.keeps is None:
                     self.keeps = self._fits(risk, leaf)
                 if not self.keeps:

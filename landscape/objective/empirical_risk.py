@@ -14,14 +14,17 @@ from landscape.network.isolation import (
     full_precision,
     isolated_buffers,
     kept_modes,
+    kept_module_state,
     modes_of,
     set_modes,
     snapshot,
 )
+from landscape.network.modes import set_eval
+from landscape.network.module_state import module_state
 from landscape.network.precision import Precision, raised
 from landscape.network.weights import Weights
 from landscape.objective.derivative import derivative, total
-from landscape.utils.rng import seed_of, seeded
+from landscape.utils.rng import seed_of, seeded_everywhere
 
 Terms = Sequence[tuple[Batch, float]]  # batches with their weight fractions
 
@@ -57,7 +60,9 @@ class EmpiricalRisk:
         self.given = tuple(batches)
         self.w = raised(weights.read())
         self.reentrant = False
+        self.trained_norms = bn.trained(model) if policy != "stored" else []
         self._buffers = precision.buffers(snapshot(model))
+        self._state = module_state(model)
         self.regroup(batches, shares)
 
     # --- the data
@@ -138,19 +143,21 @@ class EmpiricalRisk:
             enter = stack.enter_context
             enter(kept_modes(self.model))
             enter(self.precision.opened())
+            renew_state = enter(kept_module_state(self.model, self._state))
             renew_buffers = enter(isolated_buffers(self.model, self._buffers))
             enter(full_precision(self.device))
-            reseed = enter(seeded(seed_of(self.seed, seed), self.device))
+            reseed = enter(seeded_everywhere(seed_of(self.seed, seed), self.device))
             if torch.is_grad_enabled():
                 if self.reentrant:
                     raise ValueError(REENTRANT_REFUSAL)
                 enter(differentiable_kernels(self.model))
-            self.model.eval()
+            set_eval(self.model)
             if self.policy == "batch":
-                bn.use_batch_statistics(self.model)
+                bn.use_batch_statistics(self.trained_norms)
             modes = modes_of(self.model)
 
             def renew() -> None:
+                renew_state()
                 renew_buffers()
                 set_modes(modes)
                 reseed()
@@ -161,4 +168,4 @@ class EmpiricalRisk:
         """While open, re-estimated statistics are those of the batches where the model stands."""
         if self.policy != "reestimated":
             return nullcontext()
-        return bn.normalising_with(bn.estimate(self.model, self.batch_loss, batches))
+        return bn.normalising_with(bn.estimate(self.trained_norms, self.batch_loss, batches))

@@ -22,6 +22,7 @@ from landscape.methods.walker.walker import Walker
 from landscape.network import batch_norm as bn
 from landscape.network.batch import Batch, LossFn
 from landscape.network.isolation import full_precision, kept_modes
+from landscape.network.modes import set_eval
 from landscape.objective.objective import Objective
 from landscape.tasks.registry import Task
 from landscape.training.settings import Settings
@@ -146,9 +147,9 @@ def ascent_gain(
     walker = Walker(model, torch.optim.SGD(parameters, lr=1.0), loss)
     w, gain, total = walker.w, 0.0, 0.0
     with kept_modes(model), full_precision(walker.device):
-        model.eval()
-        if batch_norm == "batch":
-            bn.use_batch_statistics(model)
+        norms = bn.trained(model) if batch_norm == "batch" else []
+        set_eval(model)
+        bn.use_batch_statistics(norms)
         for part in (part for step in steps for part in over.parts(step)):
             e = over.climb(walker, over.gradient(walker, part, at=w), w, rho)
             rise = walker.value(part, at=w + e) - walker.value(part, at=w)

@@ -1,9 +1,11 @@
-"""Seed torch's generators for a while, and derive seeds from names (rule R8)."""
+"""Seed generators for a while, and derive seeds from names (rule R8)."""
 
 import hashlib
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 
@@ -23,6 +25,25 @@ def seeded(seed: int, device: torch.device) -> Iterator[Callable[[], None]]:
     with torch.random.fork_rng(devices=devices):
         start()
         yield start
+
+
+@contextmanager
+def seeded_everywhere(seed: int, device: torch.device) -> Iterator[Callable[[], None]]:
+    """`seeded`, and the same for the global generators of numpy and of Python."""
+    kept = random.getstate(), np.random.get_state()
+    try:
+        with seeded(seed, device) as start_torch:
+
+            def start() -> None:
+                start_torch()
+                random.seed(seed)
+                np.random.seed(seed % 2**32)
+
+            start()
+            yield start
+    finally:
+        random.setstate(kept[0])
+        np.random.set_state(kept[1])
 
 
 def seed_of(*parts: int | str) -> int:

@@ -6,13 +6,12 @@ import copy
 import warnings
 from collections.abc import Iterator, MutableMapping
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from landscape.network import batch_norm
 from landscape.network.batch import Batch
 from landscape.network.isolation import full_precision
 from landscape.network.parameter_block import Block
@@ -39,17 +38,19 @@ class LossModule(nn.Module):
         names = [objective.weights.names[i] for i in block.positions]
         for name, p in self.model.named_parameters():
             p.requires_grad_(name in names)
-        self.loss, self.batch_norm = objective.loss, objective.batch_norm
+        self.loss = objective.loss
 
     @property
     def trainable(self) -> list[Tensor]:
         """The parameters of the block, in the order of its vectors."""
         return [p for p in self.parameters() if p.requires_grad]
 
+    def train(self, mode: bool = True) -> Self:
+        """Itself, in the modes that the objective's policy set, whatever a library asks for."""
+        return self
+
     def forward(self, item: "Item") -> Tensor:
         """The loss; every trainable parameter has a place in its graph, as the libraries expect."""
-        if self.batch_norm == "batch":
-            batch_norm.use_batch_statistics(self.model)
         nothing = sum(0 * p.square().sum() for p in self.parameters())
         return self.loss(self.model, item.batch) + nothing
 
