@@ -91,7 +91,7 @@ class CheckpointSpec:
                 )
         network = self.network()
         notes = read_checkpoint.read(path, key).load_into(network).notes
-        network = network.to(device_of(self.device or "auto")).eval()
+        network = network.to(device_of(self.device or "auto"))
         train, test = (self._objective(network, batches) for batches in vars(self.splits).values())
         return TrainTestObjective(train, test), notes
 
