@@ -118,8 +118,8 @@ def normalising_with(statistics: Statistics) -> Iterator[None]:
         with NormCalls(answer):
             yield
     finally:
-        for layer, mean, variance in kept:
-            layer._buffers.update(running_mean=mean, running_var=variance)
+        for layer, own_mean, own_variance in kept:
+            layer._buffers.update(running_mean=own_mean, running_var=own_variance)
 
 
 def _statistics(layer: Norm, calls: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

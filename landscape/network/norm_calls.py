@@ -49,7 +49,7 @@ class NormCalls(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         if func in ORDERS:
-            given = {"by_batch": func is F.instance_norm}
+            given: dict[str, Any] = {"by_batch": func is F.instance_norm}
             given |= dict(zip(ORDERS[func], args, strict=False))
             given |= {RENAMED.get(key, key): value for key, value in kwargs.items()}
             call = NormCall(**{key: given[key] for key in NormCall._fields if key in given})

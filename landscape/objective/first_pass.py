@@ -101,7 +101,7 @@ def _watched(drawn: set[str], device: torch.device) -> Iterator[None]:
     def states() -> dict[str, bytes]:
         return {
             "torch": b"".join(t.numpy().tobytes() for t in _torch_states(device)),
-            "numpy": repr(np.random.get_state()[1:3]).encode(),
+            "numpy": repr(np.random.get_state()).encode(),
             "Python": repr(random.getstate()).encode(),
         }
 
