@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
+from torch.nn.utils import fuse_conv_bn_weights
 
 Affine = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 Norm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
@@ -30,16 +30,15 @@ class Chain:
     relu: nn.ReLU | None
 
     def forward(self, x: Tensor) -> Tensor:
-        """The chain's output, with the weights and statistics that its layers have now."""
+        """The chain's output, without gradients, with the weights and statistics of the moment."""
         affine, norm = self.affine, self.norm
         if isinstance(affine, nn.Linear) and x.dim() != 2:
             raise ValueError("Features of more than two dimensions are not normalised by the last.")
         assert norm.running_mean is not None and norm.running_var is not None
-        scale = torch.rsqrt(norm.running_var + norm.eps)
-        scale = scale if norm.weight is None else scale * norm.weight
-        bias = -norm.running_mean if affine.bias is None else affine.bias - norm.running_mean
-        bias = scale * bias if norm.bias is None else scale * bias + norm.bias
-        weight = affine.weight * scale.view(-1, *[1] * (affine.weight.dim() - 1))
+        weight, bias = fuse_conv_bn_weights(  # of linear layers too, whose own needs a gain
+            *(affine.weight, affine.bias, norm.running_mean, norm.running_var),
+            *(norm.eps, norm.weight, norm.bias),
+        )
         if isinstance(affine, nn.Linear):
             y = F.linear(x, weight, bias)
         else:
