@@ -112,7 +112,7 @@ def test_quotation_marks_and_line_ends(tmp_path):
         ("sentence\tlabel\na\t1\nb\n", "hold 2 values in each line. Got 1 in example 2"),
         (
             "sentence\tlabel\na\t1\tx\n",
-            "hold as many values in each line. Got: Expected 2 fields in line 2, saw 3",
+            "hold as many values in each line. Got: .* in line 2, saw 3",
         ),
     ],
 )

@@ -1,6 +1,7 @@
 """One number per method after twenty steps in float64, momentum 0.9, weight decay 5e-4.
 
-They say that something changed, not what: the paper tests do that.
+They say that something changed, not what: the paper tests do that. The start is drawn in float32,
+where processors round a uniform number differently by 3e-8; the steps make 3e-9 of it.
 """
 
 import pytest
@@ -33,4 +34,4 @@ def test_twenty_steps(name, stepper, batches):
     ours = stepper(name)
     for batch in batches(20):
         ours.step(batch)
-    assert ours.walker.w.norm().item() == pytest.approx(GOLDEN[name], rel=1e-9)
+    assert ours.walker.w.norm().item() == pytest.approx(GOLDEN[name], rel=1e-7)
