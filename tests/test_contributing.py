@@ -42,7 +42,7 @@ def test_the_files_exist_and_hold_the_lists(title):
     for path, text in steps(RECIPES[title]):
         file = ROOT / path.replace("NAME", name)
         assert file.is_file(), path
-        source = file.read_text(encoding="utf-8")
+        source = file.read_text(encoding="utf-8", errors="replace")
         for word in re.findall(r"`([A-Z][A-Z_]+|test_[a-z_]+)`", text):
             assert word == "NAME" or re.search(rf"^(def )?{word}\b", source, re.MULTILINE), word
 
