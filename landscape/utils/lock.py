@@ -1,4 +1,4 @@
-"""One writer per folder: a lock that names its holder and is free when the holder is gone."""
+"""Lock of a folder: names its holder, and is free once the holder is gone."""
 
 import errno
 import json

@@ -45,6 +45,6 @@ def seal(
 
 
 def is_sound(folder: Path, name: str, sums: Mapping[str, str]) -> bool:
-    """Whether a file is there and is the one that was sealed."""
+    """Test whether a file is there and has the sealed checksum."""
     path = folder / name
     return name in sums and path.is_file() and files.sha256(path) == sums[name]
