@@ -10,30 +10,31 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from landscape.methods import AACE, FAM, LETS, METHODS, MSAM, Method, make
+from landscape.methods import METHODS, Method, make, requirements
 from landscape.methods.walker.accumulation import gathered
+from landscape.methods.walker.base_optimizer import as_one, unwrapped
 from landscape.methods.walker.closure import Closure
-from landscape.methods.walker.distributed import DistributedWalker
+from landscape.methods.walker.distributed import DistributedWalker, check_alone
 from landscape.methods.walker.extra_batches import Resumable
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch, Logits, LossFn, as_batch
 
 __all__ = ["Stepper", "wrap"]
 
-NO_CLOSURE: dict[type, str] = {
-    MSAM: "it splits the batch into shards",
-    LETS: "it also takes the loss of other batches",
-    FAM: "its penalty looks at outputs inside the network",
-    AACE: "its climb follows another loss, of the logits",
-}
+NO_BATCH = (
+    "`step` needs the data, because a method makes several passes over them. Call step(batch) in "
+    "the place of zero_grad, backward and step, or step(closure) with a closure that computes the "
+    "loss, calls backward and returns the loss. In Lightning: step(batch) in `training_step`, with "
+    "automatic_optimization = False."
+)
 COUNTS = ("step_index", "passes", "grad_evals")
 
 
 class Stepper(Optimizer):
-    """A method, its walker and their common state; made by `wrap`.
+    """Method, walker and their common state as one torch optimizer; made by `wrap`.
 
-    For schedulers it is an optimizer of torch with the parameter groups of the base optimizer,
-    which is `optimizer`. torch.amp.GradScaler is refused: bfloat16 needs none.
+    Schedulers see the parameter groups of the base optimizer, which is `optimizer`.
+    torch.amp.GradScaler is refused: bfloat16 needs none.
     """
 
     def __init__(
@@ -44,9 +45,12 @@ class Stepper(Optimizer):
         fresh: Iterator[Any] | None,
     ):
         self.method, self.walker, self.optimizer = method, walker, walker.optimizer
-        super().__init__(self.optimizer.param_groups, self.optimizer.defaults)
+        defaults = getattr(self.optimizer, "defaults", {})
+        super().__init__(self.optimizer.param_groups, defaults)
         self._share_groups()
-        self.optimizer.register_load_state_dict_post_hook(lambda _: self._share_groups())
+        inner = unwrapped(self.optimizer)
+        if hasattr(inner, "_optimizer_load_state_dict_post_hooks"):  # it ran torch's __init__
+            inner.register_load_state_dict_post_hook(lambda _: self._share_groups())
         self._parameters = list(walker.model.parameters())
         self._trainable = [p.requires_grad for p in self._parameters]
         self._held_out = None if held_out is None else Resumable(held_out, walker.device)
@@ -54,19 +58,25 @@ class Stepper(Optimizer):
         walker.feed(self._held_out, self._fresh)
 
     def step(  # type: ignore[override]
-        self, batch: Batch | Sequence[Any] | Callable[[], Any]
+        self,
+        batch: Batch | Iterable[Any] | Callable[[], Any] | None = None,
+        closure: Callable[[], Any] | None = None,
     ) -> Tensor:
-        """One step of the method; the loss at w before it, shape ().
+        """Make one step of the method; returns the loss at w before it, shape ().
 
-        batch: a Batch or a pair (x, y). A list of these is one step on all their examples, batch by
-        batch (gradient accumulation): every gradient, also that of a climb, is the mean over the
-        union, and batch norm normalises each by itself.
-        Or a closure as torch.optim.LBFGS has it: it clears the gradient, computes the loss, calls
-        backward and returns the loss, always on the same data. It is called once a pass with the
-        model's parameters moved; precision is its own business.
+        batch: a Batch, a pair (x, y) or a mapping. A list or an iterator of these is one step on
+        all their examples, batch by batch (gradient accumulation): every gradient, also that of a
+        climb, is the mean over the union by weight, and batch norm normalises each by itself.
+        closure, or batch in its place: a function as torch.optim.LBFGS has it: it clears the
+        gradient, computes the loss, calls backward and returns the loss, always on the same data.
+        It is called once a pass with the model's parameters moved; precision is its own business.
 
-        Raises ValueError for a closure where the method needs more than that.
+        Raises ValueError for a closure where the method needs more than that, and without either.
         """
+        if (batch is None) == (closure is None):
+            raise ValueError(NO_BATCH if batch is None else "Pass a batch or a closure, not both.")
+        batch = closure if batch is None else batch
+        self._share_groups()
         if [p.requires_grad for p in self._parameters] != self._trainable:
             raise ValueError("Other parameters are trainable than before. Call `wrap` again.")
         if callable(batch):
@@ -81,17 +91,17 @@ class Stepper(Optimizer):
 
     @property
     def logged(self) -> Mapping[str, Tensor | float]:
-        """What the method wrote down in the last step, as lets its rho."""
+        """Values that the method logged in the last step, such as the radius of LETS."""
         return self.walker.logged
 
     def state_dict(self) -> dict[str, Any]:
-        """A snapshot of base optimizer, method, counts and place in the held-out data: numbers and
-        tensors.
+        """Return a snapshot: base optimizer, method, counts, position in the held-out data.
 
         The model's weights and the place in `fresh` are the caller's to keep.
         """
         return copy.deepcopy(
             {
+                "name": requirements.name_of(self.method),
                 "optimizer": self.optimizer.state_dict(),
                 "method": self.method.state_dict() if hasattr(self.method, "state_dict") else {},
                 "held_out": 0 if self._held_out is None else self._held_out.position,
@@ -110,12 +120,15 @@ class Stepper(Optimizer):
                 "The state must come from a stepper's `state_dict()`. An optimizer's own goes to "
                 "`stepper.optimizer.load_state_dict`."
             )
-        if bool(state["method"]) != hasattr(self.method, "load_state_dict"):
+        ours = requirements.name_of(self.method)
+        theirs = state.get("name", ours)  # older states do not name their method
+        if theirs != ours or bool(state["method"]) != hasattr(self.method, "load_state_dict"):
+            other = "another method" if theirs == ours else theirs
             raise ValueError(
-                "The state must come from the same method. "
-                f"{type(self.method).__name__} does not fit it."
+                f"The state must come from the same method, {ours}. Got that of {other}."
             )
         self.optimizer.load_state_dict(state["optimizer"])
+        self._share_groups()
         if hasattr(self.method, "load_state_dict"):
             self.method.load_state_dict(state["method"])
         for name in COUNTS:
@@ -125,27 +138,19 @@ class Stepper(Optimizer):
             self.walker.feed(self._held_out, self._fresh)
 
     def _share_groups(self) -> None:
-        """Groups and state are the base optimizer's own, also after it has loaded others."""
+        """Refer to the base optimizer's groups and state, also after it has loaded others."""
         self.param_groups, self.state = self.optimizer.param_groups, self.optimizer.state
 
     @property
     def _step_supports_amp_scaling(self) -> bool:
-        """The first thing that torch.amp.GradScaler asks of an optimizer."""
+        """Refuse torch.amp.GradScaler, which asks for this first."""
         raise ValueError(
             "A GradScaler cannot drive this step: passes after the first would be scaled without "
             "being unscaled. Use wrap(..., autocast=torch.bfloat16), which needs no scaler."
         )
 
     def _check_closure(self) -> None:
-        method: Any = self.method
-        while method is not None:
-            for kind, reason in NO_CLOSURE.items():
-                if isinstance(method, kind):
-                    raise ValueError(
-                        f"{type(method).__name__} cannot step on a closure: {reason}. "
-                        "Call step(batch)."
-                    )
-            method = getattr(method, "over", None)
+        requirements.check_closure(self.method)
         if self.walker.autocast is not None:
             raise ValueError(
                 "`autocast` does not reach into a closure. Open torch.autocast in it, around the "
@@ -156,7 +161,7 @@ class Stepper(Optimizer):
 def wrap(
     method: Method | str,
     model: nn.Module,
-    optimizer: Optimizer,
+    optimizer: Optimizer | Sequence[Optimizer],
     loss: LossFn,
     *,
     held_out: Iterable[Any] | None = None,
@@ -168,10 +173,11 @@ def wrap(
     max_grad_norm: float | None = None,
     distributed: str | None = None,
 ) -> Stepper:
-    """A stepper that trains `model` with `method` on top of the base `optimizer`.
+    """Return a stepper that trains `model` with `method` on top of the base `optimizer`.
 
     method: an object, or a name as "sam" or "lets+asam" for one at its defaults.
-    optimizer: holds exactly the model's trainable parameters; schedules act on it as always.
+    optimizer: holds exactly the model's trainable parameters; schedules act on it as always. A list
+    of several, as Muon and AdamW, steps as one; each keeps its own schedule.
     loss: (model, batch) -> mean over the batch, shape ().
     held_out: a re-iterable of batches or pairs (x, y), cycled; fresh: an endless iterator of
     further training batches. Both for lets.
@@ -184,13 +190,20 @@ def wrap(
 
     Freeze, add or replace parameters before, or wrap again.
 
-    Raises ValueError for an unknown method, an optimizer whose parameters are not the model's or
-    that is not the one that the method's name promises (sgd, adamw), a half precision that needs
-    scaled gradients.
+    Raises ValueError for an unknown method, an optimizer whose parameters are not the model's, that
+    is not the one that the method's name promises (sgd, adamw) or that needs more than a gradient
+    (LBFGS), extra batches that the method needs and does not get, a half precision that needs
+    scaled gradients, and a model that synchronises or shards itself. Warns where several ranks run
+    and `distributed` is not set.
     """
     if isinstance(method, str):
         method = make(method)
-    _check_method(method, optimizer)
+    if not hasattr(method, "step"):
+        raise ValueError(
+            f"`method` must be a method or one of {', '.join(METHODS)}. Got {method!r}."
+        )
+    optimizer = as_one(optimizer)
+    requirements.check(method, optimizer, held_out, fresh)
     options: dict[str, Any] = {
         "logits": logits,
         "seed": seed,
@@ -199,32 +212,10 @@ def wrap(
         "max_grad_norm": max_grad_norm,
     }
     if distributed is None:
+        check_alone(model)
         walker = Walker(model, optimizer, loss, **options)
     else:
-        _check_ranks(method, distributed)
+        if distributed == "per-rank":
+            requirements.check_per_rank(method)
         walker = DistributedWalker(model, optimizer, loss, ascent=distributed, **options)
     return Stepper(method, walker, held_out, fresh)
-
-
-def _check_ranks(method: Any, distributed: str) -> None:
-    """A learned radius must be the same on all ranks."""
-    inside = method
-    while inside is not None:
-        if isinstance(inside, LETS) and distributed == "per-rank":
-            raise ValueError(
-                'lets would learn another radius on every rank. Use distributed="global".'
-            )
-        inside = getattr(inside, "over", None)
-
-
-def _check_method(method: Any, optimizer: Optimizer) -> None:
-    if not hasattr(method, "step"):
-        raise ValueError(
-            f"`method` must be a method or one of {', '.join(METHODS)}. Got {method!r}."
-        )
-    base = getattr(method, "base", None)
-    if base is not None and not isinstance(optimizer, base):
-        raise ValueError(
-            f"{type(method).__name__} needs torch.optim.{base.__name__} as the base optimizer. "
-            f"Got {type(optimizer).__name__}."
-        )

@@ -241,9 +241,9 @@ def test_misfits_are_refused(wrapped, small_net, batches):
     with pytest.raises(ValueError, match="must hold every trainable parameter"):
         optim.wrap("sam", small_net(), SGD(small_net().parameters(), lr=0.1), cross_entropy)
     lets = wrapped("lets", held_out=batches(1))
-    with pytest.raises(ValueError, match=r"must come from the same method. SAM does not fit"):
+    with pytest.raises(ValueError, match=r"from the same method, SAM. Got that of LETS\."):
         wrapped("sam").load_state_dict(lets.state_dict())
-    with pytest.raises(ValueError, match=r"must come from the same method. LETS does not fit"):
+    with pytest.raises(ValueError, match=r"the same method, LETS. Got that of SAM\."):
         lets.load_state_dict(wrapped("sam").state_dict())
     with pytest.raises(ValueError, match=r"An optimizer's own goes to `stepper.optimizer.load_"):
         lets.load_state_dict(lets.optimizer.state_dict())
@@ -262,3 +262,165 @@ def test_options_reach_the_walker(option, wrapped, small_net, batch):
         step(batch)
     assert torch.equal(ours.walker.w, walker.w)
     assert not torch.equal(plain.walker.w, walker.w)
+
+
+def test_states_are_refused_by_name_and_old_ones_taken(wrapped, batch):
+    """Also between two methods without a memory; states of earlier versions have no name."""
+    state = wrapped("sam").state_dict()
+    with pytest.raises(ValueError, match=r"same method, MSAM\+ASAM. Got that of SAM\."):
+        wrapped("msam+asam").load_state_dict(state)
+    del state["name"]
+    wrapped("asam").load_state_dict(state)
+    with pytest.raises(ValueError, match=r"same method, Lookahead. Got that of another method\."):
+        wrapped("lookahead").load_state_dict(state)
+
+
+def test_the_closure_may_come_by_keyword(wrapped, batch):
+    """As training frameworks call a step."""
+    by_keyword, by_batch = wrapped("sam"), wrapped("sam")
+
+    def closure():
+        by_keyword.zero_grad()
+        loss = cross_entropy(by_keyword.walker.model, batch)
+        loss.backward()
+        return loss
+
+    assert torch.equal(by_keyword.step(closure=closure), by_batch.step(batch))
+    assert torch.equal(by_keyword.walker.w, by_batch.walker.w)
+    with pytest.raises(ValueError, match=r"step\(closure\) .* In Lightning: .*`training_step`"):
+        by_keyword.step()
+    with pytest.raises(ValueError, match="a batch or a closure, not both"):
+        by_keyword.step(batch, closure)
+
+
+def muon_and_adamw(net):
+    matrices = [p for p in net.parameters() if p.dim() == 2]
+    rest = [p for p in net.parameters() if p.dim() != 2]
+    return [torch.optim.Muon(matrices, lr=0.02), torch.optim.AdamW(rest, lr=0.05)]
+
+
+def test_several_optimizers_step_as_one(small_net, batches):
+    """SAM over Muon and AdamW against a plain loop; schedules and state are each one's own."""
+    net, plain = small_net(), small_net()
+    ours, theirs = muon_and_adamw(net), muon_and_adamw(plain)
+    stepper = optim.wrap("sam", net, ours, cross_entropy)
+    schedules = [lr_scheduler.ExponentialLR(o, 0.5) for o in (ours[1], theirs[1])]
+    for batch in batches(4):
+        stepper.step(batch)
+        parameters = list(plain.parameters())
+        g = torch.autograd.grad(cross_entropy(plain, batch), parameters)
+        norm = torch.sqrt(sum(t.square().sum() for t in g))
+        start = [p.detach().clone() for p in parameters]
+        with torch.no_grad():
+            for p, t in zip(parameters, g, strict=True):
+                p += 0.05 * t / norm
+        cross_entropy(plain, batch).backward()
+        with torch.no_grad():
+            for p, w in zip(parameters, start, strict=True):
+                p.copy_(w)
+        for optimizer in theirs:
+            optimizer.step()
+            optimizer.zero_grad()
+        for schedule in schedules:
+            schedule.step()
+    for p, q in zip(net.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-9, atol=1e-11)
+    resumed = optim.wrap("sam", net, muon_and_adamw(net), cross_entropy)
+    resumed.load_state_dict(stepper.state_dict())
+    assert resumed.param_groups[-1]["lr"] == ours[1].param_groups[0]["lr"] == 0.05 / 16
+    assert len(resumed.state) == len(parameters)
+    with pytest.raises(ValueError, match="Got an empty list"):
+        optim.wrap("sam", net, [], cross_entropy)
+    with pytest.raises(ValueError, match="must hold every trainable parameter"):
+        optim.wrap("sam", net, ours[:1], cross_entropy)
+
+
+class Wrapper(torch.optim.Optimizer):
+    """Passes everything on and never runs torch's own __init__, as accelerate's wrapper does."""
+
+    def __init__(self, optimizer):
+        self.optimizer = optimizer
+
+    param_groups = property(lambda self: self.optimizer.param_groups)
+    state = property(lambda self: self.optimizer.state)
+    defaults = property(lambda self: self.optimizer.defaults)
+
+    def step(self, closure=None):
+        self.optimizer.step(closure)
+
+    def state_dict(self):
+        return self.optimizer.state_dict()
+
+    def load_state_dict(self, state):
+        self.optimizer.load_state_dict(state)
+
+
+@pytest.mark.parametrize("name", ["sam", "adamw", "lets+lookbehind"])
+def test_wrappers_of_optimizers_step_as_what_they_wrap(name, wrapped, batches):
+    AdamW, held_out = torch.optim.AdamW, batches(2, seed=5)
+    plain = wrapped(name, AdamW, held_out=held_out)
+    ours = wrapped(name, lambda p, lr: Wrapper(AdamW(p, lr=lr)), held_out=held_out)
+    for batch in batches(3):
+        assert torch.equal(ours.step(batch), plain.step(batch))
+    assert torch.equal(ours.walker.w, plain.walker.w)
+    ours.load_state_dict(ours.state_dict())
+    assert ours.state is ours.optimizer.state
+    assert ours.param_groups is ours.optimizer.param_groups
+    with pytest.raises(ValueError, match=r"SGD needs torch.optim.SGD .* Got AdamW\."):
+        wrapped("sgd", lambda p, lr: Wrapper(AdamW(p, lr=lr)))
+
+
+class AdaHessian(torch.optim.Optimizer):
+    """The interface of those that differentiate the gradient."""
+
+    def __init__(self, parameters, lr):
+        super().__init__(parameters, {"lr": lr})
+
+    def step(self, closure=None):
+        raise AssertionError
+
+    def set_hessian(self):
+        raise AssertionError
+
+
+class SAMOptimizer(AdaHessian):
+    """The interface of those that climb themselves."""
+
+    set_hessian = None
+    first_step = second_step = AdaHessian.step
+
+
+@pytest.mark.parametrize(
+    ("name", "optimizer", "options", "message"),
+    [
+        ("sam", torch.optim.LBFGS, {}, "LBFGS evaluates the loss again within its step"),
+        ("sam", AdaHessian, {}, "AdaHessian differentiates the gradient again"),
+        ("sam", SAMOptimizer, {}, "must not climb itself. Got SAMOptimizer"),
+        ("sam", lambda p, lr: 3, {}, "must be a torch optimizer, or a list .* Got int"),
+        ("lets", SGD, {}, "needs held-out data"),
+        ("fam+lets", SGD, {}, "needs held-out data"),
+        (LETS(upper="fresh"), SGD, {"held_out": 1}, "needs fresh training batches"),
+        (LETS(independent=True), SGD, {"held_out": 1}, "needs fresh training batches"),
+        ("lets", SGD, {"held_out": 0}, "can be gone through again. Got list_iterator"),
+        ("lets", torch.optim.RMSprop, {"held_out": 1}, "known for SGD, Adam and AdamW. Got RMSp"),
+        (
+            "lets",
+            lambda p, lr: torch.optim.Adam(p, amsgrad=True),
+            {"held_out": 1},
+            "not known for amsgrad",
+        ),
+    ],
+)
+def test_misfits_are_refused_before_the_first_step(
+    name, optimizer, options, message, wrapped, batches
+):
+    """held_out: 1 a list, 0 an iterator of batches."""
+    if "held_out" in options:
+        held_out = batches(1)
+        options = {"held_out": held_out if options["held_out"] else iter(held_out)}
+    with pytest.raises(ValueError, match=message):
+        wrapped(name, optimizer, **options)
+
+
+def test_a_radius_that_does_not_learn_needs_no_held_out_data(wrapped, batch):
+    wrapped(LETS(beta=0.0), torch.optim.RMSprop).step(batch)

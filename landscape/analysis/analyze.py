@@ -13,6 +13,7 @@ from landscape.tasks.registry import Task
 from landscape.training.run import Run
 from landscape.utils.names import look_up, names_of
 from landscape.utils.paths import PathLike
+from landscape.utils.processes import check_single_process
 from landscape.utils.progress import Listener, silent
 
 Options = Mapping[str, Mapping[str, Any]]
@@ -80,6 +81,7 @@ def answers(
     progress: Listener = silent,
 ) -> dict[str, Record]:
     """Records of a minimum by measure; one that answers the same question is kept."""
+    check_single_process()
     records = {}
     for name, measure in measures.items():
         kept = not force and minimum.is_answered(name, measure)

@@ -5,6 +5,7 @@ arXiv 2406.14329.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -46,6 +47,7 @@ class AACE(ascent.Ascent):
     normalize: bool = False
     threshold: float = 0.0
     mode: str = "ada"
+    no_closure: ClassVar[str] = "its climb follows another loss, of the logits"
 
     def __post_init__(self) -> None:
         checks.non_negative(rho=self.rho)

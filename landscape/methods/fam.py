@@ -70,6 +70,7 @@ class FAM:
     draws: int | None = None
     over: Any = None
     no_rule: ClassVar[str] = "it penalises and perturbs nothing"
+    no_closure: ClassVar[str] = "its penalty looks at outputs inside the network"
 
     way: str | None = field(default=None, init=False, compare=False, repr=False)
     found: str = field(default="", init=False, compare=False, repr=False)  # the layer

@@ -71,6 +71,8 @@ class LETS:
     bounds: tuple[float, float] = (0.02, 40.0)
     over: ascent.Perturbs | None = None
     no_rule: ClassVar[str] = "a learned radius goes around everything else"
+    no_closure: ClassVar[str] = "it also takes the loss of other batches"
+    no_per_rank: ClassVar[str] = "lets would learn another radius on every rank."
 
     steps: int = field(default=0, init=False, compare=False, repr=False)
     learned: Radius = field(
@@ -100,6 +102,14 @@ class LETS:
     def radius(self) -> Tensor:
         """ρ as it stands, shape ()."""
         return self.start * self.learned.value
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Extra batches by name, and "response", the derivative of a base step."""
+        if self.beta == 0:
+            return ()
+        fresh = self.upper == "fresh" or self.independent
+        return ("held_out", "response", *["fresh"] * fresh)
 
     def step(self, walker: Walker, batch: Batch) -> None:
         """One step on one batch."""

@@ -4,6 +4,7 @@ arXiv 2302.09693, with arXiv 2212.04343.
 """
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +51,7 @@ class MSAM(ascent.Ascent):
     num_shards: int = 4
     mode: str = "auto"
     over: ascent.Ascent | None = None
+    no_closure: ClassVar[str] = "it splits the batch into shards"
 
     refused: bool = field(default=False, init=False, compare=False, repr=False)  # by vmap
 
@@ -81,7 +83,12 @@ class MSAM(ascent.Ascent):
         return walker.descend(ascent.mean(shards, found))
 
     def parts(self, batch: Batch) -> list[Batch]:
-        """The shards."""
+        """Cut the batch into shards. Raises ValueError for fewer examples than shards."""
+        if batch.size < self.num_shards:
+            raise ValueError(
+                f"mSAM needs a batch of at least {self.num_shards} examples, one for each shard. "
+                f"Got {batch.size}: use drop_last=True in the DataLoader, or fewer `num_shards`."
+            )
         return batch.shards(self.num_shards)
 
     def gradient(self, walker: Walker, part: Batch, at: Tensor | None = None) -> Tensor:

@@ -18,6 +18,7 @@ from landscape.study.tuning import FIRST_SEED, tune
 from landscape.training.run import Run
 from landscape.utils import files
 from landscape.utils.environment import environment
+from landscape.utils.processes import check_single_process
 from landscape.utils.progress import Listener, Progress, silent
 
 
@@ -140,6 +141,7 @@ def compare(
     Raises ValueError for unknown names and bad settings, before anything is trained, and where a
     method diverged with every combination of the grid.
     """
+    check_single_process()
     design = Design(
         task, tuple(methods), seeds, out, settings or {}, grid or {}, tune_seeds, controls,
         workers, measures, examples, batch_norm, options or {}, data_dir,

@@ -18,6 +18,7 @@ from landscape.utils import files, interrupt, manifest
 from landscape.utils.environment import environment
 from landscape.utils.lock import one_writer
 from landscape.utils.optional import optional
+from landscape.utils.processes import check_single_process
 from landscape.utils.progress import Listener, Progress, silent
 
 SAID_EVERY = 50  # steps between two messages of progress
@@ -52,6 +53,7 @@ def train(
     KeyboardInterrupt, with a checkpoint kept, where a signal asks to stop.
     """
     clock = Clock.parse(checkpoint_every)
+    check_single_process()
     chosen = settings_for(task, method, seed, settings or {})
     path = folder_of(task, method, seed, out)
     if tensorboard:

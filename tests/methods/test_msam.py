@@ -98,6 +98,15 @@ def test_wrong_settings_are_refused(stepper, batch):
         MSAM(rho=-1.0)
     with pytest.raises(ValueError, match="Got FAM: it penalises and perturbs nothing"):
         MSAM(over=FAM())
-    with pytest.raises(ValueError, match=r"between 1 and the batch's 12 examples. Got 13"):
+    with pytest.raises(ValueError, match=r"at least 13 examples.* Got 12"):
         stepper("msam", {"msam": {"num_shards": 13}}).step(batch)
     assert MSAM(over=SAM(rho=0.3)) == MSAM(over=SAM(rho=0.3))
+
+
+def test_a_batch_smaller_than_its_shards_is_refused(net_walker, batch):
+    """The last batch of an epoch, before anything has moved."""
+    walker = net_walker()
+    w = walker.w
+    with pytest.raises(ValueError, match=r"at least 13 examples.* Got 12: use drop_last=True"):
+        MSAM(num_shards=13).step(walker, batch)
+    assert torch.equal(walker.w, w)

@@ -1,21 +1,26 @@
 """Gradient accumulation: several batches that count as one and go through the model one by one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
 
 from landscape.network.batch import Batch, as_batch
 
+TWO_WAYS = (
+    "Two {} may be two micro-batches or one batch (x, y). "
+    "Say which: [Batch(x1, y1), Batch(x2, y2)] or Batch(x, y)."
+)
+
 
 class MicroBatches(Batch):
-    """The union of batches: a mean over it is the mean of theirs, by weight.
+    """Union of batches: a mean over it is the mean of theirs, by weight.
 
-    What a method does with a batch (climb, descend, measure) it does with all examples of the
-    union, each time at one point, as with one large batch; memory is that of the largest part. In
-    train mode batch norm normalises each part by itself and moves its running statistics once a
-    part.
+    A method treats it as one large batch: each of its passes goes over all parts at one point.
+    Memory is that of the largest part. In train mode batch norm normalises each part by itself and
+    moves its running statistics once a part.
     """
 
     parts: tuple[Batch, ...]
@@ -35,14 +40,15 @@ class MicroBatches(Batch):
         return sum(part.share for part in self.parts)
 
     def shards(self, num_shards: int) -> list[Batch]:
-        """`num_shards` contiguous parts of the union, sizes at most one apart; one that reaches
-        over the edge of a part is made of micro-batches itself.
+        """Cut the union into `num_shards` contiguous shards, sizes at most one apart.
+
+        A shard that reaches over the edge of a part is made of micro-batches itself.
         """
         indices = Batch(torch.arange(self.size), None).shards(num_shards)
         return [self._rows(int(shard.x[0]), int(shard.x[-1]) + 1) for shard in indices]
 
     def stacked(self, num_shards: int) -> tuple[Any, Any]:
-        """Not here: parts are there to be gone through one by one."""
+        """Raise ValueError: the parts go through the model one by one."""
         raise ValueError("Micro-batches cannot be stacked. Go through `shards` instead.")
 
     def to(self, device: torch.device | str) -> "MicroBatches":
@@ -60,32 +66,76 @@ class MicroBatches(Batch):
 
 
 def gathered(data: Any) -> Batch:
-    """A batch from itself, from a pair (x, y), or from a list of several of these, its union.
+    """Return one batch: a single one as it is, several as their union.
 
-    Raises ValueError for anything else, and for [(a, b), (c, d)], which can be read in two ways.
+    data: a Batch, a pair (x, y), a mapping; or a list, tuple or iterator of several of these.
+    An iterator is always several. Two mappings with the same keys in a list are two batches, with
+    other keys they are x and y, as a DataLoader yields them.
+
+    Raises ValueError for anything else, and for what can be read in two ways, such as
+    [(a, b), (c, d)].
     """
-    if not isinstance(data, list | tuple) or not data:
+    if isinstance(data, Iterator):
+        batches = [as_batch(item) for item in data]
+        if not batches:
+            raise ValueError("The iterator of micro-batches must give at least one. Got none.")
+        return MicroBatches(batches)
+    if not isinstance(data, list | tuple) or not data or hasattr(data, "_fields"):
         return as_batch(data)
-    several = any(isinstance(item, Batch) for item in data)
-    if not several and all(isinstance(item, list | tuple) and len(item) == 2 for item in data):
+    if not _are_several(data):
+        _refuse_nested(data)
+        return as_batch(data)
+    return MicroBatches([as_batch(item) for item in data])
+
+
+def _are_several(data: Sequence[Any]) -> bool:
+    """Tell several batches from the two halves (x, y) of one; raises where both are possible."""
+    if any(isinstance(item, Batch) for item in data):
+        return True
+    if all(isinstance(item, Mapping) for item in data):
+        keys = [set(item) for item in data]
+        if len(data) != 2 or (keys[0] == keys[1] and isinstance(data, list)):
+            return True
+        if keys[0] & keys[1]:
+            raise ValueError(TWO_WAYS.format("mappings"))
+        return False
+    if all(isinstance(item, list | tuple) and len(item) == 2 for item in data):
         if len(data) == 2:
-            raise ValueError(
-                "Two pairs may be two micro-batches or one batch (x, y) of pairs. "
-                "Say which: [Batch(x1, y1), Batch(x2, y2)] or Batch(x, y)."
-            )
-        several = True
-    return MicroBatches([as_batch(item) for item in data]) if several else as_batch(data)
+            raise ValueError(TWO_WAYS.format("pairs"))
+        return True
+    if len(data) == 2 and _alike(*data) and not isinstance(data[0], Tensor):
+        raise ValueError(TWO_WAYS.format("sequences of equal length"))
+    return False
+
+
+def _alike(a: Any, b: Any) -> bool:
+    """Whether two trees differ in nothing but the numbers and sizes of their tensors."""
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return a.dtype == b.dtype and a.dim() == b.dim()
+    if isinstance(a, PackedSequence) or type(a) is not type(b):
+        return False
+    if isinstance(a, Mapping):
+        return a.keys() == b.keys() and all(_alike(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(_alike, a, b))
+    return True
+
+
+def _refuse_nested(data: Sequence[Any]) -> None:
+    for item in data:
+        if isinstance(item, list | tuple) and any(isinstance(inner, Batch) for inner in item):
+            raise ValueError("Micro-batches must be one flat list. Got a list of lists of them.")
 
 
 def weighted_parts(batch: Batch) -> list[tuple[Batch, float | None]]:
-    """The parts of a union with their weights share_j/share; any other batch with None."""
+    """Return the parts of a union with their weights share_j/share; any other batch with None."""
     if not isinstance(batch, MicroBatches):
         return [(batch, None)]
     return [(part, part.share / batch.share) for part in batch.parts]
 
 
 def averaged(batch: Batch, of: Callable[[Batch], Tensor]) -> Tensor:
-    """Σ_j (share_j/share) of(part_j) over the parts of a union; of(batch) for any other batch."""
+    """Return Σ_j (share_j/share) of(part_j) over the parts; of(batch) where there are none."""
     total: Any = None
     for part, weight in weighted_parts(batch):  # one by one: memory is that of one part
         mean = of(part) if weight is None else of(part) * weight

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
+from landscape.methods.walker.base_optimizer import unwrapped
+
 
 def response(
     optimizer: Optimizer,
@@ -39,14 +41,22 @@ def response(
     ]
 
 
+def check(optimizer: Optimizer) -> None:
+    """Raise ValueError for an optimizer whose step cannot be differentiated."""
+    _rule(optimizer)
+    if any(group.get("amsgrad") for group in optimizer.param_groups):
+        raise ValueError("The response of a base step is not known for amsgrad. Switch it off.")
+
+
 def _rule(optimizer: Optimizer) -> Callable[..., Tensor]:
+    optimizer = unwrapped(optimizer)
     if isinstance(optimizer, SGD):
         return _sgd
     if isinstance(optimizer, Adam | AdamW):
         return _adam
     raise ValueError(
         "The response of a base step is known for SGD, Adam and AdamW. "
-        f"Got {type(optimizer).__name__}: use one of these."
+        f"Got {type(optimizer).__name__}: use one of these, or a fixed radius."
     )
 
 
@@ -69,8 +79,6 @@ def _sgd(
 def _adam(
     group: dict[str, Any], state: dict[str, Any], first: bool, w: Tensor, g: Tensor, u: Tensor
 ) -> Tensor:
-    if group["amsgrad"]:
-        raise ValueError("The response of a base step is not known for amsgrad. Switch it off.")
     beta1, beta2 = group["betas"]
     t = float(state["step"])
     if group["weight_decay"] and not group["decoupled_weight_decay"]:

@@ -9,6 +9,7 @@ Results under `per-rank` depend on the number of ranks, under `global` they do n
 norm, which normalises each rank's examples by themselves and keeps statistics per rank.
 """
 
+import warnings
 from typing import Any
 
 import torch
@@ -21,10 +22,11 @@ from landscape.network.batch import Batch, LossFn
 from landscape.utils.rng import seed_of
 
 ASCENTS = ("global", "per-rank")
+SHARDED = "Sharded parameters (FSDP, DTensor) have no flat vector per rank. Do not shard."
 
 
 class DistributedWalker(Walker):
-    """A walker that is one of several, as `torch.distributed` has them.
+    """Walker on one of several ranks of `torch.distributed`.
 
     ascent: "global" or "per-rank", see above. Weights and buffers start as those of rank 0; dropout
     masks differ between ranks. Needs an initialised process group.
@@ -47,24 +49,24 @@ class DistributedWalker(Walker):
     def value_and_grad(
         self, batch: Batch, at: Tensor | None = None, loss: LossFn | None = None
     ) -> tuple[Tensor, Tensor]:
-        """L and ∇L of one pass, over all ranks where the ascent is global."""
+        """Return L and ∇L of one pass, averaged over the ranks where the ascent is global."""
         value, g = super().value_and_grad(batch, at, loss)
-        return self._looked(value, batch), self._looked(g, batch)
+        return self._over_ranks(value, batch), self._over_ranks(g, batch)
 
     def grads(self, batch: Batch, num_shards: int, at: Tensor | None = None) -> Tensor:
-        """∇L of each shard; the j-th of all ranks together are one where the ascent is global."""
-        return self._looked(super().grads(batch, num_shards, at), batch)
+        """Return ∇L of each shard, averaged over the ranks where the ascent is global."""
+        return self._over_ranks(super().grads(batch, num_shards, at), batch)
 
     def value(self, batch: Batch, at: Tensor | None = None, loss: LossFn | None = None) -> Tensor:
-        """L without a gradient."""
-        return self._looked(super().value(batch, at, loss), batch)
+        """Return L without a gradient."""
+        return self._over_ranks(super().value(batch, at, loss), batch)
 
     def hvp(self, batch: Batch, v: Tensor, at: Tensor, loss: LossFn | None = None) -> Tensor:
-        """∇²L(at)·v."""
-        return self._looked(super().hvp(batch, v, at, loss), batch)
+        """Return ∇²L(at)·v."""
+        return self._over_ranks(super().hvp(batch, v, at, loss), batch)
 
     def descend(self, g: Tensor) -> None:
-        """One step of the base optimizer with the same gradient on every rank.
+        """Make one base step with the same gradient on every rank.
 
         Raises ValueError for a loss with parameters of its own.
         """
@@ -83,17 +85,43 @@ class DistributedWalker(Walker):
         dist.all_reduce(flags, op=dist.ReduceOp.MAX)
         return [bool(flag) for flag in flags.tolist()]
 
-    def _looked(self, found: Tensor, batch: Batch) -> Tensor:
-        return average(found, batch.share) if self.ascent == "global" else found
+    def _over_ranks(self, t: Tensor, batch: Batch) -> Tensor:
+        return average(t, batch.share) if self.ascent == "global" else t
 
 
 def average(t: Tensor, share: float) -> Tensor:
-    """Mean over the ranks, each counted by its share, on every rank; any shape."""
+    """Return the mean over the ranks, each weighted by its share; any shape."""
     total = torch.tensor(share, dtype=torch.float64, device=t.device)
     dist.all_reduce(total)
     mean = t * (share / total).to(t.dtype)
     dist.all_reduce(mean)
     return mean
+
+
+def check_bare(model: nn.Module) -> None:
+    """Raise ValueError for a model that synchronises, replicates or shards itself, in any part."""
+    for module in model.modules():
+        if isinstance(module, DistributedDataParallel | nn.DataParallel):
+            raise ValueError(
+                f"Pass the bare module, `model.module`, in the place of {type(module).__name__}: "
+                'gradients are averaged here, with distributed="global" over all ranks.'
+            )
+        if hasattr(module, "unshard") or hasattr(module, "summon_full_params"):
+            raise ValueError(SHARDED)
+    if any(hasattr(p, "full_tensor") for p in model.parameters()):
+        raise ValueError(SHARDED)
+
+
+def check_alone(model: nn.Module) -> None:
+    """Refuse what `check_bare` refuses; warn where other ranks would train on their own."""
+    check_bare(model)
+    ranks = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+    if ranks > 1:
+        warnings.warn(
+            f"{ranks} ranks run, and without `distributed` each trains a model of its own. "
+            'Pass distributed="global" or "per-rank" to train one together.',
+            stacklevel=3,
+        )
 
 
 def _check(model: nn.Module, ascent: str) -> None:
@@ -104,10 +132,7 @@ def _check(model: nn.Module, ascent: str) -> None:
             f'distributed="{ascent}" needs a process group: call '
             "torch.distributed.init_process_group first, and start with torchrun."
         )
-    if isinstance(model, DistributedDataParallel):
-        raise ValueError("Pass the bare module, `model.module`: gradients are averaged here.")
-    if any(hasattr(m, "unshard") or hasattr(m, "summon_full_params") for m in model.modules()):
-        raise ValueError("Sharded parameters (FSDP) have no flat vector per rank. Do not shard.")
+    check_bare(model)
     if any(isinstance(m, nn.SyncBatchNorm) for m in model.modules()):
         raise ValueError(
             "Synchronised batch norm mixes activations of differently perturbed ranks. "

@@ -1,4 +1,4 @@
-"""The batches that a method may ask for beside the step's own: held-out and fresh ones."""
+"""Batches that a method may ask for beside the step's own: held-out and fresh ones."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -7,26 +7,26 @@ import torch
 
 from landscape.network.batch import Batch, as_batch
 
+MISSING = {
+    "held_out": "This method needs held-out data. Pass held_out=, a list of batches "
+    "(or a DataLoader) that are neither training nor test data.",
+    "fresh": "This method needs fresh training batches. Pass fresh=, an endless iterator of them.",
+}
+
 
 class SideData:
-    """Where held-out batches (a re-iterable, cycled) and fresh training batches come from.
-
-    None where there are none; they are asked for by name in the errors.
-    """
+    """Held-out batches (a re-iterable, cycled) and fresh training batches; None: there are none."""
 
     def __init__(self, held_out: Iterable[Batch] | None, fresh: Iterator[Batch] | None):
         self._held_out, self._fresh = held_out, fresh
         self._stream: Iterator[Batch] = iter(())
 
     def held_out(self) -> Batch:
-        """The next batch of held-out data."""
+        """Return the next batch of held-out data."""
         batch = next(self._stream, None)
         if batch is None:
             if self._held_out is None:
-                raise ValueError(
-                    "This method needs held-out data. Pass held_out=, a list of batches "
-                    "(or a DataLoader) that are neither training nor test data."
-                )
+                raise ValueError(MISSING["held_out"])
             self._stream = iter(self._held_out)
             batch = next(self._stream, None)
         if batch is None:
@@ -34,20 +34,17 @@ class SideData:
         return batch
 
     def fresh(self) -> Batch:
-        """A further training batch, drawn independently of the step's own."""
+        """Return a further training batch, drawn independently of the step's own."""
         batch = None if self._fresh is None else next(self._fresh, None)
         if batch is None:
-            raise ValueError(
-                "This method needs fresh training batches. "
-                "Pass fresh=, an endless iterator of them."
-            )
+            raise ValueError(MISSING["fresh"])
         return batch
 
 
 class Resumable:
-    """Batches on a device, that can be gone through again and from the middle.
+    """Batches on a device that can be iterated again, and from the middle.
 
-    position: how many of this round were given.
+    position: number of batches given in this round.
     """
 
     def __init__(self, batches: Iterable[Any], device: torch.device):

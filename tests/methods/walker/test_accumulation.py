@@ -1,5 +1,7 @@
 """A step on several batches is the step on their union."""
 
+from collections import UserDict, namedtuple
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -147,6 +149,79 @@ def test_what_counts_as_several(batch):
     assert gathered([batch, batch]).size == 24
     with pytest.raises(ValueError, match=r"Two pairs may be .* Say which: \[Batch\(x1, y1\)"):
         gathered([(x, y), (x, y)])
+    with pytest.raises(ValueError, match=r"at least one\. Got none"):
+        gathered(iter([]))
+    with pytest.raises(ValueError, match="one flat list"):
+        gathered([[batch, batch], [batch, batch, batch]])
     for none in ([], 3, (x, y, y), [batch, 3]):
         with pytest.raises(ValueError, match=r"a landscape.Batch or a pair"):
             gathered(none)
+
+
+Pair = namedtuple("Pair", ["x", "y"])
+KINDS = {
+    "mappings": lambda x, y: {"x": x, "labels": y},
+    "user's mappings": lambda x, y: UserDict(x=x, labels=y),  # as transformers.BatchEncoding
+    "iterator of pairs": lambda x, y: (x, y),
+    "iterator of mappings": lambda x, y: {"x": x, "labels": y},
+    "namedtuples": Pair,
+}
+
+
+SEVERAL = [(kind, n) for kind in KINDS for n in (1, 2, 3) if (kind, n) != ("namedtuples", 2)]
+
+
+@pytest.mark.parametrize(("kind", "count"), SEVERAL)
+def test_several_of_any_kind_train_as_a_plain_loop_does(kind, count, small_net, batch):
+    """SAM on all of them: gradients of a loop over the parts, weighted by their examples."""
+    sizes = {1: (12,), 2: (8, 4), 3: (5, 4, 3)}[count]
+    several = [KINDS[kind](part.x, part.y) for part in split(batch, *sizes)]
+    net, plain = small_net(), small_net()
+
+    def loss(model, b):
+        return F.cross_entropy(model(b.x["x"] if "mappings" in kind else b.x), b.y)
+
+    stepper = optim.wrap("sam", net, torch.optim.SGD(net.parameters(), lr=0.1), loss)
+    stepper.step(iter(several) if kind.startswith("iterator") else several)
+
+    parameters = list(plain.parameters())
+
+    def gradient():
+        total = [torch.zeros_like(p) for p in parameters]
+        for part in split(batch, *sizes):
+            value = F.cross_entropy(plain(part.x), part.y) * len(part.x) / 12
+            g = torch.autograd.grad(value, parameters)
+            total = [a + b for a, b in zip(total, g, strict=True)]
+        return total
+
+    start, g = [p.detach().clone() for p in parameters], gradient()
+    norm = torch.sqrt(sum(t.square().sum() for t in g))
+    with torch.no_grad():
+        for p, t in zip(parameters, g, strict=True):
+            p += 0.05 * t / norm
+    g = gradient()
+    for p, w, t, ours in zip(parameters, start, g, net.parameters(), strict=True):
+        torch.testing.assert_close(ours, w - 0.1 * t, rtol=1e-10, atol=1e-12)
+        assert not torch.equal(p, ours)
+
+
+def test_two_mappings_are_a_pair_where_their_keys_differ(batch):
+    """As a DataLoader yields inputs and targets by name."""
+    inputs, targets = {"a": batch.x, "b": batch.x}, {"boxes": batch.y}
+    for pair in ([inputs, targets], (inputs, targets), Pair(inputs, inputs)):
+        assert gathered(pair).x is pair[0]
+        assert gathered(pair).y is pair[1]
+
+
+def test_what_can_be_read_in_two_ways_is_refused(batch):
+    """The second half of a pair, or a second batch."""
+    x, y = batch.x, batch.y
+    for two in (
+        ({"x": x}, {"x": x}),
+        [{"x": x, "labels": y}, {"x": x, "mask": x, "labels": y}],
+        [[x, x, y], [x, x, y]],
+        [Pair(x, y), Pair(x, y)],
+    ):
+        with pytest.raises(ValueError, match=r"Say which: \[Batch\(x1, y1\)"):
+            gathered(two)
+    assert gathered([[x, x, x], [y, y, y]]).y == [y, y, y]

@@ -90,7 +90,7 @@ def test_it_is_the_step_on_the_batch_bit_for_bit(name, wrapped, batches):
 
 def test_every_method_is_served_or_says_why(wrapped, batch):
     for name, reason in REFUSED.items():
-        stepper = wrapped(name)
+        stepper = wrapped(name, held_out=[batch])
         before = stepper.walker.w
         with pytest.raises(ValueError, match=reason):
             stepper.step(closure_of(stepper, batch))

@@ -128,6 +128,48 @@ def test_models_that_synchronise_themselves_are_refused(group):
         walker(network(), "local")
 
 
+def test_models_that_synchronise_themselves_are_refused_without_ranks_too(group):
+    """They average the gradients of a plain loop, and none of these."""
+    ddp = nn.parallel.DistributedDataParallel(network())
+    tensor_parallel = network()
+    tensor_parallel[0].weight.full_tensor = lambda: None  # what marks a DTensor
+    sharded = network()
+    sharded.unshard = lambda: None  # what marks FSDP
+    for model, message in [
+        (ddp, "Pass the bare module, `model.module`, in the place of DistributedDataParallel"),
+        (nn.Sequential(ddp), "in the place of DistributedDataParallel"),
+        (nn.DataParallel(network()), "in the place of DataParallel"),
+        (tensor_parallel, "Sharded parameters"),
+        (sharded, "Sharded parameters"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            optim.wrap("sam", model, torch.optim.SGD(model.parameters(), 0.1), None)
+
+
+def test_ranks_on_their_own_are_warned_of(group, monkeypatch):
+    monkeypatch.setattr(dist, "get_world_size", lambda: 2)
+    with pytest.warns(UserWarning, match='2 ranks run, .* Pass distributed="global"'):
+        trained(("sam",), slice(None), steps=0)
+
+
+def unsynchronised(rank):
+    """The refusal of a real DDP module, and the warning of a plain one."""
+    model = nn.parallel.DistributedDataParallel(network())
+    try:
+        optim.wrap("sam", model, torch.optim.SGD(model.parameters(), 0.1), None)
+    except ValueError as error:
+        refused = str(error)
+    with pytest.warns(UserWarning, match="2 ranks run"):
+        trained(("sam",), even(rank))
+    return refused
+
+
+@pytest.mark.slow
+def test_two_ranks_that_would_drift_apart_are_refused(tmp_path):
+    for refused in in_ranks(unsynchronised, tmp_path):
+        assert "Pass the bare module" in refused
+
+
 def test_a_radius_per_rank_is_refused(group):
     with pytest.raises(ValueError, match="another radius on every rank"):
-        trained(("lets",), slice(None), "per-rank")
+        trained(("lets",), slice(None), "per-rank", [Batch(*data(6))])

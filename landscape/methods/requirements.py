@@ -1,0 +1,64 @@
+"""Checks that a method fits its optimizer, its data and its ranks, before the first step.
+
+A method declares what it cannot do as class attributes: `base`, the torch optimizer that its name
+promises; `needs`, what it asks of the walker beside gradients; `no_closure` and `no_per_rank`, why
+it cannot step on a closure or with a climb per rank.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch.optim import Optimizer
+
+from landscape.methods.walker import base_step
+from landscape.methods.walker.base_optimizer import unwrapped
+from landscape.methods.walker.extra_batches import MISSING
+
+
+def nested(method: Any) -> Iterator[Any]:
+    """Yield a method and all methods inside it, outermost first."""
+    while method is not None:
+        yield method
+        method = getattr(method, "over", None)
+
+
+def name_of(method: Any) -> str:
+    """Name a method with those inside it, such as "LETS+ASAM"."""
+    return "+".join(type(m).__name__ for m in nested(method))
+
+
+def check(method: Any, optimizer: Optimizer, held_out: Any, fresh: Any) -> None:
+    """Raise ValueError where the optimizer or the extra batches do not serve the method."""
+    base, inner = getattr(method, "base", None), unwrapped(optimizer)
+    if base is not None and not isinstance(inner, base):
+        raise ValueError(
+            f"{type(method).__name__} needs torch.optim.{base.__name__} as the base optimizer. "
+            f"Got {type(inner).__name__}."
+        )
+    if isinstance(held_out, Iterator):
+        raise ValueError(
+            "`held_out` must be a list of batches or a DataLoader, which can be gone through "
+            f"again. Got {type(held_out).__name__}: make a list of it."
+        )
+    for needs in (getattr(m, "needs", ()) for m in nested(method)):
+        for name, given in (("held_out", held_out), ("fresh", fresh)):
+            if name in needs and given is None:
+                raise ValueError(MISSING[name])
+        if "response" in needs:
+            base_step.check(optimizer)
+
+
+def check_closure(method: Any) -> None:
+    """Raise ValueError where a method cannot step on a closure."""
+    for m in nested(method):
+        if hasattr(m, "no_closure"):
+            raise ValueError(
+                f"{type(m).__name__} cannot step on a closure: {m.no_closure}. Call step(batch)."
+            )
+
+
+def check_per_rank(method: Any) -> None:
+    """Raise ValueError where a method must be the same on all ranks."""
+    for m in nested(method):
+        if hasattr(m, "no_per_rank"):
+            raise ValueError(f'{m.no_per_rank} Use distributed="global".')
