@@ -1,4 +1,4 @@
-"""What went wrong, in one clear line on stderr; an internal error keeps its traceback."""
+"""Errors as one clear line on stderr; an internal error keeps its traceback."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

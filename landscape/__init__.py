@@ -1,4 +1,4 @@
-"""What kind of minimum did your optimizer find?
+"""Measure the minimum that an optimizer found.
 
 Train a network with several methods, then measure and show the minimum each one found.
 

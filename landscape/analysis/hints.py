@@ -1,4 +1,4 @@
-"""What a user should know of results beside the numbers, and what to do about it, in one line."""
+"""Hints about results: one line each, with the cause and the remedy."""
 
 from collections.abc import Iterable, Mapping
 
@@ -30,7 +30,7 @@ def of_runs(runs: Iterable[Run]) -> list[str]:
 
 
 def of_seeds(seeds: int) -> list[str]:
-    """Whether there are too few for a test."""
+    """Warn if there are too few seeds for a test."""
     if seeds >= FEWEST_SEEDS:
         return []
     if seeds == 1:

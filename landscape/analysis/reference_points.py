@@ -30,7 +30,7 @@ def of_surface(
 
 
 def label(run: Run) -> str:
-    """What figures call a run's minimum."""
+    """Label of a run's minimum in figures."""
     return f"{run.settings.method}, seed {run.settings.seed}"
 
 

@@ -142,7 +142,7 @@ def images(batch: np.ndarray, mean: RGB, std: RGB) -> tuple[torch.Tensor, torch.
 
 
 def note(train: int, test: int, paths: Sequence[Path], published: Mapping[str, str] = MD5) -> str:
-    """How many images there are where some are missing, else which files are not the known ones.
+    """Note on missing images, or on files that are not the published ones.
 
     published: MD5 by name; a file that is not among them cannot be compared.
     """

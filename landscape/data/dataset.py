@@ -162,7 +162,7 @@ def _cut(batch: Batch, parts: Sequence[slice | Tensor]) -> Iterator[Batch]:
 
 
 def subset(part: Batch, examples: int) -> Batch:
-    """That many examples of a part of the data, all where there are fewer: always the same ones."""
+    """Select some examples of a part of the data, always the same; all if there are fewer."""
     rows = torch.randperm(part.size, generator=torch.Generator().manual_seed(0))[:examples]
     rows = rows.to(part.x.device)
     return Batch(part.x[rows], part.y[rows])

@@ -1,4 +1,4 @@
-"""Where a data set's files are: a named folder, or the one in LANDSCAPE_DATA.
+"""Files of a data set: in a named folder, or in the one of LANDSCAPE_DATA.
 
 Nothing is downloaded, unless LANDSCAPE_DOWNLOAD is 1 (`--download`), and then only by
 `landscape.data.hugging_face`.
@@ -83,7 +83,7 @@ def data_folder(data_dir: Path | None) -> Path | None:
 
 
 def may_download() -> bool:
-    """Whether the user allowed downloads: LANDSCAPE_DOWNLOAD is 1."""
+    """Test whether the user allowed downloads: LANDSCAPE_DOWNLOAD is 1."""
     return os.environ.get("LANDSCAPE_DOWNLOAD") == "1"
 
 

@@ -16,7 +16,7 @@ from landscape.utils.optional import optional
 
 @dataclass(frozen=True)
 class Table:
-    """Where a table of texts is on the hub.
+    """Location of a table of texts on the hub.
 
     texts: names of the columns of text; label: of the column of classes; train, test: of the parts.
     """

@@ -15,5 +15,5 @@ def normalise(raw: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> T
 
 
 def black(mean: Sequence[float], std: Sequence[float]) -> tuple[float, ...]:
-    """What `normalise` makes of the byte 0, per channel."""
+    """Value of the byte 0 after `normalise`, per channel."""
     return tuple(-m / s for m, s in zip(mean, std, strict=True))

@@ -32,7 +32,7 @@ class Texts:
 
 
 def tsv(data_dir: Path | None = None) -> DataSet:
-    """One or more columns of text and a column `label`, words as tokens, x int64 (n, 64).
+    """Read one or more columns of text and a column `label`; words as tokens, x int64 (n, 64).
 
     data_dir: folder with `train.tsv` and `test.tsv`; where the latter has no labels (GLUE keeps
         them back) or is not there, `dev.tsv` is the test set; default: the environment variable
@@ -79,7 +79,7 @@ def read(path: Path) -> Texts:
 
 
 def labelled(path: Path) -> Texts:
-    """As `read`; ValueError where there is no column of classes."""
+    """Read a table with classes; ValueError without a column of classes."""
     texts = read(path)
     if texts.labels is None:
         raise ValueError(f"{path} must have a column `{LABEL}`. Got none.")

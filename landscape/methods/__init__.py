@@ -46,7 +46,7 @@ class Method(Protocol):
     """A training rule. One with a memory has `state_dict()` and `load_state_dict()` as well."""
 
     def step(self, walker: Walker, batch: Batch) -> None:
-        """One step on one batch."""
+        """Make one step on one batch."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""How a method climbs, and what an outer method may ask of the one inside it.
+"""Ascent of a method, and the interface of an inner method towards an outer one.
 
 Five choices nest freely: the climb (sam, asam, aace), the shards that climb on their own (msam),
 the chain of climbs (lookbehind, multistep-sam), the radius (fixed, or learned by lets) and the
@@ -30,7 +30,7 @@ class Perturbs:
     rho: Any
 
     def step(self, walker: Walker, batch: Batch) -> None:
-        """One step on one batch."""
+        """Make one step on one batch."""
         raise NotImplementedError
 
 
@@ -45,11 +45,11 @@ class Ascent(Perturbs):
 
     @property
     def plain(self) -> bool:
-        """Whether `gradient` is that of the loss itself."""
+        """Test whether `gradient` is that of the loss itself."""
         return True
 
     def step(self, walker: Walker, batch: Batch) -> None:
-        """One step on one batch."""
+        """Make one step on one batch."""
         e = self.ascend(walker, batch)
         walker.descend(walker.grad(batch, at=walker.w + e))
 
@@ -62,7 +62,7 @@ class Ascent(Perturbs):
         return [batch]
 
     def gradient(self, walker: Walker, part: Batch, at: Tensor | None = None) -> Tensor:
-        """What the climb follows, (n,): at w in the step's own pass, elsewhere in a look."""
+        """Gradient of the ascent, (n,): at w in the step's own pass, elsewhere in an extra one."""
         with walker.leading():
             return walker.grad(part, at)
 
@@ -124,7 +124,7 @@ def radius(method: Any, rho: Radius) -> Iterator[None]:
 
 
 def state_of(over: Any) -> dict[str, Any]:
-    """What the method inside has to keep, as {"over": ...}; empty where it has no memory."""
+    """State of the inner method, as {"over": ...}; empty if it has none."""
     return {"over": over.state_dict()} if hasattr(over, "state_dict") else {}
 
 

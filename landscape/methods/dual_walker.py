@@ -49,7 +49,7 @@ class Traced:
 
     @property
     def w(self) -> Tensor:
-        """Where the walker stands, (n,)."""
+        """Point of the walker, (n,)."""
         return dual(self.walker.w, self.slope)
 
     def grad(self, batch: Batch, at: Tensor | None = None, loss: LossFn | None = None) -> Tensor:
@@ -72,7 +72,7 @@ class Traced:
         return value, dual(g, tangent)
 
     def descend(self, g: Tensor) -> None:
-        """One base step, and its derivative."""
+        """Make one base step, and differentiate it."""
         g, tangent = parts(g)
         self.walker.descend(g)
         self._descended = True

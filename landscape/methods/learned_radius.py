@@ -26,7 +26,7 @@ def begin() -> Radius:
 def descend(
     radius: Radius, slope: Tensor, beta: float, parameterisation: str, bounds: tuple[float, float]
 ) -> Radius:
-    """One step of Adam (β = 0.9, 0.999) of size beta on ν, where value = exp ν, softplus ν or ν.
+    """Step of Adam (β = 0.9, 0.999), of size beta, on ν, where value = exp ν, softplus ν or ν.
 
     slope: dF/dvalue, shape (). Where it is not finite nothing changes.
     """

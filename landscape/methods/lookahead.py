@@ -65,7 +65,7 @@ class Lookahead(ascent.Perturbs):
         self.over.rho = rho
 
     def step(self, walker: Walker, batch: Batch) -> None:
-        """One step on one batch."""
+        """Make one step on one batch."""
         self._step(walker, batch)
         loss = walker.step_loss
         for _ in range(self.k - 1 if self.same_batch else 0):

@@ -71,7 +71,7 @@ class Lookbehind(ascent.Perturbs):
             )
 
     def step(self, walker: Walker, batch: Batch) -> None:
-        """One step on one batch."""
+        """Make one step on one batch."""
         over, rho = ascent.inside(self.over), ascent.start(self)
         parts = over.parts(batch)
         first = fast = slow = walker.w

@@ -47,7 +47,7 @@ class MultistepSAM(ascent.Perturbs):
         ascent.check(self.over, self.rho)
 
     def step(self, walker: Walker, batch: Batch) -> None:
-        """One step on one batch."""
+        """Make one step on one batch."""
         parts = ascent.inside(self.over).parts(batch)
         walker.descend(ascent.mean(parts, (self._gradient(walker, part) for part in parts)))
 

@@ -1,4 +1,4 @@
-"""How a training pass computes the relative flatness of a layer: which layer, and which way.
+"""Relative flatness of a layer in a training pass: choice of the layer and of the algorithm.
 
 The ways, the first that holds, tried once on a first batch:
 * "closed": a softmax head under mean cross-entropy, smoothed or not, ignored labels -100;
@@ -83,7 +83,7 @@ def check_signs(loss: Tensor, name: str, layer: nn.Module, form: str) -> None:
 
 
 def warn_of_custom_functions(loss: Tensor, way: str, z: Tensor | None) -> None:
-    """Where the way differentiates a user's autograd.Function twice, nobody knows whether rightly.
+    """Warn if the algorithm differentiates a user's autograd.Function twice: it may be wrong.
 
     z: the layer's output, behind which the exact way differentiates twice.
     """

@@ -26,7 +26,7 @@ class SGD:
     no_rule: ClassVar[str] = "it perturbs nothing"
 
     def step(self, walker: Walker, batch: Batch) -> None:
-        """One step on one batch."""
+        """Make one step on one batch."""
         walker.descend(walker.grad(batch))
 
 

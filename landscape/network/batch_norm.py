@@ -1,4 +1,4 @@
-"""What batch norm normalises with while a measure looks at a point: rule R7.
+"""Policies for the statistics that batch norm uses in a measurement: rule R7.
 
 stored       the running statistics, as the network is deployed;
 batch        the statistics of each batch, as in training;

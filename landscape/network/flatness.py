@@ -85,7 +85,7 @@ def position_traces(loss: Tensor, phi: Tensor, z: Tensor) -> Tensor:
 
 
 def signed(loss: Tensor, W: Tensor, Z: Tensor, form: str, create_graph: bool = True) -> Tensor:
-    """One unbiased sample of κ or κ̂, shape (): ⟨W Z, H[W Z]⟩ or ‖W‖² ⟨Z, H[Z]⟩.
+    """Sample κ or κ̂ without bias, shape (): ⟨W Z, H[W Z]⟩ or ‖W‖² ⟨Z, H[Z]⟩.
 
     W: (d, ...) a weight on the way to `loss`; what follows d counts as the m inputs of an output.
     Z: random signs, (m, m) for κ and (d, m) for κ̂. create_graph: H can be differentiated; without

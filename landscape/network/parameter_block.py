@@ -42,7 +42,7 @@ class Block:
 
     @property
     def whole(self) -> bool:
-        """Whether it is all of w."""
+        """Test whether the block is all of w."""
         return len(self.positions) == len(self.weights.names)
 
     @property

@@ -17,7 +17,7 @@ def raised(t: Tensor) -> Tensor:
 
 
 class Precision:
-    """What of a model, its buffers and its data is to be cast; nothing for most.
+    """Casts of a model, its buffers and its data; none for most models.
 
     dtype: of the model's own parameters; several of them in alphabetical order.
 

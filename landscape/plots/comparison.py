@@ -84,7 +84,7 @@ def differences(
 
 
 def chosen_metrics(record: ComparisonRecord, metrics: Sequence[str] | None = None) -> list[str]:
-    """What both figures show; ValueError for a metric that the record does not hold."""
+    """Metrics that both figures show; ValueError for one that the record does not hold."""
     known = [str(metric) for metric in record.metrics]
     unknown = [metric for metric in metrics or () if metric not in known]
     if unknown:

@@ -33,7 +33,7 @@ def curves(
     against: str = "epoch",
     ax: Axes | Sequence[Axes] | None = None,
 ) -> Figure:
-    """One panel per quantity, one line per method.
+    """Draw one panel per quantity, one line per method.
 
     against: "epoch", "grad_evals" or "seconds". A run that stopped early or left the finite numbers
     counts in no mean: it is drawn thin, up to a cross where it ended.

@@ -43,7 +43,7 @@ WIDTH = 0.7  # of a method's slot that its seeds share
 
 
 def spectrum(records: BySeed[EigenvaluesRecord]) -> list["Figure"]:
-    """One slot per method, one column per seed; hollow: negative; bars: residual bounds."""
+    """Draw one slot per method, one column per seed; hollow: negative; bars: residual bounds."""
     everything = np.concatenate([r.values for found in records.values() for r in found.values()])
     to = Symmetric(everything)
     traces = []
@@ -223,7 +223,7 @@ def _figure(traces: list[dict[str, Any]], axes: dict[str, Any], above: str = "")
 
 
 def label(method: str) -> str:
-    """Of a method, as plotly may show it: it reads a little HTML in every text, but no &quot;."""
+    """Label of a method for plotly, which reads a little HTML in every text, but no &quot;."""
     return html.escape(look(method).label, quote=False)
 
 

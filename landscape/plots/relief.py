@@ -33,7 +33,7 @@ def relief(
     *,
     other: bool = False,
 ) -> Figure:
-    """One 3-D panel per method, of its first record; the dot marks the trained weights.
+    """Draw one 3-D panel per method, of its first record; the dot marks the trained weights.
 
     Heights and colours as in `surface`, cut above the shared scale; not-finite values are holes.
     quantity: "loss" or "accuracy". ax: axes with projection="3d". other: as for `surface`.

@@ -22,7 +22,7 @@ def scatter(
     measures: Sequence[str] | None = None,
     ax: Axes | Sequence[Axes] | None = None,
 ) -> Figure:
-    """One panel per measure; Kendall's tau-b with its interval in the title, from `comparison`.
+    """Draw one panel per measure; its title has Kendall's tau-b and interval, from `comparison`.
 
     measures: default those of `comparison`, else `CHOSEN`; the ones that were computed.
     Raises ValueError where the study holds no such measure.

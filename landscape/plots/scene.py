@@ -1,4 +1,4 @@
-"""One 3-D scene for the browser: a menu chooses whose surface is shown; one scale for all."""
+"""3-D scene for the browser: a menu chooses whose surface is shown; one scale for all."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any

@@ -30,7 +30,7 @@ def stability(
     against: str = "step",
     ax: Axes | Sequence[Axes] | None = None,
 ) -> Figure:
-    """One panel per quantity, one line per method: the mean over seeds with its 95 % t interval.
+    """Draw one panel per quantity, one line per method: mean over seeds with its 95 % t interval.
 
     λ max has its thresholds beside it, dashed: 2/η for gradient descent, (2 + 2β)/η with momentum.
     quantities: of `PANELS`; default those that were computed. against: "step" or "epoch".

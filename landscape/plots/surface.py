@@ -41,7 +41,7 @@ def surface(
     *,
     other: bool = False,
 ) -> Figure:
-    """One panel per method, of its first record; the cross marks the trained weights.
+    """Draw one panel per method, of its first record; the cross marks the trained weights.
 
     Shared axes and levels, logarithmic for losses that are positive. Hatched: not finite. Drawn
     over it: the way of the training, or all minima, where the plane was fitted to them.
@@ -107,7 +107,7 @@ def panels_of(records: ByMethod[SurfaceRecord], other: bool) -> list[tuple[str, 
 
 
 def columns_of(panels: int, paired: bool, steep: float = 1.0) -> int:
-    """In how many columns panels stand; steep: height of one over its width."""
+    """Number of columns of panels; steep: height of one over its width."""
     if steep < 0.6 and not paired:
         return 1 if panels <= 3 else 2
     if paired:

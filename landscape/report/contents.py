@@ -1,4 +1,4 @@
-"""What a report is made of."""
+"""Contents of a report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,7 +48,7 @@ class Contents:
 
     @property
     def seeds(self) -> int:
-        """How many runs per method were asked for."""
+        """Number of runs requested per method."""
         return len(self.study.seeds)
 
     def by_seed(self, kind: str) -> dict[str, dict[int, Any]]:
@@ -68,9 +68,9 @@ class Contents:
         return {method: list(found.values()) for method, found in self.by_seed(kind).items()}
 
     def count(self, method: str, status: str) -> int:
-        """How many runs of a method ended so: "finished", "diverged" or "missing"."""
+        """Count a method's runs of a status: "finished", "diverged" or "missing"."""
         return int((self.study.status[self.methods.index(method)] == status).sum())
 
     def count_all(self, status: str) -> int:
-        """How many runs of the study ended so."""
+        """Count the study's runs of a status."""
         return int((self.study.status == status).sum())

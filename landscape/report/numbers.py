@@ -6,7 +6,7 @@ MINUS, NONE = "−", "–"
 
 
 def number(value: float, uncertainty: float = math.nan) -> str:
-    """As many digits as two of the uncertainty; four significant ones where there is none."""
+    """Format with two digits of the uncertainty, or four significant digits if there is none."""
     if not math.isfinite(value):
         return NONE
     if math.isfinite(uncertainty) and uncertainty > 0:

@@ -16,7 +16,7 @@ COMPARABLE_KINDS = (
 
 
 def question(record: Record) -> str:
-    """What was asked: settings, batch norm's policy, number of examples."""
+    """Question that a record answers: settings, batch-norm policy, number of examples."""
     assert record.point is not None
     asked = record.provenance.get("examples_asked_for", record.point.examples)
     return str(files.plain([record.settings, record.point.batch_norm, asked]))

@@ -1,4 +1,4 @@
-"""What differs between the minima of a study, and how sure that is."""
+"""Differences between the minima of a study, with their uncertainty."""
 
 from typing import Any
 

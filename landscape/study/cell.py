@@ -1,4 +1,4 @@
-"""One cell of a study: train and measure one method with one seed."""
+"""Cell of a study: train and measure one method with one seed."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ from landscape.utils.progress import Listener, Progress
 
 @dataclass(frozen=True)
 class Cell:
-    """One method with one seed: what to train, what to measure, and where to keep it.
+    """Method with one seed: what to train, what to measure, and where to store it.
 
     measures: none where it is only trained. title: what progress calls it, if not "sam, seed 0".
     own: the user's own code, registered in the process that shares out the work.
@@ -40,7 +40,7 @@ class Cell:
 
     @property
     def label(self) -> str:
-        """What progress calls it; no two cells that run at once are called the same."""
+        """Label of a cell in progress messages; unique among cells that run at the same time."""
         return self.title or f"{self.method}, seed {self.seed}"
 
     def run(self, progress: Listener) -> Run:
@@ -76,7 +76,7 @@ class Cell:
 
 
 def cell_folder(parent: Path, settings: Settings) -> Path:
-    """Where a cell is kept: its name ends in a hash of the settings that decide its files."""
+    """Folder of a cell: its name ends in a hash of the settings that determine its files."""
     content = files.plain(settings.to_dict())
     if not content["data"]["label_noise"]:
         del content["data"]["label_noise"]  # so that folders from before there was any are found

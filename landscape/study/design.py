@@ -1,4 +1,4 @@
-"""What a study was asked to be: methods x seeds, the settings of each, and where each run goes."""
+"""Design of a study: methods x seeds, the settings of each, and the folder of each run."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -77,18 +77,18 @@ class Design:
 
     @property
     def training(self) -> TrainingSettings:
-        """Of the first method: budget and device are those of all."""
+        """Training settings of the first method: budget and device are those of all."""
         return settings_for(self.task, self.methods[0], 0, self.settings).training
 
     @property
     def processes(self) -> int:
-        """How many at once: `workers`, or one per core on the CPU, one on CUDA."""
+        """Number of processes: `workers`, or one per core on the CPU, one on CUDA."""
         on_cuda = device_of(self.training.device).type == "cuda"
         return self.workers or (1 if on_cuda else os.cpu_count() or 1)
 
     @cached_property
     def untuned(self) -> list[Cell]:
-        """One cell for each method as it is before any tuning."""
+        """List one cell for each method before any tuning."""
         return [self.cell(method, 0, self.settings) for method in self.methods]
 
     def overrides(

@@ -22,7 +22,7 @@ _allowed: set[str] = set()
 
 
 def is_reference(name: str) -> bool:
-    """Whether a name is of the form "where:what"."""
+    """Test whether a name has the form "where:what"."""
     return ":" in name
 
 
@@ -32,7 +32,7 @@ def allow(references: Iterable[str]) -> None:
 
 
 def imported(reference: str) -> Any:
-    """What a reference names: "pkg.mod:factory", "file.py:factory", "pkg.mod:Class.method".
+    """Import what a reference names: "pkg.mod:factory", "file.py:factory", "pkg.mod:Class.method".
 
     Raises ValueError, in one line, where it was not allowed, is not there, or its module fails.
     """

@@ -30,7 +30,7 @@ def cross_entropy(model: nn.Module, batch: Batch, label_smoothing: float = 0.0) 
 
 @dataclass(frozen=True)
 class Task:
-    """What to train on what.
+    """Network, data and settings to train with.
 
     model, data: names in MODELS and DATA, or references to the user's own factories;
     model_settings, data_settings: keywords of these.
@@ -55,7 +55,7 @@ class Task:
     measures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def examples(self, asked: int | None) -> int:
-        """How many measures look at: as many as asked for, or what suits the task."""
+        """Number of examples for measures: as many as requested, or the task's default."""
         return self.measured if asked is None else asked
 
     def build(self) -> nn.Module:

@@ -156,7 +156,7 @@ def loss(name: str) -> LossFn:
 
 
 def answer(network: nn.Module, x: Any) -> Any:
-    """What a network says to an input; a mapping is passed as keywords, as tokenizers give it."""
+    """Call a network on an input; a mapping is passed as keywords, as tokenizers give it."""
     return network(**x) if isinstance(x, Mapping) else network(x)
 
 

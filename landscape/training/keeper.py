@@ -41,7 +41,7 @@ class Clock:
         )
 
     def is_due(self, steps: int, seconds: float) -> bool:
-        """Whether so many steps and seconds after the last checkpoint the next one is due."""
+        """Test whether the next checkpoint is due, by steps and seconds since the last one."""
         return steps >= self.steps if self.steps else seconds >= self.seconds
 
 

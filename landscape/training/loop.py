@@ -1,4 +1,4 @@
-"""One run in memory: network, walker, method, schedule, metrics. Knows nothing of files."""
+"""Training loop in memory: network, walker, method, schedule, metrics. Writes no files."""
 
 import functools
 import time
@@ -90,7 +90,7 @@ class Training:
 
     @property
     def budget(self) -> float:
-        """What may be spent: steps, or gradient evaluations."""
+        """Budget: steps, or gradient evaluations."""
         steps = self.settings.training.epochs * (self.train.size // self.size)
         return 2.0 * steps if self._counts_grad_evals else float(steps)
 
@@ -102,7 +102,7 @@ class Training:
 
     @property
     def done(self) -> bool:
-        """Whether the budget is used up."""
+        """Test whether the budget is used up."""
         return self.spent >= 1.0 - 1e-9
 
     def run_epoch(self) -> Iterator[float]:
@@ -184,7 +184,7 @@ class Training:
         return self.settings.training.budget == "grad-evals"
 
     def step(self, batch: Batch) -> Tensor:
-        """One step of the method at the scheduled learning rate; its loss, shape ()."""
+        """Make one step of the method at the scheduled learning rate; return its loss, shape ()."""
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate()
         self.walker.begin(batch.size)

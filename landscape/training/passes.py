@@ -1,4 +1,4 @@
-"""What a step of a method costs: passes counted on a small network, not claimed."""
+"""Passes of a step of a method, counted on a small network."""
 
 import torch
 import torch.nn.functional as F

@@ -79,7 +79,7 @@ class Run:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it was trained to its end, or diverged."""
+        """Test whether the run was trained to its end, or diverged."""
         return self.status["state"] in ENDED
 
     @property
@@ -91,7 +91,7 @@ class Run:
 
     @property
     def metrics(self) -> list[dict[str, float]]:
-        """One row per epoch; row 0 is before the first step. Null reads as NaN."""
+        """Read one row per epoch; row 0 is before the first step. Null reads as NaN."""
         return tables.read(self.path / "metrics.jsonl")
 
     def verify(self) -> None:
@@ -116,7 +116,7 @@ class Run:
         manifest.seal(self.path, [path])
 
     def is_sound(self, path: Path) -> bool:
-        """Whether a record is there, whole, and the one that was sealed."""
+        """Test whether a record is there, complete, and has the sealed checksum."""
         name = path.relative_to(self.path).as_posix()
         return manifest.is_sound(self.path, name, manifest.read(self.path))
 
@@ -187,7 +187,7 @@ class Run:
 
     @property
     def data_note(self) -> str:
-        """What a reader must know of the data's files: that they are not the published ones."""
+        """Note that the data's files are not the published ones."""
         note: str = self._environment.get("data_note", "")
         return note
 

@@ -7,7 +7,7 @@ from landscape.training.settings import TrainingSettings
 
 
 def factor(settings: TrainingSettings, spent: float) -> float:
-    """What the learning rate is multiplied by.
+    """Factor of the learning rate.
 
     Linear rise over `warmup`, then: cosine to zero over the rest (Loshchilov and Hutter 2017), or
     `gamma` for each milestone passed, or constant.

@@ -1,4 +1,4 @@
-"""What a run is made of: frozen dataclasses, the same in Python, TOML and `--set a.b=value`.
+"""Settings of a run: frozen dataclasses, the same in Python, TOML and `--set a.b=value`.
 
 Precedence, weakest first: the defaults here, the task's, the task's for the method, the user's,
 the user's for the method (`[sam.training]` or `--set sam.training.lr=0.05`). Within each, a variant
@@ -42,7 +42,7 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How long and with which base optimizer.
+    """Length of training and base optimizer.
 
     budget: "epochs", or "grad-evals": every method spends what SAM spends in `epochs` epochs (two
     gradient evaluations a step), the schedules stretched to fit.
@@ -196,7 +196,7 @@ def unlabelled(method: str) -> str:
 
 
 def check_keys(layer: Mapping[str, Any]) -> list[str]:
-    """One line per key that no setting has."""
+    """List unknown keys, one line each."""
     errors = []
     for name, values in layer.items():
         if name not in SECTIONS and unlabelled(name) not in METHODS:

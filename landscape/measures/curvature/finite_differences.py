@@ -55,5 +55,5 @@ class Differences:
         return self.formula(v, at, factor * self.step / length)
 
     def doubt(self, v: Tensor, at: Tensor) -> float:
-        """How far the product with v may be off, ‖·‖: its distance from that of the next step."""
+        """Error estimate ‖·‖ of the product with v: its distance from that of the next step."""
         return float((self(v, at) - self(v, at, LADDER)).norm())

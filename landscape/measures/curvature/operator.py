@@ -73,7 +73,7 @@ class Operator:
 
     @property
     def graphs(self) -> str:
-        """Whether graphs were "kept" between products or "rebuilt" for each; "none" were used
+        """State of the graphs: "kept" between products or "rebuilt" for each; "none" were used
         by finite differences.
         """
         if self._differences is not None:

@@ -1,4 +1,4 @@
-"""How far curvature products are off, which no residual shows.
+"""Error of curvature products, which no residual shows.
 
 Rounding acts like a small change of the weights: the product is repeated at w·(1 + eps·ξ), ξ
 Gaussian, eps the spacing of the arithmetic. On trained ReLU networks this found the error of

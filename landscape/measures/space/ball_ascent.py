@@ -33,7 +33,7 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class Reached:
-    """In one ball: the first step's height, that from each start, and the highest place so far."""
+    """Result in one ball: value after the first step, from each start, and the best so far."""
 
     first: float
     heights: list[float]
@@ -43,7 +43,7 @@ class Reached:
 def walk(
     hill: Hill, centre: Place, radii: Sequence[float], steps: int, directions: Iterable[Tensor] = ()
 ) -> Iterator[Reached]:
-    """What is reached within each radius, ‖u‖ ≤ ρ, by `steps` steps from each start.
+    """Yield the result within each radius, ‖u‖ ≤ ρ, of `steps` steps from each start.
 
     The first start is the centre: one step of length ρ along its gradient, the ascent of SAM; then
     on from the highest place known, which is that step, the best of the smaller balls or the latter

@@ -51,7 +51,7 @@ def walk(
 
 
 def described(found: dict[str, Array], other: Objective | None) -> dict[str, Any]:
-    """What every record of a walk says of it beside its arrays."""
+    """Collect the fields that every record of a grid has beside its arrays."""
     losses = [values for name, values in found.items() if name.endswith("loss")]
     return {
         "nonfinite": float(np.mean(~np.isfinite(losses))),

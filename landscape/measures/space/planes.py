@@ -51,7 +51,7 @@ class Plane:
         return Plane(origin, d1, d2, self.explained)
 
     def project(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Where points (k, n) lie: coordinates (k, 2) of the nearest points of the plane, and how
+        """Project points (k, n): coordinates (k, 2) of the nearest points of the plane, and how
         far they are from it (k,), both float64 on the CPU.
         """
         basis = torch.stack([self.d1, self.d2]).double()
@@ -65,7 +65,7 @@ class Plane:
 
     @property
     def cosine(self) -> float:
-        """Of the angle between the two directions; NaN where one has no length."""
+        """Cosine of the angle between the two directions; NaN if one has no length."""
         d1, d2 = self.d1.double(), self.d2.double()
         return float(d1 @ d2 / (d1.norm() * d2.norm()))
 

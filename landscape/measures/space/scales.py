@@ -1,4 +1,4 @@
-"""In what unit a change of the weights is stated: one length per weight, s (n,)."""
+"""Units in which a change of the weights is stated: one length per weight, s (n,)."""
 
 from collections.abc import Callable
 

@@ -20,7 +20,7 @@ from landscape.network.weights import Weights
 
 @dataclass
 class Reach:
-    """What some passes reached: numbers of parameters, and gradients of other tensors by weight."""
+    """Reach of some passes: indices of parameters, and gradients of other tensors by weight."""
 
     parameters: set[int] = field(default_factory=set)
     others: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Reach:
 
 
 class LastStep(NamedTuple):
-    """What the derivative of a base step needs: w, g (n,), and per parameter whether it was the
+    """Inputs of the derivative of a base step: w, g (n,), and per parameter whether it was the
     optimizer's first step and whether it was reached.
     """
 
@@ -72,7 +72,7 @@ class Descent:
         (self.looks if look else self.own).add(gradient, weight)
 
     def step(self, w: Tensor, g: Tensor) -> None:
-        """One step of the optimizer from w with the gradient g, both (n,)."""
+        """Make one step of the optimizer from w with the gradient g, both (n,)."""
         parameters, optimizer = self.weights.parameters, self.optimizer
         reach = self.looks if self.looks.weight else self.own
         reached = self.agree(self._reached(reach, g))

@@ -1,4 +1,4 @@
-"""What stands on a surface beside its contours: w, the way there, other minima; and the names of
+"""Annotations of a surface: w, the path of training, other minima; and the names of
 its axes.
 """
 
@@ -20,7 +20,7 @@ KINDS = {
 
 
 def position(record: SurfaceRecord) -> tuple[float, float]:
-    """Where w, or the point of the plane nearest to it, lies."""
+    """Position of w, or of the point of the plane nearest to it."""
     return (0.0, 0.0) if record.position is None else (record.position[0], record.position[1])
 
 
@@ -51,7 +51,7 @@ def preview(ax: Axes, record: SurfaceRecord) -> None:
 
 
 def axis_names(records: Sequence[SurfaceRecord]) -> tuple[str, str]:
-    """Of the two directions, with their unit; with what they explain where that is one number."""
+    """Name the two directions, with unit, and their share of variance if that is one number."""
     record = records[0]
     if record.explained is not None:
         each = [r.explained for r in records if r.explained is not None]
@@ -76,7 +76,7 @@ def method_of(name: str) -> str:
 
 
 def words(records: Sequence[SurfaceRecord], mark: str = "+") -> list[str]:
-    """What a caption says of the plane, in parts. mark: what stands for w."""
+    """Describe the plane for a caption, in parts. mark: the symbol of w."""
     directions = records[0].directions
     parts = [f"{mark} trained weights · {KINDS.get(directions, f'{directions} directions')}"]
     cosine = max((record.cosine for record in records), key=abs)

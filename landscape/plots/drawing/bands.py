@@ -46,7 +46,7 @@ def fitted(ax: Axes, quantity: str, means: Sequence[Array]) -> bool:
 
 
 def same_axis(method: str, found: Sequence[T], axis: Callable[[T], Array]) -> Array:
-    """What the records of one method have in common on the x axis.
+    """Find the common x axis of one method's records.
 
     Raises ValueError where they differ.
     """
@@ -57,7 +57,7 @@ def same_axis(method: str, found: Sequence[T], axis: Callable[[T], Array]) -> Ar
 
 
 def over_minima(groups: Mapping[str, Sequence[Record]]) -> str:
-    """What the band of exact numbers is over, in words."""
+    """Describe in words what the band of exact numbers is over."""
     seeds = [len(found) for found in groups.values()]
     if max(seeds) == 1:
         return "one minimum per method: no band"

@@ -1,4 +1,4 @@
-"""One colour scale for all surfaces of a comparison."""
+"""Colour scale that all surfaces of a comparison share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Levels:
 
     @property
     def norm(self) -> Normalize:
-        """Of the colours."""
+        """Normalise values to colours."""
         low, high = float(self.values[0]), float(self.values[-1])
         return LogNorm(low, high) if self.log else Normalize(low, high)
 
@@ -31,7 +31,7 @@ class Levels:
         return rounded(0.0 if abs(value) < 1e-6 * np.ptp(self.values) and not self.log else value)
 
     def height(self, loss: Array) -> Array:
-        """What a 3-D scene shows: log₁₀ of the loss, or the loss; NaN where it is not finite."""
+        """Height in a 3-D scene: log₁₀ of the loss, or the loss; NaN where it is not finite."""
         loss = np.where(np.isfinite(loss), loss, np.nan)
         return np.log10(loss) if self.log else loss
 

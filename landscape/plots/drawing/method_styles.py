@@ -1,4 +1,4 @@
-"""Who looks how: one name, colour and marker per method, the same in every figure.
+"""Name, colour and marker of each method, the same in every figure.
 
 The nine colours keep a distance of 0.087 in OKLab under normal, protan, deutan and tritan vision
 (tests/plots/drawing/test_method_styles.py), on paper and on a dark page; the markers differ too.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Look:
-    """Of a method: its name in text, its colour on paper and on a dark page, its marker."""
+    """Style of a method: its name in text, its colour on paper and on a dark page, its marker."""
 
     label: str
     colour: str
@@ -67,7 +67,7 @@ def together(methods: Iterable[str]) -> Iterator[None]:
 
 
 def look(method: str) -> Look:
-    """Of one of the nine, or one derived from the name, and from the other names only where two
+    """Style of a built-in method, or one derived from the name, and from the other names if two
     would look alike (`together`).
     """
     if method in LOOKS:

@@ -1,4 +1,4 @@
-"""How every figure looks: sizes, fonts, panels, the legend and the small print below them."""
+"""Layout of every figure: sizes, fonts, panels, the legend and the small print below them."""
 
 import functools
 import textwrap
@@ -121,7 +121,7 @@ class Sheet:
     def foot(
         self, methods: Iterable[str], words: str, *, line: bool = True, mark: bool = True
     ) -> None:
-        """One legend for all panels under small print, below them.
+        """Draw one legend for all panels, and the small print, below them.
 
         line, mark: what stands for a method in the panels.
         On axes of the caller: the legend in the first panel, no small print.
@@ -180,7 +180,7 @@ def sheet(
 
 
 def small_print(figure: Figure) -> str:
-    """What `Sheet.foot` wrote under a figure."""
+    """Read the text that `Sheet.foot` wrote under a figure."""
     return str(figure.get_label())
 
 
