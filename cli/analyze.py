@@ -55,6 +55,7 @@ def analyze(
         Path | None,
         typer.Option(metavar="RUN", help="The run or checkpoint at the other end of a path."),
     ] = None,
+    config: options.Config = None,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -84,15 +85,20 @@ def analyze(
         open_minimum,
         refuse_options_of_checkpoints,
     )
+    from landscape.measures import MEASURES
     from landscape.records import Record
     from landscape.study.folders import runs_in
     from landscape_cli import cross_check as table
-    from landscape_cli import progress
+    from landscape_cli import progress, settings
 
     asked = None if measures is None else options.measure_names(measures)
     if to is not None and asked is not None and "path" not in asked:
         raise ValueError(f"`--to` has no effect: the measures are {', '.join(asked)}.")
-    chosen = _options(asked, set_ or [], k=k, which=which, backend=backend)
+    values = {"k": k, "which": which, "backend": backend}
+    values = {name: value for name, value in values.items() if value is not None}
+    chosen = settings.of_measures(
+        config, set_, asked, MEASURES, {"eigenvalues": values} if values else {}
+    )
     spec = CheckpointSpec(
         **user_code.sources(model, model_args, data, data_args, loss),
         data_dir=data_dir, examples=examples, batch_norm=batch_norm, device=device,
@@ -151,21 +157,3 @@ def analyze(
         options.warn(f"{path}: {line}" for line in hints.of_records(records))
     last = minimum.folder if model or data else minimum.folder / "records"
     options.hand_over(result, last, json)
-
-
-def _options(asked: list[str] | None, assignments: list[str], **eigenvalues: Any) -> dict[str, Any]:
-    """Options by measure, of the right types."""
-    from landscape.measures import MEASURES
-    from landscape.utils.names import look_up
-    from landscape_cli.checking import checked
-    from landscape_cli.settings import assigned, merged
-
-    given = {key: value for key, value in eigenvalues.items() if value is not None}
-    tree = merged(assigned(assignments), {"eigenvalues": given} if given else {})
-    for name in tree:
-        look_up("measure", name, MEASURES)
-        if asked is not None and name not in asked:
-            raise ValueError(
-                f"An option of {name} has no effect: the measures are {', '.join(asked)}."
-            )
-    return checked(tree, MEASURES)

@@ -43,6 +43,7 @@ def audit(
     batch_norm: options.BatchNorm = "stored",
     device: options.Device = None,
     trust: options.Trust = False,
+    config: options.Config = None,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -69,7 +70,7 @@ def audit(
     from landscape.utils.files import read_json
     from landscape_cli import progress
 
-    texts, chosen = _asked(require or [], requirements, set_ or [])
+    texts, chosen = _asked(require or [], requirements, config, set_ or [])
     sources: dict[str, Any] = {
         **user_code.sources(model, model_args, data, data_args, loss),
         "data_dir": data_dir,
@@ -132,19 +133,15 @@ def _numbers(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _asked(
-    require: list[str], file: Path | None, assignments: list[str]
+    require: list[str], file: Path | None, config: Path | None, assignments: list[str]
 ) -> tuple[list[str], Mapping[str, Mapping[str, Any]]]:
-    """The requirements, and the options of measures by measure, of the command line and a file."""
+    """The requirements, and the options of measures by measure, of the command line and files."""
     from landscape.measures import MEASURES
-    from landscape.utils.names import look_up
-    from landscape_cli.checking import checked
-    from landscape_cli.settings import assigned, from_file, merged
+    from landscape_cli.settings import assigned, from_file, of_measures
 
     tree = from_file(file) if file else {}
     texts = tree.pop("require", [])
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise ValueError(f'{file}: write require = ["accuracy >= 0.9", ...].')
-    tree = merged(tree, assigned(assignments))
-    for name in tree:
-        look_up("measure", name, MEASURES)
-    return [*texts, *require], checked(tree, MEASURES)
+    chosen = of_measures(config, None, None, MEASURES, tree, assigned(assignments))
+    return [*texts, *require], chosen

@@ -83,6 +83,7 @@ def compare(
     """
     import landscape as ls
     from landscape.analysis import hints
+    from landscape.measures import MEASURES
     from landscape_cli import progress, settings
 
     named = options.names(methods)
@@ -90,11 +91,14 @@ def compare(
     of = user_code.task(
         task, model=model, model_args=model_args, data=data, data_args=data_args, loss=loss
     )
-    given = settings.read(
-        config, set_, chosen,
+    askable = {name: kind for name, kind in MEASURES.items() if name != "path"}
+    asked = None if measures is None else options.measure_names(measures)
+    tree = settings.read(
+        config, set_, chosen, measures=askable, asked=asked,
         label_noise=label_noise, epochs=epochs, budget=budget, measure_every=measure_every,
         device=device,
     )  # fmt: skip
+    given = {name: values for name, values in tree.items() if name not in askable}
     tried = settings.grid(grid or [], chosen)
     design: dict[str, Any] = {
         "settings": given,
@@ -102,7 +106,8 @@ def compare(
         "tune_seeds": tune_seeds,
         "controls": controls,
         "workers": workers,
-        "measures": None if measures is None else options.measure_names(measures),
+        "measures": asked,
+        "options": {name: tree[name] for name in tree if name in askable},
         "examples": examples,
         "data_dir": data_dir,
     }

@@ -24,8 +24,10 @@ Task = Annotated[str | None, typer.Option(help="What to train on what; see: land
 Config = Annotated[
     Path | None,
     typer.Option(
-        help="TOML file of settings, a table for each section or method; or published:NAME, "
-        "see: landscape list settings."
+        is_eager=True,  # its entries are the defaults of the other options
+        callback=lambda context, config: use_config(context, config),
+        help="TOML file: options of this command as entries, settings as a table for each "
+        "section, method or measure; or published:NAME, see: landscape list settings.",
     ),
 ]
 Set = Annotated[
@@ -92,6 +94,13 @@ DryRun = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+def use_config(context: typer.Context, config: Path | None) -> Path | None:
+    """Give the command the options in its file."""
+    from landscape_cli.config import use
+
+    return use(context, config)
 
 
 def allow_download(context: typer.Context, given: bool) -> bool:

@@ -21,6 +21,8 @@ def read(
     assignments: Iterable[str] | None,
     methods: Iterable[str],
     *,
+    measures: Mapping[str, type] | None = None,
+    asked: Iterable[str] | None = None,
     label_noise: float | None = None,
     option: str = "--set",
     **flags: Any,
@@ -28,14 +30,16 @@ def read(
     """Settings by section and method, {"training": {"epochs": 20}, "sam": {"rho": 0.1}}, typed.
 
     Later ones win: the file, `--set`, then `label_noise`, of [data], and `flags`, which belong to
-    [training] (None: not given).
+    [training] (None: not given). measures: those that may have a section too, by name; asked:
+    those that are evaluated, None for all.
     Raises ValueError with all errors. A file may also hold methods that do not run now; a `--set`
     without effect is an error, and names `option`.
     """
     from landscape.methods import METHODS
-    from landscape.training.settings import SECTIONS, check_keys, unlabelled
+    from landscape.training.settings import SECTIONS, unlabelled
 
-    given = assigned(assignments or (), option)
+    sections = {**SECTIONS, **METHODS, **(measures or {})}
+    given = canonical_sections(assigned(assignments or (), option), sections)
     options = {"data": {"label_noise": label_noise}, "training": flags}
     flagged = [
         {section: {key: value}}
@@ -43,18 +47,65 @@ def read(
         for key, value in values.items()
         if value is not None
     ]
-    tree = merged(from_config(config) if config else {}, given, *flagged)
+    stored = canonical_sections(tables(config), sections) if config else {}
+    tree = merged(stored, given, *flagged)
     parts = [part for method in methods for part in method.split("+")]
     in_use = [*SECTIONS, *parts, *map(unlabelled, parts)]
     idle = [
         f"`{option} {name}...` has no effect: {name} is not among the methods."
         for name in given
         if unlabelled(name) in METHODS and name not in in_use
+    ] + _idle_measures(given, measures or {}, asked)
+    variants = {name: METHODS[unlabelled(name)] for name in tree if unlabelled(name) in METHODS}
+    return checked(tree, {**sections, **variants}, SECTIONS, idle)
+
+
+def of_measures(
+    config: Path | None,
+    assignments: Iterable[str] | None,
+    asked: Iterable[str] | None,
+    measures: Mapping[str, type],
+    *further: Tree,
+) -> Tree:
+    """Settings by measure, {"noise": {"draws": 20}}, of the file, `--set` and others, typed.
+
+    asked: the measures that are evaluated, None for all; a `--set` of another one has no effect.
+    Raises ValueError with all errors.
+    """
+    given = canonical_sections(merged(assigned(assignments or ()), *further), measures)
+    stored = canonical_sections(tables(config), measures) if config else {}
+    idle = _idle_measures(given, measures, asked)
+    return checked(merged(stored, given), measures, errors=idle, kind="measure")
+
+
+def _idle_measures(
+    given: Tree, measures: Mapping[str, type], asked: Iterable[str] | None
+) -> list[str]:
+    """Errors for settings of measures that are not evaluated."""
+    names = list(measures if asked is None else asked)
+    return [
+        f"An option of {name} has no effect: the measures are {', '.join(names)}."
+        for name in given
+        if name in measures and name not in names
     ]
-    if errors := check_keys(tree) + idle:
-        raise ValueError("\n".join(errors))
-    variants = {name: METHODS[unlabelled(name)] for name in tree if name not in SECTIONS}
-    return checked(tree, {**SECTIONS, **METHODS, **variants})
+
+
+def canonical_sections(tree: Tree, known: Iterable[str]) -> Tree:
+    """The tree with its sections as they are known, from names in any case; "SAM@wide" too."""
+    known = {name.casefold(): name for name in known}
+    result: Tree = {}
+    for section, values in tree.items():
+        name, at, label = section.partition("@")
+        right = known.get(name.casefold(), name) if section not in known.values() else name
+        result = merged(result, {f"{right}{at}{label}": values})
+    return result
+
+
+def tables(config: Path) -> Tree:
+    """The tables of settings in a file, without the options of the command."""
+    from landscape_cli.config import is_option
+
+    return {name: v for name, v in from_config(config).items() if not is_option(name, v)}
 
 
 def grid(entries: Iterable[str], methods: Iterable[str]) -> dict[str, list[Any]]:
@@ -79,8 +130,7 @@ def from_config(config: Path) -> Tree:
     if not name.startswith(published.PREFIX):
         return from_file(config)
     tree = published.read(name.removeprefix(published.PREFIX))
-    del tree["published"]
-    return tree
+    return {key: value for key, value in tree.items() if key != "published"}
 
 
 def from_file(path: Path) -> Tree:

@@ -63,8 +63,8 @@ def test_every_unknown_key_is_named_with_the_nearest():
     assert len(found) == 4
     for line, wrong, near in zip(
         found,
-        ["'trainig'", "'training.epoch'", "'sam.roh'", "'data.size'"],
-        ["'training'", "'training.epochs'", "'sam.rho'", "'data."],
+        ["'trainig'", "'training.epoch'", "'sam.roh'", "'sam.data.size'"],
+        ["'training'", "'training.epochs'", "'sam.rho'", "'sam.data."],
         strict=True,
     ):
         assert line.startswith("Unknown setting")
@@ -165,3 +165,47 @@ def test_a_grid_that_cannot_be(entry, message):
     with pytest.raises(ValueError) as error:
         grid([entry], ["sam"])
     assert str(error.value).startswith(message)
+
+
+def test_unknown_keys_wrong_types_and_ranges_are_told_together():
+    with pytest.raises(ValueError) as error:
+        read(
+            None,
+            ["trainig.lr=1", "training.epoch=1", "training.lr=fast", "training.gamma=-1",
+             "sam.rho=-1", "sam.training.epochs=0.5", "fam.lam=x"],
+            ["sam"],
+        )  # fmt: skip
+    found = lines(error)
+    assert len(found) == 8
+    assert found[0].startswith("Unknown settings section 'trainig'. Did you mean 'training'?")
+    assert any(line.startswith("Unknown setting 'training.epoch'.") for line in found)
+    assert any(line.startswith("`--set fam...` has no effect") for line in found)
+    assert "fam.lam: should be a valid number. Got 'x'." in found
+    assert "`sam.rho` must be non-negative. Got -1.0." in found
+    assert "training.lr: should be a valid number. Got 'fast'." in found
+    assert "`training.gamma` must be non-negative. Got -1.0." in found
+    assert "sam.training.epochs: should be a valid integer. Got 0.5." in found
+
+
+def test_one_adapter_for_each_dataclass(monkeypatch):
+    from landscape_cli import checking
+
+    checking._adapter.cache_clear()
+    read(None, ["sam.rho=1", "training.lr=1", "sam.training.lr=2", "training.epochs=3"], ["sam"])
+    assert checking._adapter.cache_info().misses == 2
+
+
+def test_sections_are_known_in_any_case():
+    tree = read(None, ["SAM.rho=1", "Training.lr=2", "sam.training.epochs=3", "Sam@w.rho=4"],
+                ["sam", "sam@w"])  # fmt: skip
+    assert tree == {
+        "sam": {"rho": 1.0, "training": {"epochs": 3}}, "training": {"lr": 2.0},
+        "sam@w": {"rho": 4.0},
+    }  # fmt: skip
+
+
+def test_a_section_lies_only_in_a_method():
+    with pytest.raises(ValueError, match=r"Unknown setting 'training\.data'"):
+        read(None, ["training.data.batch_size=3"], ["sam"])
+    with pytest.raises(ValueError, match=r"Unknown setting 'sam\.asam'"):
+        read(None, ["sam.asam.rho=3"], ["sam"])
