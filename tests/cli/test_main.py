@@ -41,7 +41,7 @@ def test_help_comes_at_once_and_without_torch(command):
 
 def test_an_internal_error_is_no_verdict_of_an_audit(landscape, monkeypatch):
     """Python's own exit code of an exception is 1: that an audit falls short."""
-    monkeypatch.setattr("landscape.description.about", lambda *_: 1 / 0)
+    monkeypatch.setattr("landscape.describe", lambda *_: 1 / 0)
     done = landscape("info", "here")
     assert done.code == 3
     assert "Traceback" in done.err and "ZeroDivisionError" in done.err
