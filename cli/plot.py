@@ -9,6 +9,8 @@ import typer
 
 from landscape_cli import options
 
+ONE_PER_PANEL = ("surface",)  # kinds of records of which a panel shows one, not a mean
+
 
 def plot(
     folders: Annotated[
@@ -65,7 +67,7 @@ def plot(
     _check(drawn, PLOTS[drawn], chosen)
     with inside():
         figure = PLOTS[drawn](_records(folders, DRAWS[drawn]), **chosen)
-    path = save(figure, (out or folders[0] / "figures") / f"{kind}.{format_}")
+    path = save(figure, (out or folders[0] / "figures") / f"{_name(kind, folders)}.{format_}")
     options.hand_over({"figure": path}, path, json)
 
 
@@ -78,20 +80,38 @@ def _check(kind: str, draw: Callable[..., Any], chosen: dict[str, Any]) -> None:
 
 
 def _records(folders: list[Path], kind: str) -> Any:
-    """The record of a study, or records by method, of checkpoints by the name of their folder."""
+    """The record of a study, or records by method, of checkpoints by the name of their folder.
+
+    Raises ValueError for a folder without such a record: it is not left out of the figure.
+    """
     import landscape as ls
     from landscape.study.folders import records_in
 
     if kind in ("study", "comparison"):
+        if len(folders) > 1:
+            raise ValueError(f"A figure of the kind {kind} shows one study. Got {len(folders)}.")
         study = ls.Study(folders[0])
         return study.record if kind == "study" else study.comparison
+    held = [(folder, label, r[kind]) for folder, label, r in records_in(folders) if kind in r]
+    having = {folder for folder, _, _ in held}
+    for folder in (folder for folder in folders if folder not in having):
+        raise ValueError(f"{folder} holds no record of {kind}. {_remedy(folder, kind)}")
     found: dict[str, list[Any]] = {}
-    for label, records in records_in(folders):
-        if kind in records:
-            found.setdefault(label, []).append(records[kind])
-    if not found:
-        raise ValueError(f"{folders[0]} holds no record of {kind}. {_remedy(folders[0], kind)}")
+    for folder, label, record in held:
+        shared = {other for other, name, _ in held if name == label}
+        apart = kind in ONE_PER_PANEL and len(shared) > 1
+        name = f"{label}@{folder.resolve().name}" if apart else label
+        found.setdefault(name, []).append(record)
     return found
+
+
+def _name(kind: str, folders: list[Path]) -> str:
+    """The file's name; that of several folders names the others, so that no figure of the first
+    alone is overwritten.
+    """
+    others = [folder.resolve().name for folder in folders[1:]]
+    words = "-".join(others) if len("-".join(others)) <= 100 else f"{len(others)}-others"
+    return f"{kind}-with-{words}" if others else kind
 
 
 def _remedy(folder: Path, kind: str) -> str:

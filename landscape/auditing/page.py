@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from landscape import plots
 from landscape.auditing.requirements import HOLDS, NOT_REFUTED, QUANTITIES, UNCERTAIN
 from landscape.auditing.verdicts import Audit, Verdict
+from landscape.plots.drawing.method_styles import together
 from landscape.records import Record
 from landscape.report.inline import inline_svg
 from landscape.report.template import flat, rendered
@@ -18,14 +19,16 @@ from landscape.utils import files
 
 SCHEMA = 1
 FIGURES = {  # measure -> how to read its figure
-    "noise": "The further right the curve stays up (accuracy) or down (loss), the more noise the "
-    "network bears. The band is the 95 % interval over draws.",
-    "quantization": "Loss and accuracy with the weights rounded to fewer bits.",
-    "pruning": "Loss and accuracy with the smallest weights set to zero.",
-    "worst_case": "The worst that gradient ascent found within each radius: the true worst case "
-    "is at least as bad.",
-    "eigenvalues": "Each marker is one eigenvalue of the Hessian. The higher the topmost, the "
-    "sharper the minimum; along hollow ones, below zero, the loss bends down.",
+    "noise": "The fall in accuracy or rise in loss from σ = 0 is the cost of the noise. The band "
+    "is the 95 % interval over draws of the noise.",
+    "quantization": "Loss and accuracy with the weights rounded to fewer bits. The change from the "
+    "first point is the cost of rounding.",
+    "pruning": "Loss and accuracy with the smallest weights set to zero. The change from the left "
+    "end is the cost of pruning.",
+    "worst_case": "The highest loss that gradient ascent found within each radius. The true worst "
+    "case is at least as bad.",
+    "eigenvalues": "Each marker is one eigenvalue of the Hessian. The largest is the curvature in "
+    "the steepest direction; hollow markers are negative: there the loss curves down.",
 }
 
 
@@ -41,7 +44,7 @@ def write(audit: Audit, folder: Path | str, *, about: Mapping[str, Any], command
     tree = as_tree(audit, about, command)
     files.write_json(folder / "audit.json", tree)
     files.write(folder / "junit.xml", junit(audit, str(about["checkpoint"])))
-    drawn = [(name, figure) for name in records if (figure := _figure(name, records[name]))]
+    drawn = [(name, figure) for name in records if (figure := _figure(name, audit))]
     page = rendered(
         "audit.html.jinja",
         title=f"Audit of {Path(str(about['checkpoint'])).name}",
@@ -150,10 +153,19 @@ def _arguments(record: Any, takes_one: bool) -> list[str]:
     return [f"{value:g}" for value in getattr(record, axis)]
 
 
-def _figure(measure: str, record: Record) -> Figure | None:
-    """The measure's own plot, where it has one that shows more than a single number."""
+def _figure(measure: str, audit: Audit) -> Figure | None:
+    """The measure's own plot, where it has one that shows more than a single number.
+
+    With a baseline both are drawn, on the same axes.
+    """
+    record = audit.answers[measure]
     plot = next((name for name, kind in plots.DRAWS.items() if kind == measure), None)
     if plot is None or measure not in FIGURES or len(_arguments(record, True)) < 2:
         return None
-    figure: Figure = plots.PLOTS[plot](record)
+    if audit.baseline is None:
+        figure: Figure = plots.PLOTS[plot](record)
+        return figure
+    pair = {"checkpoint": record, "baseline": audit.baseline[measure]}
+    with together(list(pair)):
+        figure = plots.PLOTS[plot](pair)
     return figure

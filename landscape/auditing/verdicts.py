@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from landscape.auditing.requirements import HOLDS, NOT_REFUTED, UNCERTAIN, Requirement
-from landscape.records import NoiseRecord
+from landscape.records import NoiseRecord, shown_direction
 from landscape.statistics import noise_curve
 from landscape.statistics.intervals import Interval, holm
 
@@ -63,9 +63,10 @@ class Audit:
 
     @property
     def robustness(self) -> str | None:
-        """The checkpoint's noise curve beside the baseline's, in one sentence; None without one.
+        """What noise costs the checkpoint and the baseline, in one sentence; None without one.
 
-        Paired t tests over the draws at each level, Holm's correction over the levels.
+        The cost is the change from the noise-free value, so a lower accuracy without noise does
+        not count. Paired t tests over the draws at each level, Holm's correction over the levels.
         """
         if self.baseline is None or "noise" not in self.answers:
             return None
@@ -74,21 +75,25 @@ class Audit:
 
 def _robustness(new: NoiseRecord, old: NoiseRecord) -> str:
     quantity = "accuracy" if new.clean_accuracy == new.clean_accuracy else "loss"
-    sign = 1.0 if quantity == "accuracy" else -1.0
-    found = noise_curve.difference(new, old, quantity)
-    levels = [i for i, sigma in enumerate(new.sigma) if sigma > 0 and found[i].t_p == found[i].t_p]
-    adjusted = holm([found[i].t_p for i in levels])
-    decided = [(i, found[i]) for i, p in zip(levels, adjusted, strict=True) if p < 0.05]
-    worse = [f"{new.sigma[i]:g}" for i, d in decided if sign * d.mean < 0]
-    better = [f"{new.sigma[i]:g}" for i, d in decided if sign * d.mean > 0]
-    told = [
-        f"{word} robust to noise than the baseline at σ = {', '.join(at)}"
-        for word, at in (("less", worse), ("more", better))
-        if at
+    costs = noise_curve.cost_difference(new, old, quantity)
+    levels = [i for i, sigma in enumerate(new.sigma) if sigma > 0 and costs[i].t_p == costs[i].t_p]
+    adjusted = holm([costs[i].t_p for i in levels])
+    directions = shown_direction(
+        [costs[i].low for i in levels], [costs[i].high for i in levels], adjusted
+    )
+    each = list(zip(levels, directions, strict=True))
+    said = [
+        f"{word} robust to weight noise than the baseline at σ = {', '.join(at)}"
+        for word, sign in (("less", 1), ("more", -1))
+        if (at := [f"{new.sigma[i]:g}" for i, direction in each if direction == sign])
     ]
-    if not told:
-        return (
-            f"No difference in {quantity} under noise is shown at any level "
-            f"({new.loss.shape[1]} paired draws, Holm over {len(levels)} levels)."
-        )
-    return f"The checkpoint is {' and '.join(told)} ({quantity}, paired draws, Holm, p < 0.05)."
+    clean = [getattr(record, f"clean_{quantity}") for record in (new, old)]
+    cost = "accuracy lost" if quantity == "accuracy" else "loss added"
+    basis = (
+        f"{cost} relative to the noise-free value, which is {clean[0]:.4g} here and "
+        f"{clean[1]:.4g} for the baseline; {new.loss.shape[1]} paired draws, Holm's correction "
+        f"over {len(levels)} levels"
+    )
+    if not said:
+        return f"No significant difference in robustness to weight noise at any level ({basis})."
+    return f"The checkpoint is {' and '.join(said)} ({basis}, p < 0.05)."

@@ -16,6 +16,21 @@ def sentences(study: StudyRecord) -> list[str]:
     return [*_noise(study), *_tuned(study)]
 
 
+def budget(contents: Contents) -> str:
+    """What the methods may spend: whether it is equal, and in which unit it is counted."""
+    own = [contents.settings.get(method) for method in contents.methods]
+    training = [
+        each["training"] for each in own if isinstance(each, Mapping) and "training" in each
+    ]
+    budgets = {each.get("budget") for each in training} or {contents.study.budget}
+    epochs = {each.get("epochs") for each in training}
+    if len(budgets) > 1 or len(epochs) > 1:
+        return "their budgets differ, see the settings"
+    unit = {"epochs": "epochs", "grad-evals": "gradient evaluations"}
+    (kind,) = budgets
+    return f"all have the same budget of {unit.get(str(kind), str(kind))}"
+
+
 def tuning_rows(study: StudyRecord) -> list[dict[str, Any]]:
     """A row per tuned method: what was chosen, at which cost, out of which trials."""
     return [

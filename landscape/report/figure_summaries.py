@@ -1,4 +1,4 @@
-"""What each figure shows, in one or two sentences made from its numbers, never stronger than they.
+"""Summaries of the figures: one or two sentences made from their numbers, never stronger than they.
 
 A method is named as higher or lower only where its verdict says so; where there is no interval the
 numbers are given as a range, without names.
@@ -25,7 +25,7 @@ NAMED = 3  # more methods than these and their differences are told as a range
 
 
 def summary(contents: Contents, figure: str) -> str:
-    """Of a figure of the page, by its name; "" where there is nothing to say."""
+    """The summary of a figure of the page, by its name; "" where there is nothing to say."""
     return SUMMARIES[figure](contents) if figure in SUMMARIES else ""
 
 
@@ -48,7 +48,7 @@ def contrast(label: str, found: Mapping[str, Verdict], baseline: str) -> str:
         parts.append(f"no difference from {base} is shown for {who}")
     lacking = [method_name(m) for kind in ("no interval", "missing") for m in kinds.get(kind, {})]
     if lacking:
-        parts.append(f"no verdict for {listed(lacking)}, too few runs")
+        parts.append(f"too few runs to tell for {listed(lacking)}")
     return f"{capitalised(label)}: {'; '.join(parts)}." if parts else ""
 
 
@@ -85,8 +85,8 @@ def _comparison(contents: Contents) -> str:
         )
         means = means[np.isfinite(means)]
         if means.size:
-            parts.append(f"{axis_label(metric)} from {_reach(means)}")
-    return f"The means reach in {'; in '.join(parts)}." if len(contents.methods) > 1 else ""
+            parts.append(f"{axis_label(metric)} {_reach(means)}")
+    return f"Range of the means: {'; '.join(parts)}." if len(contents.methods) > 1 else ""
 
 
 def _differences(contents: Contents) -> str:
@@ -100,9 +100,10 @@ def _differences(contents: Contents) -> str:
             clear.append((label, who))
     count = sum(len(who) for _, who in clear)
     if not count:
-        return f"None of {plural(total, 'difference')} from {base} is shown to be other than zero."
+        return f"None of {plural(total, 'difference')} from {base} is significant."
     where = "; ".join(f"{label}: {listed(who)}" for label, who in clear)
-    return f"{count} of {plural(total, 'difference')} from {base} are shown: {where}."
+    verb = "is" if count == 1 else "are"
+    return f"{count} of {plural(total, 'difference')} from {base} {verb} significant: {where}."
 
 
 def _scatter(contents: Contents) -> str:
@@ -113,7 +114,7 @@ def _scatter(contents: Contents) -> str:
             label = METRICS[measure].label if measure in METRICS else measure
             interval = signed_interval(tau, low, high) if math.isfinite(high - low) else ""
             told = f"{label} (τ {interval or signed(tau, 0.1)})"
-            parts.setdefault(findings.association(tau, low, high), []).append(told)
+            parts.setdefault(findings.association(record, i), []).append(told)
     sentences = [f"{capitalised(words)}: {listed(each)}." for words, each in parts.items()]
     return " ".join(["Kendall’s τ over all minima.", *sentences]) if parts else ""
 
@@ -170,18 +171,22 @@ def _reach(values: Iterable[float]) -> str:
     return ends[0] if ends[0] == ends[1] else " to ".join(ends)
 
 
-def _percent(values: Array) -> float:
-    return 100 * float(np.mean(values))
+def _accuracy_lost(record: Any) -> float:
+    """Percentage points from the network as trained, mean over the settings."""
+    return 100 * float(record.clean_accuracy - np.mean(record.accuracy))
 
 
 def _middle(record: Any) -> float:
     return float(record.loss[len(record.radius) // 2])
 
 
-def _edge(record: Any) -> float:
-    """Mean loss at the two ends of all lines, or the median over a plane."""
+def _rise(record: Any) -> float:
+    """Rise of the loss over that at w: mean at the ends of all lines, or median over a plane."""
+    if record.point is None:
+        return math.nan
     loss: Array = record.loss
-    return float(np.median(loss) if record.kind == "surface" else np.mean(loss[:, [0, -1]]))
+    far = np.median(loss) if record.kind == "surface" else np.mean(loss[:, [0, -1]])
+    return float(far - record.point.loss)
 
 
 SUMMARIES: dict[str, Callable[[Contents], str]] = {
@@ -192,19 +197,18 @@ SUMMARIES: dict[str, Callable[[Contents], str]] = {
     "stability": _stability,
     "spectrum": _first("lambda_max"),
     "density": _recorded("spectral_density", "mean eigenvalue", lambda r: r.mean),
-    "noise": _first("noise_accuracy", "noise_sigma_5"),
+    "noise": _first("noise_sigma_5", "noise_accuracy"),
     "quantization": _recorded(
-        "quantization", "accuracy, mean over the settings (percentage points)",
-        lambda r: _percent(r.accuracy),
+        "quantization", "accuracy lost, mean over the settings (percentage points)",
+        _accuracy_lost,
     ),
     "pruning": _recorded(
-        "pruning", "accuracy, mean over the shares (percentage points)",
-        lambda r: _percent(r.accuracy),
+        "pruning", "accuracy lost, mean over the shares (percentage points)", _accuracy_lost,
     ),
     "worst_case": _recorded("worst_case", "highest loss found at the middle radius", _middle),
     "sharpness": _first("sharpness"),
-    "surface": _recorded("surface", "median loss over the plane", _edge),
-    "profile": _recorded("profile", "mean loss at the ends of the lines", _edge),
+    "surface": _recorded("surface", "median rise of the loss over the plane", _rise),
+    "profile": _recorded("profile", "mean rise of the loss at the ends of the lines", _rise),
     "path": _recorded("path", "barrier", lambda r: r.barrier),
     "scatter": _scatter,
 }  # fmt: skip

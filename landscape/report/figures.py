@@ -41,62 +41,67 @@ class Shown:
 
 
 TITLES = {
-    "comparison": "What each method reached",
-    "differences": "Distance to the baseline",
-    "curves": "Training",
-    "radius": "The radius that was learned",
-    "stability": "Sharpness over training",
-    "spectrum": "Curvature of the minima",
-    "density": "All eigenvalues of the minima",
-    "noise": "Robustness to noise on the weights",
-    "quantization": "Weights of few bits",
-    "pruning": "Without the smallest weights",
-    "worst_case": "The worst that was found nearby",
-    "sharpness": "Sharpness over the radius",
-    "surface": "The loss around each minimum",
-    "profile": "The loss along lines",
-    "path": "Between two minima",
-    "scatter": "Flatness against generalisation",
+    "comparison": "Results by method",
+    "differences": "Differences from the baseline",
+    "curves": "Training curves",
+    "radius": "Learned radius",
+    "stability": "Sharpness during training",
+    "spectrum": "Eigenvalues of the Hessian",
+    "density": "Spectral density of the Hessian",
+    "noise": "Robustness to weight noise",
+    "quantization": "Quantisation",
+    "pruning": "Pruning",
+    "worst_case": "Worst-case loss in a ball",
+    "sharpness": "Sharpness by radius",
+    "surface": "Loss surfaces",
+    "profile": "Loss profiles along lines",
+    "path": "Paths between minima",
+    "scatter": "Flatness and generalisation gap",
 }
 HOW_TO_READ = {
-    "comparison": "Each dot is a mean over seeds, its bar the 95 % interval of that mean. Whether "
-    "two bars overlap is no test: the next figure has the differences.",
-    "differences": "Each dot is a mean paired difference to the baseline. Where its bar crosses "
-    "the line at zero, no difference is shown.",
-    "curves": "The lower the loss at the same place, the faster the training. Each line is a "
-    "mean over seeds, its band the 95 % interval; the accuracy axis starts after the first climb.",
-    "radius": "Left, the radius of the perturbation over training. Right, how often the gradient "
-    "of the gap and the effect of the radius pointed apart: at one half the radius wanders, away "
-    "from it the radius is driven.",
-    "stability": "Dashed: the curvature from which on the steps of the base optimizer overshoot. "
-    "Gradient descent without noise tends to climb up to it and to stay there.",
-    "spectrum": "Each column is one minimum, each marker one eigenvalue of the Hessian. The higher "
-    "the topmost, the sharper the minimum; along hollow ones, below zero, the loss bends down.",
-    "density": "How many directions have which curvature, on a logarithmic axis: the further right "
-    "the tail reaches, the sharper the sharpest directions; left of zero the loss bends down.",
-    "noise": "The further right a curve stays up (accuracy) or down (loss), the more noise its "
-    "minima bear. The levels are spaced by their square roots.",
-    "quantization": "Left as trained, then with weights rounded ever more coarsely: the later a "
-    "line leaves its first dot, the fewer bits its minima need.",
-    "pruning": "The further right a curve stays where it starts, the more of its weights the "
-    "network can do without.",
-    "worst_case": "The loss at the worst point that gradient ascent found within each radius, and "
-    "the accuracy there. The true worst case is at least as bad.",
-    "sharpness": "How much the loss of a batch was seen to rise within each radius, and the loss "
-    "that this leads to. Both are lower bounds; the lower the line, the flatter.",
-    "surface": "All panels share axes and colours: a wider dark basin is a flatter minimum in this "
-    "plane. It is one plane of very many, so the eigenvalues are the stronger evidence.",
-    "profile": "The loss on the way out from each minimum. The band is the spread over directions, "
-    "from the lowest to the highest, and no interval.",
-    "path": "The loss on the straight line from one minimum to another. A hill above the dotted "
-    "line is a barrier: the two do not lie in one basin along this line.",
-    "scatter": "If flatter minima generalised better, the points would rise to the right (and fall "
-    "for the noise that is borne), within each method as well as between methods.",
+    "comparison": "Each dot is a mean over seeds, each bar the 95 % interval of that mean. Whether "
+    "two bars overlap is not a test; the differences from the baseline are tested in the next "
+    "figure.",
+    "differences": "Each dot is a mean paired difference, each bar its 95 % interval. Filled dots "
+    "are significant: the interval excludes zero and the p value is below 0.05 after Holm’s "
+    "correction over the methods. Hollow dots are not, even where the bar misses zero.",
+    "curves": "Each line is a mean over seeds, each band its 95 % interval. The accuracy axis "
+    "starts after the first climb.",
+    "radius": "Left: the radius of the perturbation over training. Right: how often the gradient "
+    "of the gap and the effect of the radius had opposite signs. At one half the radius performs "
+    "a random walk; away from it the radius is driven in one direction.",
+    "stability": "Dashed: the stability threshold, the curvature above which steps of the base "
+    "optimizer overshoot. Full-batch gradient descent tends to rise to it and stay near it.",
+    "spectrum": "Each column is one minimum, each marker one eigenvalue. The largest is the "
+    "curvature in the steepest direction; hollow markers are negative: there the loss curves down.",
+    "density": "How many directions have which curvature, on a logarithmic axis. The right tail "
+    "holds the steepest directions; left of zero the loss curves down.",
+    "noise": "The fall in accuracy or rise in loss from σ = 0 is the cost of the noise. Curves "
+    "that start apart differ without noise already, which says nothing about robustness. Noise "
+    "levels are spaced by their square roots.",
+    "quantization": "The first point is the network as trained, the others have weights rounded to "
+    "fewer bits. The change from the first point is the cost of rounding.",
+    "pruning": "The smallest weights are set to zero. The change from the left end is the cost of "
+    "pruning.",
+    "worst_case": "The highest loss that gradient ascent found within each radius, and the "
+    "accuracy there. The true worst case is at least as bad.",
+    "sharpness": "Left: how much the loss of a batch was seen to rise within each radius; the "
+    "smaller the rise, the flatter at that radius. Right: the loss that was reached. Both are "
+    "lower bounds.",
+    "surface": "All panels share axes and colours. Colours show the loss itself: a minimum with a "
+    "lower loss is darker without being flatter. Flatness is how little the loss rises on the way "
+    "from the cross outwards. A plane is two of very many directions.",
+    "profile": "The loss along lines through each minimum. The rise from the centre is the "
+    "sharpness along a line. The band is the range over lines, not a confidence interval.",
+    "path": "The loss on the straight line from one minimum to another. A rise above the dotted "
+    "line is a barrier along this line; a curved path may have none.",
+    "scatter": "Each point is one minimum. Correlation within a method, where only the seed "
+    "varies, is stronger evidence than correlation across methods, which differ in more than "
+    "flatness.",
 }
 ONE_SEED = {
     "comparison": "Each dot is one run. One seed: no interval, no verdict.",
-    "curves": "The lower the loss at the same place, the faster the training. Each line is one "
-    "run; the accuracy axis starts after the first climb.",
+    "curves": "Each line is one run. The accuracy axis starts after the first climb.",
 }
 LIVE: dict[str, Callable[..., list[Any]]] = {  # figures that answer to the pointer
     "spectrum": interactive.spectrum,

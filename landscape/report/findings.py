@@ -1,17 +1,18 @@
 """The findings in sentences, story first: what differs, what does not, at what cost."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from landscape.plots.drawing.prepare import axis_label, plural
-from landscape.records import METRICS
+from landscape.records import METRICS, ComparisonRecord
 from landscape.report.contents import Contents
 from landscape.report.numbers import signed, signed_interval
 from landscape.report.verdict import Verdict, verdict
-from landscape.report.wording import capitalised, listed, method_name
+from landscape.report.wording import capitalised, in_words, listed, method_name, timing_caution
 
 TOLD = ("test_accuracy", "test_loss", "generalisation_gap", "lambda_max", "kappa", "noise_sigma_5")
 
@@ -32,7 +33,7 @@ def headline(contents: Contents) -> str:
             "there is nothing to compare."
         )
     if contents.seeds < 2:
-        return "One seed: no interval, no verdict. The numbers describe these runs and no others."
+        return "One seed: no interval, no verdict. The numbers describe these runs only."
     if len(contents.methods) < 2:
         return "One method: there is nothing to compare it with."
     told = [metric for metric in ("test_accuracy", "lambda_max") if metric in contents.computed]
@@ -50,15 +51,31 @@ def paragraphs(contents: Contents) -> list[Finding]:
     return found + (_cost(contents) if contents.count_all("finished") else [])
 
 
-def association(tau: float, low: float, high: float) -> str:
-    """What a rank correlation with the gap says, in words."""
-    if not math.isfinite(tau):
+def association(record: ComparisonRecord, i: int) -> str:
+    """What the rank correlations of measure i with the gap say, in words.
+
+    A correlation over all minima can come from the methods alone, so a direction is named without
+    a reservation only where the interval within methods excludes zero on the same side.
+    """
+    if not math.isfinite(record.tau[i]):
         return "not computed"
-    if not (math.isfinite(low) and math.isfinite(high)):
+    if not (math.isfinite(record.tau_low[i]) and math.isfinite(record.tau_high[i])):
         return "no interval, no verdict"
-    if low > 0:
-        return "larger values go with a larger gap"
-    return "larger values go with a smaller gap" if high < 0 else "no association shown"
+    over_all = _side(record.tau_low[i], record.tau_high[i])
+    if over_all == 0:
+        return "no association shown"
+    within = 0
+    if record.within_tau_low is not None and record.within_tau_high is not None:
+        within = _side(record.within_tau_low[i], record.within_tau_high[i])
+    if within == over_all:
+        return f"larger values go with a {'larger' if over_all > 0 else 'smaller'} gap"
+    signs = {1: "positive", -1: "negative", 0: "not shown"}
+    return f"{signs[over_all]} over all minima, {signs[within]} within methods"
+
+
+def _side(low: float, high: float) -> int:
+    """The side of zero on which an interval lies; 0 where it holds zero or has no ends."""
+    return 1 if low > 0 else -1 if high < 0 else 0
 
 
 def _title(metric: str) -> str:
@@ -73,17 +90,29 @@ def verdicts(contents: Contents, metric: str) -> dict[str, Verdict]:
 
 
 def _counted(contents: Contents, metric: str) -> str:
-    found = verdicts(contents, metric)
+    """ "Six of 8 methods reach a significantly higher test accuracy than SGD, one a lower one." """
+    answers = verdicts(contents, metric)
     label = METRICS[metric].label if metric in METRICS else metric
     baseline = method_name(contents.comparison.baseline)
-    counts = {k: sum(v.kind == k for v in found.values()) for k in ("higher", "lower")}
-    rest = len(found) - sum(counts.values())
-    parts = [f"{k} for {count}" for k, count in counts.items() if count]
-    if not parts:
-        return f"{capitalised(label)}: no difference from {baseline} is shown for any method."
-    parts[0] += f" of {plural(len(found), 'other method')}"
-    tail = f"; for {rest} no difference is shown" if rest else ""
-    return f"{capitalised(label)}, compared with {baseline}: {' and '.join(parts)}{tail}."
+    count = Counter(answer.kind for answer in answers.values())
+    judged = sum(count[kind] for kind in ("higher", "lower", "undecided"))
+    if not judged:
+        return f"{capitalised(label)}: too few runs to compare any method with {baseline}."
+    kinds = [kind for kind in ("higher", "lower") if count[kind]]
+    rest = len(answers) - judged
+    tail = f"; {in_words(rest)} had too few runs to tell" if rest else ""
+    if not kinds:
+        return f"No method differs significantly from {baseline} in {label}{tail}."
+    first, *second = kinds
+    who = f"{in_words(count[first])} of {judged} methods" if judged > 1 else _only(answers, first)
+    reach = "reach" if count[first] > 1 else "reaches"
+    also = "".join(f", {in_words(count[kind])} a {kind} one" for kind in second)
+    sentence = f"{who} {reach} a significantly {first} {label} than {baseline}{also}{tail}."
+    return capitalised(sentence)
+
+
+def _only(answers: Mapping[str, Verdict], kind: str) -> str:
+    return method_name(next(m for m, answer in answers.items() if answer.kind == kind))
 
 
 def _told(contents: Contents, metric: str) -> str:
@@ -96,17 +125,17 @@ def _told(contents: Contents, metric: str) -> str:
             better = next(iter(chosen.values())).better
             side = {True: " (better)", False: " (worse)", None: ""}[better]
             who = listed([method_name(m) for m in chosen])
-            sentences.append(f"{kind.capitalize()}{side} than {baseline}: {who}, {span(chosen)}.")
+            sentences.append(f"Significantly {kind}{side} than {baseline}: {who}, {span(chosen)}.")
     open_ = {m: v for m, v in found.items() if v.kind == "undecided"}
     after = {m: v for m, v in open_.items() if v.low > 0 or v.high < 0}
     rest = {m: v for m, v in open_.items() if m not in after}
     for why, chosen in (("", rest), (" after Holm’s correction over the methods", after)):
         if chosen:
             who = listed([method_name(m) for m in chosen])
-            sentences.append(f"No difference shown{why}: {who}, {span(chosen)}.")
+            sentences.append(f"Not significant{why}: {who}, {span(chosen)}.")
     missing = [method_name(m) for m, v in found.items() if v.kind in ("no interval", "missing")]
     if missing:
-        sentences.append(f"No verdict, too few runs: {listed(missing)}.")
+        sentences.append(f"Too few runs to tell: {listed(missing)}.")
     return " ".join(sentences)
 
 
@@ -131,7 +160,10 @@ def _diverged(contents: Contents) -> list[Finding]:
     ]
     if not parts:
         return []
-    caution = " Means and intervals are over the runs that finished, which flatters such a method."
+    caution = (
+        " Means and intervals are over the runs that finished, and so may be too favourable for "
+        "such a method."
+    )
     words = "; ".join(parts) + "." + (caution if contents.count_all("finished") else "")
     return [Finding("Runs that diverged", words)]
 
@@ -143,6 +175,8 @@ def _cost(contents: Contents) -> list[Finding]:
         if each:
             baseline = method_name(contents.comparison.baseline)
             sentences.append(f"{label} relative to {baseline}: {', '.join(each)}.")
+            sentences += [timing_caution(contents.study)] * (metric == "seconds")
+    sentences = list(filter(None, sentences))
     return [Finding("Cost", " ".join(sentences))] if sentences else []
 
 
@@ -153,7 +187,7 @@ def _price(contents: Contents) -> list[str]:
     low, high = (f"{r:.2f}" for r in (min(ratios), max(ratios)))
     times = f"{low} times" if low == high else f"{low} to {high} times"
     baseline = method_name(contents.comparison.baseline)
-    return [f"The price: {times} the gradient evaluations of {baseline}."]
+    return [f"The cost is {times} the gradient evaluations of {baseline}."]
 
 
 def _ratios(contents: Contents, metric: str) -> dict[str, float]:

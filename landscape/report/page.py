@@ -20,7 +20,7 @@ from landscape.report.inline import inline_svg, variable
 from landscape.report.numbers import number, p_value, signed, signed_interval
 from landscape.report.template import flat, read, rendered
 from landscape.report.verdict import COSTS, cell, verdict
-from landscape.report.wording import listed, method_name
+from landscape.report.wording import listed, method_name, timing_caution
 
 
 def render(contents: Contents) -> str:
@@ -37,6 +37,7 @@ def page(contents: Contents, drawn: Sequence[Shown]) -> str:
     tuning = conditions.tuning_rows(contents.study)
     return rendered(
         "page.html.jinja",
+        timing=timing_caution(contents.study) if "seconds" in contents.computed else "",
         scripts=_scripts(scene is not None, any(live.values())),
         contents=contents,
         title=f"{contents.study.task}: {len(contents.methods)} methods compared"
@@ -75,7 +76,7 @@ def _sections(
 ) -> list[tuple[str, str]]:  # fmt: skip
     """Id and title of each part of the page."""
     return [
-        ("findings", "What was found"),
+        ("findings", "Findings"),
         ("table", "All numbers"),
         *((figure.name, figure.title) for figure in drawn),
         *[("correlations", "Rank correlations")] * correlations,
@@ -88,14 +89,12 @@ def _compared(contents: Contents) -> str:
     names = listed([method_name(method) for method in contents.methods])
     runs = contents.count_all("finished")
     total = contents.study.status.size
-    budget = "passes" if contents.study.budget == "passes" else "epochs"
-    same = f"the same for all methods, and equal {budget}" if len(contents.methods) > 1 else ""
-    first = (
-        f"{names} on the task “{contents.study.task}”, "
-        f"{plural(contents.seeds, 'seed')} each, {same}".rstrip(", ")
-        + f"; {runs} of {total} runs finished. The baseline is "
-        f"{method_name(contents.comparison.baseline)}."
-    )
+    seeds = plural(contents.seeds, "seed")
+    first = f"{names} on the task “{contents.study.task}”, {seeds} each"
+    if len(contents.methods) > 1:
+        first += f", the same for all methods; {conditions.budget(contents)}"
+    baseline = method_name(contents.comparison.baseline)
+    first += f"; {runs} of {total} runs finished. The baseline is {baseline}."
     losses = f"Losses are mean {contents.study.loss}."
     return " ".join([first, *conditions.sentences(contents.study), losses])
 
@@ -145,7 +144,6 @@ def _correlations(contents: Contents) -> list[dict[str, str]]:
     if not np.isfinite(record.tau).any():
         return rows
     for i, measure in enumerate(map(str, record.measures)):
-        tau, low, high = float(record.tau[i]), float(record.tau_low[i]), float(record.tau_high[i])
         rows.append(
             {
                 "label": METRICS[measure].label if measure in METRICS else measure,
@@ -153,7 +151,7 @@ def _correlations(contents: Contents) -> list[dict[str, str]]:
                 "within": _tau(record, "within_tau", i),
                 "across": _tau(record, "across_tau", i),
                 "granulated": _tau(record, "granulated_tau", i),
-                "words": findings.association(tau, low, high),
+                "words": findings.association(record, i),
             }
         )
     return rows

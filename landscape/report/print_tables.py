@@ -5,7 +5,7 @@ import re
 from landscape.plots.drawing.prepare import axis_label
 from landscape.report.contents import Contents
 from landscape.report.verdict import cell
-from landscape.report.wording import method_name
+from landscape.report.wording import method_name, timing_caution
 
 LATEX = {
     **{sign: rf"\{sign}" for sign in "&%$#_{}"},
@@ -16,7 +16,7 @@ LATEX = {
     "‖": r"$\|$", "ρ": r"$\rho$", "×": r"$\times$",
 }  # fmt: skip
 _SIGN = re.compile("|".join(map(re.escape, sorted(LATEX, key=len, reverse=True))))
-WORDS = "▲ and ▼: higher and lower than {}, also after Holm's correction over the methods."
+WORDS = "▲ and ▼: significantly higher and lower than {}, after Holm's correction over the methods."
 
 
 def markdown(contents: Contents) -> str:
@@ -59,7 +59,8 @@ def _note(contents: Contents) -> str:
     if contents.seeds < 2:
         return "One seed: no interval, no verdict."
     base = WORDS.format(method_name(contents.comparison.baseline))
-    return " ".join(f"Mean ± half of its 95 % t interval. {base}".split())
+    timing = timing_caution(contents.study) if "seconds" in contents.computed else ""
+    return " ".join(f"Mean ± half of its 95 % t interval. {base} {timing}".split())
 
 
 def _escaped_markdown(words: str) -> str:

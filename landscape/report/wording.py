@@ -1,6 +1,9 @@
-"""Names and lists as a sentence holds them."""
+"""Names, counts and cautions as a sentence holds them."""
 
 from landscape.plots.drawing.style import look
+from landscape.records import StudyRecord
+
+COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
 def method_name(method: str) -> str:
@@ -16,3 +19,21 @@ def capitalised(words: str) -> str:
 def listed(words: list[str]) -> str:
     """Join words as "a", "a and b" or "a, b and c"."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def in_words(count: int) -> str:
+    """A count in words up to ten, in digits beyond."""
+    return COUNTS[count] if count < len(COUNTS) else str(count)
+
+
+def timing_caution(study: StudyRecord) -> str:
+    """What a reader must know of the training times; "" where one run was trained at a time."""
+    at_once = study.settings.get("runs_at_once")
+    if at_once == 1 or study.status.size == 1:
+        return ""
+    if at_once is None:
+        return "Runs may have shared the machine, so compare gradient evaluations, not times."
+    return (
+        f"Up to {at_once} runs shared the machine, so training times depend on what else ran: "
+        "compare gradient evaluations instead."
+    )

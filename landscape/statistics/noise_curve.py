@@ -69,13 +69,37 @@ def difference(
     Raises ValueError where the two were not asked the same question: other noise (seed, scale,
     levels, draws, parameters that are noisy, number of weights) or other data.
     """
+    _refuse_other_questions(a, b)
+    rows = zip(_values(a, quantity), _values(b, quantity), strict=True)
+    return [_paired(x, y, level) for x, y in rows]
+
+
+def cost_difference(
+    a: NoiseRecord, b: NoiseRecord, quantity: str = "accuracy", level: float = 0.95
+) -> list[PairedDifference]:
+    """Cost of the noise to a minus that to b at each level, paired as in `difference`.
+
+    The cost of a draw is the accuracy that is lost from the noise-free value, or the loss that is
+    added to it, so a minimum that is only less accurate without noise is not the less robust one.
+    """
+    _refuse_other_questions(a, b)
+    rows = zip(_costs(a, quantity), _costs(b, quantity), strict=True)
+    return [_paired(x, y, level) for x, y in rows]
+
+
+def _costs(record: NoiseRecord, quantity: str) -> Array:
+    """The cost of each draw, (levels, draws)."""
+    if quantity == "loss":
+        return _values(record, quantity) - record.clean_loss
+    return record.clean_accuracy - _values(record, quantity)
+
+
+def _refuse_other_questions(a: NoiseRecord, b: NoiseRecord) -> None:
     for name, ours, theirs in _questions(a, b):
         if ours != theirs:
             raise ValueError(
                 f"Paired records must share {name}. Got {ours} and {theirs}: measure both alike."
             )
-    rows = zip(_values(a, quantity), _values(b, quantity), strict=True)
-    return [_paired(x, y, level) for x, y in rows]
 
 
 def _questions(a: NoiseRecord, b: NoiseRecord) -> list[tuple[str, object, object]]:

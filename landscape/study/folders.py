@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from landscape.records import Record, load_all
 from landscape.study.study import Study
@@ -24,18 +25,18 @@ def runs_in(folder: PathLike) -> list[Run]:
     return [Run.open(folder)]
 
 
-def records_in(folders: Sequence[PathLike]) -> list[tuple[str, dict[str, Record]]]:
-    """Label and records by kind: of runs their method, of other folders their name.
+def records_in(folders: Sequence[PathLike]) -> list[tuple[Path, str, dict[str, Record]]]:
+    """Folder, label and records by kind; the label of a run is its method, of others their name.
 
     Raises ValueError for a folder without records.
     """
     paths = [as_path(folder) for folder in folders]
     shared = Counter(path.resolve().name for path in paths)
-    labelled: list[tuple[str, dict[str, Record]]] = []
+    labelled: list[tuple[Path, str, dict[str, Record]]] = []
     for path in paths:
         if (path / "settings.json").is_file() or not any(path.glob("records/*.nc")):
-            labelled += [(run.settings.method, run.records()) for run in runs_in(path)]
+            labelled += [(path, run.settings.method, run.records()) for run in runs_in(path)]
         else:
             name = path.resolve().name
-            labelled.append((name if shared[name] == 1 else str(path), load_all(path)))
+            labelled.append((path, name if shared[name] == 1 else str(path), load_all(path)))
     return labelled

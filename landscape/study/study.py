@@ -86,6 +86,7 @@ class Study:
                 "label_noise": {m: r.settings.data.label_noise for (m, _), r in self.runs.items()},
                 "tuning": self.plan.get("tuning", {}),
                 "controls": self.plan.get("controls", {}),
+                "runs_at_once": self.plan.get("runs_at_once"),
             },
             provenance=environment(),
         )
@@ -161,6 +162,7 @@ def compare(
         "examples": design.measured,
         "batch_norm": batch_norm,
         "command": command,
+        "runs_at_once": _most_at_once(path / "study.json", min(workers, len(cells))),
         "cells": [[c.method, c.seed, c.path.relative_to(path).as_posix()] for c in cells],
     }
     files.write_json(path / "study.json", plan)
@@ -168,6 +170,12 @@ def compare(
     progress(Progress("report", "", 0, 1))
     report(path)
     return Study(path)
+
+
+def _most_at_once(plan: Path, now: int) -> int | None:
+    """Runs that shared the machine at most, those of interrupted calls included; None: unknown."""
+    before = files.read_json(plan).get("runs_at_once") if plan.exists() else now
+    return None if before is None else max(before, now)
 
 
 def report(path: Path | str) -> Path:
