@@ -162,10 +162,9 @@ def _figure(measure: str, audit: Audit) -> Figure | None:
     plot = next((name for name, kind in plots.DRAWS.items() if kind == measure), None)
     if plot is None or measure not in FIGURES or len(_arguments(record, True)) < 2:
         return None
-    if audit.baseline is None:
-        figure: Figure = plots.PLOTS[plot](record)
-        return figure
-    pair = {"checkpoint": record, "baseline": audit.baseline[measure]}
-    with together(list(pair)):
-        figure = plots.PLOTS[plot](pair)
+    drawn = {"": record}
+    if audit.baseline is not None:
+        drawn = {"checkpoint": record, "baseline": audit.baseline[measure]}
+    with together(list(drawn)):
+        figure: Figure = plots.PLOTS[plot](drawn)
     return figure

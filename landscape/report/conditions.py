@@ -19,10 +19,9 @@ def sentences(study: StudyRecord) -> list[str]:
 def budget(contents: Contents) -> str:
     """What the methods may spend: whether it is equal, and in which unit it is counted."""
     own = [contents.settings.get(method) for method in contents.methods]
-    training = [
-        each["training"] for each in own if isinstance(each, Mapping) and "training" in each
-    ]
-    budgets = {each.get("budget") for each in training} or {contents.study.budget}
+    training = [each.get("training", {}) for each in own if isinstance(each, Mapping)]
+    budgets = {each.get("budget", contents.study.budget) for each in training}
+    budgets = budgets or {contents.study.budget}
     epochs = {each.get("epochs") for each in training}
     if len(budgets) > 1 or len(epochs) > 1:
         return "their budgets differ, see the settings"

@@ -162,7 +162,7 @@ def compare(
         "examples": design.measured,
         "batch_norm": batch_norm,
         "command": command,
-        "runs_at_once": _most_at_once(path / "study.json", min(workers, len(cells))),
+        "runs_at_once": most_at_once(path / "study.json", min(workers, len(cells))),
         "cells": [[c.method, c.seed, c.path.relative_to(path).as_posix()] for c in cells],
     }
     files.write_json(path / "study.json", plan)
@@ -172,7 +172,7 @@ def compare(
     return Study(path)
 
 
-def _most_at_once(plan: Path, now: int) -> int | None:
+def most_at_once(plan: Path, now: int) -> int | None:
     """Runs that shared the machine at most, those of interrupted calls included; None: unknown."""
     before = files.read_json(plan).get("runs_at_once") if plan.exists() else now
     return None if before is None else max(before, now)

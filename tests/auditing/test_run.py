@@ -103,12 +103,11 @@ def test_beside_a_baseline_the_draws_are_the_same():
         "change.noise.accuracy@0.05 >= 0", "change.accuracy < 0", of=worse, baseline=subject()
     )
     assert found.verdicts[0].outcome == SHORT and found.verdicts[1].outcome == HOLDS
-    assert "less robust" in found.robustness
+    assert found.robustness.startswith("No significant difference in robustness")
+    assert "0.9167 here and 0.9667 for the baseline" in found.robustness
     same = run(baseline=subject())
-    assert same.robustness.startswith("No difference")
+    assert same.robustness.startswith("No significant difference")
     assert same.answers["noise"].accuracy.tolist() == same.baseline["noise"].accuracy.tolist()
-    better = run(of=subject(), baseline=worse)
-    assert "more robust" in better.robustness
 
 
 def test_networks_that_cannot_be_paired():

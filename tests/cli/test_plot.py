@@ -68,3 +68,45 @@ def test_a_missing_record_says_how_to_get_it(refused, trained, tmp_path):
 def test_a_folder_that_is_no_run_is_refused(refused, tmp_path):
     (line,) = refused("plot", tmp_path, "--kind", "noise")
     assert line == f"{tmp_path} is not a run: it has no settings.json."
+
+
+@pytest.fixture
+def two(landscape, trained, tmp_path):
+    """Two folders of runs of one method: with a surface, and without."""
+    for name in "ab":
+        copy = shutil.copytree(trained, tmp_path / name)
+        (copy / "records" / "surface.nc").unlink(missing_ok=True)
+        shutil.rmtree(copy / "figures", ignore_errors=True)
+        sums = json.loads((copy / "manifest.json").read_text())
+        kept = {path: value for path, value in sums.items() if "surface" not in path}
+        (copy / "manifest.json").write_text(json.dumps(kept))
+    options = ("--measures", "surface", "--set", "surface.size=3", "--examples", "16")
+    assert landscape("analyze", "a", *options).code == 0
+    return tmp_path / "a", tmp_path / "b", options
+
+
+def test_a_folder_without_the_record_is_not_left_out_in_silence(refused, two):
+    a, b, _ = two
+    (line,) = refused("plot", a, b, "--kind", "surface")
+    assert line.startswith(f"{b} holds no record of surface. Measure it:")
+    assert not (a / "figures").exists()
+
+
+def test_two_runs_of_a_method_are_both_drawn_and_overwrite_nothing(landscape, two, monkeypatch):
+    from landscape import plots
+
+    a, b, options = two
+    alone = landscape("plot", a, "--kind", "surface").last_line
+    before = (a / "figures" / "surface.png").read_bytes()
+    assert landscape("analyze", b, *options).code == 0
+    drawn, plot = {}, plots.PLOTS["surface"]
+    monkeypatch.setitem(plots.PLOTS, "surface", lambda r: drawn.update(r) or plot(r))
+    both = landscape("plot", a, b, "--kind", "surface").last_line
+    assert both == str(a / "figures" / "surface-with-b.png") != alone
+    assert (a / "figures" / "surface.png").read_bytes() == before
+    assert len(drawn) == 2 and all(len(records) == 1 for records in drawn.values())
+
+
+def test_one_study_is_drawn_at_a_time(refused, trained, tmp_path):
+    (line,) = refused("plot", trained, tmp_path, "--kind", "differences")
+    assert line == "A figure of the kind comparison shows one study. Got 2."

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pytest
 
 from landscape.records import METRICS, StudyRecord
 from landscape.report import conditions, render
@@ -69,3 +70,27 @@ def test_settings_that_all_methods_share_stand_once(small):
     assert rows == [("sgd: seed", "0"), ("sam: rho", "0.05"), ("lr", "0.1")]
     rows = conditions.settings_rows(dataclasses.replace(small, settings={"sam": {"rho": 0.05}}))
     assert rows == [("sam.rho", "0.05")]
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        ({"epochs": 3, "budget": "epochs"}, "all have the same budget of epochs"),
+        ({"epochs": 3, "budget": "grad-evals"}, "all have the same budget of gradient evaluations"),
+    ],
+)
+def test_the_budget_is_named_by_its_unit(small, own, words):
+    settings = {method: {"training": own} for method in small.methods}
+    contents = dataclasses.replace(small, settings=settings, cells={})
+    assert conditions.budget(contents) == words
+    head = render(contents)
+    assert words in head[head.index("<header>") : head.index("</header>")]
+    settings["sam"] = {"training": {**own, "epochs": 9}}
+    unequal = dataclasses.replace(contents, settings=settings)
+    assert conditions.budget(unequal) == "their budgets differ, see the settings"
+
+
+def test_without_settings_the_study_names_the_budget(small):
+    study = dataclasses.replace(small.study, budget="grad-evals")
+    words = conditions.budget(dataclasses.replace(small, study=study, settings={}))
+    assert words == "all have the same budget of gradient evaluations"

@@ -9,7 +9,7 @@ import pytest
 from landscape.plots.drawing.style import LOOKS
 from landscape.records import SpectralDensityRecord
 from landscape.report import figure_summaries
-from landscape.report.figures import TITLES
+from landscape.report.figures import HOW_TO_READ, TITLES
 from landscape.report.verdict import verdicts
 
 NAMES = {look.label for look in LOOKS.values()}
@@ -88,7 +88,7 @@ def test_one_minimum_of_each_method_gets_a_range_and_no_names(make_contents, fig
 
 def test_means_are_given_without_names(make_contents):
     words = figure_summaries.summary(make_contents(size=5), "comparison")
-    assert words.startswith("The means reach in test accuracy (%) from 91.")
+    assert words.startswith("Range of the means: test accuracy (%) 91.")
     assert not any(re.search(rf"\b{name}\b", words) for name in NAMES)
 
 
@@ -125,3 +125,41 @@ def test_verdicts_over_many_methods_are_corrected():
     assert (alone["sam"].kind, alone["sam"].better) == ("higher", True)
     among = verdicts({"sgd": base, "sam": near, **dict.fromkeys("abcd", none)}, "sgd")
     assert {found.kind for found in among.values()} == {"undecided"}
+
+
+def test_a_lower_loss_alone_makes_no_flatter_surface(make_contents):
+    """The same bowl, once 0.5 lower: the summary speaks of the rise, the caption of the colours."""
+    contents = make_contents(("sgd", "sam"), 1, (), size=5)
+    for kind in ("surface", "profile"):
+        cells = {key: dict(records) for key, records in contents.cells.items()}
+        low = cells["sgd", 0][kind]
+        high = dataclasses.replace(
+            low,
+            loss=low.loss + 0.5,
+            point=dataclasses.replace(low.point, loss=low.point.loss + 0.5),
+        )
+        cells["sam", 0] = {**cells["sam", 0], kind: high}
+        words = figure_summaries.summary(dataclasses.replace(contents, cells=cells), kind)
+        assert "rise of the loss" in words and " to " not in words, words
+    assert "without being flatter" in HOW_TO_READ["surface"]
+    assert not re.search(r"(basin|dark)[^.]* is a flatter", " ".join(HOW_TO_READ.values()))
+
+
+def test_a_lower_accuracy_alone_is_no_cost_of_rounding(make_contents):
+    contents = make_contents(("sgd", "sam"), 2, (), size=5)
+    cells = {key: dict(records) for key, records in contents.cells.items()}
+    for seed in (0, 1):
+        for kind in ("quantization", "pruning"):
+            r = cells["sgd", seed][kind]
+            cells["sam", seed][kind] = dataclasses.replace(
+                r, accuracy=r.accuracy - 0.2, clean_accuracy=r.clean_accuracy - 0.2
+            )
+    contents = dataclasses.replace(contents, cells=cells)
+    for kind in ("quantization", "pruning"):
+        assert "no difference from SGD is shown" in figure_summaries.summary(contents, kind)
+
+
+def test_hollow_dots_are_said_not_to_be_significant_even_off_zero():
+    """A bar may miss zero where Holm's correction leaves no difference shown."""
+    assert "Holm" in HOW_TO_READ["differences"]
+    assert "even where the bar misses zero" in HOW_TO_READ["differences"]

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from landscape.report import findings
+from landscape.report import findings, render
+from landscape.report.print_tables import latex, markdown
 
 
 def about(contents):
@@ -21,17 +22,17 @@ def nine(make_contents):
 def test_headline_counts_what_is_shown_and_what_is_not(nine):
     words = findings.headline(nine)
     assert (
-        "Test accuracy, compared with SGD: higher for 6 of 8 other methods and lower for 1" in words
+        "Six of 8 methods reach a significantly higher test accuracy than SGD, one a lower one."
+        in words
     )
-    assert "for 1 no difference is shown" in words
-    assert "The price: 1.00 to 4.00 times the gradient evaluations of SGD." in words
+    assert "The cost is 1.00 to 4.00 times the gradient evaluations of SGD." in words
 
 
 def test_findings_name_who_differs_by_how_much(nine):
     words = about(nine)["Test accuracy (percentage points)"]
-    assert words.startswith("Higher (better) than SGD: mSAM, ")
-    assert "Lower (worse) than SGD: AdamW, −0.5" in words
-    assert "No difference shown: AACE, +" in words
+    assert words.startswith("Significantly higher (better) than SGD: mSAM, ")
+    assert "Significantly lower (worse) than SGD: AdamW, −0.5" in words
+    assert "Not significant: AACE, +" in words
     assert "λ max of the Hessian" in about(nine)
 
 
@@ -43,13 +44,13 @@ def test_an_interval_beside_zero_that_holm_does_not_bear_out_is_told_apart(nine)
     assert record.difference_low[i, j] > 0
     changed = replace(nine, comparison=replace(record, holm_p=holm_p, direction=None))
     words = about(changed)["Test accuracy (percentage points)"]
-    assert "No difference shown: AACE, +" in words
-    assert "No difference shown after Holm’s correction over the methods: SAM, +" in words
+    assert "Not significant: AACE, +" in words
+    assert "Not significant after Holm’s correction over the methods: SAM, +" in words
 
 
 def test_diverged_runs_are_told_with_their_bias(nine):
     assert about(nine)["Runs that diverged"].startswith("AdamW: 1 of 6. ")
-    assert "flatters" in about(nine)["Runs that diverged"]
+    assert "may be too favourable" in about(nine)["Runs that diverged"]
 
 
 def test_cost_is_a_ratio(nine):
@@ -63,10 +64,10 @@ def test_nothing_differs(make_contents):
     record.difference_low[:, 1], record.difference_high[:, 1] = -1.0, 1.0
     contents = replace(contents, comparison=replace(record, direction=None))
     words = findings.headline(contents)
-    assert "Test accuracy: no difference from SGD is shown for any method." in words
+    assert "No method differs significantly from SGD in test accuracy." in words
     everything = " ".join(finding.text for finding in findings.paragraphs(contents))
     assert "better" not in everything and "worse" not in everything
-    assert "No difference shown: SAM" in everything
+    assert "Not significant: SAM" in everything
 
 
 def test_one_seed(make_contents):
@@ -86,7 +87,7 @@ def test_all_diverged(make_contents):
 def test_a_baseline_that_diverged_leaves_no_verdict(make_contents):
     gone = [("sgd", seed) for seed in range(3)]
     contents = make_contents(methods=("sgd", "sam"), seeds=3, diverged=gone, size=5)
-    assert "No verdict, too few runs: SAM." in about(contents)["λ max of the Hessian"]
+    assert "Too few runs to tell: SAM." in about(contents)["λ max of the Hessian"]
 
 
 def test_one_method(make_contents):
@@ -94,18 +95,68 @@ def test_one_method(make_contents):
     assert findings.headline(contents) == "One method: there is nothing to compare it with."
 
 
+POSITIVE, NEGATIVE, NEITHER = (0.2, 0.8), (-0.8, -0.2), (-0.1, 0.6)
+
+
 @pytest.mark.parametrize(
-    "triple, words",
+    "tau, over_all, within, words",
     [
-        ((0.5, 0.2, 0.8), "larger values go with a larger gap"),
-        ((-0.5, -0.8, -0.2), "larger values go with a smaller gap"),
-        ((0.3, -0.1, 0.6), "no association shown"),
-        ((0.3, math.nan, math.nan), "no interval, no verdict"),
-        ((math.nan, math.nan, math.nan), "not computed"),
+        (0.5, POSITIVE, POSITIVE, "larger values go with a larger gap"),
+        (-0.5, NEGATIVE, NEGATIVE, "larger values go with a smaller gap"),
+        (0.5, POSITIVE, NEITHER, "positive over all minima, not shown within methods"),
+        (0.5, POSITIVE, NEGATIVE, "positive over all minima, negative within methods"),
+        (-0.5, NEGATIVE, NEITHER, "negative over all minima, not shown within methods"),
+        (0.5, POSITIVE, (math.nan, math.nan), "positive over all minima, not shown within methods"),
+        (0.3, NEITHER, POSITIVE, "no association shown"),
+        (0.3, (math.nan, math.nan), POSITIVE, "no interval, no verdict"),
+        (math.nan, (math.nan, math.nan), POSITIVE, "not computed"),
     ],
 )
-def test_association(triple, words):
-    assert findings.association(*np.array(triple)) == words
+def test_an_association_needs_an_interval_within_methods(nine, tau, over_all, within, words):
+    values = (tau, *over_all, *within)
+    names = ("tau", "tau_low", "tau_high", "within_tau_low", "within_tau_high")
+    changes = {name: np.full(4, value) for name, value in zip(names, values, strict=True)}
+    assert findings.association(replace(nine.comparison, **changes), 2) == words
+
+
+def test_a_record_from_before_intervals_within_methods_claims_no_direction(nine):
+    record = nine.comparison
+    assert record.within_tau_low is None and record.tau_low[0] > 0
+    assert findings.association(record, 0) == "positive over all minima, not shown within methods"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "words"),
+    [
+        ([0, 0], "No method differs significantly from SGD in test accuracy"),
+        ([1, 0], "One of 2 methods reaches a significantly higher test accuracy than SGD"),
+        ([-1, -1], "Two of 2 methods reach a significantly lower test accuracy than SGD"),
+        ([1, -1], "One of 2 methods reaches a significantly higher test accuracy than SGD, "
+         "one a lower one"),
+        ([1], "SAM reaches a significantly higher test accuracy than SGD"),
+        ([np.nan, 0], "No method differs significantly from SGD in test accuracy; "
+         "one had too few runs to tell"),
+        ([np.nan, np.nan], "Test accuracy: too few runs to compare any method with SGD"),
+    ],
+)  # fmt: skip
+def test_the_headline_says_no_more_than_the_record_decided(make_contents, kinds, words):
+    contents = make_contents(("sgd", "sam", "fam")[: 1 + len(kinds)], 2, (), size=5)
+    contents.comparison.direction[:] = [np.nan, *kinds]
+    assert findings.headline(contents).startswith(f"{words}. ")
+
+
+@pytest.mark.parametrize(
+    ("runs_at_once", "words"),
+    [(8, "Up to 8 runs shared the machine"), (None, "may have shared the machine"), (1, "")],
+)
+def test_training_times_of_runs_that_competed_are_qualified(make_contents, runs_at_once, words):
+    contents = make_contents(("sgd", "sam"), 2, (), size=5)
+    study = replace(contents.study, settings={"runs_at_once": runs_at_once})
+    contents = replace(contents, study=study, cells={})
+    page = render(contents)
+    table = page[page.index('id="table"') : page.index("</section>", page.index('id="table"'))]
+    for text in (about(contents)["Cost"], table, markdown(contents), latex(contents)):
+        assert words in text if words else "shared the machine" not in text
 
 
 def test_a_baseline_without_a_cost_leaves_no_ratio(make_contents):
@@ -113,4 +164,4 @@ def test_a_baseline_without_a_cost_leaves_no_ratio(make_contents):
     for metric in ("grad_evals", "seconds"):
         contents.comparison.mean[list(contents.comparison.metrics).index(metric), 0] = 0.0
     assert "Cost" not in about(contents)
-    assert "price" not in findings.headline(contents)
+    assert "cost is" not in findings.headline(contents)

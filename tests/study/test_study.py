@@ -13,7 +13,7 @@ from landscape.measures import MEASURES
 from landscape.records import METRICS, StudyRecord, load
 from landscape.statistics.minima import compare_minima
 from landscape.statistics.noise_curve import area
-from landscape.study.study import Study, compare, numbers, report
+from landscape.study.study import Study, compare, most_at_once, numbers, report
 from landscape.training.run import Run
 from landscape.utils.files import plain
 
@@ -39,7 +39,19 @@ def study(tmp_path_factory):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "most"),
+    [(None, 3, 3), ({"runs_at_once": 8}, 1, 8), ({"runs_at_once": 1}, 2, 2), ({}, 4, None)],
+)
+def test_runs_that_shared_the_machine_are_remembered(tmp_path, before, now, most):
+    """An older study does not know; one that went on with fewer processes keeps the larger."""
+    if before is not None:
+        (tmp_path / "study.json").write_text(json.dumps(before))
+    assert most_at_once(tmp_path / "study.json", now) == most
+
+
 def test_the_table_holds_what_the_runs_say(study):
+    assert study.record.settings["runs_at_once"] == 1
     record = study.record
     assert record.status.tolist() == [["finished"] * 2] * 2
     for (method, seed), run in study.runs.items():
