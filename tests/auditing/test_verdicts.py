@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from landscape.auditing.page import write
 from landscape.auditing.verdicts import Audit
 from landscape.records import NoiseRecord, Point
-from landscape.report.audit import write
 
 SIGMA = np.array([0.0, 0.02, 0.05])
 
