@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from landscape.records import (
     RECORDS,
@@ -220,6 +219,8 @@ def _kappa_hat(record: RelativeFlatnessRecord, _: str) -> Interval:
 
 
 def _from_stderr(value: float, stderr: float, record: RelativeFlatnessRecord) -> Interval:
+    from scipy import stats
+
     draws = int(record.settings["draws"])
     half = float(stats.t.ppf(0.975, draws - 1)) * stderr if stderr else 0.0
     return Interval(value, value - half, value + half, draws)

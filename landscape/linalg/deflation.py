@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from scipy.special import ndtri
 from torch import Tensor
 
 from landscape.linalg import probes
@@ -101,6 +100,8 @@ def _pays(captured: list[float], known: float, tolerance: float, cost: int) -> b
 
     An interval of ± tolerance·|known| takes 2(z/(tolerance·known))²·‖PHP‖² directions.
     """
+    from scipy.special import ndtri
+
     if len(captured) <= LOOKED_AT or not tolerance * known:
         return True
     taken = (captured[-1] - captured[-1 - LOOKED_AT]) / LOOKED_AT

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 from torch import Tensor
 
 from landscape.linalg import probes
@@ -36,6 +35,8 @@ def estimate(forms: Floats, squares: Floats, d: int) -> Estimate:
     The variance is 2d/(d + 2) times the mean of ‖(A − c)x‖², c = tr(A)/d; Student's t with the
     degrees of freedom of that mean (Satterthwaite): 2/(its relative variance).
     """
+    from scipy.special import stdtrit
+
     q = len(forms)
     value = forms.mean(axis=0)
     centred = np.maximum(squares - 2 * value / d * forms + value**2 / d, 0.0)

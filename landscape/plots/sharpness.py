@@ -6,7 +6,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from scipy.special import stdtrit
 
 from landscape.plots.drawing.bands import fitted, same_axis
 from landscape.plots.drawing.prepare import ByMethod, conditions, counts, grouped, t_band
@@ -63,6 +62,8 @@ def _interval(found: list[SharpnessRecord], quantity: str) -> tuple[Array, Array
     each = [mean_and_stderr(v, r.share) for v, r in zip(values, found, strict=True)]
     if len(found) > 1:
         return t_band(np.stack([mean for mean, _ in each]))
+    from scipy.special import stdtrit
+
     mean, stderr = each[0]
     half = stdtrit(max(len(found[0].share) - 1, 1), 0.975) * stderr
     return mean, mean - half, mean + half

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from landscape.report.inline import colour_variables
@@ -20,6 +19,8 @@ def rendered(template: str, *, scripts: Sequence[str] = (), **values: Any) -> st
     scripts: run at its end, in this order. The page's policy lets no other script run, and no
     request leave it.
     """
+    import jinja2
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 Floats = NDArray[np.float64]
 
@@ -135,6 +134,8 @@ def _mean_of_known(values: Sequence[Floats], weights: Sequence[Floats] | None = 
 
 def _tail(level: float, draws: int) -> float:
     """Φ(−t √(n/(n − 1))), t Student's quantile with n − 1 degrees of freedom."""
+    from scipy import stats
+
     t = stats.t.ppf((1 + level) / 2, draws - 1) * math.sqrt(draws / (draws - 1))
     return float(stats.norm.cdf(-t))
 

@@ -1,6 +1,8 @@
 """landscape list: every registered name, with what a user needs to choose."""
 
 import json
+import subprocess
+import sys
 
 from landscape.data import DATA
 from landscape.measures import MEASURES
@@ -8,6 +10,8 @@ from landscape.methods import METHODS
 from landscape.models import MODELS
 from landscape.tasks.published import names
 from landscape.tasks.registry import TASKS
+from landscape_cli import catalogue
+from landscape_cli.list import CATALOGUE
 
 REGISTRIES = {
     "methods": METHODS, "tasks": TASKS, "measures": MEASURES, "models": MODELS, "data": DATA,
@@ -20,6 +24,22 @@ def test_all_names_are_listed(landscape):
     assert {kind: [entry["name"] for entry in found[kind]] for kind in found} == {
         kind: list(registry) for kind, registry in REGISTRIES.items()
     }
+
+
+def test_the_catalogue_is_up_to_date():
+    """Passes per step are counted here, by running steps of every method."""
+    assert CATALOGUE.read_text(encoding="utf-8") == catalogue.text(), (
+        "The list is out of date: python -m landscape_cli.catalogue"
+    )
+
+
+def test_a_list_imports_no_torch():
+    code = (
+        "import sys; sys.modules['torch'] = None; sys.argv = ['landscape', 'list', 'methods'];"
+        "from landscape_cli.main import run; run()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.startswith("methods\n  sgd "), done.stderr
 
 
 def test_every_entry_says_what_it_is(landscape):

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from torch import Tensor, nn
 
 from landscape.measures.curvature.adapter import Item, LossModule, isolated
@@ -37,6 +36,8 @@ def arpack(
     Raises ValueError where curvlinops is missing, for re-estimated batch-norm statistics, and for
     as many pairs as the matrix has.
     """
+    from scipy.sparse.linalg import ArpackNoConvergence, eigsh
+
     pairs = 2 * k if which == "both" else k
     if pairs >= block.n:
         raise ValueError(f"ARPACK finds fewer pairs than the matrix has, {block.n}. Got {pairs}.")
@@ -76,7 +77,9 @@ class _Counted:
         self.like = objective.w
 
     @property
-    def as_scipy(self) -> LinearOperator:
+    def as_scipy(self) -> Any:
+        from scipy.sparse.linalg import LinearOperator
+
         def product(v: Any) -> Any:
             self.products += 1
             column = torch.from_numpy(np.asarray(v).reshape(-1)).to(self.like)

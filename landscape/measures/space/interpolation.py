@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.interpolate import RectBivariateSpline, RegularGridInterpolator
 
 from landscape.records import Array
 
@@ -22,6 +21,8 @@ def filled(x: Array, y: Array, rows: Array, columns: Array, values: Array, log: 
     log: a cubic spline of the logarithm, as a loss wants it; else, and where a value is not
     finite or not positive, linear, so that nothing overshoots: cells next to NaN are NaN.
     """
+    from scipy.interpolate import RectBivariateSpline, RegularGridInterpolator
+
     if log and np.isfinite(values).all() and (values > 0).all():
         degrees = {"kx": min(3, len(rows) - 1), "ky": min(3, len(columns) - 1)}
         fine = np.exp(RectBivariateSpline(x[rows], y[columns], np.log(values), **degrees)(x, y))

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
-from scipy.special import stdtrit
 
 from landscape.records import METRICS, Array, Record
 
@@ -40,6 +39,8 @@ def t_band(samples: Array) -> tuple[Array, Array, Array]:
     One sample has no interval: NaN. A sample that is not finite leaves no mean: NaN, because the
     mean of the others would be too kind.
     """
+    from scipy.special import stdtrit
+
     samples = np.where(np.isfinite(samples), samples, np.nan)
     n = len(samples)
     mean = samples.mean(axis=0)
