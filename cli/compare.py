@@ -10,6 +10,7 @@ import typer
 from landscape_cli import options, user_code
 from landscape_cli.errors import on_interrupt
 
+CELLS_FAILED = 1
 GO_ON = "Interrupted. Finished cells are kept; the same command goes on."
 
 
@@ -128,4 +129,10 @@ def compare(
             command=shlex.join(["landscape", *sys.argv[1:]]), progress=listener,
         )  # fmt: skip
     options.warn([*hints.of_seeds(seeds), *hints.of_runs(result.runs.values())])
-    options.hand_over({"study": result.path, "report": result.report}, result.report, json)
+    for failure in result.failures:
+        typer.echo(f"error: {failure}", err=True)
+    failed = [str(failure) for failure in result.failures]
+    tree = {"study": result.path, "report": result.report, "failed": failed}
+    options.hand_over(tree, result.report, json)
+    if failed:
+        raise typer.Exit(CELLS_FAILED)

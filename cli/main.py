@@ -1,5 +1,6 @@
 """`landscape`: every command in its own file, and the one entry of the console script."""
 
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -50,10 +51,17 @@ def landscape(
         typer.echo(context.get_help())
 
 
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
 def run(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 done, 1 an audit that falls short, 2 wrong input, 3 an internal
     error, 130 interrupted.
     """
+    for name in ("SIGTERM", "SIGUSR1"):  # preemption, and Slurm's warning before the end
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _interrupt)
     try:
         code = errors.reported(lambda: app(arguments, standalone_mode=False, prog_name="landscape"))
     except Exception:  # python's own exit code of these, 1, would pass for an audit's verdict

@@ -42,6 +42,12 @@ def train(
         typer.Option(callback=options.at_least(0), help="Weights to keep along the way."),
     ] = None,
     measure_every: options.MeasureEvery = None,
+    checkpoint_every: Annotated[
+        str,
+        typer.Option(
+            metavar="STEPS|MINUTES", help="When to keep a checkpoint: 500 (steps) or 10min."
+        ),
+    ] = "10min",
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write the metrics for TensorBoard too.")
     ] = False,
@@ -96,6 +102,7 @@ def train(
             data_dir=data_dir,
             resume=resume,
             tensorboard=tensorboard,
+            checkpoint_every=checkpoint_every,
             progress=listener,
         )
     if there and not quiet:

@@ -6,50 +6,138 @@ import queue
 import signal
 import threading
 import time
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for
 from typing import Any
 
 import torch
 
 from landscape.study.cell import Cell
+from landscape.utils import interrupt
 from landscape.utils.progress import Listener, Progress
 
 MESSAGE_SECONDS = 0.2  # between two messages of a worker
+TRIES = 3  # of a cell whose process was lost
+LOST = (
+    f"its process was lost {TRIES} times, as when the system kills it for its memory. "
+    "Use fewer --workers, or a smaller batch."
+)
+End = tuple[Cell, BaseException | None]
 
 
-def run_all(cells: Sequence[Cell], workers: int, progress: Listener, stage: str = "") -> None:
+@dataclass(frozen=True)
+class Failure:
+    """A cell that did not end, and why, in one line."""
+
+    method: str
+    seed: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.method}, seed {self.seed}: {self.why}"
+
+
+def run_all(
+    cells: Sequence[Cell], workers: int, progress: Listener, stage: str = ""
+) -> list[Failure]:
     """Run every cell, in this process or in `workers` others with one thread each.
 
-    stage: what the whole is called where it is one of several, as "tuning".
-    An error or Ctrl-C stops the rest; finished cells stay, unfinished ones can be resumed.
+    stage: the name of the whole where it is one of several, as "tuning".
+    A cell that fails does not stop the others; it is returned with its reason. A cell whose process
+    is lost, as when the system kills it for its memory, is tried three times. Ctrl-C stops all;
+    finished cells stay, unfinished ones can be resumed.
+
+    Raises the first cell's error where every cell failed.
     """
     board = _Board(cells, progress, stage)
     if workers <= 1:
-        for cell in cells:
+        ends = _in_this_process(cells, board)
+    else:
+        ends = _in_others(cells, min(workers, len(cells)), board)
+    errors = {cell.label: error for cell, error in ends if error is not None}
+    if errors and len(errors) == len(cells):
+        raise next(iter(errors.values()))
+    return [
+        Failure(cell.method, cell.seed, _reason(errors[cell.label]))
+        for cell in cells
+        if cell.label in errors
+    ]
+
+
+def _reason(error: BaseException) -> str:
+    words = " ".join(str(error).split())
+    return words if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {words}"
+
+
+def _in_this_process(cells: Sequence[Cell], board: "_Board") -> Iterator[End]:
+    for cell in cells:
+        error: Exception | None = None
+        try:
             cell.run(board.hear)
-            board.finish(cell)
-        return
+        except Exception as raised:
+            error = raised
+        board.finish(cell)
+        yield cell, error
+
+
+def _in_others(cells: Sequence[Cell], workers: int, board: "_Board") -> Iterator[End]:
+    """Each worker is a pool of one process, so that a lost process names its cell."""
     context = multiprocessing.get_context("spawn")
     messages, stop = context.Queue(), context.Event()
-    with ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(messages, stop)
-    ) as pool:
+    waiting, tries = deque(cells), Counter[str]()
+    pools: list[ProcessPoolExecutor] = []
+    running: dict[Future[None], tuple[Cell, ProcessPoolExecutor]] = {}
+
+    def new_pool() -> ProcessPoolExecutor:
+        options: dict[str, Any] = {"initializer": _start_worker, "initargs": (messages, stop)}
+        pools.append(ProcessPoolExecutor(1, mp_context=context, **options))
+        return pools[-1]
+
+    def start(cell: Cell, pool: ProcessPoolExecutor) -> None:
+        tries[cell.label] += 1
         with _no_interrupt():  # workers inherit it: none may die of Ctrl-C while it starts
-            futures = {pool.submit(_run_cell, cell): cell for cell in cells}
-        try:
-            _follow(futures, messages, board)
-        except BaseException:
-            stop.set()
+            running[pool.submit(_run_cell, cell)] = cell, pool
+
+    try:
+        for _ in range(workers):
+            start(waiting.popleft(), new_pool())
+        while running:
+            done, _ = wait(running, timeout=MESSAGE_SECONDS, return_when=FIRST_COMPLETED)
+            _drain(messages, board.hear)
+            for future in done:
+                cell, pool = running.pop(future)
+                error = future.exception()
+                if isinstance(error, BrokenProcessPool):
+                    pool = new_pool()
+                    if tries[cell.label] < TRIES:
+                        waiting.appendleft(cell)
+                        error = None
+                    else:
+                        board.finish(cell)
+                        yield cell, ChildProcessError(LOST)
+                elif error is not None and not isinstance(error, Exception):
+                    raise error  # Ctrl-C, or a signal that reached the workers
+                else:
+                    board.finish(cell)
+                    yield cell, error
+                if waiting:
+                    start(waiting.popleft(), pool)
+    except BaseException:
+        stop.set()
+        raise
+    finally:
+        for pool in pools:
             pool.shutdown(wait=True, cancel_futures=True)
-            raise
 
 
 @contextmanager
 def _no_interrupt() -> Iterator[None]:
-    """Ctrl-C is ignored inside; only the main thread can say so."""
+    """Ignore Ctrl-C inside; only the main thread can say so."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -58,16 +146,6 @@ def _no_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, kept)
-
-
-def _follow(futures: dict[Future[None], Cell], messages: Any, board: "_Board") -> None:
-    waiting = set(futures)
-    while waiting:
-        done, waiting = wait(waiting, timeout=MESSAGE_SECONDS, return_when=FIRST_COMPLETED)
-        _drain(messages, board.hear)
-        for future in done:
-            future.result()
-            board.finish(futures[future])
 
 
 def _drain(messages: Any, hear: Callable[[Progress], None]) -> None:
@@ -109,15 +187,20 @@ class _Board:
 
 
 _messages: Any = None
-_stop: Any = None
 
 
 def _start_worker(messages: Any, stop: Any) -> None:
-    """In a worker: one thread, no Ctrl-C of its own, an end when the parent ends."""
-    global _messages, _stop
-    _messages, _stop = messages, stop
+    """Initialise a worker: single-threaded, ignores SIGINT, exits with its parent.
+
+    SIGTERM and SIGUSR1, which a scheduler sends to all processes of a job, stop it at a safe point.
+    """
+    global _messages
+    _messages = messages
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("SIGTERM", "SIGUSR1"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: interrupt.request())
     parent = multiprocessing.parent_process()
     assert parent is not None
     sentinel = parent.sentinel
@@ -126,7 +209,12 @@ def _start_worker(messages: Any, stop: Any) -> None:
         wait_for([sentinel])
         os._exit(1)
 
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    def stop_with_parent() -> None:
+        stop.wait()
+        interrupt.request()
+
+    for work in (end_with_parent, stop_with_parent):
+        threading.Thread(target=work, daemon=True).start()
 
 
 def _run_cell(cell: Cell) -> None:
@@ -134,8 +222,7 @@ def _run_cell(cell: Cell) -> None:
 
     def tell(message: Progress) -> None:
         nonlocal last
-        if _stop.is_set():
-            raise KeyboardInterrupt
+        interrupt.check()
         if time.monotonic() - last > MESSAGE_SECONDS:
             _messages.put(message)
             last = time.monotonic()

@@ -13,7 +13,7 @@ from landscape.statistics.comparable import comparable_records
 from landscape.statistics.minima import compare_minima
 from landscape.statistics.noise_curve import area, sigma_at_drop
 from landscape.study.design import Design, Overrides
-from landscape.study.pool import run_all
+from landscape.study.pool import Failure, run_all
 from landscape.study.tuning import FIRST_SEED, tune
 from landscape.training.run import Run
 from landscape.utils import files
@@ -53,6 +53,11 @@ class Study:
                 for p in unsound
             ),
         ]
+
+    @property
+    def failures(self) -> list[Failure]:
+        """The cells that failed in the last call of `compare`, with their reasons."""
+        return [Failure(**entry) for entry in self.plan.get("failed", [])]
 
     @property
     def report(self) -> Path:
@@ -165,8 +170,9 @@ def compare(
         "runs_at_once": most_at_once(path / "study.json", min(workers, len(cells))),
         "cells": [[c.method, c.seed, c.path.relative_to(path).as_posix()] for c in cells],
     }
-    files.write_json(path / "study.json", plan)
-    run_all(cells, workers, progress)
+    files.write_json(path / "study.json", {**plan, "failed": []})
+    failures = run_all(cells, workers, progress)
+    files.write_json(path / "study.json", {**plan, "failed": [vars(f) for f in failures]})
     progress(Progress("report", "", 0, 1))
     report(path)
     return Study(path)
@@ -235,7 +241,8 @@ def _notes(study: Study) -> list[str]:
     controls = study.plan.get("controls", {})
     notes += [f"{look(name).label} is a control: {words}" for name, words in controls.items()]
     notes += [*hints.of_seeds(len(study.plan["seeds"])), *study.left_out]
-    missing = len(study.plan["cells"]) - len(study.runs)
+    notes += [f"{failure}" for failure in study.failures]
+    missing = len(study.plan["cells"]) - len(study.runs) - len(study.failures)
     if missing:
         notes.append(f"{missing} of {len(study.plan['cells'])} runs are not finished.")
     return notes

@@ -148,7 +148,9 @@ def tune(
     planned = trials(cells, grid, seeds, first_seed)
     if not planned:
         return Tuning([], {})
-    run_all([cell for cell, _ in planned], workers, progress, "tuning")
+    failures = run_all([cell for cell, _ in planned], workers, progress, "tuning")
+    if failures:
+        raise ValueError("\n".join(f"tuning: {failure}" for failure in failures))
     options = {cell.method: combinations(cell, grid) for cell in cells}
     done = [_judged(cell, i, options[cell.method][i]) for cell, i in planned]
     chosen = {c.method: choose([t for t in done if t.method == c.method]) for c in cells}

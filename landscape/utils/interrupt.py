@@ -27,10 +27,9 @@ def check() -> None:
 def deferred() -> Iterator[None]:
     """While open, the signals wait for `check`; the second one interrupts at once.
 
-    Outside of the main thread, and in a process that ignores Ctrl-C, signals stay as they are.
+    Signals that the process ignores stay ignored; outside of the main thread nothing changes.
     """
-    in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
 
@@ -41,7 +40,9 @@ def deferred() -> Iterator[None]:
         _asked.set()
 
     numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
-    kept = {number: signal.signal(number, on_signal) for number in numbers}
+    kept = {n: signal.getsignal(n) for n in numbers if signal.getsignal(n) is not signal.SIG_IGN}
+    for number in kept:
+        signal.signal(number, on_signal)
     try:
         yield
     finally:
