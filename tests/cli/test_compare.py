@@ -19,6 +19,7 @@ def asked(monkeypatch, tmp_path):
     class Made:
         path, report = tmp_path / "study", tmp_path / "study" / "report.html"
         runs: ClassVar = {}
+        failures = ()
 
     def compare(*arguments, **options):
         calls.append((arguments, options))
