@@ -50,7 +50,7 @@ ROOMS: dict[str, set[str]] = {
     "report": {"utils", "records", "statistics", "plots", "plots.drawing"},
     "auditing": {
         *("utils", "records", "statistics", "objective", "measures", "training", "analysis"),
-        *("plots", "report"),
+        *("plots", "plots.drawing", "report"),
     },
     "study": {
         *("utils", "records", "statistics", "network", "objective", "measures", "methods"),
@@ -58,14 +58,7 @@ ROOMS: dict[str, set[str]] = {
         *("report", "measures.context"),
     },
     "description": {
-        "utils",
-        "records",
-        "methods",
-        "tasks",
-        "training",
-        "analysis",
-        "auditing",
-        "study",
+        *("utils", "records", "methods", "tasks", "training", "analysis", "auditing", "study"),
     },
 }
 FLAT = {"__init__", "description", "optim"}  # modules beside the rooms
