@@ -41,7 +41,7 @@ class FAM:
     moves W alone, by 2λTW with T_{s,s'} = tr H_{s,s'} for κ.
     warmup: steps over which λ grows linearly from 0, by the walker's count of steps.
     draws: random signs a step for an estimate of κ; None takes them, one a step, only where
-    no exact way holds. The first step finds out which way that is: see `way`.
+    no exact way holds. Which one holds is checked on every batch.
     over: the method that descends on L + λκ; None is plain descent. All its gradients of the loss
     are penalised, also those at w + e and on held-out data.
 
@@ -72,8 +72,8 @@ class FAM:
     no_rule: ClassVar[str] = "it penalises and perturbs nothing"
     no_closure: ClassVar[str] = "its penalty looks at outputs inside the network"
 
-    way: str | None = field(default=None, init=False, compare=False, repr=False)
-    found: str = field(default="", init=False, compare=False, repr=False)  # the layer
+    way: str | None = field(default=None, init=False, compare=False, repr=False)  # first batch's
+    chosen: str = field(default="", init=False, compare=False, repr=False)  # the layer's name
 
     def __post_init__(self) -> None:
         checks.non_negative(lam=self.lam)
@@ -105,11 +105,11 @@ class FAM:
     def state_dict(self) -> dict[str, Any]:
         """All that the next step depends on, that of `over` included."""
         over = self.over.state_dict() if hasattr(self.over, "state_dict") else {}
-        return {"way": self.way, "layer": self.found, "over": over}
+        return {"way": self.way, "layer": self.chosen, "over": over}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict()`."""
-        self.way, self.found = state["way"], state["layer"]
+        self.way, self.chosen = state["way"], state["layer"]
         if state["over"]:
             self.over.load_state_dict(state["over"])
 
@@ -125,14 +125,16 @@ class FAM:
             lam *= min(1.0, walker.step_index / self.warmup)
 
         def loss(model: nn.Module, batch: Batch) -> Tensor:
-            layers = penalty.candidates(model, self.found or self.layer)
-            with self._differentiable(), recorded_calls(layers) as calls:
-                plain = plain_loss(model, batch)
-            if self.way is None:
-                self._choose(model, plain, calls, batch)
-            kappa = self._flatness(model.get_submodule(self.found), plain, calls, batch)
+            layers = penalty.candidates(model, self.chosen or self.layer)
+            with torch.enable_grad():  # also where only the value is asked for
+                with self._differentiable(), recorded_calls(layers) as calls:
+                    plain = plain_loss(model, batch)
+                if self.way is None:
+                    self._choose(model, plain, calls, batch)
+                kappa = self._flatness(model.get_submodule(self.chosen), plain, calls, batch)
+                penalised = plain + lam * kappa.clamp(min=0)
             means.add(batch, plain.detach(), kappa.detach())
-            return plain + lam * kappa.clamp(min=0)
+            return penalised if torch.is_grad_enabled() else penalised.detach()
 
         return loss
 
@@ -162,16 +164,19 @@ class FAM:
         if way == SIGNS:
             penalty.check_signs(loss, name, layer, self.form)
         penalty.warn_of_custom_functions(loss, way, calls[0].z if calls else None)
-        self.way, self.found = way, name
+        self.way, self.chosen = way, name
 
     def _flatness(self, layer: Any, loss: Tensor, calls: list[Call], batch: Batch) -> Tensor:
         full, weight = self.gradient == "full", layer.weight
         with torch.autocast(loss.device.type, enabled=False):
             if self.way == SIGNS:
                 return penalty.signed(loss, weight, self.form, self.draws or 1, full)
-            call = penalty.the_call(calls, self.found)
+            call = penalty.the_call(calls, self.chosen)
+            way = penalty.choose_again(loss, self.chosen, layer, call, batch.y)
+            if way == SIGNS:
+                return penalty.signed(loss, weight, self.form, 1, full)
             phi, z = patches(layer, call.x), call.z
-            if self.way == CLOSED:
+            if way == CLOSED:
                 return penalty.closed(weight, phi, z, batch.y, self.form, full)
             T = flatness.output_traces(loss, phi, z, full)
             return flatness.of_traces(T if full else T.detach(), precise(weight), self.form)

@@ -1,6 +1,6 @@
 """Relative flatness of a layer in a training pass: choice of the layer and of the algorithm.
 
-The ways, the first that holds, tried once on a first batch:
+The ways, the first that holds for the batch:
 * "closed": a softmax head under mean cross-entropy, smoothed or not, ignored labels -100;
 * "exact": a linear layer called once whose outputs reach the loss each by itself, whatever the
   loss, by products with the Hessian at its output; up to 128 outputs;
@@ -32,7 +32,7 @@ WIDEST = 128  # outputs: as many products a step; beyond, one random sign is che
 
 
 def candidates(model: nn.Module, layer: str | None) -> dict[str, nn.Module]:
-    """The named layer, or all linear ones.
+    """Return the named layer, or all linear ones.
 
     Raises ValueError for a name that is no linear layer and no convolution.
     """
@@ -48,24 +48,43 @@ def candidates(model: nn.Module, layer: str | None) -> dict[str, nn.Module]:
 
 
 def choose(loss: Tensor, layer: nn.Module, calls: list[Call], y: Any) -> str:
-    """The first way that holds for a layer, tried on a batch by its gradients and products.
+    """Choose the first way that holds for a layer, by gradients and products on a first batch.
 
-    Raises ValueError where none does, with the reason.
+    Raises ValueError where the loss is linear in the layer's output.
     """
-    if isinstance(layer, nn.Linear) and len(calls) == 1:
-        z = calls[0].z
-        if through_outputs_alone(loss, layer, calls[0]):
-            if is_softmax(loss, z, y):
-                return CLOSED
-            if not curved(loss, z):
-                raise ValueError(
-                    "FAM needs a loss that is curved in the layer's output. This one is linear "
-                    "there, so its relative flatness is 0 whatever the weights. Name another "
-                    "layer in `layer`."
-                )
-            if z.shape[-1] <= WIDEST and apart(loss, z, (*z.shape[:-1], 1)):
-                return EXACT
+    if not (isinstance(layer, nn.Linear) and len(calls) == 1):
+        return SIGNS
+    if not through_outputs_alone(loss, layer, calls[0]):
+        return SIGNS
+    way = by_outputs(loss, calls[0].z, y)
+    if way != CLOSED and not curved(loss, calls[0].z):
+        raise ValueError(
+            "FAM needs a loss that is curved in the layer's output. This one is linear there, so "
+            "its relative flatness is 0 whatever the weights. Name another layer in `layer`."
+        )
+    return way
+
+
+def by_outputs(loss: Tensor, z: Tensor, y: Any) -> str:
+    """Choose the way for a layer whose weight reaches the loss through its outputs z alone."""
+    if is_softmax(loss, z, y):
+        return CLOSED
+    if z.shape[-1] <= WIDEST and apart(loss, z, (*z.shape[:-1], 1)):
+        return EXACT
     return SIGNS
+
+
+def choose_again(loss: Tensor, name: str, layer: nn.Module, call: Call, y: Any) -> str:
+    """Choose the way for a further batch: labels to ignore or weights may come later.
+
+    Raises ValueError where the weight now reaches the loss in another way than by its outputs.
+    """
+    if not through_outputs_alone(loss, layer, call):
+        raise ValueError(
+            f"FAM saw the weight of layer {name!r} reach the loss through its outputs alone. In "
+            "this batch it does not: set `draws` for random signs, which hold for any loss."
+        )
+    return by_outputs(loss, call.z, y)
 
 
 def check_signs(loss: Tensor, name: str, layer: nn.Module, form: str) -> None:
@@ -97,18 +116,18 @@ def warn_of_custom_functions(loss: Tensor, way: str, z: Tensor | None) -> None:
 
 
 def the_call(calls: list[Call], name: str) -> Call:
-    """The one call of a layer. Raises ValueError where it had none, or several."""
-    ours = [call for call in calls if call.name == name]
-    if len(ours) != 1:
+    """Return the one call of a layer. Raises ValueError where it had none, or several."""
+    of_layer = [call for call in calls if call.name == name]
+    if len(of_layer) != 1:
         raise ValueError(
-            f"FAM found layer {name!r} called once a pass. Now it was called {len(ours)} times. "
-            "Set `draws` for random signs, which do not mind."
+            f"FAM found layer {name!r} called once a pass. Now it was called {len(of_layer)} "
+            "times. Set `draws` for random signs, which do not mind."
         )
-    return ours[0]
+    return of_layer[0]
 
 
 def closed(weight: Tensor, phi: Tensor, z: Tensor, y: Any, form: str, create_graph: bool) -> Tensor:
-    """κ or κ̂ of a softmax head, shape ()."""
+    """Compute κ or κ̂ of a softmax head, shape ()."""
     phi, z = (precise(t).flatten(0, -2) for t in (phi, z))
     if not create_graph:
         phi, z = phi.detach(), z.detach()
@@ -117,7 +136,7 @@ def closed(weight: Tensor, phi: Tensor, z: Tensor, y: Any, form: str, create_gra
 
 
 def signed(loss: Tensor, weight: Tensor, form: str, draws: int, create_graph: bool) -> Tensor:
-    """Mean of `draws` samples of κ or κ̂, shape (); signs from torch's generator of the CPU."""
+    """Average `draws` samples of κ or κ̂, shape (); signs from torch's generator of the CPU."""
     d, m = weight.flatten(1).shape
     shape = (m if form == "kappa" else d, m)
     signs = (2 * torch.randint(0, 2, shape, dtype=torch.int8) - 1 for _ in range(draws))

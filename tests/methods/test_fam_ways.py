@@ -10,6 +10,7 @@ from torch.autograd.functional import hessian
 from torch.func import functional_call
 
 from landscape.methods import FAM, penalty
+from landscape.methods.fam import Means
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch
 from landscape.network.higher_order import ThirdOrder
@@ -385,3 +386,86 @@ def test_a_custom_function_that_is_differentiated_twice_is_warned_of_once(
     assert [str(w.message)[:35] for w in recwarn] == [
         "FAM differentiates an autograd.Func"
     ] * warned
+
+
+CLASS_WEIGHTS = torch.tensor([1.0, 3.0, 1.0], dtype=torch.float64)
+
+
+def focal(z, y):
+    """Cross-entropy for class 1, focal loss for the others."""
+    log_p = z.log_softmax(-1).gather(1, y[:, None]).squeeze(1)
+    return -(torch.where(y == 1, 1.0, (1 - log_p.exp()) ** 2) * log_p).mean()
+
+
+def scaled(z, y):
+    """Soft labels whose sum is 1 for class 1 alone."""
+    targets = F.one_hot(y, 3) * torch.where(y == 1, 1.0, 2.0)[:, None]
+    return F.cross_entropy(z, targets.to(z))
+
+
+LATER = {  # on labels of class 1 alone each is plain cross-entropy
+    "ignored labels": lambda z, y: F.cross_entropy(z, y, ignore_index=0),
+    "class weights": lambda z, y: F.cross_entropy(z, y, weight=CLASS_WEIGHTS),
+    "focal": focal,
+    "soft labels": scaled,
+    "sample weights": lambda z, y: (
+        F.cross_entropy(z, y, reduction="none") * torch.where(y == 1, 1.0, 0.2)
+    ).mean(),
+    "smoothing": lambda z, y: F.cross_entropy(
+        z, y, label_smoothing=0.0 if bool((y == 1).all()) else 0.1
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LATER)
+def test_a_loss_that_differs_from_the_second_batch_on(kind, batch, watched_walker):
+    """Loss, κ and descent from the dense Hessian of the head, in the second step and the third."""
+    criterion, ones = LATER[kind], torch.ones_like(batch.y)
+    walker = watched_walker(
+        model=built(perceptron), loss=lambda m, b: criterion(m(b.x), b.y), momentum=0.0, wd=0.0
+    )
+    fam = FAM(lam=0.7)
+    for y in (ones, batch.y, ones):
+        parameters = leaves(walker.model)
+
+        def at(W, parameters=parameters, y=y):
+            return criterion(
+                functional_call(walker.model, {**parameters, "3.weight": W}, batch.x), y
+            )
+
+        W = parameters["3.weight"]
+        h = hessian(at, W, create_graph=True)
+        kappa = torch.einsum("sm,tm,sutu->", W, W, h)
+        walker.begin(batch.size)
+        fam.step(walker, Batch(batch.x, y))
+        torch.testing.assert_close(walker.logged["kappa"], kappa.detach(), rtol=1e-10, atol=0)
+        expected = flat(parameters, at(W) + 0.7 * kappa)
+        torch.testing.assert_close(walker.descents[-1][1], expected, rtol=1e-10, atol=1e-12)
+
+
+def test_a_weight_that_reaches_the_loss_otherwise_later_is_refused(batch, watched_walker):
+    """A penalty on the head's weights that begins after some steps."""
+    strength = [0.0]
+
+    def loss(model, b):
+        penalty = strength[0] * model[3].weight.square().sum() if strength[0] else 0.0
+        return cross_entropy(model(b.x), b.y) + penalty
+
+    walker = watched_walker(model=built(perceptron), loss=loss)
+    fam = FAM()
+    fam.step(walker, batch)
+    strength[0] = 0.1
+    with pytest.raises(ValueError, match="In this batch it does not: set `draws`"):
+        fam.step(walker, batch)
+
+
+@pytest.mark.parametrize("criterion", [cross_entropy, squared])
+def test_a_value_without_a_gradient_is_penalised_too(criterion, batch, watched_walker):
+    """As LETS asks for it with `independent`."""
+    walker = watched_walker(model=built(perceptron), loss=lambda m, b: criterion(m(b.x), b.y))
+    penalised = FAM(lam=0.7)._penalised(walker, Means(walker, batch))
+    with walker.minimising(penalised):
+        value, _ = walker.value_and_grad(batch, at=walker.w)
+        assert torch.equal(walker.value(batch), value)
+        assert not walker.value(batch).requires_grad
+    assert value > walker.value(batch)

@@ -187,7 +187,8 @@ class Walker:
         """L on a batch without a gradient, shape (). A look, wherever it is taken."""
 
         def of(part: Batch) -> Tensor:
-            with torch.no_grad(), self._opened(self._leaf(at), look=True):
+            leaf = self._leaf(at)  # opened with gradients: a penalty may differentiate inside
+            with torch.enable_grad(), self._opened(leaf, look=True), torch.no_grad():
                 return self._evaluate(part, loss)
 
         return averaged(batch, of)
