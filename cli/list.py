@@ -23,7 +23,7 @@ def list_names(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """What there is: methods, tasks, measures, models, data sets and published settings.
+    """List methods, tasks, measures, models, data sets and published settings.
 
     Example: landscape list methods
     """

@@ -126,7 +126,7 @@ def measure_names(text: str) -> list[str]:
 
 
 def warn(lines: Iterable[str]) -> None:
-    """What a user should know and do, on stderr."""
+    """Print a hint on stderr."""
     for line in lines:
         typer.echo(f"warning: {line}", err=True)
 

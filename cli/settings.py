@@ -157,7 +157,7 @@ def assigned(assignments: Iterable[str], option: str = "--set") -> Tree:
 
 
 def merged(*trees: Mapping[str, Any]) -> Tree:
-    """One tree out of several; later leaves win."""
+    """Merge trees; later leaves win."""
     result: Tree = {}
     for tree in trees:
         for key, value in tree.items():

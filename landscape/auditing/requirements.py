@@ -44,7 +44,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Quantity:
-    """What a requirement may name.
+    """Quantity that a requirement can name.
 
     measure: whose record answers; "evaluation" for an `Evaluation`.
     read: (record, argument) -> the number with its interval.

@@ -1,4 +1,4 @@
-"""What an audit found, as plain records: no torch, no network, no data."""
+"""Verdicts of an audit, as plain records: no torch, no network, no data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from landscape.statistics.intervals import Interval, holm
 
 @dataclass(frozen=True)
 class Verdict:
-    """One requirement, the number it is about, and "holds", "not refuted", "falls short" or
+    """Requirement, the number it is about, and "holds", "not refuted", "falls short" or
     "uncertain".
     """
 
@@ -52,18 +52,18 @@ class Audit:
     notes: tuple[str, ...] = ()
 
     def accepts(self, verdict: Verdict) -> bool:
-        """Whether it passes: an uncertain one does where `on_uncertain` is "pass"."""
+        """Test whether a verdict passes; an uncertain one does if `on_uncertain` is "pass"."""
         accepted = {HOLDS, NOT_REFUTED} | ({UNCERTAIN} if self.on_uncertain == "pass" else set())
         return verdict.outcome in accepted
 
     @property
     def passed(self) -> bool:
-        """Whether all requirements pass."""
+        """Test whether all requirements pass."""
         return all(map(self.accepts, self.verdicts))
 
     @property
     def robustness(self) -> str | None:
-        """What noise costs the checkpoint and the baseline, in one sentence; None without one.
+        """Sentence on the cost of noise for the checkpoint and the baseline; None without one.
 
         The cost is the change from the noise-free value, so a lower accuracy without noise does
         not count. Paired t tests over the draws at each level, Holm's correction over the levels.

@@ -94,7 +94,7 @@ class FAM:
         return self.over.base
 
     def step(self, walker: Walker, batch: Batch) -> None:
-        """One step on one batch."""
+        """Make one step on one batch."""
         if self.lam == 0:
             self._descend(walker, batch)
             return
@@ -183,7 +183,7 @@ class FAM:
 
 
 class Means:
-    """What a step logs: loss and κ over its own passes, by examples.
+    """Means that a step logs: loss and κ over its own passes, weighted by examples.
 
     Those are the first pass on the step's batch, or the first on each of its shards: what a method
     asks again, or of other data, is a look. A method that logs a loss itself keeps it.
@@ -195,7 +195,7 @@ class Means:
         self.before = walker.logged.get("loss")
 
     def add(self, batch: Batch, loss: Tensor, kappa: Tensor) -> None:
-        """One pass."""
+        """Add one pass."""
         counted = sum(b.size for b in self.seen)
         if counted >= self.size or any(b is batch for b in self.seen):
             return

@@ -112,7 +112,7 @@ class LETS:
         return ("held_out", "response", *["fresh"] * fresh)
 
     def step(self, walker: Walker, batch: Batch) -> None:
-        """One step on one batch."""
+        """Make one step on one batch."""
         start, rho = walker.w, self.radius.to(walker.device)
         self.steps += 1
         due = self.beta > 0 and self.steps % self.every == 0

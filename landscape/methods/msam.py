@@ -66,11 +66,11 @@ class MSAM(ascent.Ascent):
 
     @property
     def plain(self) -> bool:
-        """As the method inside."""
+        """Delegate to the method inside."""
         return ascent.inside(self.over).plain
 
     def step(self, walker: Walker, batch: Batch) -> None:
-        """One step on one batch."""
+        """Make one step on one batch."""
         if self._vectorises(walker, batch):
             try:
                 return self._vectorised_step(walker, batch)
@@ -92,11 +92,11 @@ class MSAM(ascent.Ascent):
         return batch.shards(self.num_shards)
 
     def gradient(self, walker: Walker, part: Batch, at: Tensor | None = None) -> Tensor:
-        """As the method inside."""
+        """Delegate to the method inside."""
         return ascent.inside(self.over).gradient(walker, part, at)
 
     def climb(self, walker: Walker, g: Tensor, w: Tensor, rho: ascent.Radius) -> Tensor:
-        """As the method inside."""
+        """Delegate to the method inside."""
         return ascent.inside(self.over).climb(walker, g, w, rho)
 
     def _vectorised_step(self, walker: Walker, batch: Batch) -> None:

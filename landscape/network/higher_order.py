@@ -125,7 +125,7 @@ class SecondOrder(ThirdOrder):
 
 
 def has_custom_functions(loss: Tensor, until: Tensor | None = None) -> bool:
-    """Whether a loss runs through a user's autograd.Function: where its backward leaves torch's
+    """Test whether a loss uses a custom autograd.Function: where its backward leaves torch's
     operations, double backward drops terms without an error.
 
     until: what lies before this tensor does not count.

@@ -48,7 +48,7 @@ class Evaluator:
         self._none = torch.zeros((), dtype=torch.int64, device=risk.device)
 
     def __call__(self, points: Sequence[Tensor]) -> list[Answer]:
-        """One pair for each of a few points."""
+        """Evaluate a few points: one pair for each."""
         return self._run(self.plan, points)
 
     def plainly(self, points: Sequence[Tensor]) -> list[Answer]:
@@ -119,7 +119,7 @@ class Evaluator:
 
 
 def chunks(points: Iterable[Tensor], w: Tensor) -> Iterator[list[Tensor]]:
-    """As many points, of the size of `w`, as the model is opened for at a time.
+    """Group points of the size of `w` into chunks, for each of which the model is opened once.
 
     They are asked for between two openings, while the model stands as its user left it.
     """

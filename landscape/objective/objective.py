@@ -25,7 +25,7 @@ __all__ = ["Batch", "Logits", "LossFn", "Objective", "Summary"]
 
 @dataclass(frozen=True)
 class Summary:
-    """What stands beside every flatness number: the loss, ‖∇L(w)‖ and ‖w‖ at the point."""
+    """Loss, ‖∇L(w)‖ and ‖w‖ at the point, which accompany every flatness number."""
 
     loss: float
     grad_norm: float
@@ -121,7 +121,7 @@ class Objective:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the data: the first 16 hexadecimal digits of its SHA-256."""
+        """Fingerprint of the data: the first 16 hexadecimal digits of its SHA-256."""
         return fingerprint_of(self.given)
 
     @cached_property
@@ -153,7 +153,7 @@ class Objective:
 
     @property
     def keeps_graphs(self) -> bool | None:
-        """Whether `hvp` keeps its graphs from one product to the next; None before the first."""
+        """Test whether `hvp` keeps its graphs between products; None before the first."""
         return self._products.keeps
 
     def accuracy(self, at: Tensor | None = None) -> float:

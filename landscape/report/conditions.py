@@ -12,12 +12,12 @@ from landscape.report.wording import method_name
 
 
 def sentences(study: StudyRecord) -> list[str]:
-    """What the first paragraph must say besides task, methods and seeds."""
+    """Conditions that the first paragraph states besides task, methods and seeds."""
     return [*_noise(study), *_tuned(study)]
 
 
 def budget(contents: Contents) -> str:
-    """What the methods may spend: whether it is equal, and in which unit it is counted."""
+    """Budget of the methods: whether it is equal, and its unit."""
     own = [contents.settings.get(method) for method in contents.methods]
     training = [each.get("training", {}) for each in own if isinstance(each, Mapping)]
     budgets = {each.get("budget", contents.study.budget) for each in training}

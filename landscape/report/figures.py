@@ -31,7 +31,7 @@ class Shown:
 
     @property
     def alt(self) -> str:
-        """What a listener is told."""
+        """Alternative text for screen readers."""
         return " ".join(filter(None, [f"{self.title}.", self.summary, self.how_to_read]))
 
     @property

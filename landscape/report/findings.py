@@ -19,7 +19,7 @@ TOLD = ("test_accuracy", "test_loss", "generalisation_gap", "lambda_max", "kappa
 
 @dataclass(frozen=True)
 class Finding:
-    """One paragraph: what it is about, and what is said."""
+    """Paragraph of findings: its subject and its text."""
 
     about: str
     text: str
@@ -52,7 +52,7 @@ def paragraphs(contents: Contents) -> list[Finding]:
 
 
 def association(record: ComparisonRecord, i: int) -> str:
-    """What the rank correlations of measure i with the gap say, in words.
+    """Describe the rank correlations of measure i with the gap in words.
 
     A correlation over all minima can come from the methods alone, so a direction is named without
     a reservation only where the interval within methods excludes zero on the same side.
@@ -83,7 +83,7 @@ def _title(metric: str) -> str:
 
 
 def verdicts(contents: Contents, metric: str) -> dict[str, Verdict]:
-    """Of every method but the baseline, the largest difference first."""
+    """Verdicts of every method but the baseline, the largest difference first."""
     record = contents.comparison
     found = {m: verdict(record, metric, m) for m in contents.methods if m != record.baseline}
     return dict(sorted(found.items(), key=lambda item: -abs(np.nan_to_num(item[1].difference))))
@@ -140,7 +140,7 @@ def _told(contents: Contents, metric: str) -> str:
 
 
 def span(found: Mapping[str, Verdict]) -> str:
-    """One difference with its interval, or the reach of several."""
+    """Format one difference with its interval, or the range of several."""
     each = list(found.values())
     if len(each) == 1:
         (only,) = each

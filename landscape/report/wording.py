@@ -27,7 +27,7 @@ def in_words(count: int) -> str:
 
 
 def timing_caution(study: StudyRecord) -> str:
-    """What a reader must know of the training times; "" where one run was trained at a time."""
+    """Caution about training times; "" if one run was trained at a time."""
     at_once = study.settings.get("runs_at_once")
     if at_once == 1 or study.status.size == 1:
         return ""

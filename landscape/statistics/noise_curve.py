@@ -1,4 +1,4 @@
-"""What a noise record says: intervals over draws, the noise that is borne, paired differences.
+"""Statistics of noise records: intervals over draws, noise tolerance, paired differences.
 
 Intervals are over the draws of the noise, for one minimum on one data set: they say nothing of
 other seeds of training, nor of other examples.

@@ -1,4 +1,4 @@
-"""What work will cost, from a piece of it: a few steps on the real network and batch, the first
+"""Cost estimate of work from a piece of it: a few steps on the real network and batch, the first
 second of each measure. Nothing is written.
 """
 
@@ -27,7 +27,7 @@ WARM_UP, FEWEST = 1, 2  # steps that are not timed, and that are timed at least
 
 @dataclass(frozen=True)
 class Cost:
-    """One training.
+    """Cost of one training.
 
     passes: forward and backward passes per step; step: seconds of one; steps: in all; seconds: of
     the whole training, its metrics and looks included; weights, optimizer, batch: bytes.
@@ -130,7 +130,7 @@ def thinned(objective: Objective) -> tuple[Objective, float]:
 
 
 def measure_seconds(measure: Any, objective: Objective, **extra: Any) -> float:
-    """How long a measure takes: to its end within a second, or else from the share it has done."""
+    """Time a measure: to its end within a second, or else extrapolated from its progress."""
     started = time.perf_counter()
 
     def listen(done: float, total: float) -> None:

@@ -205,7 +205,7 @@ def report(path: Path | str) -> Path:
 def numbers(
     last: Mapping[str, float], records: Mapping[str, Any], label_noise: float = 0.0
 ) -> dict[str, float]:
-    """One minimum's value of each metric; NaN where the measure is missing.
+    """Collect each metric of one minimum; NaN if its measure is missing.
 
     The gap is between losses of the same distribution: with noisy labels the test loss in it is
     that under the same noise. NaN for runs from before that was kept.

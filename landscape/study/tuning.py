@@ -31,7 +31,7 @@ JUDGES = ("data.held_out", "data.label_noise")  # what they change is what trial
 
 @dataclass(frozen=True)
 class Trial:
-    """One combination of settings, trained with one seed and judged on its held-out data.
+    """Combination of settings, trained with one seed and judged on held-out data.
 
     combination: its number within the method; accuracy, loss: NaN where it diverged; grad_evals,
     seconds: what it cost, up to the last epoch that was finite.

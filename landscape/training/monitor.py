@@ -55,7 +55,7 @@ class Watcher:
     batch_norm: str = "stored"
 
     def __call__(self, lr: float) -> dict[str, float]:
-        """One row about the network as it stands; lr: that of the step to come.
+        """Measure one row at the current point; lr: that of the step to come.
 
         Where the loss or its derivatives are not finite, λ_max, trace and gain are NaN.
         """
@@ -68,7 +68,7 @@ class Watcher:
         }
 
     def where(self) -> dict[str, Any]:
-        """What a record's point says of the examples that are looked at."""
+        """Describe the examples that are measured, for a record's point."""
         objective = Objective(self.model, self.pieces, self.loss, batch_norm=self.batch_norm)
         point = vars(point_of(objective, "train"))
         return {name: value for name, value in point.items() if name not in vars(objective.summary)}
@@ -100,7 +100,7 @@ def watcher(
     method: Any,
     optimizer: torch.optim.Optimizer,
 ) -> Watcher | None:
-    """As the settings want it; None without `training.measure_every`. size: of a step's batch."""
+    """Build the monitor; None without `training.measure_every`. size: of a step's batch."""
     t = settings.training
     if not t.measure_every:
         return None
@@ -158,7 +158,7 @@ def ascent_gain(
 
 
 def climb_of(method: Any) -> tuple[ascent.Ascent, float | Tensor] | None:
-    """Who climbs first in a step of a method, and how far; None where nobody does."""
+    """Find the first ascent in a step of a method, and its radius; None if there is none."""
     over = getattr(method, "over", None)
     if isinstance(method, ascent.Ascent):
         return method, ascent.start(method)

@@ -1,4 +1,4 @@
-"""What other libraries are given of an objective: a copy of the model that answers a batch with its
+"""Adapter of an objective for other libraries: a copy of the model that answers a batch with its
 loss, and a place to run them in where they harm nothing.
 """
 

@@ -1,4 +1,4 @@
-"""How much a mean loss depends on which examples were drawn."""
+"""Standard error of a mean loss over the choice of examples."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Whether a network, its base optimizer and a precision go together."""
+"""Checks that a network, its base optimizer and a precision are compatible."""
 
 import torch
 from torch.optim import Optimizer

@@ -32,7 +32,7 @@ from landscape.utils.rng import seed_of, seeded
 
 
 class Walker:
-    """One network on its way through R^n, with its base optimizer and its data.
+    """Context of a training step: a network at a point of R^n, its base optimizer and its data.
 
     model, optimizer: the optimizer must hold exactly the model's trainable parameters.
     loss: (model, batch) -> mean over the batch, shape (). logits: classes last; default the
@@ -97,7 +97,7 @@ class Walker:
 
     @property
     def w(self) -> Tensor:
-        """Where the walker stands, (n,): a copy, the caller's own."""
+        """Point of the walker, (n,): a copy."""
         return self._current().clone()
 
     @property
@@ -213,7 +213,7 @@ class Walker:
         return averaged(batch, of)
 
     def descend(self, g: Tensor) -> None:
-        """One step of the base optimizer with the gradient g (n,), clipped first if so asked."""
+        """Make one step of the base optimizer with the gradient g (n,), clipped if configured."""
         self._descent.step(self._current(), g)
         self._flat = None
 
@@ -300,7 +300,7 @@ class Walker:
         return differentiate(value, leaves, self._others or ())
 
     def _current(self) -> Tensor:
-        """Where the walker stands; never changed in place."""
+        """Point of the walker; never changed in place."""
         versions = [p._version for p in self.weights.parameters]
         if self._flat is None or self._versions != versions:  # moved by us, or by somebody else
             self._flat, self._versions = self.weights.read(), versions

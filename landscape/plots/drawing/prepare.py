@@ -82,7 +82,7 @@ def counts(numbers: Sequence[int], noun: str) -> str:
 
 
 def conditions(records: Sequence[Record]) -> str:
-    """Where the records looked: examples, split, batch-norm policy; all that occur."""
+    """Conditions of the records: examples, split, batch-norm policy; all that occur."""
     points = [record.point for record in records if record.point is not None]
     if not points:
         return ""
