@@ -4,8 +4,6 @@ Records are plain numbers and need no torch; they outlive the program that wrote
 `utils`. Start with `record.py` (files and schema), then the kind that interests you.
 """
 
-from pathlib import Path
-
 from landscape.records.curvature import (
     CrossCheckRecord,
     EigenvaluesRecord,
@@ -23,6 +21,7 @@ from landscape.records.robustness import (
 from landscape.records.study import METRICS, ComparisonRecord, Metric, StudyRecord, shown_direction
 from landscape.records.surfaces import PathRecord, ProfileRecord, SurfaceRecord, barrier
 from landscape.records.training import CurvesRecord, RadiusRecord, SharpnessOverTrainingRecord
+from landscape.utils.paths import PathLike, as_path
 
 __all__ = [
     "METRICS", "RECORDS", "SCHEMA", "Array", "Axes", "ComparisonRecord", "CrossCheckRecord",
@@ -56,18 +55,19 @@ RECORDS: dict[str, type[Record]] = {
 }
 
 
-def load_all(folder: Path) -> dict[str, Record]:
+def load_all(folder: PathLike) -> dict[str, Record]:
     """Read the records in the folder of a run, an audit or a measured checkpoint, by kind."""
-    return {path.stem: load(path) for path in sorted(folder.glob("records/*.nc"))}
+    return {path.stem: load(path) for path in sorted(as_path(folder).glob("records/*.nc"))}
 
 
-def load(path: Path | str) -> Record:
+def load(path: PathLike) -> Record:
     """Read a record from a NetCDF file.
 
     Raises ValueError for a file that is no record, is damaged, or was written by a newer version.
     """
     import xarray as xr
 
+    path = as_path(path)
     try:
         with xr.open_dataset(path, engine="scipy") as opened:
             dataset = opened.load()

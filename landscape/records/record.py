@@ -8,12 +8,12 @@ for are None, and so are those that an older version did not know.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
 
 import numpy as np
 
 from landscape.utils import files
+from landscape.utils.paths import PathLike, as_path
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -119,9 +119,9 @@ class Record:
         values["point"] = None if self.point is None else vars(self.point)
         return json.dumps(files.plain({"kind": self.kind, "schema": SCHEMA, **values}), indent=1)
 
-    def save(self, path: Path | str) -> None:
+    def save(self, path: PathLike) -> None:
         """Write `path` atomically: NetCDF, or JSON where the name ends in .json."""
-        path = Path(path)
+        path = as_path(path)
         files.write(path, self.to_json() if path.suffix == ".json" else self.to_netcdf())
 
 

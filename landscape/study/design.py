@@ -12,13 +12,15 @@ from landscape.measures import MEASURES
 from landscape.study.cell import Cell, cell_folder
 from landscape.study.controls import with_controls
 from landscape.study.tuning import Values, applied, check
-from landscape.tasks.registration import UserCode
+from landscape.tasks.registration import UserCode, canonical_method
+from landscape.tasks.registry import TASKS
 from landscape.tasks.registry import task as find_task
 from landscape.training.run import load_data
 from landscape.training.settings import TrainingSettings
 from landscape.training.train import settings_for
 from landscape.utils.device import device_of
-from landscape.utils.names import look_up
+from landscape.utils.names import canonical, names_of
+from landscape.utils.paths import PathLike, as_path
 
 FIRST_SEED_ONLY = (*RESUMABLE, "spectral_density")  # of every method: they are shown, not compared
 Overrides = Mapping[str, Mapping[str, Any]]
@@ -35,7 +37,7 @@ class Design:
     task: str
     methods: Sequence[str]
     seeds: int = 6
-    out: Path | str | None = None
+    out: PathLike | None = None
     settings: Overrides = field(default_factory=dict)
     grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     tune_seeds: int = 1
@@ -45,25 +47,36 @@ class Design:
     examples: int | None = None
     batch_norm: str = "stored"
     options: Overrides = field(default_factory=dict)
-    data_dir: Path | None = None
+    data_dir: PathLike | None = None
 
     def __post_init__(self) -> None:
+        self._spell_names()
         if self.seeds < 1:
             raise ValueError(f"`seeds` must be at least 1. Got {self.seeds}.")
         if len(set(self.methods)) != len(self.methods) or not self.methods:
             raise ValueError(
                 f"`methods` must be different names. Got {', '.join(self.methods) or 'none'}."
             )
-        for name in (*self.asked, *self.options):
-            look_up("measure", name, _askable())
-        load_data(find_task(self.task), self.data_dir)
+        load_data(find_task(self.task), as_path(self.data_dir))
         self.overrides({})
         check(self.untuned, self.grid, self.tune_seeds)
+
+    def _spell_names(self) -> None:
+        """Put names, which may be given in any case, as the registries write them."""
+        asked, known = self.measures, _askable()
+        spelled = {
+            "task": canonical("task", self.task, TASKS),
+            "methods": tuple(map(canonical_method, self.methods)),
+            "measures": None if asked is None else tuple(names_of("measure", asked, known)),
+            "options": {canonical("measure", n, known): own for n, own in self.options.items()},
+        }
+        for name, value in spelled.items():
+            object.__setattr__(self, name, value)
 
     @property
     def path(self) -> Path:
         """Folder of the study."""
-        return Path(self.out) if self.out is not None else Path("runs") / self.task
+        return as_path(self.out) if self.out is not None else Path("runs") / self.task
 
     @property
     def asked(self) -> tuple[str, ...]:
@@ -116,7 +129,7 @@ class Design:
         return Cell(
             self.task, method, seed, cell_folder(self.path / "runs", settings), overrides,
             tuple(n for n in self.asked if seed == 0 or n not in FIRST_SEED_ONLY),
-            self.options, self.measured, self.batch_norm, self.data_dir,
+            self.options, self.measured, self.batch_norm, as_path(self.data_dir),
             own=UserCode(**settings.own),
         )  # fmt: skip
 

@@ -35,6 +35,7 @@ from landscape.training.loop import Training
 from landscape.training.run import Run, load_data
 from landscape.training.settings import Settings
 from landscape.training.train import ended_in, folder_of, settings_for
+from landscape.utils.paths import as_path
 from landscape.utils.progress import Listener, Progress, silent
 
 Options = Mapping[str, Mapping[str, Any]]
@@ -107,7 +108,7 @@ def of_training(
 
 def of_study(design: Design, progress: Listener = silent) -> Plan:
     """What `landscape.compare` would do; measures are tried on a network that is barely trained."""
-    dataset = load_data(find_task(design.task), design.data_dir)
+    dataset = load_data(find_task(design.task), as_path(design.data_dir))
     overrides, _ = design.overrides({})
     first_seed = max(FIRST_SEED, design.seeds)
     tuning = trials(design.untuned, design.grid, design.tune_seeds, first_seed)

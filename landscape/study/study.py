@@ -18,6 +18,7 @@ from landscape.study.tuning import FIRST_SEED, tune
 from landscape.training.run import Run
 from landscape.utils import files
 from landscape.utils.environment import environment
+from landscape.utils.paths import PathLike, as_path
 from landscape.utils.processes import check_single_process
 from landscape.utils.progress import Listener, Progress, silent
 
@@ -28,8 +29,8 @@ class Study:
     cells: the records of each run, by kind; without those in `left_out`, a sentence for each kind.
     """
 
-    def __init__(self, path: Path | str):
-        path = self.path = Path(path)
+    def __init__(self, path: PathLike):
+        path = self.path = as_path(path)
         if not (path / "study.json").is_file():
             raise ValueError(f"{path} is not a study: it has no study.json.")
         self.plan: dict[str, Any] = files.read_json(path / "study.json")
@@ -115,7 +116,7 @@ def compare(
     task: str,
     methods: Sequence[str],
     seeds: int = 6,
-    out: Path | str | None = None,
+    out: PathLike | None = None,
     *,
     settings: Overrides | None = None,
     grid: Mapping[str, Sequence[Any]] | None = None,
@@ -126,7 +127,7 @@ def compare(
     examples: int | None = None,
     batch_norm: str = "stored",
     options: Overrides | None = None,
-    data_dir: Path | None = None,
+    data_dir: PathLike | None = None,
     command: str = "",
     progress: Listener = silent,
 ) -> Study:
@@ -157,7 +158,7 @@ def compare(
     overrides, words = design.overrides(tuning.chosen)
     cells = design.cells(overrides)
     plan = {
-        "task": task,
+        "task": design.task,
         "methods": list(overrides),
         "seeds": list(range(seeds)),
         "budget": design.training.budget,
@@ -184,7 +185,7 @@ def most_at_once(plan: Path, now: int) -> int | None:
     return None if before is None else max(before, now)
 
 
-def report(path: Path | str) -> Path:
+def report(path: PathLike) -> Path:
     """Write the report, figures and tables of a study anew from its records; the page's path."""
     from landscape.report import Contents, write  # figures need matplotlib and plotly
 

@@ -29,6 +29,7 @@ from landscape.training import checkpoint, tables
 from landscape.training.settings import Settings
 from landscape.utils import files, manifest
 from landscape.utils.device import device_of
+from landscape.utils.paths import PathLike, as_path
 
 ENDED = ("finished", "diverged")
 ESSENTIAL = ("settings.json", "weights.safetensors", "metrics.jsonl")  # sealed in every ended run
@@ -37,8 +38,8 @@ ESSENTIAL = ("settings.json", "weights.safetensors", "metrics.jsonl")  # sealed 
 class Run:
     """A run's folder, read."""
 
-    def __init__(self, path: Path | str):
-        self.path = Path(path)
+    def __init__(self, path: PathLike):
+        self.path = as_path(path)
         if not (self.path / "settings.json").is_file():
             raise ValueError(f"{self.path} is not a run: it has no settings.json.")
         try:
@@ -49,7 +50,7 @@ class Run:
             ) from None
 
     @classmethod
-    def open(cls, path: Path | str) -> "Run":
+    def open(cls, path: PathLike) -> "Run":
         """A run that has ended, its files checked against their sums.
 
         Raises ValueError where the folder is no run, has not ended, or is damaged.
@@ -134,7 +135,7 @@ class Run:
         *,
         examples: int | None = None,
         batch_norm: str = "stored",
-        data_dir: Path | None = None,
+        data_dir: PathLike | None = None,
         device: str | None = None,
     ) -> Objective:
         """The task's plain loss around the final weights.
@@ -151,7 +152,7 @@ class Run:
         examples = self.task.examples(examples)
         if examples < 1:
             raise ValueError(f"`examples` must be at least 1. Got {examples}.")
-        dataset = load_data(self.task, data_dir or self._recorded_data_dir())
+        dataset = load_data(self.task, as_path(data_dir) or self._recorded_data_dir())
         data = self.settings.data
         parts = split(dataset, self.settings.seed, data.held_out, data.label_noise)
         part = parts.train if which == "train" else parts.test

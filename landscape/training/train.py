@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from landscape.tasks import imports
-from landscape.tasks.registration import UserCode, registered
+from landscape.tasks.registration import UserCode, canonical_method, registered
+from landscape.tasks.registry import TASKS
 from landscape.tasks.registry import task as find_task
 from landscape.training import checkpoint, tables
 from landscape.training.keeper import CHECKPOINT, FIRST_CHECKPOINT, Clock, Keeper
@@ -17,7 +18,9 @@ from landscape.training.tensorboard import Events
 from landscape.utils import files, interrupt, manifest
 from landscape.utils.environment import environment
 from landscape.utils.lock import one_writer
+from landscape.utils.names import canonical
 from landscape.utils.optional import optional
+from landscape.utils.paths import PathLike, as_path
 from landscape.utils.processes import check_single_process
 from landscape.utils.progress import Listener, Progress, silent
 
@@ -29,10 +32,10 @@ def train(
     task: str,
     method: str,
     seed: int = 0,
-    out: Path | str | None = None,
+    out: PathLike | None = None,
     *,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
-    data_dir: Path | None = None,
+    data_dir: PathLike | None = None,
     resume: bool = False,
     tensorboard: bool = False,
     checkpoint_every: int | str = "10min",
@@ -54,6 +57,7 @@ def train(
     """
     clock = Clock.parse(checkpoint_every)
     check_single_process()
+    task, method = canonical("task", task, TASKS), canonical_method(method)
     chosen = settings_for(task, method, seed, settings or {})
     path = folder_of(task, method, seed, out)
     if tensorboard:
@@ -66,12 +70,12 @@ def train(
         return ended
     with one_writer(path):
         ended = ended_in(path, chosen, resume=resume)  # by whoever held the lock before
-        return ended or _train(path, chosen, data_dir, tensorboard, clock, progress)
+        return ended or _train(path, chosen, as_path(data_dir), tensorboard, clock, progress)
 
 
-def folder_of(task: str, method: str, seed: int, out: Path | str | None) -> Path:
+def folder_of(task: str, method: str, seed: int, out: PathLike | None) -> Path:
     """Where a run goes: `out`, or runs/TASK-METHOD-seedSEED."""
-    return Path(out) if out is not None else Path("runs") / f"{task}-{method}-seed{seed}"
+    return as_path(out) if out is not None else Path("runs") / f"{task}-{method}-seed{seed}"
 
 
 def ended_in(path: Path, settings: Settings, *, resume: bool) -> Run | None:

@@ -8,6 +8,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from landscape.utils import files
+from landscape.utils.paths import PathLike, as_path
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -44,12 +45,12 @@ if (back > 1) Plotly.update(plot, { showscale: false }, change, bars);
 """
 
 
-def save(figure: "Figure | go.Figure", path: Path | str) -> Path:
+def save(figure: "Figure | go.Figure", path: PathLike) -> Path:
     """Write a figure atomically; the ending decides: .png, .svg, .pdf, or .html for a scene.
 
     Raises ValueError where the ending does not fit the figure.
     """
-    path = Path(path)
+    path = as_path(path)
     name = path.suffix.removeprefix(".").lower()
     fitting = FORMATS[:3] if isinstance(figure, Figure) else FORMATS[3:]
     if name not in fitting:
