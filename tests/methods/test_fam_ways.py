@@ -227,7 +227,7 @@ def test_draws_ask_for_signs(subject):
     found = []
     for draws, seed in ((1, 0), (1, 0), (2, 0), (1, 1)):
         walker, layer, data, _ = subject("softmax head")
-        walker._seed = seed
+        walker._passes.seed = seed
         fam = FAM(lam=0.7, layer=layer, draws=draws)
         fam.step(walker, data)
         assert fam.way == "signs"

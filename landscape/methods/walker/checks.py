@@ -1,6 +1,7 @@
 """Checks that a network, its base optimizer and a precision are compatible."""
 
 import torch
+from torch import nn
 from torch.optim import Optimizer
 
 from landscape.network.weights import Weights
@@ -27,6 +28,44 @@ def check_parameters(weights: Weights, optimizer: Optimizer) -> None:
             f"Got {foreign} more. Make them part of the model, or give them an optimizer of "
             "their own."
         )
+
+
+class Unchanged:
+    """Notices when model or optimizer hold other trainable parameters than at the start."""
+
+    def __init__(self, model: nn.Module, optimizer: Optimizer):
+        self.model, self.optimizer = model, optimizer
+        self._before = dict(model.named_parameters())  # kept, so that no id is given twice
+        self._ids = self._current()
+
+    def check(self) -> None:
+        """Raise ValueError naming what was replaced, added, taken away, frozen or unfrozen."""
+        if self._current() != self._ids:
+            raise ValueError(
+                "The trainable parameters of model and optimizer must stay those seen by `wrap`: "
+                f"no other would move. {self._difference()}. Call `wrap` again, with an optimizer "
+                "of the present parameters."
+            )
+
+    def _current(self) -> tuple[list[int], list[int]]:
+        groups = self.optimizer.param_groups
+        return (
+            [id(p) for p in self.model.parameters() if p.requires_grad],
+            [id(p) for group in groups for p in group["params"] if p.requires_grad],
+        )
+
+    def _difference(self) -> str:
+        now = dict(self.model.named_parameters())
+        trainable = set(self._ids[0])
+        for name in [*self._before, *now]:
+            p, before = now.get(name), self._before.get(name)
+            if p is None or before is None:
+                return f"`{name}` was {'added' if before is None else 'removed'}"
+            if p is not before:
+                return f"`{name}` was replaced"
+            if p.requires_grad != (id(p) in trainable):
+                return f"`{name}` was {'unfrozen' if p.requires_grad else 'frozen'}"
+        return "The optimizer's groups were changed"
 
 
 def check_precision(weights: Weights, autocast: torch.dtype | None) -> None:

@@ -70,7 +70,7 @@ class DistributedWalker(Walker):
 
         Raises ValueError for a loss with parameters of its own.
         """
-        if self._others:
+        if self._passes.others:
             raise ValueError(
                 "With `distributed` a loss must have no parameters of its own: their gradients "
                 "would differ between ranks. Make them part of the model."

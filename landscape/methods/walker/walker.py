@@ -5,30 +5,26 @@ loss. Everything else (momentum, weight decay, schedules, clipping, autocast, ba
 is the walker's and the base optimizer's business and happens in one place: here.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import Any, cast
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.func import vmap
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim import Optimizer
 
 from landscape.methods.walker.accumulation import MicroBatches, averaged, weighted_parts
-from landscape.methods.walker.checks import check_parameters, check_precision
+from landscape.methods.walker.checks import Unchanged, check_parameters, check_precision
 from landscape.methods.walker.closure import Closure
 from landscape.methods.walker.descent import Descent
 from landscape.methods.walker.extra_batches import SideData
 from landscape.methods.walker.parameter_hooks import hooked, run_hooks
-from landscape.methods.walker.pass_gradient import PassGradient, differentiate
-from landscape.network.batch import Batch, Logits, LossFn, scalar
-from landscape.network.graph_leaves import check_not_captured, graph_leaves
-from landscape.network.higher_order import SecondOrder
-from landscape.network.isolation import isolated_buffers, kept_modes
+from landscape.methods.walker.pass_gradient import PassGradient
+from landscape.methods.walker.passes import Passes
+from landscape.methods.walker.vectorised import shard_gradients
+from landscape.network.batch import Batch, Logits, LossFn
 from landscape.network.linear_layer import logits_of
 from landscape.network.weights import Weights
-from landscape.utils.rng import seed_of, seeded
 
 
 class Walker:
@@ -71,27 +67,29 @@ class Walker:
         check_precision(self.weights, autocast)
         self.device = self.weights.parameters[0].device
         self.autocast, self.max_grad_norm, self.same_mask = autocast, max_grad_norm, same_mask
-        self._logits, self._side, self._seed = logits, SideData(held_out, fresh), seed
+        self._logits, self._side = logits, SideData(held_out, fresh)
         self._flat: Tensor | None = None
         self._versions: list[int] = []
-        self._names = {
-            id(p): name for name, p in zip(self.weights.names, self.weights.parameters, strict=True)
-        }
+        self._unchanged = Unchanged(model, optimizer)
+        self._passes = Passes(model, self.weights, seed, same_mask, autocast)
         self._descent = Descent(self.weights, optimizer, max_grad_norm)
-        self._passes_count = True  # towards the next descent
+        self._descends = True  # along the gradients of the passes to come
         self.step_index = -1
         self.passes = 0
         self.grad_evals = 0.0
         self.begin(size=None)
 
     def begin(self, size: int | None) -> None:
-        """A new step on a batch of `size` examples starts: weights are read anew, logs emptied."""
+        """A new step on a batch of `size` examples starts: weights are read anew, logs emptied.
+
+        Raises ValueError where model or optimizer hold other parameters than at the start.
+        """
+        self._unchanged.check()
         self.step_index += 1
         self.step_size = size
-        self.step_pass = 0
         self._flat = None
-        self._others: list[Tensor] | None = None  # not looked for yet in this step
         self._descent.forget()
+        self._passes.begin(self.step_index)
         self._losses: list[tuple[Tensor, float]] = []
         self.logged: dict[str, Tensor | float] = {}
 
@@ -121,11 +119,11 @@ class Walker:
 
         What they alone reached is then left alone by the base optimizer, as in a plain loop.
         """
-        kept, self._passes_count = self._passes_count, False
+        kept, self._descends = self._descends, False
         try:
             yield
         finally:
-            self._passes_count = kept
+            self._descends = kept
 
     def logits(self, batch: Batch) -> Tensor:
         """The classifier's logits, classes last. Call it inside a loss."""
@@ -146,10 +144,11 @@ class Walker:
     ) -> tuple[Tensor, Tensor]:
         """L, shape (), and ∇L, (n,), of one pass."""
         value = g = None
-        for part, weight in weighted_parts(batch):
-            value_j, g_j = self._pass(part, at, loss, weight, g)
-            value = value_j if value is None else value + value_j
-            g = g_j if g is None else g + g_j
+        with self._passes.state.own() if at is None else self._passes.state.look():
+            for part, weight in weighted_parts(batch):
+                value_j, g_j = self._pass(part, at, loss, weight, g)
+                value = value_j if value is None else value + value_j
+                g = g_j if g is None else g + g_j
         return cast(Tensor, value), cast(Tensor, g)
 
     def grads(self, batch: Batch, num_shards: int, at: Tensor | None = None) -> Tensor:
@@ -162,40 +161,33 @@ class Walker:
             each = [None] * num_shards if at is None else at
             shards = zip(batch.shards(num_shards), each, strict=True)
             return torch.stack([self.grad(shard, point) for shard, point in shards])
-        x, y = batch.stacked(num_shards)
-
-        def value(point: list[Tensor], x: Any, y: Any) -> Tensor:
-            with self.weights.substituted(point):
-                return self._evaluate(Batch(x, y), None)
-
-        w = self._current().expand(num_shards, -1) if at is None else at
-        leaves = [part.detach().requires_grad_() for part in self.weights.stacked(w)]
-        with kept_modes(self.model), isolated_buffers(self.model), torch.enable_grad():
-            values = vmap(value, in_dims=(0, 0, None if y is None else 0))(leaves, x, y)
-            found = self._differentiate(values.sum(), leaves, None)
-        others = [(t, g / num_shards) for t, g in found.others]
-        self._counted(batch, found._replace(others=others), look=at is not None)
+        points = self._current().expand(num_shards, -1) if at is None else at
+        with self._passes.state.look(), torch.enable_grad():  # also at w: nothing is kept
+            values, found, rows = shard_gradients(
+                self.weights,
+                points,
+                batch,
+                lambda shard: self._passes.value(self.loss, shard),
+                lambda value, leaves: self._passes.gradient(value, leaves, is_loss=True),
+            )
+        self._counted(batch, found, look=at is not None)
         if at is None:
-            self._losses.append((values.mean().detach(), _share(batch)))
-        gradients = [
-            torch.zeros_like(leaf) if g is None else g
-            for g, leaf in zip(found.parameters, leaves, strict=True)
-        ]
-        return torch.cat([g.reshape(num_shards, -1) for g in gradients], dim=1).detach()
+            self._losses.append((values.mean(), _share(batch)))
+        return rows
 
     def value(self, batch: Batch, at: Tensor | None = None, loss: LossFn | None = None) -> Tensor:
         """L on a batch without a gradient, shape (). A look, wherever it is taken."""
 
         def of(part: Batch) -> Tensor:
             leaf = self._leaf(at)  # opened with gradients: a penalty may differentiate inside
-            with torch.enable_grad(), self._opened(leaf, look=True), torch.no_grad():
-                return self._evaluate(part, loss)
+            with torch.enable_grad(), self._passes.opened(leaf), torch.no_grad():
+                return self._passes.value(loss or self.loss, part)
 
-        return averaged(batch, of)
+        with self._passes.state.look():
+            return averaged(batch, of)
 
     def hvp(self, batch: Batch, v: Tensor, at: Tensor, loss: LossFn | None = None) -> Tensor:
         """∇²L(at)·v on a batch, (n,), by double backward. A look."""
-
         if hooked(self.weights.parameters):
             raise ValueError(
                 "A Hessian-vector product runs no hooks of parameters. Remove them, or choose "
@@ -203,14 +195,11 @@ class Walker:
             )
 
         def of(part: Batch) -> Tensor:
-            leaf = self._leaf(at)
-            with self._opened(leaf, look=True), sdpa_kernel(SDPBackend.MATH), SecondOrder():
-                g = _gradient(self._evaluate(part, loss), leaf, create_graph=True)
-                product = _gradient(g, leaf, v)
             self._count(part)
-            return product
+            return self._passes.product(loss or self.loss, part, self._leaf(at), v)
 
-        return averaged(batch, of)
+        with self._passes.state.look():
+            return averaged(batch, of)
 
     def descend(self, g: Tensor) -> None:
         """Make one step of the base optimizer with the gradient g (n,), clipped if configured."""
@@ -271,33 +260,23 @@ class Walker:
         before: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """L and ∇L of one pass, times `weight`; before: (n,), that of other parts of the batch."""
-        look = at is not None
         if isinstance(batch, Closure):
-            with self._opened(None, look):
+            with self._passes.opened(None):
                 other = loss if self.plain else self.loss
                 value, found = batch.value_and_grad(self.weights, at, other)
         else:
             leaves = self.weights.leaves(self._current() if at is None else at)
-            with self._opened(leaves, look), torch.enable_grad():
-                value = self._evaluate(batch, loss)
-                found = self._differentiate(value, leaves, loss)  # inside: some modules recompute
+            with self._passes.opened(leaves), torch.enable_grad():
+                value = self._passes.value(loss or self.loss, batch)
+                # inside: some modules recompute
+                found = self._passes.gradient(value, leaves, is_loss=loss is None)
             found = found.weighted(weight)
             found = found._replace(parameters=run_hooks(self.weights, found.parameters, before))
-        self._counted(batch, found, look)
+        self._counted(batch, found, look=at is not None)
         if at is None and loss is None:
             self._losses.append((value.detach(), _share(batch)))
         value = value.detach() if weight is None else weight * value.detach()
         return value, self.weights.flatten(found.parameters)
-
-    def _differentiate(
-        self, value: Tensor, leaves: Sequence[Tensor], loss: LossFn | None
-    ) -> PassGradient:
-        if self._others is None and loss is None:
-            substitutes = {id(leaf) for leaf in leaves}
-            others = [t for t in graph_leaves(value) if id(t) not in substitutes]
-            check_not_captured(others, self._names)
-            self._others = others
-        return differentiate(value, leaves, self._others or ())
 
     def _current(self) -> Tensor:
         """Point of the walker; never changed in place."""
@@ -309,30 +288,8 @@ class Walker:
     def _leaf(self, at: Tensor | None) -> Tensor:
         return (self._current() if at is None else at).detach().requires_grad_()
 
-    @contextmanager
-    def _opened(self, point: Tensor | Sequence[Tensor] | None, look: bool) -> Iterator[None]:
-        """The model stands at a point, None: where it is; a look is isolated."""
-        mask = 0 if self.same_mask else self.step_pass
-        self.step_pass += 1
-        with ExitStack() as stack:
-            enter = stack.enter_context
-            if look:
-                enter(kept_modes(self.model))
-                enter(isolated_buffers(self.model))
-            enter(seeded(seed_of(self._seed, self.step_index, mask), self.device))
-            if point is not None:
-                enter(self.weights.substituted(point))
-            yield
-
-    def _evaluate(self, batch: Batch, loss: LossFn | None) -> Tensor:
-        """A block of autocast of its own, since casts of weights are cached in it (rule R6)."""
-        with torch.autocast(
-            self.device.type, dtype=self.autocast, enabled=self.autocast is not None
-        ):
-            return scalar((loss or self.loss)(self.model, batch))
-
     def _counted(self, batch: Batch, gradient: PassGradient, look: bool) -> None:
-        if self._passes_count:
+        if self._descends:
             self._descent.count(gradient, look, _share(batch))
         self._count(batch)
 
@@ -344,12 +301,3 @@ class Walker:
 def _share(batch: Batch | None) -> float:
     """Weight of a batch; 1 for test objectives that need no data."""
     return 1.0 if batch is None else batch.share
-
-
-def _gradient(
-    y: Tensor, leaf: Tensor, v: Tensor | None = None, create_graph: bool = False
-) -> Tensor:
-    if not y.requires_grad:
-        return torch.zeros_like(leaf)
-    (g,) = torch.autograd.grad(y, leaf, v, create_graph=create_graph, materialize_grads=True)
-    return g

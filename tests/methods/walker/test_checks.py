@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from landscape import optim
+from landscape.methods.walker.walker import Walker
 
 SGD = torch.optim.SGD
 
@@ -64,3 +65,50 @@ def test_precisions_that_go_wrong_silently_are_refused(convert, autocast, reason
     convert(net)
     with pytest.raises(ValueError, match=reason):
         optim.wrap("sam", net, SGD(net.parameters(), lr=0.1), loss, autocast=autocast)
+
+
+def replaced_head(net, optimizer):
+    net[2] = nn.Linear(5, 3).double()
+    optimizer.add_param_group({"params": list(net[2].parameters())})
+
+
+def replaced_weight(net, optimizer):
+    net[2].weight = nn.Parameter(net[2].weight.detach().clone())
+
+
+def added_layer(net, optimizer):
+    net.append(nn.Linear(3, 3).double())
+
+
+def removed_layer(net, optimizer):
+    del net[2]
+
+
+def added_group(net, optimizer):
+    optimizer.add_param_group({"params": [nn.Parameter(torch.zeros(1))]})
+
+
+def frozen(net, optimizer):
+    net[0].weight.requires_grad_(False)
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        (replaced_head, "`2.weight` was replaced"),
+        (replaced_weight, "`2.weight` was replaced"),
+        (added_layer, "`3.weight` was added"),
+        (removed_layer, "`2.weight` was removed"),
+        (added_group, "The optimizer's groups were changed"),
+        (frozen, "`0.weight` was frozen"),
+    ],
+)
+def test_other_parameters_than_at_the_start_are_noticed(change, difference, small_net, batch):
+    """A walker in a loop of its own: none of them would move."""
+    net = small_net()
+    base = SGD(net.parameters(), lr=0.1)
+    walker = Walker(net, base, loss)
+    walker.begin(batch.size)
+    change(net, base)
+    with pytest.raises(ValueError, match=rf"must stay those.* {difference}\. Call `wrap` again"):
+        walker.begin(batch.size)

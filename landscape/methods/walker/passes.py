@@ -1,0 +1,92 @@
+"""One pass through the model: at a point, with draws of its own, in the walker's precision."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from landscape.methods.walker.pass_gradient import PassGradient, differentiate
+from landscape.methods.walker.step_state import StepState
+from landscape.network.batch import Batch, LossFn, scalar
+from landscape.network.graph_leaves import check_not_captured, graph_leaves
+from landscape.network.higher_order import SecondOrder
+from landscape.network.weights import Weights
+from landscape.utils.rng import seed_of, seeded
+
+
+class Passes:
+    """The passes of a step, counted from 0, as their draws depend on it.
+
+    seed, same_mask, autocast: as a walker has them. state: what the modules carry between passes.
+    others: tensors outside the model that the walker's loss depends on, as parameters of a
+    criterion; empty before the step's first pass.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        weights: Weights,
+        seed: int,
+        same_mask: bool,
+        autocast: torch.dtype | None,
+    ):
+        self.model, self.weights, self.state = model, weights, StepState(model)
+        self.seed, self.same_mask, self.autocast = seed, same_mask, autocast
+        self.device = weights.parameters[0].device
+        self._names = dict(zip(map(id, weights.parameters), weights.names, strict=True))
+        self.begin(0)
+
+    def begin(self, step: int) -> None:
+        """Count the passes of another step."""
+        self.step, self.count = step, 0
+        self.others: Sequence[Tensor] = ()
+        self._searched = False
+        self.state.forget()
+
+    @contextmanager
+    def opened(self, point: Tensor | Sequence[Tensor] | None) -> Iterator[None]:
+        """The model stands at a point, None: where it is, with the random draws of this pass."""
+        mask = 0 if self.same_mask else self.count
+        self.count += 1
+        with seeded(seed_of(self.seed, self.step, mask), self.device):
+            if point is None:
+                yield
+                return
+            with self.weights.substituted(point):
+                yield
+
+    def value(self, loss: LossFn, batch: Batch) -> Tensor:
+        """The loss, in a block of autocast of its own, since it caches casts of weights (R6)."""
+        with torch.autocast(
+            self.device.type, dtype=self.autocast, enabled=self.autocast is not None
+        ):
+            return scalar(loss(self.model, batch))
+
+    def product(self, loss: LossFn, batch: Batch, leaf: Tensor, v: Tensor) -> Tensor:
+        """∇²L·v, (n,), of one pass at a leaf (n,), by double backward."""
+        with self.opened(leaf), sdpa_kernel(SDPBackend.MATH), SecondOrder():
+            g = _gradient(self.value(loss, batch), leaf, create_graph=True)
+            return _gradient(g, leaf, v)
+
+    def gradient(self, value: Tensor, leaves: Sequence[Tensor], is_loss: bool) -> PassGradient:
+        """Of a value at the parameters' leaves. is_loss: it is the walker's loss, no other.
+
+        The first such graph of a step is searched for other leaves.
+        """
+        if is_loss and not self._searched:
+            substitutes = set(map(id, leaves))
+            others = [t for t in graph_leaves(value) if id(t) not in substitutes]
+            check_not_captured(others, self._names)
+            self.others, self._searched = others, True
+        return differentiate(value, leaves, self.others)
+
+
+def _gradient(
+    y: Tensor, leaf: Tensor, v: Tensor | None = None, create_graph: bool = False
+) -> Tensor:
+    if not y.requires_grad:
+        return torch.zeros_like(leaf)
+    (g,) = torch.autograd.grad(y, leaf, v, create_graph=create_graph, materialize_grads=True)
+    return g
