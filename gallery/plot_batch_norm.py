@@ -34,9 +34,9 @@ surfaces = {
 plots.surface(surfaces)
 
 # %%
-# The directions are the same three times, the loss at the centre almost. Away from it "stored"
-# exaggerates. All 300 examples fit one batch here, so the two others agree; on several batches they
-# differ a little.
+# The directions are the same for all three, the loss at the centre nearly so. Away from it "stored"
+# exaggerates the rise. All 300 examples fit into one batch here, so the two others agree; with
+# several batches they differ a little.
 
 for policy, record in surfaces.items():
     ratio = record.loss / surfaces["reestimated"].loss
@@ -44,8 +44,8 @@ for policy, record in surfaces.items():
     print(f"{policy}: loss at w {record.centre:.4f}, elsewhere {low:.2f} to {high:.2f} times")
 
 # %%
-# The curvature is another one as well: surface and eigenvalue must speak of one function, so the
-# policy belongs to the objective, and every record and figure says which it was.
+# The curvature differs as well. A surface and its eigenvalues must describe the same function, so
+# the policy belongs to the objective, and every record and figure states it.
 
 for policy, objective in objectives.items():
     top = ls.measures.Eigenvalues(k=1, tolerance=1e-3)(objective)

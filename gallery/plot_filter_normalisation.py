@@ -77,8 +77,8 @@ for name, record in normalised.items():
 plots.surface(normalised)
 
 # %%
-# What is left is chance: one plane is two directions of thousands. A band of twenty lines says how
-# much a picture of one of them may be trusted.
+# What remains is chance: one plane shows two directions of thousands. The band of twenty lines
+# shows how much such a picture varies.
 
 lines = ls.measures.Profile(lines=20, size=15)(objectives["original"])
 ends = lines.loss[:, 0]

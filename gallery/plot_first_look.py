@@ -20,7 +20,7 @@ short = {"training": {"epochs": 8, "device": "cpu"}}
 runs = {m: ls.train("digits", m, 0, folder / m, settings=short) for m in ("sgd", "sam")}
 
 # %%
-# Four questions to each minimum. Every answer is a record with its uncertainty.
+# Four measures of each minimum. Every result is a record with its uncertainty.
 
 small = {"surface": {"size": 15}, "eigenvalues": {"k": 5}}
 for run in runs.values():
@@ -36,6 +36,6 @@ for method, found in records.items():
 plots.surface({method: found["surface"] for method, found in records.items()})
 
 # %%
-# And what noise on the weights does to them.
+# The effect of noise on the weights.
 
 plots.noise({method: found["noise"] for method, found in records.items()})

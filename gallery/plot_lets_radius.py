@@ -42,8 +42,8 @@ for name, found in radii.items():
 plots.radius(radii)
 
 # %%
-# Beside it SAM at three fixed radii, on the same seeds. Where seeds differ as much as methods,
-# three tell nothing apart; ``landscape compare`` takes six and says what is shown and what is not.
+# For comparison, SAM at three fixed radii on the same seeds. When seeds differ as much as methods,
+# three seeds distinguish nothing; ``landscape compare`` takes six and tests the differences.
 
 for rho in (0.02, 0.1, 0.5):
     runs[f"sam@{rho}"] = [

@@ -2,13 +2,13 @@
 A new method in one file
 ========================
 
-A method is a dataclass with a ``step``. It sees a ``Walker``, which takes a gradient anywhere and
-makes a step of the base optimizer; batch norm, dropout, momentum and schedules are its business.
+A method is a dataclass with a ``step``. It gets a ``Walker``, which computes gradients anywhere and
+makes steps of the base optimizer, and which handles batch norm, dropout, momentum and schedules.
 """
 
 # %%
-# The method: extragradient, the gradient at the place where a plain step would lead (Korpelevich
-# 1976). SAM climbs before it looks at the gradient; this one descends.
+# The method: extragradient, the gradient at the point that a plain step would reach (Korpelevich
+# 1976). SAM ascends before it computes the gradient; this method descends.
 
 import tempfile
 from dataclasses import dataclass

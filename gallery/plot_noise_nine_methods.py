@@ -2,8 +2,8 @@
 Noise robustness of nine methods
 ================================
 
-How much noise on its weights does a minimum bear? Asked of all nine methods, with the same noise
-for each, and with what may and what may not be concluded.
+How much noise on its weights does a minimum tolerate? Measured for nine methods with the same noise
+for each, with what can and what cannot be concluded.
 """
 
 # %%

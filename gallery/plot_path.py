@@ -70,8 +70,8 @@ plots.path(paths)
 
 # %%
 # Three minima from three initialisations, in the plane through them. A barrier on the straight line
-# is no wall: a bent way may go around it (Garipov et al. 2018), and relabelling hidden units may
-# remove it (Entezari et al. 2022). What was seen is this line, and this plane.
+# does not separate minima: a curved path may go around it (Garipov et al. 2018), and permuting
+# hidden units may remove it (Entezari et al. 2022). The figure shows this line and plane only.
 
 points = {
     name: ls.Objective(end, [(x, y)], loss).w

@@ -33,7 +33,7 @@ for _ in range(60):
     stepper.step((x, y))
 
 # %%
-# The truth, for once: the whole Hessian is only 1210 x 1210. In float64, from a copy in float64.
+# The reference: the dense Hessian is only 1210 x 1210; computed from a copy in float64.
 
 exact_model = nn.Sequential(nn.Linear(64, 16), nn.Tanh(), nn.Linear(16, 10)).double()
 exact_model.load_state_dict(model.state_dict())
@@ -66,7 +66,7 @@ for name, record in found.items():
     )
 
 # %%
-# The error of each eigenvalue, and beside it the bound that stands in the record.
+# The error of each eigenvalue, and the bound in the record.
 
 figure, axes = plt.subplots(1, len(found), figsize=(9, 3), sharey=True, layout="constrained")
 for ax, (name, record) in zip(axes, found.items(), strict=True):

@@ -2,9 +2,8 @@
 Relative flatness is invariant and λ max is not
 ===============================================
 
-The reparameterisation curse, shown: a ReLU network computes the same function after one layer is
-multiplied by c and the layer before it divided by c. A measure of flatness that changes then says
-nothing about the function, and nothing about how well it generalises.
+A ReLU network computes the same function after one layer is multiplied by c and the layer before it
+divided by c. A measure of flatness that changes then does not describe the function.
 """
 
 # %%

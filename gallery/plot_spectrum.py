@@ -7,7 +7,7 @@ negative: the largest alone tells little, the density of all of them tells the r
 """
 
 # %%
-# A network trained for some epochs on the embedded digits, and how far it is from a minimum.
+# A network trained for some epochs on the embedded digits, and its distance from a minimum.
 
 import tempfile
 from pathlib import Path

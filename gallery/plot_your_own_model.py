@@ -6,7 +6,7 @@ Nothing has to be registered: an objective takes any module, batches and loss.
 """
 
 # %%
-# A network trained by whoever, on data from wherever.
+# Any trained network, and any data.
 
 import torch
 from torch import nn
@@ -35,7 +35,7 @@ for _ in range(200):
 print(f"loss {value.item():.4f}")
 
 # %%
-# Then ask: how curved is it, in its steepest and in its most negative direction?
+# Then measure the curvature in its steepest and in its most negative direction.
 
 objective = ls.Objective(model, [(x, y)], loss)
 spectrum = ls.measures.Eigenvalues(k=4, which="both")(objective)
@@ -44,6 +44,6 @@ for value, bound in zip(spectrum.values, spectrum.bounds, strict=True):
 plots.spectrum(spectrum)
 
 # %%
-# And what does the loss around it look like, in the plane of the two steepest directions?
+# And draw the loss around it, in the plane of the two steepest directions.
 
 plots.surface(ls.measures.Surface(size=21, directions="eigenvectors")(objective))
