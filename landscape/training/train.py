@@ -74,7 +74,7 @@ def train(
 
 
 def folder_of(task: str, method: str, seed: int, out: PathLike | None) -> Path:
-    """Where a run goes: `out`, or runs/TASK-METHOD-seedSEED."""
+    """Folder of a run: `out`, or runs/TASK-METHOD-seedSEED."""
     return as_path(out) if out is not None else Path("runs") / f"{task}-{method}-seed{seed}"
 
 

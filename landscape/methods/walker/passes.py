@@ -1,4 +1,4 @@
-"""One pass through the model: at a point, with draws of its own, in the walker's precision."""
+"""Pass through the model: at a point, with its own random draws, in the walker's precision."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -71,7 +71,7 @@ class Passes:
             return _gradient(g, leaf, v)
 
     def gradient(self, value: Tensor, leaves: Sequence[Tensor], is_loss: bool) -> PassGradient:
-        """Of a value at the parameters' leaves. is_loss: it is the walker's loss, no other.
+        """Differentiate a value at the parameters' leaves. is_loss: it is the walker's own loss.
 
         The first such graph of a step is searched for other leaves.
         """

@@ -19,7 +19,7 @@ from landscape.network.module_state import ModuleState, module_state
 
 
 class Start(NamedTuple):
-    """What a module's passes start from: buffers by name, plain attributes, frozen parameters."""
+    """State from which passes start: buffers by name, plain attributes, frozen parameters."""
 
     buffers: dict[str, Tensor]
     attributes: ModuleState
