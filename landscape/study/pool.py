@@ -19,7 +19,7 @@ import torch
 
 from landscape.study.cell import Cell
 from landscape.utils import interrupt
-from landscape.utils.progress import Listener, Progress
+from landscape.utils.progress import Listener, Progress, ProgressAggregator
 
 MESSAGE_SECONDS = 0.2  # between two messages of a worker
 TRIES = 3  # of a cell whose process was lost
@@ -54,7 +54,8 @@ def run_all(
 
     Raises the first cell's error where every cell failed.
     """
-    board = _Board(cells, progress, stage)
+    jobs = {cell.label: ("", *cell.measures) for cell in cells}
+    board = ProgressAggregator(jobs, stage, progress)
     if workers <= 1:
         ends = _in_this_process(cells, board)
     else:
@@ -74,18 +75,18 @@ def _reason(error: BaseException) -> str:
     return words if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {words}"
 
 
-def _in_this_process(cells: Sequence[Cell], board: "_Board") -> Iterator[End]:
+def _in_this_process(cells: Sequence[Cell], board: ProgressAggregator) -> Iterator[End]:
     for cell in cells:
         error: Exception | None = None
         try:
             cell.run(board.hear)
         except Exception as raised:
             error = raised
-        board.finish(cell)
+        board.finish(cell.label)
         yield cell, error
 
 
-def _in_others(cells: Sequence[Cell], workers: int, board: "_Board") -> Iterator[End]:
+def _in_others(cells: Sequence[Cell], workers: int, board: ProgressAggregator) -> Iterator[End]:
     """Each worker is a pool of one process, so that a lost process names its cell."""
     context = multiprocessing.get_context("spawn")
     messages, stop = context.Queue(), context.Event()
@@ -118,12 +119,12 @@ def _in_others(cells: Sequence[Cell], workers: int, board: "_Board") -> Iterator
                         waiting.appendleft(cell)
                         error = None
                     else:
-                        board.finish(cell)
+                        board.finish(cell.label)
                         yield cell, ChildProcessError(LOST)
                 elif error is not None and not isinstance(error, Exception):
                     raise error  # Ctrl-C, or a signal that reached the workers
                 else:
-                    board.finish(cell)
+                    board.finish(cell.label)
                     yield cell, error
                 if waiting:
                     start(waiting.popleft(), pool)
@@ -154,36 +155,6 @@ def _drain(messages: Any, hear: Callable[[Progress], None]) -> None:
             hear(messages.get_nowait())
         except queue.Empty:
             return
-
-
-class _Board:
-    """Sums up the cells' messages to the progress of the whole, in which the training and each
-    measure of a cell count alike.
-    """
-
-    def __init__(self, cells: Sequence[Cell], progress: Listener, stage: str):
-        self._total, self._progress, self._stage = len(cells), progress, stage
-        self._finished, self._shares = 0, dict[str, float]()
-        self._parts = {cell.label: ("", *cell.measures) for cell in cells}
-
-    def hear(self, message: Progress) -> None:
-        """Pass a cell's message on, and how far the whole is."""
-        cell, _, measure = message.label.partition(": ")
-        share, parts = message.done / message.total if message.total else 0.0, self._parts[cell]
-        self._shares[cell] = (parts.index(measure.replace(" ", "_")) + share) / len(parts)
-        self._progress(message)
-        self._whole()
-
-    def finish(self, cell: Cell) -> None:
-        """A cell has ended."""
-        self._finished += 1
-        self._shares.pop(cell.label, None)
-        self._progress(Progress("measure", cell.label, 1, 1))
-        self._whole()
-
-    def _whole(self) -> None:
-        done = self._finished + sum(self._shares.values())
-        self._progress(Progress("compare", self._stage, done, self._total))
 
 
 _messages: Any = None

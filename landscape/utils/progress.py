@@ -1,7 +1,10 @@
-"""Progress messages of long work; the listener decides how to show them."""
+"""Progress messages of long work, and their sum; the listener decides how to show them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+WHOLE = "compare"  # the stage whose messages count the whole work
+SILENCE = 15.0  # seconds without a message after which a part no longer counts as running
 
 
 @dataclass(frozen=True)
@@ -18,9 +21,102 @@ class Progress:
     total: float
     note: str = ""
 
+    @property
+    def share(self) -> float:
+        """The share that is done, in [0, 1]."""
+        return min(1.0, self.done / self.total) if self.total else 1.0
+
 
 Listener = Callable[[Progress], None]
 
 
 def silent(progress: Progress) -> None:
     """Ignore the message."""
+
+
+class ProgressAggregator:
+    """Sums up messages: the progress of the whole, and the parts that run.
+
+    jobs: the steps of each job by its label, such as {"sam, seed 0": ("", "noise")}; the whole is
+    then counted from the jobs' messages, each step alike. Without them the whole is what messages
+    of the stage "compare" say, or the latest message where there are none. label: of the whole.
+    listener: is told what `hear` and `finish` take in, each time followed by the whole.
+    """
+
+    def __init__(
+        self,
+        jobs: Mapping[str, Sequence[str]] | None = None,
+        label: str = "",
+        listener: Listener = silent,
+    ):
+        self.whole: Progress | None = None
+        self.running: dict[str, Progress] = {}  # by part, the one heard last at the end
+        self._heard: dict[str, float] = {}  # when, by part
+        self._start = (0.0, 0.0)  # time and share when counting began
+        self._jobs, self._label, self._listener = dict(jobs or {}), label, listener
+        self._finished, self._shares = 0, dict[str, float]()
+
+    def add(self, message: Progress, now: float = 0.0) -> None:
+        """Take in one message at the time `now`, in seconds."""
+        before, name = self.share, self.name
+        if message.stage != WHOLE:
+            self._hear(message, now)
+        job, _, step = message.label.partition(": ")
+        if job in self._jobs:
+            steps = self._jobs[job]
+            share = message.done / message.total if message.total else 0.0
+            self._shares[job] = (steps.index(step.replace(" ", "_")) + share) / len(steps)
+            self._count()
+        elif message.stage == WHOLE or self.whole is None or self.whole.stage != WHOLE:
+            self.whole = message
+        if message.stage == WHOLE and self.share >= 1:
+            self.running.clear()
+        if name != self.name or self.share < before:
+            self._start = (now, self.share)
+
+    def hear(self, message: Progress) -> None:
+        """Take in one message and hand it on."""
+        self.add(message)
+        self._tell(message)
+
+    def finish(self, job: str) -> None:
+        """Count a job as done."""
+        self._finished += 1
+        self._shares.pop(job, None)
+        self._count()
+        self._tell(Progress("measure", job, 1, 1))
+
+    @property
+    def name(self) -> str:
+        """The name of the whole, "train: sam, seed 0"."""
+        if self.whole is None:
+            return ""
+        return ": ".join(filter(None, (self.whole.stage, self.whole.label)))
+
+    @property
+    def share(self) -> float:
+        """The share of the whole that is done, in [0, 1]."""
+        return self.whole.share if self.whole else 0.0
+
+    def seconds_left(self, now: float) -> float | None:
+        """Seconds to the end at the pace so far; None at the end, and before a pace is known."""
+        began, share = self._start
+        if self.share <= share or self.share >= 1 or now <= began:
+            return None
+        return (now - began) * (1.0 - self.share) / (self.share - share)
+
+    def _hear(self, message: Progress, now: float) -> None:
+        part = message.label.partition(":")[0]  # "sam, seed 0" of "sam, seed 0: surface"
+        self.running.pop(part, None)
+        if message.done < message.total:
+            self.running[part], self._heard[part] = message, now
+        self.running = {k: m for k, m in self.running.items() if now - self._heard[k] < SILENCE}
+
+    def _count(self) -> None:
+        done = self._finished + sum(self._shares.values())
+        self.whole = Progress(WHOLE, self._label, done, len(self._jobs))
+
+    def _tell(self, message: Progress) -> None:
+        self._listener(message)
+        if self.whole is not None:
+            self._listener(self.whole)

@@ -4,9 +4,9 @@ import io
 
 import pytest
 
-from landscape.utils.progress import Progress
+from landscape.utils.progress import SILENCE, Progress, ProgressAggregator
 from landscape_cli import progress
-from landscape_cli.progress import Board, clock, shown
+from landscape_cli.progress import clock, line, shown
 
 
 class Clock:
@@ -22,39 +22,39 @@ class Clock:
 def test_the_time_left_follows_the_pace():
     """Half of what was open took 30 s, so the other half takes 30 s; what was done before is no
     pace."""
-    board = Board()
-    board.see(Progress("compare", "", 20, 100), now=0)
+    board = ProgressAggregator()
+    board.add(Progress("compare", "", 20, 100), now=0)
     assert board.seconds_left(0) is None
-    board.see(Progress("compare", "", 60, 100), now=30)
+    board.add(Progress("compare", "", 60, 100), now=30)
     assert board.seconds_left(30) == pytest.approx(30)
-    assert board.line(30) == " 60% compare, 0:30 left"
+    assert line(board, 30) == " 60% compare, 0:30 left"
 
 
 def test_parts_stand_beside_the_whole_and_go_when_they_end():
-    board = Board()
-    board.see(Progress("compare", "", 1, 4), now=0)
-    board.see(Progress("train", "sam, seed 0", 1, 2), now=0)
-    board.see(Progress("measure", "sgd, seed 0: noise", 1, 4), now=0)
-    assert board.line(0) == " 25% compare, sgd, seed 0: noise 25%"
+    board = ProgressAggregator()
+    board.add(Progress("compare", "", 1, 4), now=0)
+    board.add(Progress("train", "sam, seed 0", 1, 2), now=0)
+    board.add(Progress("measure", "sgd, seed 0: noise", 1, 4), now=0)
+    assert line(board, 0) == " 25% compare, sgd, seed 0: noise 25%"
     assert list(board.running) == ["sam, seed 0", "sgd, seed 0"]
-    board.see(Progress("measure", "sam, seed 0: noise", 3, 4), now=0)
-    board.see(Progress("measure", "sgd, seed 0: surface", 4, 4), now=0)
-    assert board.line(0) == " 25% compare, sam, seed 0: noise 75%"
-    board.see(Progress("train", "sgd, seed 1", 0, 1), now=progress.SILENCE)
-    assert board.line(progress.SILENCE) == " 25% compare, sgd, seed 1: train 0%"
-    board.see(Progress("compare", "", 4, 4), now=progress.SILENCE)
-    board.see(Progress("report", "", 0, 1), now=progress.SILENCE)
-    assert board.line(progress.SILENCE) == "100% compare, report 0%"
+    board.add(Progress("measure", "sam, seed 0: noise", 3, 4), now=0)
+    board.add(Progress("measure", "sgd, seed 0: surface", 4, 4), now=0)
+    assert line(board, 0) == " 25% compare, sam, seed 0: noise 75%"
+    board.add(Progress("train", "sgd, seed 1", 0, 1), now=SILENCE)
+    assert line(board, SILENCE) == " 25% compare, sgd, seed 1: train 0%"
+    board.add(Progress("compare", "", 4, 4), now=SILENCE)
+    board.add(Progress("report", "", 0, 1), now=SILENCE)
+    assert line(board, SILENCE) == "100% compare, report 0%"
 
 
 def test_one_after_another_each_counts_from_its_own_start():
-    board = Board()
-    board.see(Progress("train", "a", 0, 10, "loss 2"), now=0)
-    board.see(Progress("train", "a", 5, 10, "loss 1"), now=10)
-    assert board.line(10) == " 50% train: a, 0:10 left, loss 1"
-    board.see(Progress("measure", "a: noise", 1, 10), now=20)
+    board = ProgressAggregator()
+    board.add(Progress("train", "a", 0, 10, "loss 2"), now=0)
+    board.add(Progress("train", "a", 5, 10, "loss 1"), now=10)
+    assert line(board, 10) == " 50% train: a, 0:10 left, loss 1"
+    board.add(Progress("measure", "a: noise", 1, 10), now=20)
     assert board.seconds_left(20) is None
-    board.see(Progress("measure", "a: noise", 4, 10), now=23)
+    board.add(Progress("measure", "a: noise", 4, 10), now=23)
     assert board.seconds_left(23) == pytest.approx(6)
 
 
