@@ -27,10 +27,11 @@ def list_names(
 
     Example: landscape list methods
     """
-    from landscape.utils.names import look_up
+    from landscape.utils.names import canonical
 
     known: dict[str, list[Entry]] = json_format.loads(CATALOGUE.read_text(encoding="utf-8"))
-    chosen = {kind: look_up("kind", kind, known)} if kind else known
+    name = canonical("kind", kind, known) if kind else None
+    chosen = known if name is None else {name: known[name]}
     if json:
         typer.echo(json_format.dumps(chosen))
     else:

@@ -49,13 +49,14 @@ def plot(
     Example: landscape plot runs/a runs/b --kind surface --format svg
     """
     from landscape.plots import DRAWS, FORMATS, PLOTS, one_column, save
-    from landscape.utils.names import look_up
+    from landscape.utils.names import canonical
 
-    look_up("format", format_, dict.fromkeys(FORMATS))
-    look_up("kind of figure", kind, PLOTS)
+    format_ = canonical("format", format_, FORMATS)
+    kind = canonical("kind of figure", kind, PLOTS)
     widths: dict[str, Callable[[], AbstractContextManager[None]]]
     widths = {"page": nullcontext, "column": one_column}
-    inside = look_up("width", width, widths)
+    width = canonical("width", width, widths)
+    inside = widths[width]
     if (width, format_) == ("column", "html"):
         raise ValueError("`--width` has no effect on html: it fills its window.")
     three = {"relief": "scene", "surface": "scene"} if format_ == "html" else {"scene": "relief"}

@@ -20,7 +20,7 @@ from landscape.methods.sam import SAM
 from landscape.methods.sgd import SGD, AdamW
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch
-from landscape.utils.names import look_up
+from landscape.utils.names import canonical, look_up
 
 __all__ = [
     "AACE",
@@ -81,9 +81,7 @@ def make(name: str, settings: Mapping[str, Mapping[str, Any]] | None = None) -> 
         known = dict.fromkeys(options(method))
         for key in values:
             look_up(f"setting of {method}", key, known)
-    names = name.split("+")
-    for part in names:
-        look_up("method", part, METHODS)
+    names = [canonical("method", part, METHODS) for part in name.split("+")]
     made = None
     for part in reversed(names):
         nested: dict[str, Any] = {}

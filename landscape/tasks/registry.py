@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from landscape.data import DataSet
 from landscape.network.batch import Batch, LossFn
 from landscape.tasks import imports, user_code
-from landscape.utils.names import look_up
+from landscape.utils.names import canonical
 
 
 def cross_entropy(model: nn.Module, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
@@ -231,4 +231,4 @@ TASKS: dict[str, Task] = {
 
 def task(name: str) -> Task:
     """The task of that name; ValueError names the nearest."""
-    return look_up("task", name, TASKS)
+    return TASKS[canonical("task", name, TASKS)]

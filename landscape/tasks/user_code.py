@@ -13,7 +13,7 @@ from landscape.data import DATA, DataSet
 from landscape.models import MODELS
 from landscape.network.batch import Batch, LossFn, as_batch
 from landscape.tasks import imports
-from landscape.utils.names import look_up
+from landscape.utils.names import canonical
 from landscape.utils.rng import seeded
 
 Made = TypeVar("Made")
@@ -229,7 +229,7 @@ def _ours(
     *first: Any,
 ) -> Made:
     """What a factory of a registry makes of keywords that it is seen to take."""
-    factory = look_up(kind, name, known)
+    factory = known[canonical(kind, name, known)]
     imports.check_arguments(factory, name, arguments, *first)
     return factory(*first, **arguments)
 

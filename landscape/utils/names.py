@@ -8,8 +8,10 @@ T = TypeVar("T")
 
 
 def look_up(kind: str, name: str, known: Mapping[str, T]) -> T:
-    """The entry of that name, in any case; ValueError with the nearest name and the list."""
-    return known[canonical(kind, name, known)]
+    """Return `known[name]`; ValueError with the nearest name and all names if there is none."""
+    if name not in known:
+        raise ValueError(unknown(kind, name, known))
+    return known[name]
 
 
 def canonical(kind: str, name: str, known: Iterable[str]) -> str:

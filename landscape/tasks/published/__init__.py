@@ -8,7 +8,7 @@ import tomllib
 from importlib.resources import files
 from typing import Any
 
-from landscape.utils.names import look_up
+from landscape.utils.names import canonical
 
 PREFIX = "published:"
 
@@ -21,7 +21,7 @@ def names() -> list[str]:
 
 def read(name: str) -> dict[str, Any]:
     """The tables of one, [published] among them; ValueError names the nearest."""
-    look_up("published settings", name, dict.fromkeys(names()))
+    name = canonical("published settings", name, names())
     return tomllib.loads((files(__package__) / f"{name}.toml").read_text(encoding="utf-8"))
 
 
