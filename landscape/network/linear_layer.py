@@ -22,7 +22,7 @@ TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
 class Call(NamedTuple):
-    """Of a layer: its name, its input as it came, and its output z (n, P, d) on the way to the
+    """Call of a layer: its name, its input as given, and its output z (n, P, d) on the way to the
     loss.
     """
 
@@ -71,7 +71,7 @@ def output_axis(layer: nn.Module) -> int:
 
 
 def applied(layer: Any, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """What a linear layer, or a convolution with this weight in place of its own, makes of x."""
+    """Apply a linear layer or convolution to x, with this weight in place of its own."""
     if isinstance(layer, nn.Linear):
         return F.linear(x, weight, bias)
     return layer._conv_forward(x, weight, bias)  # the one place that knows all padding modes
@@ -96,7 +96,7 @@ def patches(layer: Any, x: Tensor) -> Tensor:
 
 
 def through_outputs_alone(loss: Tensor, layer: Any, call: Call) -> bool:
-    """Whether the weight W reaches the loss through the outputs z = W φ + b of this call only, with
+    """Test if the weight W reaches the loss only through the outputs z = W φ + b of this call, with
     φ that do not depend on W: ∂L/∂W = Σ_i g_i φ_iᵀ to rounding, and exactly 0 where g, the gradient
     by z, is held at 0.
     """
@@ -125,7 +125,7 @@ def through_outputs_alone(loss: Tensor, layer: Any, call: Call) -> bool:
 
 
 def is_softmax(loss: Tensor, z: Tensor, y: Any) -> bool:
-    """Whether the loss's Hessian in z is that of mean softmax cross-entropy, by one product:
+    """Test by one product if the loss's Hessian in z is that of mean softmax cross-entropy:
     H u = p∘u - p⟨p, u⟩ for each row, over n.
     """
     u = _gaussians(z)
@@ -141,7 +141,7 @@ def is_softmax(loss: Tensor, z: Tensor, y: Any) -> bool:
 
 
 def shares(y: Any, rows: Tensor) -> Tensor | float:
-    """How much each row counts, (n,), on average 1: nothing where its label is ignored."""
+    """Weight of each row, (n,), 1 on average; 0 if its label is ignored."""
     if not isinstance(y, Tensor) or y.is_floating_point() or y.numel() != len(rows):
         return 1.0
     counted = (y.flatten() != -100).to(rows)
@@ -149,7 +149,7 @@ def shares(y: Any, rows: Tensor) -> Tensor | float:
 
 
 def apart(loss: Tensor, z: Tensor, shape: tuple[int, ...]) -> bool:
-    """Whether the loss sees parts of z (n, P, d) each by itself: rows with shape (n, P, 1),
+    """Test whether the loss treats parts of z (n, P, d) separately: rows with shape (n, P, 1),
     examples with (n, 1, 1).
 
     Tried by H(r ∘ v) = r ∘ Hv, with random v and one random number r for each part.
@@ -161,7 +161,7 @@ def apart(loss: Tensor, z: Tensor, shape: tuple[int, ...]) -> bool:
 
 
 def curved(loss: Tensor, z: Tensor) -> bool:
-    """Whether the loss has any second derivative in z."""
+    """Test whether the loss has any second derivative in z."""
     return bool(flatness.product(flatness.gradient(loss, z), z, _gaussians(z), False).any())
 
 

@@ -86,7 +86,7 @@ def find(objective: Objective, layer: str | None) -> LinearLayer:
 
 
 def deviations(objective: Objective, layer: LinearLayer) -> Tensor:
-    """How large each feature is on the data, float64: its standard deviation over examples and
+    """Scale of each feature on the data, float64: its standard deviation over examples and
     positions; of a constant feature its absolute value; so 0 for a dead one alone.
 
     The features of a convolution are its input channels, whose patches share one number.
