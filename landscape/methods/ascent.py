@@ -9,7 +9,7 @@ lookahead take anything that perturbs, fam anything that makes a step.
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import reduce
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -28,6 +28,7 @@ class Perturbs:
     """
 
     rho: Any
+    no_maximize: ClassVar[str | None] = "its climb is to a larger loss, which would be a better one"
 
     def step(self, walker: Walker, batch: Batch) -> None:
         """Make one step on one batch."""

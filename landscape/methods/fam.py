@@ -69,6 +69,7 @@ class FAM:
     warmup: int = 0
     draws: int | None = None
     over: Any = None
+    no_maximize: ClassVar[str] = "its penalty would reward sharpness"
     no_rule: ClassVar[str] = "it penalises and perturbs nothing"
     no_closure: ClassVar[str] = "its penalty looks at outputs inside the network"
 

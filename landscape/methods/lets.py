@@ -70,6 +70,7 @@ class LETS:
     parameterisation: str = "exp"
     bounds: tuple[float, float] = (0.02, 40.0)
     over: ascent.Perturbs | None = None
+    no_maximize: ClassVar[str] = "its radius is of a loss where less is better"
     no_rule: ClassVar[str] = "a learned radius goes around everything else"
     no_closure: ClassVar[str] = "it also takes the loss of other batches"
     no_per_rank: ClassVar[str] = "lets would learn another radius on every rank."

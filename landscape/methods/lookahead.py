@@ -38,6 +38,8 @@ class Lookahead(ascent.Perturbs):
     alpha: float = 0.5
     same_batch: bool = False
     over: ascent.Perturbs | None = None
+    needs: ClassVar[tuple[str, ...]] = ("move_to",)
+    no_maximize: ClassVar[str | None] = None  # but that of a method inside
     no_rule: ClassVar[str] = "it pulls steps back and perturbs nothing of its own"
 
     taken: int = field(default=0, init=False, compare=False, repr=False)

@@ -54,6 +54,7 @@ class Lookbehind(ascent.Perturbs):
     scope: str = "tensor"
     reuse: bool = False
     over: ascent.Ascent | None = None
+    needs: ClassVar[tuple[str, ...]] = ("move_to",)
     no_rule: ClassVar[str] = "it is a chain of climbs and descents"
 
     def __post_init__(self) -> None:

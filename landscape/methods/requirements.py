@@ -1,7 +1,8 @@
 """Checks that a method fits its optimizer, its data and its ranks, before the first step.
 
 A method declares what it cannot do as class attributes: `base`, the torch optimizer that its name
-promises; `needs`, what it asks of the walker beside gradients; `no_closure` and `no_per_rank`, why
+promises; `needs`, what it asks of the walker beside gradients; `no_maximize`, why it cannot go up
+a loss; `no_closure` and `no_per_rank`, why
 it cannot step on a closure or with a climb per rank.
 """
 
@@ -13,6 +14,7 @@ from torch.optim import Optimizer
 from landscape.methods.walker import base_step
 from landscape.methods.walker.base_optimizer import unwrapped
 from landscape.methods.walker.extra_batches import MISSING
+from landscape.methods.walker.hidden_weights import check_no_hidden_weights
 
 
 def nested(method: Any) -> Iterator[Any]:
@@ -46,6 +48,14 @@ def check(method: Any, optimizer: Optimizer, held_out: Any, fresh: Any) -> None:
                 raise ValueError(MISSING[name])
         if "response" in needs:
             base_step.check(optimizer)
+        if "move_to" in needs:
+            check_no_hidden_weights(optimizer, name_of(method))
+    if any(group.get("maximize") for group in optimizer.param_groups):
+        for reason in filter(None, (getattr(m, "no_maximize", None) for m in nested(method))):
+            raise ValueError(
+                f"`maximize` must be False under {name_of(method)}: {reason}. "
+                "Minimise the negative of the loss instead."
+            )
 
 
 def check_closure(method: Any) -> None:
