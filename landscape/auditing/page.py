@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from landscape import plots
 from landscape.auditing.requirements import HOLDS, NOT_REFUTED, QUANTITIES, UNCERTAIN
 from landscape.auditing.verdicts import Audit, Verdict
-from landscape.plots.drawing.method_styles import together
+from landscape.plots.drawing.method_styles import distinct_styles
 from landscape.records import Record
 from landscape.report.inline import inline_svg
 from landscape.report.template import flat, rendered
@@ -165,6 +165,6 @@ def _figure(measure: str, audit: Audit) -> Figure | None:
     drawn = {"": record}
     if audit.baseline is not None:
         drawn = {"checkpoint": record, "baseline": audit.baseline[measure]}
-    with together(list(drawn)):
+    with distinct_styles(list(drawn)):
         figure: Figure = plots.PLOTS[plot](drawn)
     return figure

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from landscape.plots.drawing.prepare import axis_label, counts, scale, shown
-from landscape.plots.drawing.style import GREY, INK, Sheet, look, sheet, styled, text
+from landscape.plots.drawing.style import GREY, INK, Sheet, sheet, style_of, styled, text
 from landscape.records import Array, ComparisonRecord
 
 CHOSEN = (
@@ -79,7 +79,7 @@ def differences(
         panel.set_xlabel("Δ " + axis_label(metric).replace("(%)", "(percentage points)"))
     words = "bars: 95 % t interval · filled: significant after Holm's correction over the methods"
     words += GOES_ON if cut else ""
-    page.foot([], f"method minus {look(record.baseline).label}, paired over seeds · {words}")
+    page.foot([], f"method minus {style_of(record.baseline).label}, paired over seeds · {words}")
     return page.figure
 
 
@@ -100,7 +100,7 @@ def _panels(methods: list[str], chosen: list[str], ax: Axes | Sequence[Axes] | N
     columns = min(3, len(chosen))
     page = sheet(ax, len(chosen), columns=columns, height=height, extra=0.15, sharey=ax is None)
     for panel in page.axes:
-        panel.set_yticks(range(len(methods)), [text(look(method).label) for method in methods])
+        panel.set_yticks(range(len(methods)), [text(style_of(method).label) for method in methods])
         panel.set_ylim(len(methods) - 0.4, -0.6)  # the first method on top
         panel.tick_params(axis="y", length=0)
     return page
@@ -112,7 +112,7 @@ def _dots(ax: Axes, methods: list[str], values: Array, solid: Array) -> None:
         ax.text(0.5, 0.5, "not computed", transform=ax.transAxes, ha="center", color=GREY)
         return
     for row, (method, (mean, low, high)) in enumerate(zip(methods, values.T, strict=True)):
-        style = look(method)
+        style = style_of(method)
         if not np.isfinite(mean):
             ax.annotate("–", (0.02, row), xycoords=("axes fraction", "data"), va="center")
             continue
@@ -142,7 +142,7 @@ def _cut(ax: Axes, methods: list[str], values: Array, also: float = math.nan) ->
         for beyond, place, arrow in ((start < left, 0.0, "<"), (end > right, 1.0, ">")):
             if beyond:
                 ax.plot(
-                    place, row, arrow, color=look(method).colour, markersize=4, clip_on=False,
+                    place, row, arrow, color=style_of(method).colour, markersize=4, clip_on=False,
                     transform=ax.get_yaxis_transform(),
                 )  # fmt: skip
     return True

@@ -16,7 +16,7 @@ from landscape.plots.drawing.prepare import (
     shown,
     t_band,
 )
-from landscape.plots.drawing.style import empty, look, sheet, styled
+from landscape.plots.drawing.style import empty, sheet, style_of, styled
 from landscape.records import Array, CurvesRecord
 
 AGAINST = {
@@ -99,7 +99,7 @@ def _zoom(ax: Axes, late: Array) -> None:
 
 
 def _method(ax: Axes, method: str, runs: list[CurvesRecord], quantity: str, against: str) -> None:
-    style = look(method)
+    style = style_of(method)
     whole = [run for run in runs if _whole(run, quantity, runs)]
     for run in runs:
         if run not in whole:
@@ -117,7 +117,7 @@ def _method(ax: Axes, method: str, runs: list[CurvesRecord], quantity: str, agai
 def _broken(ax: Axes, x: Array, y: Array, method: str) -> None:
     keep = np.isfinite(y)
     if keep.any():
-        colour = look(method).colour
+        colour = style_of(method).colour
         ax.plot(x[keep], y[keep], color=colour, linewidth=0.6)
         ax.plot(x[keep][-1:], y[keep][-1:], color=colour, marker="x", linestyle="none",
                 markersize=6, markeredgewidth=1.6, zorder=4)  # fmt: skip

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from landscape.plots.drawing.prepare import ByMethod, conditions, counts, grouped, t_band
-from landscape.plots.drawing.style import GREY, look, sheet, styled, text
+from landscape.plots.drawing.style import GREY, sheet, style_of, styled, text
 from landscape.records import Array, SpectralDensityRecord
 
 FAR = 10  # times the narrowest kernel: with a wider one beside it, one width would hide too much
@@ -38,7 +38,7 @@ def density(records: ByMethod[SpectralDensityRecord], ax: Axes | None = None) ->
         sigma = max(widths if common else [record.width for record in found])
         grid = common_grid(found, sigma)
         mean, low, high = band(found, grid, sigma)
-        colour = look(method).colour
+        colour = style_of(method).colour
         panel.plot(grid, mean, color=colour)
         panel.fill_between(grid, low, high, color=colour, alpha=0.15, linewidth=0)
         top = max(top, float(mean.max()))
@@ -51,7 +51,7 @@ def density(records: ByMethod[SpectralDensityRecord], ax: Axes | None = None) ->
     elif len({record.n for record in flat}) == 1:
         _mark(panel, lowest)
     if len(groups) == 1:
-        panel.set_title(text(look(next(iter(groups))).label))
+        panel.set_title(text(style_of(next(iter(groups))).label))
     page.foot(groups, _caption(groups, flat, common), mark=False)
     return page.figure
 

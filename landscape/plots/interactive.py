@@ -15,7 +15,7 @@ from landscape.plots.density import BELOW, FAR, ROOT, band, common_grid
 from landscape.plots.drawing.bands import QUANTITIES
 from landscape.plots.drawing.levels import rounded
 from landscape.plots.drawing.prepare import SPLITS, axis_label, scale, shown, t_band
-from landscape.plots.drawing.style import GRID, INK, look
+from landscape.plots.drawing.style import GRID, INK, style_of
 from landscape.plots.noise import UNITS
 from landscape.plots.scatter import GAP, chosen_measures, title
 from landscape.records import (
@@ -77,7 +77,7 @@ def _eigenvalues(
         "marker": marker, "customdata": words, "showlegend": False,
         "error_y": {"type": "data", "array": _plain(to(values + bounds) - y), "symmetric": False,
                     "arrayminus": _plain(y - to(values - bounds)), "thickness": 1, "width": 2,
-                    "color": look(method).colour},
+                    "color": style_of(method).colour},
         "hovertemplate": f"{label(method)}, seed {seed}<br>λ = %{{customdata}}<extra></extra>",
     }  # fmt: skip
 
@@ -184,7 +184,7 @@ def _line(
     shared = {"type": "scatter", "meta": method, "showlegend": False}
     line = shared | {
         "mode": mode, "x": _plain(x), "y": _plain(mean), "customdata": list(words),
-        "line": {"color": look(method).colour, "width": 2}, "marker": _marker(method, 7),
+        "line": {"color": style_of(method).colour, "width": 2}, "marker": _marker(method, 7),
         "hovertemplate": f"{label(method)}<br>%{{customdata}}<extra></extra>",
     }  # fmt: skip
     finite = np.isfinite(band[0]) & np.isfinite(band[1])
@@ -193,8 +193,8 @@ def _line(
     x, low, high = x[finite], band[0][finite], band[1][finite]
     area = shared | {
         "mode": "lines", "x": _plain([*x, *x[::-1]]), "y": _plain([*high, *low[::-1]]),
-        "line": {"width": 0, "color": look(method).colour}, "fill": "toself", "opacity": 0.2,
-        "fillcolor": look(method).colour, "hoverinfo": "skip",
+        "line": {"width": 0, "color": style_of(method).colour}, "fill": "toself", "opacity": 0.2,
+        "fillcolor": style_of(method).colour, "hoverinfo": "skip",
     }  # fmt: skip
     return [area, line]
 
@@ -224,11 +224,11 @@ def _figure(traces: list[dict[str, Any]], axes: dict[str, Any], above: str = "")
 
 def label(method: str) -> str:
     """Label of a method for plotly, which reads a little HTML in every text, but no &quot;."""
-    return html.escape(look(method).label, quote=False)
+    return html.escape(style_of(method).label, quote=False)
 
 
 def _marker(method: str, size: int) -> dict[str, Any]:
-    style = look(method)
+    style = style_of(method)
     return {"color": style.colour, "symbol": SYMBOLS[style.marker], "size": size}
 
 

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from landscape.plots.drawing.levels import rounded
-from landscape.plots.drawing.method_styles import Look
+from landscape.plots.drawing.method_styles import MethodStyle
 from landscape.plots.drawing.prepare import ByMethod, axis_label, conditions, grouped, shown
-from landscape.plots.drawing.style import GREY, empty, look, sheet, styled, text
+from landscape.plots.drawing.style import GREY, empty, sheet, style_of, styled, text
 from landscape.records import PathRecord
 
 
@@ -34,7 +34,7 @@ def path(
 
 def _panel(ax: Axes, groups: dict[str, list[PathRecord]], quantity: str) -> None:
     ax.set_ylabel(axis_label(quantity))
-    flat = [(look(method), record) for method, found in groups.items() for record in found]
+    flat = [(style_of(method), record) for method, found in groups.items() for record in found]
     for style, record in flat:
         colour = style.colour
         ax.plot(record.t, shown(quantity, getattr(record, quantity)), color=colour)
@@ -47,7 +47,7 @@ def _panel(ax: Axes, groups: dict[str, list[PathRecord]], quantity: str) -> None
         empty(ax, "not computed for this task")
 
 
-def _barrier(ax: Axes, record: PathRecord, style: Look, alone: bool) -> None:
+def _barrier(ax: Axes, record: PathRecord, style: MethodStyle, alone: bool) -> None:
     """The chord between the ends, and the highest point above it: bars of several would overlap."""
     chord = (1 - record.t) * record.loss[0] + record.t * record.loss[-1]
     ax.plot(record.t, chord, ":", color=GREY, linewidth=0.9)
@@ -61,14 +61,14 @@ def _barrier(ax: Axes, record: PathRecord, style: Look, alone: bool) -> None:
 def _named(end: str) -> str:
     """ "SGD, seed 1" of "sgd, seed 1"; another name as it stands."""
     method, comma, rest = end.partition(",")
-    return look(method).label + comma + rest if comma else end
+    return style_of(method).label + comma + rest if comma else end
 
 
 def _caption(groups: dict[str, list[PathRecord]]) -> str:
     flat = [record for found in groups.values() for record in found]
     heights = [
-        f"{look(method).label * (len(groups) > 1)} {', '.join(rounded(r.barrier) for r in found)}"
-        for method, found in groups.items()
+        f"{style_of(m).label * (len(groups) > 1)} {', '.join(rounded(r.barrier) for r in found)}"
+        for m, found in groups.items()
     ]
     said = "; ".join(height.strip() for height in heights)
     parts = [f"barrier over the dotted chord: {said}", conditions(flat)]

@@ -15,7 +15,7 @@ from landscape.plots.drawing.prepare import (
     scale,
     shown,
 )
-from landscape.plots.drawing.style import empty, look, sheet, styled
+from landscape.plots.drawing.style import empty, sheet, style_of, styled
 from landscape.records import ProfileRecord
 
 UNITS = {"random": "in filter norms", "eigenvectors": "in weight space, along eigenvectors"}
@@ -53,7 +53,7 @@ def _panel(ax: Axes, groups: dict[str, list[ProfileRecord]], quantity: str) -> N
     ax.set_ylabel(axis_label(quantity))
     drawn = []
     for method, found in groups.items():
-        colour, x = look(method).colour, found[0].x
+        colour, x = style_of(method).colour, found[0].x
         values = np.concatenate([shown(quantity, getattr(r, quantity)) for r in found])
         values = np.where(np.isfinite(values), values, np.nan)
         ax.plot(x, values.mean(0), color=colour)

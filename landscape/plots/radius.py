@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from landscape.plots.drawing.prepare import ByMethod, counts, grouped, t_band
-from landscape.plots.drawing.style import look, sheet, styled
+from landscape.plots.drawing.style import sheet, style_of, styled
 from landscape.records import RadiusRecord
 
 PANELS = {"radius": "radius ρ", "negative": "share of steps with ⟨δ, dθ⁺/dρ⟩ < 0"}
@@ -43,7 +43,7 @@ def radius(records: ByMethod[RadiusRecord], ax: Axes | Sequence[Axes] | None = N
 
 
 def _method(ax: Axes, method: str, runs: list[RadiusRecord], quantity: str) -> None:
-    style, length = look(method), min(len(run.epoch) for run in runs)
+    style, length = style_of(method), min(len(run.epoch) for run in runs)
     x = np.asarray(runs[0].epoch[:length], dtype=float)
     mean, low, high = t_band(np.stack([getattr(run, quantity)[:length] for run in runs]))
     step = max(1, length // 8)

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from landscape.plots.drawing.prepare import axis_label, scale
-from landscape.plots.drawing.style import TWO_COLUMNS, empty, fitting, look, sheet, styled
+from landscape.plots.drawing.style import TWO_COLUMNS, empty, fitting, sheet, style_of, styled
 from landscape.records import ComparisonRecord, StudyRecord
 
 GAP = "generalisation_gap"
@@ -65,7 +65,7 @@ def _points(ax: Axes, study: StudyRecord, measure: str) -> None:
     for method in map(str, study.methods):
         x, y = study.values(measure, method), study.values(GAP, method)
         both = np.isfinite(x) & np.isfinite(y)
-        style = look(method)
+        style = style_of(method)
         ax.plot(x[both], y[both], style.marker, color=style.colour, alpha=0.85,
                 markersize=5.2 * SIZES.get(style.marker, 1.0), markeredgewidth=0.3,
                 markeredgecolor=ax.get_facecolor())  # fmt: skip

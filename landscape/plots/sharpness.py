@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from landscape.plots.drawing.bands import fitted, same_axis
 from landscape.plots.drawing.prepare import ByMethod, conditions, counts, grouped, t_band
-from landscape.plots.drawing.style import INK, look, sheet, styled
+from landscape.plots.drawing.style import INK, sheet, style_of, styled
 from landscape.records import Array, SharpnessRecord
 from landscape.records.flatness import mean_and_stderr
 
@@ -46,7 +46,7 @@ def sharpness(
 
 
 def _method(ax: Axes, method: str, found: list[SharpnessRecord], quantity: str) -> Array:
-    radii, style = same_axis(method, found, lambda record: record.radii), look(method)
+    radii, style = same_axis(method, found, lambda record: record.radii), style_of(method)
     mean, low, high = _interval(found, quantity)
     ax.plot(radii, mean, color=style.colour, marker=style.marker)
     ax.fill_between(radii, low, high, color=style.colour, alpha=0.15, linewidth=0)

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from landscape.plots.drawing.prepare import ByMethod, conditions, counts, grouped
-from landscape.plots.drawing.style import GREY, INK, empty, look, sheet, styled, text
+from landscape.plots.drawing.style import GREY, INK, empty, sheet, style_of, styled, text
 from landscape.records import Array, EigenvaluesRecord
 
 WIDTH = 0.7  # of a method's slot that its seeds share
@@ -80,11 +80,13 @@ def _method(
             x = np.full(len(values), slot + offset)
             finite = values[np.isfinite(values)]
             if finite.size:
-                ax.vlines(slot + offset, *_span(finite), color=look(method).colour, linewidth=0.5)
+                ax.vlines(
+                    slot + offset, *_span(finite), color=style_of(method).colour, linewidth=0.5
+                )
         else:
             x = np.arange(1, len(values) + 1) + offset
-            ax.vlines(x, 0.0, values, color=look(method).colour, linewidth=0.8)
-        _markers(ax, x, values, record, look(method).colour, 3.2 if several else 4.5)
+            ax.vlines(x, 0.0, values, color=style_of(method).colour, linewidth=0.8)
+        _markers(ax, x, values, record, style_of(method).colour, 3.2 if several else 4.5)
 
 
 def _span(values: Array) -> tuple[float, float]:
@@ -114,7 +116,7 @@ def _scale(ax: Axes, values: Array) -> None:
 
 def _name(ax: Axes, groups: dict[str, list[EigenvaluesRecord]], several: bool) -> None:
     if several:
-        names = [look(method).label for method in groups]
+        names = [style_of(method).label for method in groups]
         ax.set_xticks(range(len(names)), [text(name) for name in names])
         slot = ax.bbox.width / ax.figure.dpi / len(names)
         if LETTER * max(map(len, names)) > slot:
@@ -127,4 +129,4 @@ def _name(ax: Axes, groups: dict[str, list[EigenvaluesRecord]], several: bool) -
     else:
         ax.set_xlabel("number of the eigenvalue")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        ax.set_title(text(look(next(iter(groups))).label))
+        ax.set_title(text(style_of(next(iter(groups))).label))

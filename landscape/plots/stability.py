@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from landscape.plots.drawing.levels import rounded
 from landscape.plots.drawing.prepare import ByMethod, conditions, counts, grouped, scale, t_band
-from landscape.plots.drawing.style import INK, empty, look, sheet, styled
+from landscape.plots.drawing.style import INK, empty, sheet, style_of, styled
 from landscape.records import Array, SharpnessOverTrainingRecord
 
 PANELS = {
@@ -84,7 +84,7 @@ def _panel(
 def _line(
     ax: Axes, method: str, runs: list[SharpnessOverTrainingRecord], quantity: str, against: str
 ) -> None:
-    style, length = look(method), min(len(run.step) for run in runs)
+    style, length = style_of(method), min(len(run.step) for run in runs)
     x = _of(runs[0], against)[:length]
     mean, low, high = t_band(np.stack([_of(run, quantity)[:length] for run in runs]))
     step = max(1, length // 8)
@@ -100,7 +100,7 @@ def _thresholds(
     first = [runs[0] for runs in groups.values()]
     shared = all(np.array_equal(run.threshold, first[0].threshold, equal_nan=True) for run in first)
     for method, runs in groups.items():
-        colour = INK if shared else look(method).colour
+        colour = INK if shared else style_of(method).colour
         run = runs[0]
         ax.plot(_of(run, against), run.threshold, "--", color=colour, linewidth=0.9, zorder=1)
         if shared:

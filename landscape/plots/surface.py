@@ -21,8 +21,8 @@ from landscape.plots.drawing.style import (
     WHITE,
     Sheet,
     fitting,
-    look,
     sheet,
+    style_of,
     styled,
     text,
 )
@@ -94,14 +94,14 @@ def panels_of(records: ByMethod[SurfaceRecord], other: bool) -> list[tuple[str, 
             "measure them again with the same directions."
         )
     if not other:
-        return [(look(method).label, record) for method, record in groups.items()]
+        return [(style_of(method).label, record) for method, record in groups.items()]
     panels = []
     for method, record in groups.items():
         if record.other is None:
             raise ValueError("`other` needs records of two data sets. Got one of a single one.")
         for side in (record, record.other):
             split = side.point.split if side.point else ""
-            parts = [look(method).label, SPLITS.get(split, split)]
+            parts = [style_of(method).label, SPLITS.get(split, split)]
             panels.append((", ".join(part for part in parts if part), side))
     return panels
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from landscape import plots
-from landscape.plots.drawing.method_styles import together
+from landscape.plots.drawing.method_styles import distinct_styles
 from landscape.plots.drawing.output import CONFIG
 from landscape.plots.drawing.prepare import axis_label, plural
-from landscape.plots.drawing.style import look
+from landscape.plots.drawing.style import style_of
 from landscape.records import METRICS, ComparisonRecord
 from landscape.report import conditions, findings
 from landscape.report.contents import Contents
@@ -25,7 +25,7 @@ from landscape.report.wording import listed, method_name, timing_caution
 
 def render(contents: Contents) -> str:
     """The page as text: figures, styles and scripts inside; the same text for the same contents."""
-    with together(contents.methods):
+    with distinct_styles(contents.methods):
         return page(contents, figures(contents))
 
 
@@ -118,7 +118,7 @@ def _row(contents: Contents, method: str) -> dict[str, Any]:
 
 
 def _method(method: str) -> dict[str, str]:
-    style = look(method)
+    style = style_of(method)
     return {"name": method, "label": style.label, "colour": variable(style.colour)}
 
 

@@ -1,6 +1,6 @@
 """Names, counts and cautions as a sentence holds them."""
 
-from landscape.plots.drawing.style import look
+from landscape.plots.drawing.style import style_of
 from landscape.records import StudyRecord
 
 COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -8,7 +8,7 @@ COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", 
 
 def method_name(method: str) -> str:
     """The label of a method, as the figures write it."""
-    return look(method).label
+    return style_of(method).label
 
 
 def capitalised(words: str) -> str:

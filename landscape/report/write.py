@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from landscape import plots
-from landscape.plots.drawing.method_styles import together
+from landscape.plots.drawing.method_styles import distinct_styles
 from landscape.report import print_tables, tables
 from landscape.report.contents import Contents
 from landscape.report.figures import figures
@@ -17,7 +17,7 @@ def write(contents: Contents, folder: Path | str) -> Path:
     Every file is written whole or not at all, the page last: where it stands, all of it stands.
     """
     folder = Path(folder)
-    with together(contents.methods):
+    with distinct_styles(contents.methods):
         drawn = figures(contents)
         text = page(contents, drawn)
     for figure in drawn:

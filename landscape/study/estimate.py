@@ -78,9 +78,9 @@ def training_cost(training: Training, whole: DataSet) -> Cost:
     rows = 1 + math.ceil(steps / per_epoch)
     seen = min(kept, EVALUATED) + examples - kept + len(whole.test_x)
     seconds = steps * step + rows * seen * _seconds_per_example(training)
-    if training.watcher:
-        look = elapsed(lambda: training.watcher and training.watcher(t.lr))
-        seconds += (1 + math.ceil(steps / training.watcher.every)) * look
+    if training.monitor:
+        look = elapsed(lambda: training.monitor and training.monitor(t.lr))
+        seconds += (1 + math.ceil(steps / training.monitor.every)) * look
     state = [v for one in training.optimizer.state.values() for v in one.values()]
     batch = training.train.rows(slice(training.size))
     return Cost(

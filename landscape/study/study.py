@@ -235,12 +235,12 @@ def numbers(
 
 def _notes(study: Study) -> list[str]:
     """What a reader of the report must know besides the numbers."""
-    from landscape.plots.drawing.style import look
+    from landscape.plots.drawing.style import style_of
 
     data_note = files.read_json(next(iter(study.runs.values())).path / "environment.json")
     notes = [data_note["data_note"]] if data_note.get("data_note") else []
     controls = study.plan.get("controls", {})
-    notes += [f"{look(name).label} is a control: {words}" for name, words in controls.items()]
+    notes += [f"{style_of(name).label} is a control: {words}" for name, words in controls.items()]
     notes += [*hints.of_seeds(len(study.plan["seeds"])), *study.left_out]
     notes += [f"{failure}" for failure in study.failures]
     missing = len(study.plan["cells"]) - len(study.runs) - len(study.failures)

@@ -17,7 +17,7 @@ from landscape.objective.objective import Objective
 from landscape.tasks.registry import Task, cross_entropy
 from landscape.training.checkpoint import clone
 from landscape.training.label_noise import expected_cross_entropy
-from landscape.training.monitor import watcher
+from landscape.training.monitor import sharpness_monitor
 from landscape.training.schedule import factor
 from landscape.training.settings import Settings, unlabelled
 from landscape.training.streams import Counted, Shuffled, endless
@@ -79,7 +79,7 @@ class Training:
             max_grad_norm=settings.training.max_grad_norm,
         )
         self.size = min(settings.data.batch_size, self.train.size)
-        self.watcher = watcher(
+        self.monitor = sharpness_monitor(
             settings, task, self.train, self.size, self.model, self.method, self.optimizer
         )
         self.looks: list[dict[str, float]] = []
@@ -197,15 +197,15 @@ class Training:
 
     @property
     def _look_is_due(self) -> bool:
-        """Whether the watcher looks before the next step, and did not before an interruption."""
-        if self.watcher is None or self.steps % self.watcher.every:
+        """Whether the monitor looks before the next step, and did not before an interruption."""
+        if self.monitor is None or self.steps % self.monitor.every:
             return False
         return not self.looks or self.looks[-1]["step"] != self.steps
 
     def _look(self, lr: float) -> None:
-        if self.watcher:
+        if self.monitor:
             epoch = self.steps / (self.train.size // self.size)
-            self.looks.append({"step": float(self.steps), "epoch": epoch, **self.watcher(lr)})
+            self.looks.append({"step": float(self.steps), "epoch": epoch, **self.monitor(lr)})
 
     def epoch_batches(self) -> Iterator[Batch]:
         """The batches of an epoch, augmented, until the budget ends; side data fed beside them."""

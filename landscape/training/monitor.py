@@ -34,7 +34,7 @@ NOT_FINITE = dict.fromkeys(ASKED, math.nan)
 
 
 @dataclass(frozen=True)
-class Watcher:
+class SharpnessMonitor:
     """Looks at a network in training, on fixed examples, and leaves no trace.
 
     method, optimizer: what moves the network. every: steps from one look to the next. pieces: the
@@ -91,7 +91,7 @@ class Watcher:
         }
 
 
-def watcher(
+def sharpness_monitor(
     settings: Settings,
     task: Task,
     train: Batch,
@@ -99,7 +99,7 @@ def watcher(
     model: nn.Module,
     method: Any,
     optimizer: torch.optim.Optimizer,
-) -> Watcher | None:
+) -> SharpnessMonitor | None:
     """Build the monitor; None without `training.measure_every`. size: of a step's batch."""
     t = settings.training
     if not t.measure_every:
@@ -107,7 +107,7 @@ def watcher(
     examples = subset(train, t.measure_examples)
     pieces = list(batches(examples, task.measured_at_once))
     steps = list(batches(examples, min(size, examples.size), drop_last=True))
-    return Watcher(
+    return SharpnessMonitor(
         model, task.plain_loss, method, optimizer, t.measure_every, pieces, steps,
         t.measure_batch_norm,
     )  # fmt: skip

@@ -127,7 +127,7 @@ def _train(
             "data_dir": data_dir and str(data_dir.resolve()),
             "data_fingerprint": dataset.fingerprint,
             "data_note": dataset.note,
-            **({"sharpness": training.watcher.where()} if training.watcher else {}),
+            **({"sharpness": training.monitor.where()} if training.monitor else {}),
         },
     )
     state = "finished"
@@ -163,7 +163,7 @@ def _run_epochs(
     """Train to the end of the budget, with checkpoints along the way and when interrupted."""
     label = f"{training.settings.method}, seed {training.settings.seed}"
     keeper = Keeper(path, training, clock)
-    sharpness = tables.Growing(path, "sharpness", training.looks) if training.watcher else None
+    sharpness = tables.Growing(path, "sharpness", training.looks) if training.monitor else None
 
     def between_steps(spent: float) -> None:
         has_looked = sharpness is not None and sharpness.grow(training.looks)

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from landscape.plots import density
-from landscape.plots.drawing.style import LOOKS
+from landscape.plots.drawing.style import METHOD_STYLES
 from landscape.records import SpectralDensityRecord
 
 ROOT = (2 * np.pi) ** 0.5
@@ -63,7 +63,9 @@ def test_the_band_is_the_interval(record):
 def test_methods_share_the_widest_kernel(record):
     ax = density({"sgd": record(width=0.4), "sam": record(width=0.1, outlier=2.0)}).axes[0]
     sgd, sam = curves(ax)
-    assert [line.get_color() for line in (sgd, sam)] == [LOOKS[m].colour for m in ("sgd", "sam")]
+    assert [line.get_color() for line in (sgd, sam)] == [
+        METHOD_STYLES[m].colour for m in ("sgd", "sam")
+    ]
     expected = 0.99 * gaussian(np.array([0.3]), 0, 0.4) + 0.01 * gaussian(np.array([0.3]), 2, 0.4)
     assert np.interp(0.3, sam.get_xdata(), sam.get_ydata()) == pytest.approx(expected[0], rel=5e-3)
     assert np.trapezoid(sam.get_ydata(), sam.get_xdata()) == pytest.approx(1, abs=0.01)

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.colors import to_hex
 
 from landscape.plots import spectrum
-from landscape.plots.drawing.style import LOOKS, PAPER
+from landscape.plots.drawing.style import METHOD_STYLES, PAPER
 
 
 def markers(ax):
@@ -32,7 +32,9 @@ def test_one_slot_per_method_in_its_colour(eigenvalues_record, words):
     ax = figure.axes[0]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["SGD", "SAM"]
     assert len(markers(ax)) == 6
-    assert {line.get_color() for line in markers(ax)} == {LOOKS[m].colour for m in ("sgd", "sam")}
+    assert {line.get_color() for line in markers(ax)} == {
+        METHOD_STYLES[m].colour for m in ("sgd", "sam")
+    }
     assert "1–2 seeds side by side" in words(figure).replace("\n", " ")
 
 
@@ -67,5 +69,5 @@ def test_names_that_would_touch_are_turned(eigenvalues_record):
         labels = spectrum(dict.fromkeys(methods, eigenvalues_record())).axes[0].get_xticklabels()
         return {label.get_rotation() for label in labels}
 
-    assert turned(*LOOKS) == {0.0}
+    assert turned(*METHOD_STYLES) == {0.0}
     assert turned(*(f"lets+asam@number-{i}" for i in range(9))) == {40.0}

@@ -6,13 +6,13 @@ import re
 import numpy as np
 import pytest
 
-from landscape.plots.drawing.style import LOOKS
+from landscape.plots.drawing.style import METHOD_STYLES
 from landscape.records import SpectralDensityRecord
 from landscape.report import figure_summaries
 from landscape.report.figures import HOW_TO_READ, TITLES
 from landscape.report.verdict import verdicts
 
-NAMES = {look.label for look in LOOKS.values()}
+NAMES = {look.label for look in METHOD_STYLES.values()}
 
 
 def planted(make_contents, low, high, p=0.001):

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from landscape.plots.drawing.method_styles import look, together
+from landscape.plots.drawing.method_styles import distinct_styles, style_of
 from landscape.report import render
 from landscape.report.figures import figures
 
@@ -132,10 +132,10 @@ def test_colours_follow_the_theme(page):
 def test_two_names_of_ones_own_keep_their_colours_apart(make_contents):
     """Alone both lead to one colour; table, static and live figures agree on who has which."""
     names = ("sgd", "sam@a", "sam@c")
-    assert look(names[1]).colour == look(names[2]).colour
+    assert style_of(names[1]).colour == style_of(names[2]).colour
     text = render(make_contents(names, 2, (), size=5, metrics=FEW))
-    with together(names):
-        colours = [look(name).colour for name in names]
+    with distinct_styles(names):
+        colours = [style_of(name).colour for name in names]
     assert len(set(colours)) == 3
     for colour in colours:
         assert f"stroke: var(--c-{colour[1:].lower()})" in text

@@ -14,7 +14,7 @@ from landscape.objective.objective import Objective
 from landscape.tasks.registry import cross_entropy
 from landscape.training import tables
 from landscape.training.checkpoint import load_tensors
-from landscape.training.monitor import Watcher, ascent_gain, climb_of, threshold
+from landscape.training.monitor import SharpnessMonitor, ascent_gain, climb_of, threshold
 from landscape.training.run import Run
 from landscape.training.train import train
 
@@ -106,13 +106,13 @@ def test_a_resumed_run_goes_on_with_the_file(watched, tmp_path):
 def test_time_of_looks_is_not_time_of_training(tmp_path, monkeypatch):
     import time
 
-    plain = Watcher.__call__
+    plain = SharpnessMonitor.__call__
 
     def slow(self, lr):
         time.sleep(0.2)
         return plain(self, lr)
 
-    monkeypatch.setattr(Watcher, "__call__", slow)
+    monkeypatch.setattr(SharpnessMonitor, "__call__", slow)
     run = trained(tmp_path / "r", "sgd", epochs=1, measure_every=3, measure_examples=20)
     assert run.metrics[-1]["seconds"] < 0.9
 
@@ -203,7 +203,7 @@ def test_batch_statistics_are_those_of_the_training_and_leave_no_trace(small_net
     sgd = torch.optim.SGD(model.parameters(), lr=0.1)
     kept = {name: t.clone() for name, t in model.state_dict().items()}
     rows = [
-        Watcher(model, cross_entropy, make("sam"), sgd, 1, pieces, pieces, policy)(0.1)
+        SharpnessMonitor(model, cross_entropy, make("sam"), sgd, 1, pieces, pieces, policy)(0.1)
         for policy in ("stored", "batch")
     ]
     for name in ("loss", "lambda_max", "ascent_gain"):
@@ -220,7 +220,7 @@ def test_a_loss_that_is_not_finite_is_nan_and_no_error(small_net, batch):
         model[0].weight.fill_(1e308)
         model[2].weight.fill_(1e308)
     sgd = torch.optim.SGD(model.parameters(), lr=0.1)
-    found = Watcher(model, cross_entropy, make("sam"), sgd, 1, [batch], [batch])(0.1)
+    found = SharpnessMonitor(model, cross_entropy, make("sam"), sgd, 1, [batch], [batch])(0.1)
     assert math.isnan(found["lambda_max"]) and math.isnan(found["ascent_gain"])
 
 
@@ -247,7 +247,8 @@ def test_pieces_do_not_matter(small_net, batches):
     one = Batch(*(torch.cat([getattr(b, n) for b in pieces]) for n in ("x", "y")))
     sgd = torch.optim.SGD(model.parameters(), lr=0.1)
     a, b = (
-        Watcher(model, cross_entropy, make("sgd"), sgd, 1, p, pieces)(0.1) for p in (pieces, [one])
+        SharpnessMonitor(model, cross_entropy, make("sgd"), sgd, 1, p, pieces)(0.1)
+        for p in (pieces, [one])
     )
     assert a["lambda_max"] == pytest.approx(b["lambda_max"], rel=1e-3)
     assert a["loss"] == pytest.approx(b["loss"], rel=1e-12)

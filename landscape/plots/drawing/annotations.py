@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from landscape.plots.drawing.style import GREY, INK, WHITE, look
+from landscape.plots.drawing.style import GREY, INK, WHITE, style_of
 from landscape.records import SurfaceRecord
 
 CROSS = "#EE3377"  # of no method
@@ -31,7 +31,7 @@ def mark(ax: Axes, record: SurfaceRecord) -> None:
         ax.plot(*record.points.T, "-o", color=INK, linewidth=0.9, markersize=2.6)
     elif record.points is not None:
         for (x, y), name in zip(record.points, _names(record), strict=True):
-            style = look(method_of(name))
+            style = style_of(method_of(name))
             ax.plot(
                 x, y, style.marker, color=style.colour, markersize=6, markeredgecolor=WHITE,
                 markeredgewidth=0.8,

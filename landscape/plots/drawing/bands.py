@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from landscape.plots.drawing.prepare import SPLITS, axis_label, counts, scale, t_band
-from landscape.plots.drawing.style import empty, look
+from landscape.plots.drawing.style import empty, style_of
 from landscape.records import Array, Record
 
 QUANTITIES = ("accuracy", "loss")
@@ -17,7 +17,7 @@ T = TypeVar("T", bound=Record)
 def banded(ax: Axes, method: str, x: Array, samples: Array) -> Array:
     """Draw the mean of samples (k, s) at x (s,) and its band; the mean (s,)."""
     mean, low, high = t_band(samples)
-    style = look(method)
+    style = style_of(method)
     ax.plot(x, mean, color=style.colour, marker=style.marker)
     ax.fill_between(x, low, high, color=style.colour, alpha=0.15, linewidth=0)
     return mean

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Look:
+class MethodStyle:
     """Style of a method: its name in text, its colour on paper and on a dark page, its marker."""
 
     label: str
@@ -22,16 +22,16 @@ class Look:
     marker: str
 
 
-LOOKS: dict[str, Look] = {
-    "sgd": Look("SGD", "#7A7A7A", "#9A9A9A", "o"),
-    "adamw": Look("AdamW", "#111111", "#F2F2F2", "s"),
-    "sam": Look("SAM", "#0072B2", "#5996D9", "^"),
-    "asam": Look("ASAM", "#56B4E9", "#53D5FF", "v"),
-    "lookbehind": Look("Lookbehind", "#332288", "#6559EE", "D"),
-    "lets": Look("LETS", "#CC3311", "#F26952", "P"),
-    "msam": Look("mSAM", "#E69F00", "#FFA500", "X"),
-    "fam": Look("FAM", "#882255", "#C2407F", "<"),
-    "aace": Look("AACE", "#B8860B", "#916A0E", ">"),
+METHOD_STYLES: dict[str, MethodStyle] = {
+    "sgd": MethodStyle("SGD", "#7A7A7A", "#9A9A9A", "o"),
+    "adamw": MethodStyle("AdamW", "#111111", "#F2F2F2", "s"),
+    "sam": MethodStyle("SAM", "#0072B2", "#5996D9", "^"),
+    "asam": MethodStyle("ASAM", "#56B4E9", "#53D5FF", "v"),
+    "lookbehind": MethodStyle("Lookbehind", "#332288", "#6559EE", "D"),
+    "lets": MethodStyle("LETS", "#CC3311", "#F26952", "P"),
+    "msam": MethodStyle("mSAM", "#E69F00", "#FFA500", "X"),
+    "fam": MethodStyle("FAM", "#882255", "#C2407F", "<"),
+    "aace": MethodStyle("AACE", "#B8860B", "#916A0E", ">"),
 }
 # For names that are not among the nine: on paper, on a dark page; apart from the nine as well.
 OTHERS = (
@@ -52,30 +52,32 @@ _TOGETHER: ContextVar[tuple[str, ...]] = ContextVar("methods shown together", de
 
 
 @contextmanager
-def together(methods: Iterable[str]) -> Iterator[None]:
+def distinct_styles(methods: Iterable[str]) -> Iterator[None]:
     """Within it no two of these methods look alike.
 
     Open it around all figures of one study, so that a name looks the same in each of them, also
     where only some methods are drawn. Figures open it for what they draw; it may be nested.
     """
     known = _TOGETHER.get()
-    token = _TOGETHER.set((*known, *sorted(set(methods) - set(known) - LOOKS.keys())))
+    token = _TOGETHER.set((*known, *sorted(set(methods) - set(known) - METHOD_STYLES.keys())))
     try:
         yield
     finally:
         _TOGETHER.reset(token)
 
 
-def look(method: str) -> Look:
+def style_of(method: str) -> MethodStyle:
     """Style of a built-in method, or one derived from the name, and from the other names if two
-    would look alike (`together`).
+    would look alike (`distinct_styles`).
     """
-    if method in LOOKS:
-        return LOOKS[method]
+    if method in METHOD_STYLES:
+        return METHOD_STYLES[method]
     slot = _slots((*_TOGETHER.get(), method))[method]
     more, place = divmod(slot, len(OTHERS))  # more than ten names share colours, not markers
     marker = MARKERS[(place + more) % len(MARKERS)]
-    return Look(" + ".join(_label(part) for part in method.split("+")), *OTHERS[place], marker)
+    return MethodStyle(
+        " + ".join(_label(part) for part in method.split("+")), *OTHERS[place], marker
+    )
 
 
 def _slots(methods: Iterable[str]) -> dict[str, int]:
@@ -93,5 +95,5 @@ def _slots(methods: Iterable[str]) -> dict[str, int]:
 def _label(part: str) -> str:
     """ "SAM (wide)" of the variant sam@wide."""
     name, at, label = part.partition("@")
-    known = LOOKS[name].label if name in LOOKS else name
+    known = METHOD_STYLES[name].label if name in METHOD_STYLES else name
     return f"{known} ({label.replace('-', ' ')})" if at else known

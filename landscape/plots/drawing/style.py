@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from landscape.plots.drawing.method_styles import LOOKS, OTHERS, look, together
+from landscape.plots.drawing.method_styles import METHOD_STYLES, OTHERS, distinct_styles, style_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,7 +28,7 @@ DARK: dict[str, str] = {
     GREY: "#9AA4AF",
     GRID: "#343B44",
     PAPER: "#14181D",
-    **{style.colour: style.dark for style in LOOKS.values()},
+    **{style.colour: style.dark for style in METHOD_STYLES.values()},
     **dict(OTHERS),
 }
 ONE_COLUMN, TWO_COLUMNS = 3.4, 7.0  # inches, as in two-column proceedings
@@ -93,7 +93,7 @@ def styled(plot: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(plot)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> R:
         first = next(iter((*args, *kwargs.values())), None)
-        with matplotlib.rc_context(STYLE), together(_methods(first)):  # type: ignore[arg-type]
+        with matplotlib.rc_context(STYLE), distinct_styles(_methods(first)):  # type: ignore[arg-type]
             return plot(*args, **kwargs)
 
     return drawn
@@ -204,7 +204,7 @@ def _wrapped(words: str, inches: float) -> str:
 
 def handle(method: str, *, line: bool = True, mark: bool = True) -> Line2D:
     """Legend entry of a method."""
-    style = look(method)
+    style = style_of(method)
     return Line2D(
         [], [], color=style.colour, linestyle="-" if line else "none",
         marker=style.marker if mark else "none", label=text(style.label),

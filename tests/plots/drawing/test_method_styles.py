@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from landscape.plots import comparison, curves
-from landscape.plots.drawing.method_styles import LOOKS, MARKERS, OTHERS, look, together
+from landscape.plots.drawing.method_styles import (
+    MARKERS,
+    METHOD_STYLES,
+    OTHERS,
+    distinct_styles,
+    style_of,
+)
 from landscape.plots.interactive import SYMBOLS
 
 # Machado, Oliveira and Fernandes 2009: full protanopia, deuteranopia, tritanopia, on linear RGB.
@@ -41,64 +47,64 @@ def oklab(rgb):
 @pytest.mark.parametrize("vision", VISIONS)
 @pytest.mark.parametrize("page", ["colour", "dark"])
 def test_nine_colours_stay_apart(vision, page):
-    seen = [oklab(VISIONS[vision] @ linear(getattr(one, page))) for one in LOOKS.values()]
+    seen = [oklab(VISIONS[vision] @ linear(getattr(one, page))) for one in METHOD_STYLES.values()]
     distances = [np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)]
     assert min(distances) > 0.085
 
 
 @pytest.mark.parametrize("page", [0, 1])
 def test_further_colours_stay_apart_from_all(page):
-    nine = [(one.colour, one.dark)[page] for one in LOOKS.values()]
+    nine = [(one.colour, one.dark)[page] for one in METHOD_STYLES.values()]
     seen = [oklab(linear(colour)) for colour in (*nine, *(other[page] for other in OTHERS))]
     distances = [np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)]
     assert min(distances) > 0.1
 
 
 def test_markers_differ_too():
-    markers = [one.marker for one in LOOKS.values()]
-    assert len(set(markers)) == len(LOOKS) == 9
+    markers = [one.marker for one in METHOD_STYLES.values()]
+    assert len(set(markers)) == len(METHOD_STYLES) == 9
     assert not set(markers) & set(MARKERS)
     assert SYMBOLS.keys() == {*markers, *MARKERS}
 
 
 def test_names_of_the_nine():
-    labels = [one.label for one in LOOKS.values()]
+    labels = [one.label for one in METHOD_STYLES.values()]
     assert labels == ["SGD", "AdamW", "SAM", "ASAM", "Lookbehind", "LETS", "mSAM", "FAM", "AACE"]
 
 
 def test_a_further_method_gets_a_look_from_its_name():
     """crc32("mine") % 10 == 1: no dependence on the process, as hash() would have."""
-    assert look("mine").colour == OTHERS[1][0]
-    assert look("lets+asam").label == "LETS + ASAM"
-    assert look("lets+sam@as-wide").label == "LETS + SAM (as wide)"
-    assert look("lets+asam").colour not in {one.colour for one in LOOKS.values()}
+    assert style_of("mine").colour == OTHERS[1][0]
+    assert style_of("lets+asam").label == "LETS + ASAM"
+    assert style_of("lets+sam@as-wide").label == "LETS + SAM (as wide)"
+    assert style_of("lets+asam").colour not in {one.colour for one in METHOD_STYLES.values()}
 
 
 def test_names_that_stand_together_do_not_look_alike():
     names = [f"sam@{letter}" for letter in "abcdefghij"]
-    alone = {look(name).colour for name in names}
+    alone = {style_of(name).colour for name in names}
     assert len(alone) < len(names)  # some of them collide
-    with together(names):
-        first = {name: look(name) for name in names}
+    with distinct_styles(names):
+        first = {name: style_of(name) for name in names}
         assert len({one.colour for one in first.values()}) == len(names)
-        with together(["zzz", *names[5:]]):  # a figure of some, within a study of all
-            assert {name: look(name) for name in names} == first
-        assert look("sam") == LOOKS["sam"]
-    with together(reversed(names)):
-        assert {name: look(name) for name in names} == first
-    assert {look(name).colour for name in names} == alone
+        with distinct_styles(["zzz", *names[5:]]):  # a figure of some, within a study of all
+            assert {name: style_of(name) for name in names} == first
+        assert style_of("sam") == METHOD_STYLES["sam"]
+    with distinct_styles(reversed(names)):
+        assert {name: style_of(name) for name in names} == first
+    assert {style_of(name).colour for name in names} == alone
 
 
 def test_more_names_than_colours_differ_in_their_markers():
     names = [f"mine@{i}" for i in range(40)]
-    with together(names):
-        assert len({(look(name).colour, look(name).marker) for name in names}) == 40
+    with distinct_styles(names):
+        assert len({(style_of(name).colour, style_of(name).marker) for name in names}) == 40
 
 
 def test_a_figure_keeps_its_methods_apart(curves_record, comparison_record):
     """Of a mapping and of a study's record: both names lead to one colour when alone."""
     names = ["sam@a", "sam@c"]
-    assert look(names[0]).colour == look(names[1]).colour
+    assert style_of(names[0]).colour == style_of(names[1]).colour
     figure = curves(dict.fromkeys(names, curves_record()), ["train_loss"])
     assert len({line.get_color() for line in figure.axes[0].get_lines()}) == 2
     comparison_record.methods[:2] = "m1", "mc"
