@@ -1,7 +1,10 @@
 """Errors as one clear line on stderr; an internal error keeps its traceback."""
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 import typer
 
@@ -21,6 +24,11 @@ def on_interrupt(message: str) -> Iterator[None]:
         raise Interrupted(message) from None
 
 
+def discard(stream: TextIO) -> None:
+    """Send all that is written to a stream from now on nowhere, as its reader has gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def reported(command: Callable[[], object]) -> int:
     """Run a command and return its exit code: every foreseen error as one line, without traceback.
 
@@ -36,6 +44,9 @@ def reported(command: Callable[[], object]) -> int:
         return _tell(error.format_message(), error.exit_code)
     except ValueError as error:
         return _tell(str(error))
+    except BrokenPipeError:  # the work is done; nobody reads the last line
+        discard(sys.stdout)
+        return 0
     except OSError as error:
         return _tell(_of_the_system(error))
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from landscape.utils.progress import WHOLE, ProgressAggregator
+from landscape_cli.errors import discard
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Display
@@ -75,7 +76,10 @@ def _plain(stream: TextIO, now: Callable[[], float]) -> "Listener":
         ended = board.whole is message and message.done >= message.total
         news = is_new(message.stage) or (ended and is_new(f"end of {board.name}"))
         if news or now() - last >= PAUSE:
-            print(line(board, now()), file=stream, flush=True)
+            try:
+                print(line(board, now()), file=stream, flush=True)
+            except BrokenPipeError:  # whoever read it has gone; the work goes on
+                discard(stream)
             last = now()
 
     return listen
