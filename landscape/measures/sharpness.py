@@ -129,8 +129,8 @@ def around(objective: Objective, batch: Batch, t: Tensor) -> ball_ascent.Hill:
 
     def height(u: Tensor) -> float:
         def ask() -> float:
-            with torch.no_grad(), risk.opened(w + t * u):
-                return total(losses()).item()
+            with risk.opened(w + t * u):
+                return total(loss.detach() for loss in losses()).item()
 
         return objective.retry_on_oom(ask)
 

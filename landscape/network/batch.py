@@ -56,6 +56,11 @@ class Batch:
         part = Batch(x, y)
         return replace(part, weight=self.share * part.size / self.size)
 
+    def copy(self) -> "Batch":
+        """The same batch in tensors of its own, which may be written to."""
+        x, y = (mapped(tree, _copied) for tree in (self.x, self.y))
+        return replace(self, x=x, y=y)
+
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on another device."""
         x, y = (mapped(tree, lambda t: t.to(device)) for tree in (self.x, self.y))
@@ -112,6 +117,10 @@ def mapped(tree: Any, f: Callable[[Tensor], Tensor]) -> Any:
     return tree
 
 
+def _copied(t: Tensor) -> Tensor:
+    return t.detach().clone().requires_grad_(t.requires_grad)
+
+
 def scalar(value: Tensor) -> Tensor:
     """The value of a loss, checked to have shape ()."""
     if not isinstance(value, Tensor) or value.shape != ():
@@ -129,15 +138,17 @@ def logits_in(answer: Any) -> Any:
     return held if isinstance(held, Tensor) and held.dim() == 2 else answer
 
 
-def correct(answer: Any, y: Any) -> Tensor | None:
-    """How many targets the largest logit names, shape (); None where targets are no classes.
+def correct(answer: Any, y: Any) -> tuple[Tensor, Tensor] | None:
+    """How many targets the largest logit names, and of how many, shapes (); None where targets
+    are no classes.
 
     answer: logits (..., classes), or what holds them, see `logits_in`.
-    y: (...) integers, negative ones (ignored labels) not counted.
+    y: (...) integers; labels that are no class, as -100 or 255, are ignored and not counted.
     """
     logits = logits_in(answer)
     if not (isinstance(logits, Tensor) and isinstance(y, Tensor)):
         return None
     if y.is_floating_point() or logits.shape[:-1] != y.shape:
         return None
-    return (logits.max(-1).indices == y).sum()  # twice as fast as argmax on the CPU
+    counted = ((y >= 0) & (y < logits.shape[-1])).sum()
+    return (logits.max(-1).indices == y).sum(), counted  # twice as fast as argmax on the CPU

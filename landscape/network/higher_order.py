@@ -130,15 +130,19 @@ def has_custom_functions(loss: Tensor, until: Tensor | None = None) -> bool:
 
     until: what lies before this tensor does not count.
     """
-    seen, ahead = set() if until is None else {until.grad_fn}, [loss.grad_fn]
+    kind = torch.autograd.function.BackwardCFunction
+    return any(isinstance(node, kind) for node in nodes_of(loss, until))
+
+
+def nodes_of(y: Tensor, until: Tensor | None = None) -> Iterator[Any]:
+    """The nodes of a tensor's graph, each once; without what lies before `until`."""
+    seen, ahead = set() if until is None else {until.grad_fn}, [y.grad_fn]
     while ahead:
         node = ahead.pop()
         if node is not None and node not in seen:
-            if isinstance(node, torch.autograd.function.BackwardCFunction):
-                return True
             seen.add(node)
             ahead.extend(following for following, _ in node.next_functions)
-    return False
+            yield node
 
 
 REENTRANT_WARNING = "None of the inputs have requires_grad=True"

@@ -2,8 +2,9 @@
 on an error (rule R1).
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -104,17 +105,52 @@ def set_modes(modes: Sequence[tuple[nn.Module, bool]]) -> None:
 
 @contextmanager
 def differentiable_kernels(model: nn.Module) -> Iterator[None]:
-    """While open, kernels that can be differentiated twice: the fused ones of attention cannot, and
-    cuDNN's recurrent ones in eval mode not even once.
+    """While open, kernels that can be differentiated twice: the fused ones of attention cannot,
+    cuDNN's recurrent ones in eval mode not even once, and compiled graphs only once. Attention's
+    inference path, which leaves padded positions at 0, is off too.
     """
     recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
-    kept = torch.backends.cudnn.enabled
+    kept = torch.backends.cudnn.enabled, torch.backends.mha.get_fastpath_enabled()
+    with ExitStack() as stack:
+        stack.callback(torch.backends.mha.set_fastpath_enabled, kept[1])
+        stack.callback(setattr, torch.backends.cudnn, "enabled", kept[0])
+        torch.backends.cudnn.enabled = kept[0] and not recurrent
+        torch.backends.mha.set_fastpath_enabled(False)
+        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+        if "torch._dynamo" in sys.modules:  # else nothing is compiled, and it loads for seconds
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        yield
+
+
+@contextmanager
+def gradients_on() -> Iterator[None]:
+    """While open, gradients are recorded, whatever the caller has switched off."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
+
+
+def outside_inference(t: Tensor) -> Tensor:
+    """The tensor, or a copy of one made in inference mode, which no graph may hold."""
+    return t.clone() if t.is_inference() else t
+
+
+@contextmanager
+def no_autocast() -> Iterator[None]:
+    """While open, `torch.autocast` inside a model or loss changes nothing."""
+    enter = torch.autocast.__enter__
+
+    def enter_disabled(context: Any) -> Any:
+        enabled, context._enabled = context._enabled, False
+        try:
+            return enter(context)
+        finally:
+            context._enabled = enabled
+
     try:
-        torch.backends.cudnn.enabled = kept and not recurrent
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
+        torch.autocast.__enter__ = enter_disabled  # type: ignore[method-assign]
+        yield
     finally:
-        torch.backends.cudnn.enabled = kept
+        torch.autocast.__enter__ = enter  # type: ignore[method-assign]
 
 
 @contextmanager

@@ -7,6 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+WRITTEN = (
+    "The model changes its own weights in a pass, as nn.Embedding(max_norm=...) and clamped layers "
+    "do, so its loss has no derivative there. Change the weights outside of forward."
+)
+
 
 def total(terms: Iterable[Tensor]) -> Tensor:
     """The sum of tensors, of which one at a time is needed."""
@@ -29,3 +34,9 @@ def derivative(y: Any, leaf: Tensor, v: Tensor | None, create_graph: bool = Fals
         materialize_grads=True,
     )
     return g
+
+
+def refuse_written(leaf: Tensor, values: Tensor) -> None:
+    """Raise ValueError where a pass has written into the leaf that the model stood on."""
+    if leaf._version and not torch.equal(leaf, values):
+        raise ValueError(WRITTEN)

@@ -3,19 +3,19 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
-import torch
 from torch import Tensor, nn
 
 from landscape.network import batch_norm as bn
 from landscape.network.batch import Batch, LossFn, scalar
-from landscape.network.higher_order import REENTRANT_REFUSAL
 from landscape.network.isolation import (
     differentiable_kernels,
     full_precision,
+    gradients_on,
     isolated_buffers,
     kept_modes,
     kept_module_state,
     modes_of,
+    no_autocast,
     set_modes,
     snapshot,
 )
@@ -23,7 +23,7 @@ from landscape.network.modes import set_eval
 from landscape.network.module_state import module_state
 from landscape.network.precision import Precision, raised
 from landscape.network.weights import Weights
-from landscape.objective.derivative import derivative, total
+from landscape.objective.derivative import derivative, refuse_written, total
 from landscape.utils.rng import seed_of, seeded_everywhere
 
 Terms = Sequence[tuple[Batch, float]]  # batches with their weight fractions
@@ -40,7 +40,11 @@ class EmpiricalRisk:
     given: the batches as they came; `terms` holds the same examples where batches were split.
     policy: of batch norm, see `landscape.network.batch_norm`.
     w: the point at construction, (n,); not a copy.
-    reentrant: whether the model uses reentrant activation checkpoints, which have no gradients.
+    no_derivatives: why derivatives are refused; "" where they exist.
+
+    Gradients are on in every pass, since a loss may take derivatives itself. A pass builds a graph
+    of the weights where it is opened at a leaf, and with the same kernels otherwise: values and
+    derivatives are of one function. What the model is given is a copy, weights and data.
     """
 
     def __init__(
@@ -59,7 +63,7 @@ class EmpiricalRisk:
         self.device = weights.parameters[0].device
         self.given = tuple(batches)
         self.w = raised(weights.read())
-        self.reentrant = False
+        self.no_derivatives = ""
         self.trained_norms = bn.trained(model) if policy != "stored" else []
         self._buffers = precision.buffers(snapshot(model))
         self._state = module_state(model)
@@ -101,7 +105,7 @@ class EmpiricalRisk:
 
     def batch_loss(self, batch: Batch) -> Tensor:
         """The loss of a batch where the model stands, shape ()."""
-        return scalar(self.loss(self.model, batch))
+        return scalar(self.loss(self.model, batch.copy()))
 
     def losses(self, terms: Terms) -> Iterator[Tensor]:
         """fraction_b · loss_b, one batch after the other."""
@@ -109,23 +113,34 @@ class EmpiricalRisk:
 
     def value(self, point: Tensor) -> float:
         """L at a point (n,)."""
-        with torch.no_grad(), self.opened(point):
-            return self.total(loss.double() for loss in self.losses(self.terms)).item()
+        with self.opened(point):
+            return self.total(loss.detach().double() for loss in self.losses(self.terms)).item()
 
     def gradient(self, point: Tensor) -> Tensor:
         """∇L at a point (n,): batch by batch, so that memory does not grow with the data."""
         leaf = point.detach().clone().requires_grad_()
         with self.opened(leaf):
-            return self.total(
+            gradient = self.total(
                 derivative(total(self.losses(group)), leaf, None) for group in self.groups
             )
+        refuse_written(leaf, point)
+        return gradient
 
     @contextmanager
     def opened(self, point: Tensor | Sequence[Tensor], seed: int = 0) -> Iterator[None]:
         """While open, the model stands at a point (n,), isolated, normalising as the policy says.
 
+        point: flat or by parameter; a leaf, or tensors with a graph, for derivatives.
         seed: tells passes apart that shall draw different random numbers.
+
+        Raises ValueError for a leaf where the risk has no derivatives.
         """
+        values = [point] if isinstance(point, Tensor) else point
+        if any(t.requires_grad for t in values):
+            if self.no_derivatives:
+                raise ValueError(self.no_derivatives)
+        elif isinstance(point, Tensor):
+            point = point.clone()
         with (
             self.isolated(seed),
             self.weights.substituted(point),
@@ -134,22 +149,23 @@ class EmpiricalRisk:
             yield
 
     @contextmanager
-    def isolated(self, seed: int = 0) -> Iterator[Callable[[], None]]:
+    def isolated(self, seed: int = 0, fused: bool = False) -> Iterator[Callable[[], None]]:
         """While open, passes leave no trace; yields what lets the next pass start like the first.
 
         The model is in eval mode, or its batch norm in train mode where the policy is "batch".
+        fused: allow kernels that have no second derivatives.
         """
         with ExitStack() as stack:
             enter = stack.enter_context
+            enter(gradients_on())
             enter(kept_modes(self.model))
             enter(self.precision.opened())
             renew_state = enter(kept_module_state(self.model, self._state))
             renew_buffers = enter(isolated_buffers(self.model, self._buffers))
             enter(full_precision(self.device))
+            enter(no_autocast())
             reseed = enter(seeded_everywhere(seed_of(self.seed, seed), self.device))
-            if torch.is_grad_enabled():
-                if self.reentrant:
-                    raise ValueError(REENTRANT_REFUSAL)
+            if not fused:
                 enter(differentiable_kernels(self.model))
             set_eval(self.model)
             if self.policy == "batch":

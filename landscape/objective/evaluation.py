@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +43,6 @@ class Evaluator:
     def __init__(self, risk: EmpiricalRisk, logits: Logits | None = None):
         self.risk, self.logits = risk, logits
         self._planned: tuple[Terms, PassPlan] | None = None
-        self._labels: WeakKeyDictionary[Batch, Tensor] = WeakKeyDictionary()  # how many count
         self._none = torch.zeros((), dtype=torch.int64, device=risk.device)
 
     def __call__(self, points: Sequence[Tensor]) -> list[Answer]:
@@ -84,8 +82,7 @@ class Evaluator:
         weights, place = risk.weights, risk.w.clone()
         batches = [batch for batch, _ in plan.terms]
         with (
-            torch.no_grad(),
-            risk.isolated() as renew,
+            risk.isolated(fused=plan.in_place) as renew,
             weights.substituted(weights.views(place)) as set_point,
             folded(plan.chains),
             answers_of(risk.model) as outputs,
@@ -93,14 +90,16 @@ class Evaluator:
             move = place.copy_ if plan.in_place else set_point
             for point in points:
                 renew()
-                move(weights.checked(point.detach().to(place)))
+                move(weights.checked(point.detach().to(place, copy=True)))
                 with risk.normalised(batches):
                     rows += [self._ask(batch, outputs) for batch in batches]
         shape = (len(points), len(batches))
-        losses, right, counted = (torch.stack(t).view(shape) for t in zip(*rows, strict=True))
+        losses, right, counted = (
+            torch.stack(column).view(shape).cpu() for column in zip(*rows, strict=True)
+        )
         fractions = torch.tensor([fraction for _, fraction in plan.terms], dtype=torch.float64)
-        loss = losses.cpu().double() @ fractions
-        accuracy = right.cpu().sum(1).double() / counted.sum(1)
+        loss = losses.double() @ fractions
+        accuracy = right.sum(1).double() / counted.sum(1)
         return list(zip(loss.tolist(), accuracy.tolist(), strict=True))
 
     def _ask(self, batch: Batch, outputs: list[Any]) -> tuple[Tensor, Tensor, Tensor]:
@@ -108,14 +107,10 @@ class Evaluator:
         outputs.clear()
         loss = self.risk.batch_loss(batch)
         if self.logits is not None:
-            right = correct(self.logits(self.risk.model, batch), batch.y)
+            counts = correct(self.logits(self.risk.model, batch.copy()), batch.y)
         else:
-            right = correct(outputs[0], batch.y) if len(outputs) == 1 else None
-        if right is None:
-            return loss, self._none, self._none.cpu()
-        if batch not in self._labels:
-            self._labels[batch] = (batch.y >= 0).sum().cpu()
-        return loss, right, self._labels[batch]
+            counts = correct(outputs[0], batch.y) if len(outputs) == 1 else None
+        return loss.detach(), *(counts or (self._none, self._none))
 
 
 def chunks(points: Iterable[Tensor], w: Tensor) -> Iterator[list[Tensor]]:

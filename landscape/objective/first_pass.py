@@ -1,4 +1,4 @@
-"""The first passes of an objective: a function that answers differently twice is refused."""
+"""The first passes of an objective: is the loss one function of w, and has it derivatives?"""
 
 import random
 from collections.abc import Iterator
@@ -9,30 +9,36 @@ import torch
 from torch import Tensor
 
 from landscape.network import modes
-from landscape.network.higher_order import reentrant_checkpoints_heard
+from landscape.network.higher_order import REENTRANT_REFUSAL, reentrant_checkpoints_heard
 from landscape.network.isolation import modes_of, set_modes
 from landscape.objective.empirical_risk import EmpiricalRisk
+from landscape.objective.loss_graph import check_graph, listed
+from landscape.objective.reduction import check_reduction, sample
 
 
 def check(risk: EmpiricalRisk) -> None:
-    """Notice reentrant checkpoints, and compare two passes over the first batch.
+    """Refuse what no measure could be right on; note in the risk why it has no derivatives.
 
-    Dropout left on, or any other source of randomness, would make every curvature wrong.
-    Raises ValueError where the passes differ, and where eval mode by flags is not the model's own.
+    Compares two passes over the first batch: dropout left on, or any other source of randomness,
+    would make every curvature wrong.
+    Raises ValueError for weights that are not finite, where the passes differ, where eval mode by
+    flags is not the model's own, for a loss of parameters outside of the model or of none, and for
+    a sum over batches of unequal size.
     """
+    refuse_non_finite(risk)
 
     drawn: set[str] = set()
 
     def answer(seed: int) -> Tensor:
-        with torch.no_grad(), risk.opened(risk.w, seed), _watched(drawn, risk.device):
-            return risk.batch_loss(risk.batches[0])
+        with risk.opened(risk.w, seed), _watched(drawn, risk.device):
+            return risk.batch_loss(risk.batches[0]).detach()
 
     def alike(one: Tensor, other: Tensor) -> bool:
         return torch.isclose(one, other, rtol=1e-4, atol=0.0, equal_nan=True).item() is True
 
     with reentrant_checkpoints_heard() as warned:
         one, other = answer(1), answer(2)
-    risk.reentrant = bool(warned)
+    risk.no_derivatives = REENTRANT_REFUSAL if warned else ""
     if not alike(one, other):
         cause = (
             f"it draws random numbers of {' and '.join(sorted(drawn))}. Switch off what is random "
@@ -43,6 +49,20 @@ def check(risk: EmpiricalRisk) -> None:
         )
         raise ValueError(f"The model answers differently twice on the same batch: {cause}")
     check_eval(risk)
+    few = sample(risk)
+    check_graph(risk, [few, *risk.batches[1:]])
+    check_reduction(risk, few)
+
+
+def refuse_non_finite(risk: EmpiricalRisk) -> None:
+    """Raise ValueError where weights are NaN or infinite."""
+    if bool(risk.w.isfinite().all()):
+        return
+    names = [n for n, s in risk.weights.layers.items() if not bool(risk.w[s].isfinite().all())]
+    raise ValueError(
+        f"The model's weights must be finite. Got NaN or infinity in {listed(names)}: "
+        "has its training diverged?"
+    )
 
 
 def check_eval(risk: EmpiricalRisk) -> None:
@@ -55,7 +75,7 @@ def check_eval(risk: EmpiricalRisk) -> None:
         return
     before = modes_of(model)
     leaf = risk.w.clone().requires_grad_()
-    with torch.enable_grad(), risk.isolated() as renew, risk.weights.substituted(leaf) as stand_at:
+    with risk.isolated() as renew, risk.weights.substituted(leaf) as set_point:
         modes.set_eval(model)
         by_flags = risk.batch_loss(batch)
         for name, module in modules.items():
@@ -68,11 +88,11 @@ def check_eval(risk: EmpiricalRisk) -> None:
         if not any(training for _, training in before):
             return  # the user's own eval() has been called
         renew()
-        stand_at(risk.w)
+        set_point(risk.w.clone())
         tried = modes.copied(model)
         pairs = zip(tried.modules(), before, strict=True)
         set_modes([(module, training) for module, (_, training) in pairs])
-        by_call = risk.loss(tried.eval(), batch)
+        by_call = risk.loss(tried.eval(), batch.copy())
     rtol = 3 * torch.finfo(by_flags.dtype).eps ** 0.5
     if not torch.isclose(by_flags, by_call, rtol=rtol, equal_nan=True):
         names = ", ".join(modes.named(*pair) for pair in modules.items())

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from landscape.network import batch_norm as bn
 from landscape.network.batch import Batch, Logits, LossFn
+from landscape.network.isolation import gradients_on, outside_inference
 from landscape.network.parameter_block import Block
 from landscape.network.precision import Precision
 from landscape.network.weights import Weights
@@ -77,10 +78,11 @@ class Objective:
         self.weights, self.precision = Weights(model), Precision(model)
         self.device = self.weights.parameters[0].device
         given = tuple(map(self.precision.batch, load_batches(batches, self.device, seed)))
-        self.risk = EmpiricalRisk(
-            model, loss, given, weight_fractions(given), self.weights, self.precision,
-            batch_norm, seed,
-        )  # fmt: skip
+        with gradients_on():
+            self.risk = EmpiricalRisk(
+                model, loss, given, weight_fractions(given), self.weights, self.precision,
+                batch_norm, seed,
+            )  # fmt: skip
         self.opened, self.isolated = self.risk.opened, self.risk.isolated
         self.normalised, self.regroup = self.risk.normalised, self.risk.regroup
         self.pieces = self.risk.pieces
@@ -149,7 +151,9 @@ class Objective:
             raise ValueError(f"`v` must have shape ({n},) or ({n}, k). Got {tuple(v.shape)}.")
         if v.dim() == 2:
             return torch.stack([self.hvp(column, at) for column in v.unbind(1)], 1)
-        return self.retry_on_oom(lambda: self._products(self.risk, v, self._point(at)))
+        return self.retry_on_oom(
+            lambda: self._products(self.risk, outside_inference(v), self._point(at))
+        )
 
     @property
     def keeps_graphs(self) -> bool | None:
@@ -188,4 +192,4 @@ class Objective:
         return self._retry(ask, [self._products, *products])
 
     def _point(self, at: Tensor | None) -> Tensor:
-        return self.risk.w if at is None else at.detach().to(self.risk.w)
+        return self.risk.w if at is None else outside_inference(at.detach().to(self.risk.w))

@@ -8,6 +8,7 @@ import torch
 
 from landscape.network import batch_norm
 from landscape.network.batch import rows_of
+from landscape.network.isolation import gradients_on
 from landscape.objective.curvature_products import Products
 from landscape.objective.empirical_risk import EmpiricalRisk
 
@@ -26,7 +27,7 @@ class OutOfMemoryRetry:
         self._is_split, self._is_checked = False, True
 
     def __call__(self, ask: Callable[[], Answer], products: Sequence[Products]) -> Answer:
-        """ask(), repeated until it fits.
+        """ask() with gradients on, repeated until it fits.
 
         products: whose cached graphs may be released.
         Raises ValueError where the batches cannot be split.
@@ -34,7 +35,8 @@ class OutOfMemoryRetry:
         while True:
             try:
                 self._check()
-                return ask()
+                with gradients_on():
+                    return ask()
             except (RuntimeError, MemoryError) as error:
                 if not ran_out(error):
                     raise
@@ -68,10 +70,10 @@ class OutOfMemoryRetry:
         if self._is_checked:
             return
         risk = self.risk
-        with torch.no_grad(), risk.opened(risk.w):
+        with risk.opened(risk.w):
             for batch in (b for b in risk.batches if b.size > 1):
                 one, other = batch.shards(2)
-                whole, *halves = (risk.batch_loss(b).double() for b in (batch, one, other))
+                whole, *halves = (risk.batch_loss(b).detach().double() for b in (batch, one, other))
                 mean = (one.size * halves[0] + other.size * halves[1]) / batch.size
                 if not torch.isclose(mean, whole, rtol=1e-4, atol=1e-6, equal_nan=True):
                     raise ValueError(

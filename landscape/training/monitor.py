@@ -23,7 +23,7 @@ from landscape.network import batch_norm as bn
 from landscape.network.batch import Batch, LossFn
 from landscape.network.isolation import full_precision, kept_modes
 from landscape.network.modes import set_eval
-from landscape.objective.objective import Objective
+from landscape.objective.objective import Objective, Summary
 from landscape.tasks.registry import Task
 from landscape.training.settings import Settings
 
@@ -57,15 +57,14 @@ class SharpnessMonitor:
     def __call__(self, lr: float) -> dict[str, float]:
         """Measure one row at the current point; lr: that of the step to come.
 
-        Where the loss or its derivatives are not finite, λ_max, trace and gain are NaN.
+        Where the loss or its derivatives are not finite, λ_max, trace and gain are NaN; where the
+        weights are not, all is.
         """
+        row = {"learning_rate": lr, "threshold": threshold(self.optimizer, lr)}
+        if not all(bool(p.isfinite().all()) for p in self.model.parameters()):
+            return row | dict.fromkeys(Summary.__dataclass_fields__, math.nan) | NOT_FINITE
         objective = Objective(self.model, self.pieces, self.loss, batch_norm=self.batch_norm)
-        return {
-            "learning_rate": lr,
-            "threshold": threshold(self.optimizer, lr),
-            **vars(objective.summary),
-            **self._curvature(objective),
-        }
+        return row | vars(objective.summary) | self._curvature(objective)
 
     def where(self) -> dict[str, Any]:
         """Describe the examples that are measured, for a record's point."""

@@ -84,7 +84,7 @@ def test_which_parameters_move(objective, switches, moved):
     subject, seen = objective("conv"), []
     subject.evaluate([subject.w])  # has chosen its way
     plain = subject.loss
-    subject.loss = lambda m, b: (
+    subject.risk.loss = lambda m, b: (
         seen.append({k: p.detach().clone() for k, p in m.named_parameters()}) or plain(m, b)
     )
     NoiseRobustness(sigmas=(0.5,), draws=2, **switches)(subject)

@@ -45,7 +45,7 @@ def test_which_weights_go(objective):
         subject.model[0].bias.fill_(1e-6)
     subject.evaluate([subject.w])  # has chosen its way
     plain = subject.loss
-    subject.loss = lambda m, b: (
+    subject.risk.loss = lambda m, b: (
         seen.append({k: p.detach().clone() for k, p in m.named_parameters()}) or plain(m, b)
     )
     record = Pruning(fractions=(0.1,))(subject)

@@ -68,7 +68,7 @@ def test_loss_and_accuracy_are_those_of_one_point_in_the_ball(objective):
         seen.append(float(length) ** 0.5)
         return plain(model, batch)
 
-    subject.loss = watched
+    subject.risk.loss = watched
     record = WorstCase(radii=(2.0,), steps=1)(subject)
     looks = [length for length in seen if length > 0]
     assert min(looks) == pytest.approx(2.0) == max(looks)  # starts too lie on the sphere

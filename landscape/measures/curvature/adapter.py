@@ -10,10 +10,14 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from landscape.network.batch import Batch
-from landscape.network.isolation import full_precision
+from landscape.network.isolation import (
+    differentiable_kernels,
+    full_precision,
+    gradients_on,
+    no_autocast,
+)
 from landscape.network.parameter_block import Block
 from landscape.objective.objective import Objective
 from landscape.utils.rng import seeded
@@ -52,7 +56,7 @@ class LossModule(nn.Module):
     def forward(self, item: "Item") -> Tensor:
         """The loss; every trainable parameter has a place in its graph, as the libraries expect."""
         nothing = sum(0 * p.square().sum() for p in self.parameters())
-        return self.loss(self.model, item.batch) + nothing
+        return self.loss(self.model, item.batch.copy()) + nothing
 
 
 class Item(MutableMapping[str, Any]):
@@ -90,8 +94,10 @@ def isolated(objective: Objective, seed: int) -> Iterator[None]:
     """IEEE arithmetic in the weights' dtype, own random numbers, no warnings from inside."""
     dtype = torch.get_default_dtype()
     with ExitStack() as stack:
+        stack.enter_context(gradients_on())
         stack.enter_context(full_precision(objective.device))
-        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+        stack.enter_context(no_autocast())
+        stack.enter_context(differentiable_kernels(objective.model))
         stack.enter_context(seeded(seed, objective.device))
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")  # backward(create_graph=True) warns of a reference cycle

@@ -29,8 +29,8 @@ def relative_stderr(objective: Objective) -> float:
         return total(p.size / group.size * risk.batch_loss(p) for p in risk.pieces(group))
 
     def ask() -> Tensor:
-        with torch.no_grad(), risk.opened(risk.w):
-            return torch.stack([loss(group).double() for group in groups])
+        with risk.opened(risk.w):
+            return torch.stack([loss(group).detach().double() for group in groups])
 
     losses = objective.retry_on_oom(ask)
     shares = torch.tensor([g.share for g in groups], dtype=torch.float64).to(losses.device)

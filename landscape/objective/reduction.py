@@ -1,0 +1,61 @@
+"""Is a loss the mean over the examples of a batch, or their sum?"""
+
+import warnings
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from landscape.network.batch import Batch, rows_of
+from landscape.objective.empirical_risk import EmpiricalRisk
+from landscape.objective.out_of_memory import ran_out
+
+FEW = 16  # examples of a pass that needs no whole batch
+
+
+def check_reduction(risk: EmpiricalRisk, batch: Batch) -> None:
+    """Refuse a sum over the examples of batches of unequal size; warn of one over equal batches.
+
+    A batch's loss is then the sum of the losses of its halves, and not zero.
+    """
+    weighted = any(b.share != b.size for b in risk.given)
+    if len(risk.given) == 1 or weighted or len(rows_of(batch)) > 1 or batch.size < 2:
+        return
+    values = _values(risk, [batch, *batch.shards(2)])
+    if values is None:
+        return
+    whole, *halves = values
+    added = torch.isclose(torch.stack(halves).sum(), whole, rtol=1e-4, atol=0.0)
+    if not added or whole == 0 or not whole.isfinite():
+        return
+    advice = 'Divide it by the number of examples (reduction="mean"), or give each Batch a weight.'
+    if len({b.size for b in risk.given}) > 1:
+        raise ValueError(
+            "The loss is a sum over examples, and the batches differ in size: their average means "
+            f"nothing. {advice}"
+        )
+    warnings.warn(
+        f"The loss is a sum over the examples of a batch, so all numbers grow with the batch size. "
+        f"{advice}",
+        stacklevel=2,
+    )
+
+
+def sample(risk: EmpiricalRisk) -> Batch:
+    """A few examples of the first batch; all where they cannot be taken out of it."""
+    batch = risk.batches[0]
+    if len(rows_of(batch)) > 1 or batch.size <= FEW:
+        return batch
+    few = batch.rows(slice(FEW))
+    return batch if _values(risk, [few]) is None else few
+
+
+def _values(risk: EmpiricalRisk, batches: Sequence[Batch]) -> list[Tensor] | None:
+    """The losses of parts of a batch; None for a model that takes whole batches alone."""
+    try:
+        with risk.opened(risk.w):
+            return [risk.batch_loss(batch).detach() for batch in batches]
+    except Exception as error:  # in words of its own
+        if ran_out(error):
+            raise
+        return None
