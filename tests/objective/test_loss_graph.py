@@ -339,6 +339,7 @@ def test_autocast_inside_the_loss_changes_nothing():
         assert model(torch.ones(1, 5)).dtype == torch.bfloat16
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the compiler itself
 @pytest.mark.slow  # loading the compiler takes seconds
 def test_a_compiled_model_is_measured_as_it_was_written():
     model = linear()
