@@ -15,8 +15,6 @@ from typing import Any
 
 import typer
 
-KEYWORDS = ("model_args", "data_args")  # options that a file may hold as a table
-
 
 def use(context: typer.Context, config: Path | None) -> Path | None:
     """Give the command the options of its file; for typer's `callback`.
@@ -24,7 +22,7 @@ def use(context: typer.Context, config: Path | None) -> Path | None:
     Raises ValueError with every entry that is no option of the command.
     """
     from landscape.utils.names import unknown
-    from landscape_cli.settings import from_config
+    from landscape_cli.settings import from_config, is_option
 
     if config is None:
         return None
@@ -38,11 +36,6 @@ def use(context: typer.Context, config: Path | None) -> Path | None:
         for name, value in given.items()
     }
     return config
-
-
-def is_option(name: str, value: Any) -> bool:
-    """An entry of a file is an option of the command, not a table of settings."""
-    return not isinstance(value, Mapping) or name.replace("-", "_") in KEYWORDS
 
 
 def _spelled(name: str | None) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from landscape_cli.checking import checked
 
 Tree = dict[str, Any]
+KEYWORDS = ("model_args", "data_args")  # options that a file may hold as a table
 
 
 def read(
@@ -101,10 +102,13 @@ def canonical_sections(tree: Tree, known: Iterable[str]) -> Tree:
     return result
 
 
+def is_option(name: str, value: Any) -> bool:
+    """Test whether an entry of a file is an option of the command, not a table of settings."""
+    return not isinstance(value, Mapping) or name.replace("-", "_") in KEYWORDS
+
+
 def tables(config: Path) -> Tree:
     """The tables of settings in a file, without the options of the command."""
-    from landscape_cli.config import is_option
-
     return {name: v for name, v in from_config(config).items() if not is_option(name, v)}
 
 

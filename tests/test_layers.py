@@ -1,6 +1,7 @@
 """Who may import whom: one list of rooms for the whole package, read from the source."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -164,6 +165,16 @@ def test_no_module_is_part_of_a_circle():
     for name in arrows:
         if not name.endswith("__init__"):
             visit(name, ())
+
+
+def test_no_module_of_the_command_line_is_part_of_a_circle():
+    arrows = {
+        path.stem: set(re.findall(r"from landscape_cli(?:\.| import )(\w+)", path.read_text()))
+        for path in (ROOT / "cli").glob("*.py")
+    }
+    while free := {name for name, others in arrows.items() if not others & set(arrows)}:
+        arrows = {name: others for name, others in arrows.items() if name not in free}
+    assert not arrows
 
 
 def test_no_folder_is_crowded():
