@@ -127,11 +127,8 @@ def analyze(
         from landscape.study import dry_run as plan
         from landscape_cli.plan import show
 
-        with progress.shown(json, quiet) as listener:
-            minima = [minimum_of(subject, out) for subject in opened]
-            planned = plan.of_analysis(
-                minima, asked, force=force, options=chosen, to=end, progress=listener
-            )
+        minima = [minimum_of(subject, out) for subject in opened]
+        planned = plan.of_analysis(minima, asked, force=force, options=chosen, to=end)
         show(planned, json=json, quiet=quiet)
         return
     with on_interrupt(GO_ON), progress.shown(json, quiet) as listener:

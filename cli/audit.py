@@ -90,11 +90,10 @@ def audit(
             for path in (checkpoint, baseline)
         )
         assert subject is not None
-        with progress.shown(json, quiet) as listener:
-            planned = plan.of_audit(
-                subject, [parse(text) for text in texts], folder_of(checkpoint, out),
-                baseline=other, options=chosen, progress=listener,
-            )  # fmt: skip
+        planned = plan.of_audit(
+            subject, [parse(text) for text in texts], folder_of(checkpoint, out),
+            baseline=other, options=chosen,
+        )  # fmt: skip
         show(planned, json=json, quiet=quiet)
         return
     with on_interrupt("Interrupted. Nothing was written."), progress.shown(json, quiet) as listener:

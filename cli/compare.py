@@ -118,8 +118,7 @@ def compare(
         from landscape.study.design import Design
         from landscape_cli.plan import show
 
-        with progress.shown(json, quiet) as listener:
-            planned = plan.of_study(Design(of, chosen, seeds, folder, **design), listener)
+        planned = plan.of_study(Design(of, chosen, seeds, folder, **design))
         options.warn(hints.of_seeds(seeds))
         show(planned, json=json, quiet=quiet)
         return

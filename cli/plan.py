@@ -1,4 +1,4 @@
-"""A plan in words, for --dry-run."""
+"""The plan of a dry run in words: counts first, then times."""
 
 import math
 from collections.abc import Iterator
@@ -16,33 +16,46 @@ LAST = "Dry run: nothing was trained, measured or written."
 
 
 def show(plan: "Plan", *, json: bool, quiet: bool) -> None:
-    """Print it: as one JSON object, or in words; the last line says that it was a dry run."""
+    """Print the plan at once and its time when that is known; as one object with `json`.
+
+    The last line says that it was a dry run.
+    """
     from json import dumps
 
+    if not (json or quiet):
+        typer.echo("\n".join(_counted(plan)))
+    timed = plan.timed()
     if json:
-        typer.echo(dumps(_tree(plan), default=str))
+        typer.echo(dumps(_tree(timed), default=str))
     else:
-        typer.echo("\n".join([LAST] if quiet else [*_lines(plan), LAST]))
+        typer.echo("\n".join([LAST] if quiet else [*_timed(timed), LAST]))
 
 
 def _tree(plan: "Plan") -> dict[str, Any]:
-    from dataclasses import asdict
+    named = ("name", "count", "kept", "seconds", "note")
+    parts = [{name: getattr(part, name) for name in named} for part in plan.parts]
+    rest = ("what", "folder", "processes", "memory", "sizes", "seconds")
+    return {"dry_run": True, "parts": parts, **{name: getattr(plan, name) for name in rest}}
 
-    return {"dry_run": True, **asdict(plan), "seconds": plan.seconds}
 
-
-def _lines(plan: "Plan") -> Iterator[str]:
+def _counted(plan: "Plan") -> Iterator[str]:
     yield f"{plan.what}, into {plan.folder}"
     wide = max((len(part.name) for part in plan.parts), default=0)
     for part in plan.parts:
-        times = f"{part.count} × {duration(part.seconds)}" if part.count else "nothing to do"
-        there = f"{part.kept} there already" if part.kept else ""
-        yield f"  {part.name:<{wide}}  " + ", ".join(filter(None, (times, there, part.note)))
+        there = f", {part.kept} there already" if part.kept else ""
+        yield f"  {part.name:<{wide}}  {part.count or 'nothing'} to do{there}"
+
+
+def _timed(plan: "Plan") -> Iterator[str]:
+    wide = max((len(part.name) for part in plan.parts), default=0)
+    for part in (part for part in plan.parts if part.count):
+        note = f", {part.note}" if part.note else ""
+        yield f"  {part.name:<{wide}}  {part.count} × {duration(part.seconds)}{note}"
     shared = f", in {plan.processes} processes" if plan.processes > 1 else ""
-    yield f"time: about {duration(plan.seconds)}{shared}, estimated from a piece of each"
+    yield f"time: about {duration(plan.seconds)}{shared}, estimated from one step"
     sizes = ", ".join(f"{name} {_mebi(size)}" for name, size in plan.sizes.items())
     each = " in each process" if plan.processes > 1 else ""
-    held = f"about {_mebi(plan.memory)}{each}" if plan.memory else "not known here"
+    held = f"about {_mebi(plan.memory)} or more{each}" if plan.memory else "not known here"
     yield f"memory: {held}" + (f" ({sizes})" if sizes else "")
 
 

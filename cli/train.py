@@ -84,11 +84,9 @@ def train(
         from landscape.study import dry_run as plan
         from landscape_cli.plan import show
 
-        with progress.shown(json, quiet) as listener:
-            planned = plan.of_training(
-                chosen, named, seed, out,
-                settings=given, data_dir=data_dir, resume=resume, progress=listener,
-            )  # fmt: skip
+        planned = plan.of_training(
+            chosen, named, seed, out, settings=given, data_dir=data_dir, resume=resume
+        )
         show(planned, json=json, quiet=quiet)
         return
     there = has_ended(folder_of(chosen, named, seed, out))

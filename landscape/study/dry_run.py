@@ -1,12 +1,15 @@
-"""What a command would do, checked and timed, before it does it: nothing is written."""
+"""Plans of commands: checked and counted at once, then timed by one step; nothing is written."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from landscape.analysis.analyze import measure_of, measures_of
@@ -15,66 +18,78 @@ from landscape.analysis.subject import BESIDE, DATA_OF, TrainTestObjective
 from landscape.auditing.requirements import Requirement
 from landscape.auditing.run import asked_for
 from landscape.data import DataSet, batches
-from landscape.data.dataset import subset
+from landscape.network.batch import Batch, tensors
 from landscape.objective.objective import Objective
-from landscape.study.cell import Cell
 from landscape.study.design import Design
-from landscape.study.estimate import (
-    Cost,
-    measure_seconds,
-    peak_memory,
-    sample,
-    thinned,
-    training_cost,
-)
 from landscape.study.tuning import FIRST_SEED, trials
 from landscape.tasks import imports
 from landscape.tasks.registration import UserCode
 from landscape.tasks.registry import task as find_task
-from landscape.training.loop import Training
-from landscape.training.run import Run, load_data
+from landscape.training.loop import EVALUATED, Training
+from landscape.training.run import Run, has_ended, load_data
 from landscape.training.settings import Settings
 from landscape.training.train import ended_in, folder_of, settings_for
 from landscape.utils.paths import as_path
-from landscape.utils.progress import Listener, Progress, silent
 
 Options = Mapping[str, Mapping[str, Any]]
-Few = Callable[[str], tuple[Objective, float]]  # of a part of the data, as `thinned` answers
+FEW, SOON = 8, 1.0  # examples of the first step; seconds that a step on a whole batch may take
+REPEATS = 5  # of a quick step, the quickest counts: others may use the machine
+FORWARD, PRODUCT, LOOK = 0.25, 2.0, 40.0  # a value, a curvature product, a look, in gradients
+GRADIENTS: dict[str, Callable[[Any], float]] = {  # of a measure; typical where it may end early
+    "eigenvalues": lambda m: PRODUCT * 4 * (m.k + 1),
+    "trace": lambda m: PRODUCT * m.max_hvps / 2,
+    "spectral_density": lambda m: PRODUCT * m.probes * m.steps,
+    "relative_flatness": lambda m: PRODUCT * m.draws / 2,
+    "noise": lambda m: FORWARD * len(m.sigmas) * m.draws,
+    "quantization": lambda m: FORWARD * len(m.bits) * len(m.granularity),
+    "pruning": lambda m: FORWARD * len(m.fractions),
+    "worst_case": lambda m: len(m.radii) * m.steps * (m.restarts + 1),
+    "sharpness": lambda m: len(m.radii) * m.steps * (m.restarts + 1),
+    "surface": lambda m: FORWARD * float(np.prod(np.broadcast_to(m.size, 2))),
+    "profile": lambda m: FORWARD * m.lines * m.size,
+    "path": lambda m: FORWARD * m.size,
+}
 
 
 @dataclass(frozen=True)
 class Part:
-    """Work of one kind.
-
-    count: how often it is still to do; kept: how often it is there already; seconds: of one.
-    """
+    """Work of one kind, `count` times to do and `kept` times there; cost: seconds, a note."""
 
     name: str
     count: int
     kept: int
-    seconds: float
+    cost: Callable[[], tuple[float, str]]
+    seconds: float = math.nan
     note: str = ""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Parts one after the other, shared out over processes.
-
-    memory: bytes, the most that trying the parts took, data and libraries included; sizes: bytes
-    of weights, optimizer's state and a batch.
-    """
+    """Parts one after the other, shared out over processes; sizes: bytes, by what takes them."""
 
     what: str
     folder: Path
     parts: Sequence[Part]
+    measure_sizes: Callable[[], dict[str, int]]
     processes: int = 1
-    memory: int = 0
     sizes: Mapping[str, int] = field(default_factory=dict)
+    memory: int = 0  # bytes that timing took at most, libraries included; 0 where unknown
 
     @property
     def seconds(self) -> float:
-        """Of all that is to do."""
+        """Seconds of all that is to do."""
         return sum(part.count * part.seconds for part in self.parts) / self.processes
+
+    def timed(self) -> "Plan":
+        """The plan with times, taken with as many threads as each process will have."""
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1 if self.processes > 1 else threads)
+        try:
+            costs = [part.cost() if part.count else (0.0, "") for part in self.parts]
+        finally:
+            torch.set_num_threads(threads)
+        parts = [replace(p, seconds=s, note=n) for p, (s, n) in zip(self.parts, costs, strict=True)]
+        return replace(self, parts=parts, sizes=self.measure_sizes(), memory=peak_memory())
 
 
 def of_training(
@@ -86,55 +101,52 @@ def of_training(
     settings: Options | None = None,
     data_dir: Path | None = None,
     resume: bool = False,
-    progress: Listener = silent,
 ) -> Plan:
-    """What `landscape.train` would do with these arguments. Raises what it would raise."""
+    """Plan `landscape.train` with these arguments. Raises what it would raise."""
     chosen = settings_for(task, method, seed, settings or {})
     path = folder_of(task, method, seed, out)
-    found, what = find_task(task), f"train {method} on {task}, seed {seed}"
-    dataset = load_data(found, data_dir)
-    if ended_in(path, chosen, resume=resume):
-        return Plan(what, path, [Part(f"train {method}", 0, 1, 0.0)])
-    progress(Progress("plan", f"{method}, seed {seed}", 0, 1))
-    cost, _ = _tried(chosen, dataset, found.measured_at_once)
-    part = Part(f"train {method}", 1, 0, cost.seconds, _words(cost))
+    sampled = _Sampled(chosen, load_data(find_task(task), data_dir))
+    ended = ended_in(path, chosen, resume=resume) is not None
     epoch = Run(path).status["epoch"] if (path / "settings.json").exists() else 0
-    if epoch:
-        left = max(0.0, 1 - epoch / chosen.training.epochs)
-        part = replace(part, seconds=left * cost.seconds, note=f"{part.note}; from epoch {epoch}")
-    progress(Progress("plan", f"{method}, seed {seed}", 1, 1))
-    return Plan(what, path, [part], 1, peak_memory(), _sizes(cost))
+    part = Part(f"train {method}", 1 - ended, int(ended), partial(sampled.cost, epoch))
+    return Plan(f"train {method} on {task}, seed {seed}", path, [part], sampled.sizes)
 
 
-def of_study(design: Design, progress: Listener = silent) -> Plan:
-    """What `landscape.compare` would do; measures are tried on a network that is barely trained."""
-    dataset = load_data(find_task(design.task), as_path(design.data_dir))
-    overrides, _ = design.overrides({})
+def of_study(design: Design) -> Plan:
+    """Plan `landscape.compare`. What tuning will choose is unknown, so no run counts as there."""
+    task, overrides = find_task(design.task), design.overrides({})[0]
+    dataset, cells = load_data(task, as_path(design.data_dir)), design.cells(overrides)
     first_seed = max(FIRST_SEED, design.seeds)
     tuning = trials(design.untuned, design.grid, design.tune_seeds, first_seed)
-    cells = design.cells(overrides)
-    names = [*(f"train {method}" for method in overrides), *design.asked]
-    parts, costs, network = list[Part](), list[Cost](), None
-    with _threads_of(design.processes):
-        for method, own in overrides.items():
-            progress(Progress("plan", f"train {method}", len(costs), len(names)))
-            chosen = settings_for(design.task, method, 0, own)
-            cost, training = _tried(chosen, dataset, design.measured)
-            network = network or training
-            costs.append(cost)
-            mine = [cell for cell, _ in tuning if cell.method == method]
-            if mine:
-                parts.append(_trained(f"tune {method}", mine, cost, unknown=False))
-            mine = [cell for cell in cells if cell.method == method]
-            parts.append(_trained(f"train {method}", mine, cost, unknown=bool(tuning)))
-        assert network is not None
-        few = _few_of(design, network)
-        done = len(overrides)
-        for i, name in enumerate(design.asked):
-            progress(Progress("plan", name, done + i, len(names)))
-            parts.append(_measured(name, design, cells, few, unknown=bool(tuning)))
+    sampled = {
+        method: _Sampled(settings_for(design.task, method, 0, own), dataset)
+        for method, own in overrides.items()
+    }
+    parts = []
+    for method, sample in sampled.items():
+        tried = [cell for cell, _ in tuning if cell.method == method]
+        trained = [cell for cell in cells if cell.method == method]
+        for verb, mine, unknown in (("tune", tried, False), ("train", trained, bool(tuning))):
+            kept = 0 if unknown else sum(has_ended(cell.path) for cell in mine)
+            part = Part(f"{verb} {method}", len(mine) - kept, kept, sample.cost)
+            parts += [part] * bool(mine)
+    first = next(iter(sampled.values()))
+
+    @cache
+    def seconds(split: str) -> float:
+        pieces = batches(first.part(split, design.measured), task.measured_at_once)
+        model, policy = first.training.model, design.batch_norm
+        return _gradient(Objective(model, pieces, task.plain_loss, batch_norm=policy))
+
+    for name in design.asked:
+        measure = measure_of(task, name, design.options)
+        mine = [cell for cell in cells if name in cell.measures]
+        paths = [] if tuning else [cell.path / "records" / f"{name}.nc" for cell in mine]
+        kept = sum(is_answered(p, measure, design.measured, design.batch_norm) for p in paths)
+        cost = partial(_measure_cost, name, measure, seconds)
+        parts.append(Part(name, len(mine) - kept, kept, cost))
     what = f"compare {len(overrides)} methods × {design.seeds} seeds on {design.task}"
-    return Plan(what, design.path, parts, design.processes, peak_memory(), _sizes(*costs))
+    return Plan(what, design.path, parts, first.sizes, design.processes)
 
 
 def of_analysis(
@@ -144,27 +156,20 @@ def of_analysis(
     force: bool = False,
     options: Options | None = None,
     to: Minimum | None = None,
-    progress: Listener = silent,
 ) -> Plan:
-    """What `analyze` would do with each of the minima; each measure is tried on the first one that
-    lacks it. Raises what it would raise.
-    """
-    found: dict[str, Part] = {}
+    """Plan `landscape.analyze` of each of the minima. Raises what it would raise."""
+    parts = dict[str, Part]()
     runs = [minimum.run for minimum in minima if minimum.run is not None]
-    for i, minimum in enumerate(minima):
-        few = cache(lambda which, at=minimum: thinned(at.objectives.on(which)))
+    for minimum in minima:
+        seconds = cache(lambda split, at=minimum: _gradient(at.objectives.on(split)))
         for name, measure in measures_of(minimum, names, options or {}, runs, to).items():
-            progress(Progress("plan", f"{minimum.folder}: {name}", i, len(minima)))
-            there = minimum.is_answered(name, measure)
-            part = found.get(name, Part(name, 0, 0, 0.0))
-            if there and not force:
-                found[name] = replace(part, kept=part.kept + 1)
-                continue
-            seconds = part.seconds or _seconds(name, measure, few)
-            found[name] = replace(part, count=part.count + 1, seconds=seconds)
-    kind = "run" if runs else "checkpoint"
-    what = f"analyze {len(minima)} {kind}{'s' if len(minima) > 1 else ''}"
-    return Plan(what, minima[-1].folder / "records", list(found.values()), 1, peak_memory())
+            there = not force and minimum.is_answered(name, measure)
+            cost = partial(_measure_cost, name, measure, seconds)
+            part = parts.get(name) or Part(name, 0, 0, cost)
+            parts[name] = replace(part, count=part.count + (not there), kept=part.kept + there)
+    what = f"analyze {len(minima)} {'run' if runs else 'checkpoint'}{'s' * (len(minima) > 1)}"
+    sizes = partial(_sizes, minima[-1].objectives)
+    return Plan(what, minima[-1].folder / "records", list(parts.values()), sizes)
 
 
 def of_audit(
@@ -174,88 +179,123 @@ def of_audit(
     *,
     baseline: TrainTestObjective | None = None,
     options: Options | None = None,
-    progress: Listener = silent,
 ) -> Plan:
-    """What `landscape.audit` would ask of a checkpoint, and of its baseline."""
+    """Plan `landscape.audit` of a checkpoint, and of its baseline."""
     asked = asked_for(requirements, options or {}, compared=baseline is not None)
-    count = 1 if baseline is None else 2
-    parts, few = [], cache(thinned)
-    for i, (name, measure) in enumerate(asked.items()):
-        progress(Progress("plan", name, i, len(asked)))
-        objective, times = few(objectives.objective(name))
-        seconds = times * measure_seconds(measure, objective)
-        parts.append(Part(name, count, 0, seconds))
-    weights = objectives.w
-    sizes = {"weights": weights.numel() * weights.element_size()}
-    return Plan("audit", folder, parts, 1, peak_memory(), sizes)
+    seconds = cache(lambda split: _gradient(objectives.on(split)))
+    parts = [
+        Part(name, 1 + (baseline is not None), 0, partial(_measure_cost, name, measure, seconds))
+        for name, measure in asked.items()
+    ]
+    return Plan("audit", folder, parts, partial(_sizes, objectives))
 
 
-def _tried(settings: Settings, dataset: DataSet, examples: int) -> tuple[Cost, Training]:
-    with imports.errors_attributed_to(UserCode(**settings.own).task_names):
-        training = Training(settings, find_task(settings.task), sample(dataset, settings, examples))
-    return training_cost(training, dataset), training
+class _Sampled:
+    """A training on a few examples of its data, to time a step."""
+
+    def __init__(self, settings: Settings, dataset: DataSet):
+        self.settings, self.dataset = settings, dataset
+        self.task = find_task(settings.task)
+
+    @cached_property
+    def training(self) -> Training:
+        """The training; each split holds a few examples, for it evaluates the network on them."""
+        d, held_out = self.dataset, self.settings.data.held_out
+        n = math.ceil(FEW / min(held_out or 1.0, 1 - held_out)) + 1
+        few = replace(
+            d, train_x=d.train_x[:n], train_y=d.train_y[:n], test_x=d.test_x[:FEW],
+            test_y=d.test_y[:FEW], fingerprint="a sample",
+        )  # fmt: skip
+        with imports.errors_attributed_to(UserCode(**self.settings.own).task_names):
+            return Training(self.settings, self.task, few)
+
+    def part(self, split: str, examples: int) -> Batch:
+        """The first examples of a split."""
+        x, y = (getattr(self.dataset, f"{split}_{name}") for name in "xy")
+        return Batch(x[:examples], y[:examples]).to(self.training.device)
+
+    def cost(self, epoch: int = 0) -> tuple[float, str]:
+        """Seconds of the whole training from an epoch on, metrics and looks included; a note."""
+        run, t, total = self.training, self.settings.training, len(self.dataset.train_x)
+        kept = total - round(self.settings.data.held_out * total)
+        size = min(self.settings.data.batch_size, kept)
+        batch, _ = self.part("train", size), next(run.epoch_batches())  # which feeds side data
+        each = _seconds(lambda rows: run.step(batch.rows(slice(rows))).item(), size)
+        passes, per_epoch = run.walker.grad_evals / run.steps, kept // size
+        steps = t.epochs * per_epoch
+        if t.budget == "grad-evals":
+            steps = math.ceil(2 * steps / passes)
+        seen = min(kept, EVALUATED) + total - kept + len(self.dataset.test_x)
+        others = (1 + steps / per_epoch) * seen * FORWARD
+        if t.measure_every:
+            others += (1 + steps / t.measure_every) * LOOK * min(kept, t.measure_examples)
+        seconds = each * (steps * size + others / passes) * max(0.0, 1 - epoch / t.epochs)
+        note = f"{passes:.4g} passes a step, {steps} steps of {1000 * each * size:.3g} ms"
+        return seconds, f"{note}; from epoch {epoch}" if epoch else note
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of the weights, the optimizer's state and a batch."""
+        state = [v for one in self.training.optimizer.state.values() for v in one.values()]
+        batch = self.part("train", self.settings.data.batch_size)
+        return {
+            "weights": _bytes(self.training.model.state_dict().values()),
+            "optimizer's state": _bytes(v for v in state if isinstance(v, torch.Tensor)),
+            "a batch": _bytes([*tensors(batch.x), *tensors(batch.y)]),
+        }
 
 
-def _trained(name: str, cells: Sequence[Cell], cost: Cost, *, unknown: bool) -> Part:
-    """unknown: folders depend on what tuning will choose, so nothing can be known to be there."""
-    kept = 0 if unknown else sum(_has_ended(cell) for cell in cells)
-    return Part(name, len(cells) - kept, kept, cost.seconds, _words(cost))
+def _measure_cost(name: str, measure: Any, seconds: Callable[[str], float]) -> tuple[float, str]:
+    """Seconds of a measure on its split, and on the other one where it looks at both."""
+    gradients, splits = GRADIENTS[name](measure), [DATA_OF[name], *BESIDE.get(name, "").split()]
+    return gradients * sum(seconds(split) for split in splits), ""
 
 
-def _measured(name: str, design: Design, cells: Sequence[Cell], few: Few, *, unknown: bool) -> Part:
-    measure = measure_of(find_task(design.task), name, design.options)
-    mine = [cell for cell in cells if name in cell.measures]
-    paths = [] if unknown else [cell.path / "records" / f"{name}.nc" for cell in mine]
-    kept = sum(is_answered(p, measure, design.measured, design.batch_norm) for p in paths)
-    seconds = _seconds(name, measure, few) if kept < len(mine) else 0.0
-    return Part(name, len(mine) - kept, kept, seconds)
+def _gradient(objective: Objective) -> float:
+    """Seconds of a gradient over all examples, from one over a part of the first batch."""
+    first = objective.given[0]
+
+    def gradient(rows: int) -> None:
+        batch, policy = first.rows(slice(rows)), objective.batch_norm
+        Objective(objective.model, [batch], objective.loss, logits=objective.logits,
+                  batch_norm=policy).grad()  # fmt: skip
+
+    return objective.examples * _seconds(gradient, first.size)
 
 
-def _few_of(design: Design, tried: Training) -> Few:
-    """The parts of the data for a study's measures, around a network that was tried."""
-    task = find_task(design.task)
+def _seconds(step: Callable[[int], object], size: int) -> float:
+    """Seconds per example of a step, which takes a number of rows; on a whole batch if quick."""
+    few = min(FEW, size)
 
-    @cache
-    def few(which: str) -> tuple[Objective, float]:
-        part = subset(tried.train if which == "train" else tried.test, design.measured)
-        pieces = batches(part, task.measured_at_once)
-        return thinned(
-            Objective(tried.model, pieces, task.plain_loss, batch_norm=design.batch_norm)
-        )
+    def quickest(rows: int) -> float:
+        times: list[float] = []
+        while sum(times) < SOON and len(times) < REPEATS:
+            started = time.perf_counter()
+            step(rows)
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            times.append(time.perf_counter() - started)
+        return min(times) / rows
 
-    return few
-
-
-def _seconds(name: str, measure: Any, few: Few) -> float:
-    objective, times = few(DATA_OF[name])
-    extra = {"other": few(BESIDE[name])[0]} if name in BESIDE else {}
-    return times * measure_seconds(measure, objective, **extra)
+    step(few)  # what the first step sets up is not paid again
+    each = quickest(few)
+    return quickest(size) if each * size < SOON else each
 
 
-def _has_ended(cell: Cell) -> bool:
-    there = (cell.path / "settings.json").exists()
-    return there and Run(cell.path).status["state"] in ("finished", "diverged")
+def peak_memory() -> int:
+    """Bytes that this process, or its part of the CUDA device, has held at most; 0: unknown."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return int(torch.cuda.max_memory_allocated())
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * unit
 
 
-def _words(cost: Cost) -> str:
-    return f"{cost.passes:.4g} passes a step, {cost.steps} steps of {1000 * cost.step:.3g} ms"
+def _sizes(objectives: TrainTestObjective) -> dict[str, int]:
+    return {"weights": _bytes([objectives.w])}
 
 
-def _sizes(*costs: Cost) -> dict[str, int]:
-    return {
-        "weights": max(cost.weights for cost in costs),
-        "optimizer's state": max(cost.optimizer for cost in costs),
-        "a batch": max(cost.batch for cost in costs),
-    }
-
-
-@contextmanager
-def _threads_of(processes: int) -> Iterator[None]:
-    """As many threads as each of the processes will have."""
-    kept = torch.get_num_threads()
-    if processes > 1:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(kept)
+def _bytes(found: Iterable[torch.Tensor]) -> int:
+    return sum(t.numel() * t.element_size() for t in found)

@@ -4,16 +4,10 @@ import json
 
 import pytest
 
-from landscape.study import estimate
 from landscape_cli.plan import duration
 
 LAST = "Dry run: nothing was trained, measured or written."
 RUN = ("train", "--task", "digits", "--method", "sam", "--device", "cpu", "--epochs", "1")
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch):
-    monkeypatch.setattr(estimate, "ENOUGH", 0.01)
 
 
 def test_a_plan_of_a_training(landscape, tmp_path):
