@@ -171,7 +171,9 @@ def test_a_requirements_file(landscape, mine):
 
 def test_a_baseline(landscape, mine):
     done = landscape("audit", "model.pt", *GIVEN, "--baseline", "model.pt", "--json", *FAST)
-    assert json.loads(done.out)["robustness_beside_baseline"].startswith("No significant difference")
+    assert json.loads(done.out)["robustness_beside_baseline"].startswith(
+        "No significant difference"
+    )
 
 
 def test_a_model_with_a_dict_needs_a_loss(landscape, mine, refused):
