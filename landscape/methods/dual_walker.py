@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
-from torch.optim import SGD
 
 from landscape.methods.ascent import mean
+from landscape.methods.walker.base_step import Carried
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch, LossFn
 
@@ -24,24 +24,23 @@ HESSIANS = ("exact", "difference", "secant", "diagonal")
 STRETCH = 0.01  # of the radius: the step of the forward difference
 
 
-class Traced:
-    """Stands in for a walker during one step: the same points and passes, with tangents d/dρ.
+class DualWalker:
+    """Walker in dual numbers for one step: the same points and passes, with tangents d/dρ.
 
-    rho: the radius, shape (); hessian: what stands for Hż, as LETS explains it.
-    slope: dw/dρ so far, (n,), None while zero; own: batches, losses and gradients of the passes at
-    the step's start.
+    rho: the radius, shape (); hessian: the product or approximation for Hż, see LETS.
+    slope: dw/dρ so far, (n,), None while zero; passes_at_start: batches, losses and gradients of
+    the passes at the step's start.
 
-    Of several base steps in one step, as Lookbehind's: SGD is differentiated exactly, its momentum
-    and decay included; with Adam each base step is, but not what one leaves to the next in the
-    moments and by weight decay.
+    Several base steps in one step, as Lookbehind's, are differentiated through the weights and
+    through what one leaves to the next: momentum, Adam's moments, weight decay.
     """
 
     def __init__(self, walker: Walker, rho: Tensor, hessian: str):
         self.walker, self.rho, self.hessian = walker, rho, hessian
         self.slope: Tensor | None = None
-        self.own: list[tuple[Batch, Tensor, Tensor]] = []
+        self.passes_at_start: list[tuple[Batch, Tensor, Tensor]] = []
         self._descended = False
-        self._moved: Tensor | None = None  # tangent of SGD's momentum, times -lr
+        self._carried: list[Carried] = []  # tangents of the base optimizer's state
         self._at_w: dict[tuple[Batch, bool], tuple[Tensor, Tensor | None]] = {}
 
     def __getattr__(self, name: str) -> Any:
@@ -60,7 +59,7 @@ class Traced:
         self, batch: Batch, at: Tensor | None = None, loss: LossFn | None = None
     ) -> tuple[Tensor, Tensor]:
         """L, shape () and without a tangent, and ∇L, (n,), of one pass."""
-        point, moving = (self.walker.w, self.slope) if at is None else parts(at)
+        point, moving = (self.walker.w, self.slope) if at is None else unpack(at)
         value, g = self.walker.value_and_grad(batch, None if at is None else point, loss)
         tangent = None
         if moving is not None:
@@ -68,12 +67,12 @@ class Traced:
         if at is None:
             self._at_w[batch, loss is None] = g, tangent
             if loss is None and not self._descended:
-                self.own.append((batch, value, g))
+                self.passes_at_start.append((batch, value, g))
         return value, dual(g, tangent)
 
     def descend(self, g: Tensor) -> None:
         """Make one base step, and differentiate it."""
-        g, tangent = parts(g)
+        g, tangent = unpack(g)
         self.walker.descend(g)
         self._descended = True
         if tangent is not None or self.slope is not None:
@@ -81,19 +80,19 @@ class Traced:
 
     def move_to(self, w: Tensor) -> None:
         """Stand at w (n,)."""
-        w, self.slope = parts(w)
+        w, self.slope = unpack(w)
         self.walker.move_to(w)
 
     def log(self, **scalars: Tensor | float) -> None:
         """Values to keep beside the step's loss."""
-        values = {k: parts(v)[0] if isinstance(v, Tensor) else v for k, v in scalars.items()}
+        values = {k: unpack(v)[0] if isinstance(v, Tensor) else v for k, v in scalars.items()}
         self.walker.log(**values)
 
-    def own_pass(self) -> tuple[Tensor, Tensor] | None:
+    def pass_at_start(self) -> tuple[Tensor, Tensor] | None:
         """Loss () and gradient (n,) at the step's start, None where no pass was of the loss."""
-        if not self.own:
+        if not self.passes_at_start:
             return None
-        batches, values, gradients = zip(*self.own, strict=True)
+        batches, values, gradients = zip(*self.passes_at_start, strict=True)
         return mean(batches, values), mean(batches, gradients)
 
     def _curvature(
@@ -120,29 +119,9 @@ class Traced:
             return (self.walker.grad(batch, at=z + step * moving, loss=loss) - g) / step
 
     def _respond(self, tangent: Tensor) -> None:
-        """The tangent of w after a base step, from that of its gradient."""
-        walker, optimizer = self.walker, self.walker.optimizer
+        """Update the tangent of w after a base step, from that of its gradient."""
         before = torch.zeros_like(tangent) if self.slope is None else self.slope
-        if not isinstance(optimizer, SGD):
-            self.slope = before + walker.response(tangent)
-            return
-        mu, nesterov, decay = (
-            per_coordinate(walker, name) for name in ("momentum", "nesterov", "weight_decay")
-        )
-        # b = μ b + q moves w by -lr·b, with Nesterov by -lr·(q + μ b); all times -lr here
-        push = walker.response(tangent + decay * before) / (1 + mu * nesterov)
-        last = torch.zeros_like(push) if self._moved is None else self._moved
-        carried = torch.where(walker.moved, mu * last + push, last)
-        along = torch.where(nesterov > 0, push + mu * carried, carried)
-        self.slope = before + torch.where(walker.moved, along, 0.0)
-        self._moved = carried
-
-
-def per_coordinate(walker: Walker, name: str) -> Tensor:
-    """A setting of the base optimizer's groups, (n,)."""
-    of = {id(p): float(g[name]) for g in walker.optimizer.param_groups for p in g["params"]}
-    parameters = walker.weights.parameters
-    return walker.weights.flatten([torch.full_like(p, of[id(p)]) for p in parameters])
+        self.slope, self._carried = self.walker.push_forward(before, tangent, self._carried)
 
 
 def dual(t: Tensor, tangent: Tensor | None) -> Tensor:
@@ -150,7 +129,7 @@ def dual(t: Tensor, tangent: Tensor | None) -> Tensor:
     return t if tangent is None else forward_ad.make_dual(t, tangent.to(t))
 
 
-def parts(t: Tensor) -> tuple[Tensor, Tensor | None]:
+def unpack(t: Tensor) -> tuple[Tensor, Tensor | None]:
     """A tensor and its tangent, None where it has none."""
     primal, tangent = forward_ad.unpack_dual(t)
     return primal, tangent

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from landscape.methods import ascent, checks, learned_radius
-from landscape.methods.dual_walker import HESSIANS, Traced, dual, tangents
+from landscape.methods.dual_walker import HESSIANS, DualWalker, dual, tangents
 from landscape.methods.learned_radius import Radius
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch
@@ -119,12 +119,12 @@ class LETS:
         due = self.beta > 0 and self.steps % self.every == 0
         walker.log(rho=rho)
         with tangents():
-            traced = Traced(walker, rho, self.hessian)
+            dual_walker = DualWalker(walker, rho, self.hessian)
             over = ascent.Ascent() if self.over is None else self.over
             with ascent.radius(over, dual(rho, torch.ones_like(rho)) if due else rho):
-                over.step(cast(Walker, traced), batch)
+                over.step(cast(Walker, dual_walker), batch)
         with walker.leading():
-            self._update(walker, batch, start, traced)
+            self._update(walker, batch, start, dual_walker)
 
     def state_dict(self) -> dict[str, Any]:
         """All that the next step depends on: numbers and tensors."""
@@ -141,16 +141,16 @@ class LETS:
         self.learned = Radius(*(state[name] for name in Radius._fields))
         ascent.load_state_of(self.over, state)
 
-    def _update(self, walker: Walker, batch: Batch, start: Tensor, traced: Traced) -> None:
+    def _update(self, walker: Walker, batch: Batch, start: Tensor, dual_walker: DualWalker) -> None:
         """The upper steps that are due after a step of the method from `start`."""
         if self.kept is not None:
-            train = traced.own_pass() or walker.value_and_grad(batch, at=start)
+            train = dual_walker.pass_at_start() or walker.value_and_grad(batch, at=start)
             self._learn(walker, start, *train, self.kept)
         if self.upper == "next":
-            self.kept = traced.slope
-        elif traced.slope is not None:
+            self.kept = dual_walker.slope
+        elif dual_walker.slope is not None:
             w, other = walker.w, walker.fresh() if self.upper == "fresh" else batch
-            self._learn(walker, w, *walker.value_and_grad(other, at=w), traced.slope)
+            self._learn(walker, w, *walker.value_and_grad(other, at=w), dual_walker.slope)
 
     def _learn(self, walker: Walker, w: Tensor, loss: Tensor, g: Tensor, slope: Tensor) -> None:
         """The upper step at w; loss and g of the training batch there, slope = dw/dρ."""

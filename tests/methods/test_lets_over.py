@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.optim import Optimizer
 
 from landscape.methods import AACE, LETS, MSAM, SAM, Lookahead, Lookbehind, ascent, make
 from landscape.methods.walker.walker import Walker
@@ -83,13 +84,45 @@ def test_through_clipping(small_net, batches):
     assert found == pytest.approx(expected, rel=1e-6)
 
 
-def test_adam_forgets_between_two_descents_of_one_step(small_net, batches):
-    """The derivative of its moments is not carried, so Lookbehind's is near, not exact."""
+@pytest.mark.parametrize("options", [{}, {"weight_decay": 0.1}, {"maximize": True, "lr": 1e-3}])
+@pytest.mark.parametrize("optimizer", [Adam, AdamW])
+@pytest.mark.parametrize("name", ["lookbehind", "lookbehind+msam+asam", "lookahead+sam"])
+def test_moments_are_carried_between_the_descents_of_one_step(
+    name, optimizer, options, small_net, batches
+):
+    """Lookbehind's and Lookahead's base steps through Adam's moments and its decay."""
     model = small_net()
-    walker = Walker(model, Adam(model.parameters(), lr=0.05), cross_entropy)
-    found, expected = third_step(walker, make("lookbehind"), batches, "exact")
-    assert found == pytest.approx(expected, rel=0.5)
-    assert found != pytest.approx(expected, rel=1e-3)
+    base = optimizer(model.parameters(), **{"lr": 0.05, **options})
+    walker = Walker(model, base, cross_entropy)
+    slope, expected = third_step(walker, make(name, SETTINGS), batches, "exact")
+    assert slope == pytest.approx(expected, rel=1e-6)
+    assert expected != 0
+
+
+def test_a_wrapped_optimizer_is_differentiated_as_what_it_wraps(small_net, batches):
+    """Momentum is carried; before, a wrapper was taken for an optimizer that keeps none."""
+    slopes = []
+    for wrapper in (lambda o: o, Wrapper):
+        model = small_net()
+        base = SGD(model.parameters(), lr=0.05, momentum=0.9)
+        walker = Walker(model, wrapper(base), cross_entropy, held_out=batches(1, seed=5))
+        method = LETS(upper="same", over=make("lookbehind", SETTINGS))
+        method.step(walker, batches(1)[0])
+        slopes.append(walker.logged["hypergradient"].item())
+    assert slopes[0] == slopes[1] != 0
+
+
+class Wrapper(Optimizer):
+    """Keeps an optimizer inside and never runs torch's own __init__."""
+
+    def __init__(self, optimizer):
+        self.optimizer = optimizer
+
+    param_groups = property(lambda self: self.optimizer.param_groups)
+    state = property(lambda self: self.optimizer.state)
+
+    def step(self, closure=None):
+        self.optimizer.step(closure)
 
 
 def test_the_secant_of_lookbehind(net_walker, batches):

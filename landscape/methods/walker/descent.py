@@ -9,11 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from landscape.methods.walker.base_step import response
+from landscape.methods.walker.base_step import Carried, push_forward
 from landscape.methods.walker.pass_gradient import PassGradient
 from landscape.network.weights import Weights
 
@@ -89,33 +88,39 @@ class Descent:
             tensor.grad = found if tensor.grad is None else tensor.grad + found
         self.forget()
 
-    def response(self, u: Tensor) -> Tensor:
-        """Derivative of the last step with respect to its gradient, applied to u: (n,) -> (n,)."""
+    def push_forward(
+        self, dw: Tensor, dg: Tensor, carried: Sequence[Carried] = ()
+    ) -> tuple[Tensor, list[Carried]]:
+        """Differentiate the last step: from tangents of w and g, (n,), to those of w⁺ and state.
+
+        carried: per parameter, tangents of the optimizer's state before the step; () is zero.
+        """
         w, g, first, reached = self._of_last()
         norm = g.norm()
         if self.max_grad_norm is not None and norm > self.max_grad_norm:
-            u = (self.max_grad_norm / norm) * (u - g * ((g @ u) / norm**2))
-        moved = [i for i, r in enumerate(reached) if r]
-        w_parts, g_parts, u_parts = (
-            [parts[i] for i in moved] for parts in map(self.weights.split, (w, self._clip(g), u))
+            dg = (self.max_grad_norm / norm) * (dg - g * ((g @ dg) / norm**2))
+        after: list[Tensor] = []
+        states: list[Carried] = list(carried) or [()] * len(reached)
+        split = self.weights.split
+        parts = zip(
+            self.weights.parameters,
+            split(w),
+            split(self._clip(g)),
+            split(dw),
+            split(dg),
+            strict=True,
         )
-        parameters = [self.weights.parameters[i] for i in moved]
-        derivatives = iter(
-            response(
-                self.optimizer, [first[i] for i in moved], parameters, w_parts, g_parts, u_parts
-            )
-        )
-        return self.weights.flatten([next(derivatives) if r else None for r in reached])
-
-    def moved(self) -> Tensor:
-        """Coordinates whose parameters had a gradient in the last step, (n,) bool."""
-        last = self._of_last()
-        each = zip(self.weights.parameters, last.reached, strict=True)
-        return self.weights.flatten([torch.full_like(p, r, dtype=torch.bool) for p, r in each])
+        for i, (p, w_i, g_i, dw_i, dg_i) in enumerate(parts):
+            if reached[i]:
+                dw_i, states[i] = push_forward(
+                    self.optimizer, p, first[i], w_i, g_i, dw_i, dg_i, states[i]
+                )
+            after.append(dw_i)  # one that was not reached stays, and so does its state
+        return self.weights.flatten(after), states
 
     def _of_last(self) -> LastStep:
         if self._last is None:
-            raise ValueError("`response` speaks of the last step: call `descend` first.")
+            raise ValueError("There is no step to differentiate yet: call `descend` first.")
         return self._last
 
     def _reached(self, reach: Reach, g: Tensor) -> list[bool]:

@@ -5,7 +5,7 @@ loss. Everything else (momentum, weight decay, schedules, clipping, autocast, ba
 is the walker's and the base optimizer's business and happens in one place: here.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import cast
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from landscape.methods.walker.accumulation import MicroBatches, averaged, weighted_parts
+from landscape.methods.walker.base_step import Carried
 from landscape.methods.walker.checks import Unchanged, check_parameters, check_precision
 from landscape.methods.walker.closure import Closure
 from landscape.methods.walker.descent import Descent
@@ -206,19 +207,24 @@ class Walker:
         self._descent.step(self._current(), g)
         self._flat = None
 
+    def push_forward(
+        self, dw: Tensor, dg: Tensor, carried: Sequence[Carried] = ()
+    ) -> tuple[Tensor, list[Carried]]:
+        """Differentiate the last base step w⁺ = BaseOpt(w, g): (n,), (n,) -> (n,) and state.
+
+        From the tangents of w, g and the optimizer's state before it to those after it, through
+        clipping, learning rates, groups, weight decay, momentum, Nesterov and Adam's moments.
+        carried: what the call for the base step before returned; () where nothing is carried.
+        """
+        return self._descent.push_forward(dw, dg, carried)
+
     def response(self, u: Tensor) -> Tensor:
         """Derivative of the last base step with respect to its gradient, applied to u: (n,) ->
         (n,).
 
-        For w⁺ = BaseOpt(w, g): (∂w⁺/∂g)·u, through clipping, learning rates, groups, momentum,
-        Nesterov and Adam's moments. Plain SGD: -lr·u.
+        For w⁺ = BaseOpt(w, g): (∂w⁺/∂g)·u. Plain SGD: -lr·u.
         """
-        return self._descent.response(u)
-
-    @property
-    def moved(self) -> Tensor:
-        """Coordinates that had a gradient in the last base step, (n,) bool."""
-        return self._descent.moved()
+        return self.push_forward(torch.zeros_like(u), u)[0]
 
     def move_to(self, w: Tensor) -> None:
         """Stand at w (n,). The base optimizer's state stays as it is."""
