@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from landscape.network import flatness
 from landscape.network.batch import Batch, LossFn, logits_in
+from landscape.network.filters import is_conv1d
 from landscape.network.flatness import precise
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
 class Call(NamedTuple):
@@ -67,7 +67,9 @@ def recorded_calls(layers: Mapping[str, nn.Module]) -> Iterator[list[Call]]:
 
 def output_axis(layer: nn.Module) -> int:
     """Where the d outputs stand in what a layer gives, and its inputs in what it takes."""
-    return -1 if isinstance(layer, nn.Linear) else -1 - len(layer.kernel_size)  # type: ignore
+    if isinstance(layer, nn.Linear) or is_conv1d(layer):
+        return -1
+    return -1 - len(layer.kernel_size)  # type: ignore[arg-type]
 
 
 def applied(layer: Any, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -11,14 +11,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
-NORMALISATION = (
-    nn.modules.batchnorm._NormBase,
-    nn.LayerNorm,
-    nn.GroupNorm,
-    nn.LocalResponseNorm,
-    nn.RMSNorm,
-)
-TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+from landscape.network.filters import filter_numbers, roles
 
 
 class Weights:
@@ -52,6 +45,8 @@ class Weights:
                 for name, size, end in zip(self.names, self._sizes, ends, strict=True)
             }
         )
+        found = roles(model)
+        self._roles = [found[id(p)] for p in self._parameters.values()]
         position = {id(p): i for i, p in enumerate(self._parameters.values())}
         self._owners = [
             (module, key, position[id(p)])
@@ -136,25 +131,23 @@ class Weights:
                 module._parameters[key] = p
 
     def filter_index(self) -> Tensor:
-        """For each coordinate the number of its filter, (n,) int64; -1 in biases and normalisation
-        layers.
-
-        A filter is a row of a linear layer or an output channel of a convolution (Li et al. 2018,
-        section 3).
+        """For each coordinate the number of its filter, (n,) int64; -1 in parameters without
+        filters: see `landscape.network.filters`.
         """
-        owner: dict[int, nn.Module] = {}
-        for module, _, i in self._owners:
-            owner.setdefault(i, module)
         parts, count = [], 0
-        for i, shape in enumerate(self.shapes.values()):
-            index = torch.full(shape, -1)
-            if len(shape) >= 2 and not isinstance(owner[i], NORMALISATION):
-                dim = 1 if isinstance(owner[i], TRANSPOSED) else 0
-                rows = torch.arange(count, count + shape[dim])
-                index = rows.view([-1 if d == dim else 1 for d in range(len(shape))]).expand(shape)
-                count += shape[dim]
-            parts.append(index.reshape(-1))
+        for role, shape in zip(self._roles, self.shapes.values(), strict=True):
+            numbers = filter_numbers(role, shape)
+            if numbers is None:
+                parts.append(torch.full((shape.numel(),), -1))
+            else:
+                parts.append(count + numbers.reshape(-1))
+                count += int(numbers.max()) + 1
         return torch.cat(parts)
+
+    @property
+    def gains(self) -> list[bool]:
+        """Whether each parameter belongs to a normalisation."""
+        return [role.gain for role in self._roles]
 
 
 def in_format_of(parameter: Tensor, view: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from landscape.network.batch import Batch
-from landscape.network.weights import TRANSPOSED
+from landscape.network.filters import TRANSPOSED
 from landscape.objective.objective import Objective
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from landscape.network.linear_layer import CONVOLUTIONS, TRANSPOSED, output_axis, recorded_calls
+from landscape.network.filters import TRANSPOSED, is_conv1d
+from landscape.network.linear_layer import CONVOLUTIONS, output_axis, recorded_calls
 from landscape.objective.objective import Objective
 from landscape.utils.names import unknown
 
@@ -29,7 +30,7 @@ class LinearLayer:
     @property
     def transposed(self) -> bool:
         """Whether its weight stands as (inputs, outputs, ...)."""
-        return isinstance(self.module, TRANSPOSED)
+        return isinstance(self.module, TRANSPOSED) or is_conv1d(self.module)
 
     def matrix(self, weight: Tensor) -> Tensor:
         """The weight as W (d, m), one row for each output; m counts inputs times kernel size."""
@@ -61,7 +62,7 @@ def find(objective: Objective, layer: str | None) -> LinearLayer:
     other parameters, or used in groups.
     """
     known: dict[str, nn.Module] = {
-        n: m for n, m in objective.model.named_modules() if isinstance(m, KINDS)
+        n: m for n, m in objective.model.named_modules() if isinstance(m, KINDS) or is_conv1d(m)
     }
     if layer is None:
         layer = _last_called(objective, known)

@@ -5,9 +5,8 @@ parameters have none (Li et al. 2018, section 4).
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from landscape.network.weights import NORMALISATION
 from landscape.objective.objective import Objective
 
 
@@ -45,10 +44,9 @@ def mask(objective: Objective, biases: bool = False, normalisation: bool = False
     Raises ValueError where that is none at all.
     """
     chosen = objective.weights.filter_index() >= 0
-    norms = _of_normalisation(objective.model)
-    for p, part in zip(objective.weights.parameters, objective.layers.values(), strict=True):
+    for gain, part in zip(objective.weights.gains, objective.layers.values(), strict=True):
         if not chosen[part].any():
-            chosen[part] = normalisation if id(p) in norms else biases
+            chosen[part] = normalisation if gain else biases
     if not chosen.any():
         raise ValueError(
             "The model has no weights of linear layers or convolutions to perturb. "
@@ -66,11 +64,6 @@ def ratios(objective: Objective, d: Tensor) -> tuple[float, float] | None:
         return None
     found = length(groups, d)[compared] / lengths[compared]
     return float(found.min()), float(found.max())
-
-
-def _of_normalisation(model: nn.Module) -> set[int]:
-    layers = (module for module in model.modules() if isinstance(module, NORMALISATION))
-    return {id(p) for layer in layers for p in layer.parameters()}
 
 
 def _reduced(groups: Tensor, v: Tensor, how: str) -> Tensor:

@@ -1,0 +1,115 @@
+"""Which filter a coordinate of `w` belongs to: Li et al. 2018, section 3.
+
+A filter is what makes one output: a row of a linear layer, an output channel of a convolution, a
+row of an embedding (a linear layer on one-hot inputs), of each gate of a recurrent layer, of the
+three projections of attention. Biases, normalisation parameters, the gains of weight norm, class
+tokens, position embeddings and position biases belong to none.
+"""
+
+import re
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import _WeightNorm
+from torch.nn.utils.parametrize import ParametrizationList, is_parametrized
+
+NORMALISATION = (
+    nn.modules.batchnorm._NormBase,
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.LocalResponseNorm,
+    nn.RMSNorm,
+)
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+LAYERS = (
+    nn.Linear,
+    nn.Bilinear,
+    nn.Embedding,
+    nn.EmbeddingBag,
+    nn.RNNBase,
+    nn.RNNCellBase,
+    nn.modules.conv._ConvNd,
+)
+# Words in the names of parameters that are no weights where their module is none of `LAYERS`.
+NO_WEIGHTS = {"bias", "biases", "token", "tokens", "pos", "position", "positions", "positional"} | {
+    "embed", "embedding", "embeddings", "latents", "prompt", "prompts"
+}  # fmt: skip
+
+
+class Role(NamedTuple):
+    """Of a parameter: the layer that computes with it, under which name, and whether it is the gain
+    of a normalisation.
+    """
+
+    layer: nn.Module
+    name: str
+    gain: bool
+
+
+def is_conv1d(layer: nn.Module) -> bool:
+    """Whether a layer is transformers' Conv1D: a linear layer with its weight (inputs, outputs)."""
+    weight = layer._parameters.get("weight")
+    return type(layer).__name__ == "Conv1D" and weight is not None and weight.dim() == 2
+
+
+def roles(model: nn.Module) -> dict[int, Role]:
+    """By id of the parameter; a tied one has its first."""
+    parametrized = {
+        id(originals): (module, name)
+        for module in model.modules()
+        if is_parametrized(module)
+        for name, originals in module.parametrizations.items()  # type: ignore[union-attr, operator]
+    }
+    found: dict[int, Role] = {}
+    for module in model.modules():
+        for key, p in module._parameters.items():
+            if p is not None:
+                layer, name = parametrized.get(id(module), (module, _plain(key, module)))
+                found.setdefault(id(p), Role(layer, name, _is_gain(module, key, p)))
+    return found
+
+
+def filter_numbers(role: Role, shape: torch.Size) -> Tensor | None:
+    """The number of each coordinate's filter within the parameter, from 0, in its shape; None for a
+    parameter without filters.
+    """
+    if len(shape) < 2 or role.gain or not _is_weight(role, shape):
+        return None
+    layer: Any = role.layer
+    if isinstance(layer, TRANSPOSED):  # (inputs, outputs of a group, ...)
+        groups = torch.arange(shape[0]) // (shape[0] // layer.groups)
+        numbers = groups[:, None] * shape[1] + torch.arange(shape[1])
+    elif is_conv1d(layer):
+        numbers = torch.arange(shape[1]).expand(shape[0], -1)
+    else:
+        numbers = torch.arange(shape[0])[:, None]
+    return numbers.reshape(*numbers.shape, *[1] * (len(shape) - numbers.dim())).expand(shape)
+
+
+def _is_weight(role: Role, shape: torch.Size) -> bool:
+    words = set(re.split(r"[\W_\d]+", role.name.lower()))
+    if isinstance(role.layer, LAYERS) and not words & {"bias"}:
+        return True
+    is_vector = len(shape) > 2 and sum(size > 1 for size in shape) <= 1
+    return not (words & NO_WEIGHTS or is_vector)
+
+
+def _is_gain(module: nn.Module, key: str, p: Tensor) -> bool:
+    """Of a normalisation layer, torch's or one by that name, or of weight norm."""
+    if isinstance(module, NORMALISATION):
+        return True
+    if isinstance(module, ParametrizationList):
+        return key == "original0" and isinstance(module[0], _WeightNorm)
+    if key.endswith("_g") and f"{key[:-2]}_v" in module._parameters:
+        return True
+    named = "norm" in type(module).__name__.lower()
+    return named and sum(size > 1 for size in p.shape) <= 1
+
+
+def _plain(key: str, module: nn.Module) -> str:
+    """The name without what torch's older weight norm, spectral norm and pruning add to it."""
+    for ending in ("_v", "_orig"):
+        if key.endswith(ending) and key.removesuffix(ending) not in module._parameters:
+            return key.removesuffix(ending)
+    return key
