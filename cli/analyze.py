@@ -25,7 +25,7 @@ def analyze(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Measure again what is there.")] = False,
     examples: options.Examples = None,
-    batch_norm: options.BatchNorm = "stored",
+    batch_norm: options.BatchNormByMeasure = None,
     model: user_code.Model = None,
     model_args: user_code.ModelArgs = None,
     data: user_code.Data = None,

@@ -79,6 +79,13 @@ Trust = Annotated[
     typer.Option("--trust", help="Import your own code that the runs name (model, data, loss)."),
 ]
 BatchNorm = Annotated[str, typer.Option(help="Statistics to use: stored, batch or reestimated.")]
+BatchNormByMeasure = Annotated[
+    str | None,
+    typer.Option(
+        help="Statistics to use: stored, batch or reestimated.",
+        show_default="stored; reestimated between minima",
+    ),
+]
 CheckpointKey = Annotated[
     str | None, typer.Option(help="Entry of the .pt file with the weights, as ema.shadow.")
 ]

@@ -25,7 +25,7 @@ def analyze(
     *,
     options: Options | None = None,
     examples: int | None = None,
-    batch_norm: str = "stored",
+    batch_norm: str | None = None,
     model: Any = None,
     model_args: Mapping[str, Any] | None = None,
     data: Any = None,
@@ -51,7 +51,7 @@ def analyze(
     unless `force`.
     options: settings by measure, {"eigenvalues": {"k": 5, "which": "both"}}, over the task's own.
     examples: of each split; default what suits the run's task, 1000 of a checkpoint.
-    batch_norm: "stored", "batch" or "reestimated".
+    batch_norm: "stored", "batch" or "reestimated"; default stored, re-estimated between minima.
     model, data, loss: see `CheckpointSpec`; checkpoint_key: the entry with the weights, "ema".
     out: folder of a checkpoint's records, by default minima/NAME.
     to: the other end of a path; among: runs whose minima span a surface with directions "minima".

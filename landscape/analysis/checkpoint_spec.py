@@ -42,7 +42,7 @@ class CheckpointSpec:
     loss: Any = None
     data_dir: PathLike | None = None
     examples: int | None = None
-    batch_norm: str = "stored"
+    batch_norm: str | None = None
     device: str | None = None
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from landscape.analysis import reference_points
 from landscape.analysis.subject import BESIDE, DATA_OF, TrainTestObjective
 from landscape.measures.context import fingerprint, settings_of
+from landscape.network import batch_norm as bn
 from landscape.records import Record, load, load_all
 from landscape.training.run import Run
 from landscape.utils.files import plain
@@ -34,7 +35,7 @@ class Minimum:
     folder: Path
     name: str
     examples: int
-    batch_norm: str
+    batch_norm: str | None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     run: Run | None = None
     notes: tuple[str, ...] = ()
@@ -65,7 +66,7 @@ class Minimum:
         """
         if self.run is not None and not self.run.is_sound(self.path(name)):
             return False
-        if not is_answered(self.path(name), measure, self.examples, self.batch_norm):
+        if not is_answered(self.path(name), measure, self.examples, self.policy_of(measure)):
             return False
         if self.run is not None:
             return True
@@ -73,6 +74,13 @@ class Minimum:
         assert point is not None
         same = math.isclose(point.loss, objective.summary.loss, rel_tol=1e-4)
         return same and point.fingerprint == objective.fingerprint
+
+    def policy_of(self, measure: Any) -> str:
+        """The batch-norm policy under which a measure is asked here, unless one was chosen."""
+        if self.batch_norm is not None or not getattr(measure, "crosses_minima", False):
+            return self.batch_norm or "stored"
+        model = self.objectives.train.model if self.run is None else self.run.model()
+        return "reestimated" if bn.layers(model) else "stored"
 
     def answer(self, name: str, measure: Any, progress: Listener = silent) -> Record:
         """Evaluate a measure here and keep its record."""
@@ -105,7 +113,7 @@ def of_run(
     run: Run,
     *,
     examples: int | None = None,
-    batch_norm: str = "stored",
+    batch_norm: str | None = None,
     data_dir: Path | None = None,
     device: str | None = None,
 ) -> Minimum:
@@ -146,7 +154,7 @@ def of_checkpoint(
         raise ValueError(
             f"{folder} holds records of other weights. Choose another --out, or delete it."
         )
-    policy = objectives.train.batch_norm
+    policy = objectives.train.chosen_batch_norm
     signed = {**(about or {}), WEIGHTS: weights}
     return Minimum(objectives, folder, name or folder.name, examples, policy, signed, notes=notes)
 

@@ -4,6 +4,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path as File
+from typing import ClassVar
 
 import numpy as np
 from torch import Tensor
@@ -27,8 +28,8 @@ class Path:
     size: points on the line, both ends included, at least 3.
     name: name of the end, for figures.
 
-    With batch norm the policy decides: "stored" keeps the statistics of w all the way and then
-    shows barriers that are none (the record says `stale`); take "reestimated" or "batch".
+    Batch norm's statistics are re-estimated along the way, unless the objective was given a policy:
+    "stored" keeps those of w and then shows barriers that are none (the record says `stale`).
     Raises ValueError for settings out of range, and for an end that is missing or of other shape
     than w.
 
@@ -50,6 +51,8 @@ class Path:
     size: int = 21
     name: str = "end"
 
+    crosses_minima: ClassVar[bool] = True  # batch norm is re-estimated by default
+
     def __post_init__(self) -> None:
         if self.size < 3:
             raise ValueError(f"`size` must be at least 3. Got {self.size}.")
@@ -63,6 +66,7 @@ class Path:
         progress: Progress | None = None,
     ) -> PathRecord:
         """Evaluate the loss along the path; the options are those of `Surface`."""
+        objective, other = objective.between_minima(), other and other.between_minima()
         w = objective.w
         if self.end is None:
             raise ValueError("A path needs its other `end`: on the command line, --to RUN.")

@@ -79,6 +79,11 @@ class Surface:
     preview: bool = False
     seed: int = 0
 
+    @property
+    def crosses_minima(self) -> bool:
+        """The plane goes through the weights of several networks, or epochs."""
+        return self.plane is None and self.directions in FITTED
+
     def __post_init__(self) -> None:
         grids.check(self.size, self.span)
         if self.directions not in DIRECTIONS:
@@ -101,6 +106,8 @@ class Surface:
         kill, with the same numbers.
         progress: counts grid points.
         """
+        if self.crosses_minima:
+            objective, other = objective.between_minima(), other and other.between_minima()
         names, points = self._points(objective.weights.n)
         plane = self._plane(objective, points)
         marks = _marks(plane, names, points)

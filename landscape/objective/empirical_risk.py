@@ -1,5 +1,6 @@
 """The empirical risk: how a model is opened at a point, and its loss batch by batch."""
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
@@ -68,6 +69,12 @@ class EmpiricalRisk:
         self._buffers = precision.buffers(snapshot(model))
         self._state = module_state(model)
         self.regroup(batches, shares)
+
+    def under(self, policy: str) -> "EmpiricalRisk":
+        """The same risk under another batch-norm policy."""
+        other = copy.copy(self)
+        other.policy, other.trained_norms = policy, bn.trained(self.model)
+        return other
 
     # --- the data
 

@@ -1,5 +1,6 @@
 """L(w), its gradient and its Hessian-vector product at any point, on fixed data."""
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -65,31 +66,53 @@ class Objective:
         loss: LossFn,
         *,
         logits: Logits | None = None,
-        batch_norm: str = "stored",
+        batch_norm: str | None = None,
         seed: int = 0,
         memory: int = 2**30,
     ):
-        if batch_norm not in bn.POLICIES:
+        if batch_norm is not None and batch_norm not in bn.POLICIES:
             raise ValueError(
                 f"`batch_norm` must be one of {', '.join(bn.POLICIES)}. Got {batch_norm!r}."
             )
         self.model, self.loss, self.logits = model, loss, logits
-        self.batch_norm, self.seed, self.memory = batch_norm, seed, memory
+        self.seed, self.memory, self.chosen_batch_norm = seed, memory, batch_norm
         self.weights, self.precision = Weights(model), Precision(model)
         self.device = self.weights.parameters[0].device
         given = tuple(map(self.precision.batch, load_batches(batches, self.device, seed)))
         with gradients_on():
             self.risk = EmpiricalRisk(
                 model, loss, given, weight_fractions(given), self.weights, self.precision,
-                batch_norm, seed,
+                batch_norm or "stored", seed,
             )  # fmt: skip
+        self._delegate()
+        self.retry_on_oom(lambda: first_pass.check(self.risk))
+
+    def _delegate(self) -> None:
+        """Hand on to the risk what is its own, and to its helpers what they do with it."""
         self.opened, self.isolated = self.risk.opened, self.risk.isolated
         self.normalised, self.regroup = self.risk.normalised, self.risk.regroup
         self.pieces = self.risk.pieces
         self._retry = OutOfMemoryRetry(self.risk)
-        self._evaluator = Evaluator(self.risk, logits)
-        self._products = Products(hessian, Block.of(model, self.weights, None), memory)
-        self.retry_on_oom(lambda: first_pass.check(self.risk))
+        self._evaluator = Evaluator(self.risk, self.logits)
+        self._products = Products(hessian, Block.of(self.model, self.weights, None), self.memory)
+
+    @property
+    def batch_norm(self) -> str:
+        """The policy in force: "stored", "batch" or "reestimated"."""
+        return self.risk.policy
+
+    def between_minima(self) -> "Objective":
+        """The objective for points between several minima, where statistics stored at one of them
+        show barriers that are none: re-estimated where there is batch norm, unless a policy was
+        chosen.
+        """
+        if self.chosen_batch_norm is not None or not bn.layers(self.model):
+            return self
+        other = copy.copy(self)
+        vars(other).pop("summary", None)
+        other.risk = self.risk.under("reestimated")
+        other._delegate()
+        return other
 
     @property
     def w(self) -> Tensor:

@@ -116,7 +116,7 @@ def thinned(objective: Objective) -> tuple[Objective, float]:
         first = objective.risk.given[0]
         return Objective(
             objective.model, [first.rows(slice(examples))], objective.loss,
-            logits=objective.logits, batch_norm=objective.batch_norm, seed=objective.seed,
+            logits=objective.logits, batch_norm=objective.chosen_batch_norm, seed=objective.seed,
             memory=round(objective.memory * examples / objective.examples),
         )  # fmt: skip
 

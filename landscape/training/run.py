@@ -134,7 +134,7 @@ class Run:
         which: str = "train",
         *,
         examples: int | None = None,
-        batch_norm: str = "stored",
+        batch_norm: str | None = None,
         data_dir: PathLike | None = None,
         device: str | None = None,
     ) -> Objective:

@@ -1,10 +1,17 @@
 """Paths: the line and its barrier, by hand."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import nn
 
-from landscape.measures import Path
+from landscape import Batch, Objective
+from landscape.measures import Path, Surface
+from landscape.measures.space.planes import pca_plane
+from landscape.network.weights import Weights
 from landscape.records import barrier
 
 
@@ -39,6 +46,58 @@ def test_the_ends_are_the_two_points(objective):
     record = Path(there.w, size=3)(here, other=here)
     assert (record.loss[0], record.loss[-1]) == (here.value(), there.value())
     assert record.other.barrier == record.barrier
+
+
+def two_networks():
+    """Twins of one function, x as large in the second, with statistics of their own."""
+    torch.manual_seed(0)
+    one = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2)).double()
+    two = copy.deepcopy(one)
+    two[0].weight.data, two[0].bias.data = 5 * two[0].weight.data, 5 * two[0].bias.data + 3
+    batch = Batch(torch.randn(32, 3).double(), torch.arange(32) % 2)
+    for model in (one, two):
+        model[1].momentum = None
+        model.train()(batch.x)
+    return one, two, batch
+
+
+def loss(model, batch):
+    return F.cross_entropy(model(batch.x), batch.y)
+
+
+@pytest.mark.parametrize(
+    ("policy", "in_force"),
+    [({}, "reestimated"), ({"batch_norm": "stored"}, "stored"), ({"batch_norm": "batch"}, "batch")],
+)
+def test_statistics_are_reestimated_on_the_way_unless_a_policy_was_chosen(policy, in_force):
+    """The far end is the other network as it is: its loss with its own statistics."""
+    one, two, batch = two_networks()
+    here = Objective(one, [batch], loss, **policy)
+    record = Path(Weights(two).read(), size=3)(here, other=here)
+    right = [loss(model.eval(), batch).item() for model in (one, two)]
+    assert record.point.batch_norm == record.other_point["batch_norm"] == in_force
+    assert here.batch_norm == policy.get("batch_norm", "stored")
+    assert record.stale is (in_force == "stored")
+    if in_force == "reestimated":
+        assert [record.loss[0], record.loss[-1]] == pytest.approx(right, rel=1e-10)
+    if in_force == "stored":
+        assert record.loss[-1] > 1.5 * right[1]
+
+
+def test_planes_through_several_minima_do_the_same():
+    one, two, batch = two_networks()
+    here, ends = Objective(one, [batch], loss), [Weights(m).read() for m in (one, two)]
+    points = torch.stack([*ends, ends[0] + torch.ones_like(ends[0])])
+    for settings, policy in (
+        ({"directions": "minima", "points": points}, "reestimated"),
+        ({"directions": "trajectory", "points": points}, "reestimated"),
+        ({"directions": "random", "points": points}, "stored"),
+        ({"plane": pca_plane(points)}, "stored"),
+    ):
+        assert Surface(size=3, **settings)(here).point.batch_norm == policy
+    chosen = Objective(one, [batch], loss, batch_norm="stored")
+    surface = Surface(size=3, directions="minima", points=points)(chosen)
+    assert surface.point.batch_norm == "stored"
 
 
 @pytest.mark.parametrize(
