@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from landscape.network.weights import check_initialised
 from landscape.training.checkpoint import load_into, load_tensors
 from landscape.training.run import Run
 from landscape.utils.names import look_up
@@ -42,7 +43,9 @@ class Checkpoint:
         are not finite.
         """
         expected = model.state_dict()
+        check_initialised(model)
         tensors, notes = _unwrapped(dict(self.tensors), expected)
+        tensors = _converted(tensors, model)
         load_into(model, tensors | _tied_to(tensors, model), self.path)
         for name, tensor in tensors.items():
             wrong = int((~tensor.isfinite()).sum()) if tensor.is_floating_point() else 0
@@ -75,7 +78,20 @@ def read(path: Path | str, key: str | None = None) -> Checkpoint:
         raise ValueError(f"{path} is empty, 0 bytes: was the disk full when it was saved?")
     if path.suffix == ".safetensors":
         return Checkpoint(path, load_tensors(path))
+    if _is_torchscript(path):
+        text, target = json.dumps(str(path)), str(path.with_name(f"{path.stem}-weights.pt"))
+        raise ValueError(
+            f"{path} is a TorchScript archive, a program with weights. Where you trust it, take "
+            f"them out: torch.save(torch.jit.load({text}).state_dict(), {json.dumps(target)})"
+        )
     return _state_in(path, _unpickled(path), key)
+
+
+def _is_torchscript(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def _unpickled(path: Path) -> Any:
@@ -184,6 +200,16 @@ def _unwrapped(
                 return tensors, notes
             tensors = {name.removeprefix(inner): t for name, t in tensors.items()}
             notes.append(f"Took the prefix {inner} off the names.")
+
+
+def _converted(tensors: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """Older forms as the modules' own hooks of loading turn them, as that of weight norm."""
+    converted = dict(tensors)
+    for name, module in model.named_modules():
+        prefix = f"{name}." if name else ""
+        for hook in module._load_state_dict_pre_hooks.values():
+            hook(converted, prefix, {}, True, [], [], [])
+    return converted
 
 
 def _tied_to(tensors: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:

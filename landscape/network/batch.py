@@ -7,12 +7,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_sequence, unpack_sequence
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Examples and their targets: tensors, or tuples, lists and dicts of tensors, one example per
-    row; a tensor of shape () belongs to all examples.
+    """Examples and their targets: tensors, or tuples, named ones too, lists and dicts of tensors,
+    one example per row; a tensor of shape () belongs to all examples. A PackedSequence holds as
+    many examples as it has sequences.
 
     weight: of the batch in an average over batches; the number of examples by default.
     """
@@ -24,9 +26,8 @@ class Batch:
     @property
     def size(self) -> int:
         """Number of examples."""
-        for t in tensors(self.x):
-            if t.dim():
-                return len(t)
+        for count in _counts(self.x):
+            return count
         raise ValueError("A batch needs at least one tensor in `x`. Got none.")
 
     @property
@@ -47,12 +48,25 @@ class Batch:
     def stacked(self, num_shards: int) -> tuple[Any, Any]:
         """x and y of `num_shards` equal parts, each tensor (num_shards, examples in one, ...)."""
         trees = self.x, self.y
-        x, y = (mapped(tree, lambda t: t.unflatten(0, (num_shards, -1))) for tree in trees)
+
+        def refuse(_: PackedSequence) -> Any:
+            raise ValueError("Sequences of a PackedSequence cannot be stacked: mode='sequential'.")
+
+        x, y = (mapped(tree, lambda t: t.unflatten(0, (num_shards, -1)), refuse) for tree in trees)
         return x, y
 
     def rows(self, chosen: slice | Tensor) -> "Batch":
         """Some of the examples, by a slice or by their numbers (k,); the weight in proportion."""
-        x, y = (mapped(tree, lambda t: t[chosen] if t.dim() else t) for tree in (self.x, self.y))
+
+        def some(t: Tensor) -> Tensor:
+            return t[chosen] if t.dim() else t
+
+        def sequences(packed: PackedSequence) -> PackedSequence:
+            numbers = torch.arange(int(packed.batch_sizes[0]))[chosen].tolist()
+            unpacked = unpack_sequence(packed)
+            return pack_sequence([unpacked[i] for i in numbers], enforce_sorted=False)
+
+        x, y = (mapped(tree, some, sequences) for tree in (self.x, self.y))
         part = Batch(x, y)
         return replace(part, weight=self.share * part.size / self.size)
 
@@ -63,7 +77,11 @@ class Batch:
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on another device."""
-        x, y = (mapped(tree, lambda t: t.to(device)) for tree in (self.x, self.y))
+
+        def move(t: Any) -> Any:
+            return t.to(device)
+
+        x, y = (mapped(tree, move, move) for tree in (self.x, self.y))
         return replace(self, x=x, y=y)
 
 
@@ -84,8 +102,10 @@ def as_batch(item: Any) -> Batch:
     if isinstance(item, tuple | list) and len(item) == 2:
         return Batch(item[0], item[1])
     found = type(item).__name__ + (f" of {len(item)}" if isinstance(item, tuple | list) else "")
+    graph = hasattr(item, "edge_index") and hasattr(item, "to_dict")
+    hint = " Of a graph, Batch(data.to_dict(), data.y, weight=data.num_graphs)." if graph else ""
     raise ValueError(
-        f"A batch must be a landscape.Batch or a pair (x, y), or a mapping. Got {found}."
+        f"A batch must be a landscape.Batch or a pair (x, y), or a mapping. Got {found}.{hint}"
     )
 
 
@@ -103,22 +123,56 @@ def tensors(tree: Any) -> Iterator[Tensor]:
 
 def rows_of(batch: Batch) -> set[int]:
     """The lengths of its tensors: one, where each holds one example per row."""
-    return {len(t) for t in (*tensors(batch.x), *tensors(batch.y)) if t.dim()}
+    return {*_counts(batch.x), *_counts(batch.y)}
 
 
-def mapped(tree: Any, f: Callable[[Tensor], Tensor]) -> Any:
-    """The same tree with f(t) in the place of each tensor t."""
+def mapped(
+    tree: Any,
+    f: Callable[[Tensor], Tensor],
+    packed: Callable[[PackedSequence], Any] | None = None,
+) -> Any:
+    """The same tree with f(t) in the place of each tensor t.
+
+    packed: what takes the place of a PackedSequence; default the same one with f(its data).
+    """
     if isinstance(tree, Tensor):
         return f(tree)
+    if isinstance(tree, PackedSequence):
+        return tree._replace(data=f(tree.data)) if packed is None else packed(tree)
     if isinstance(tree, Mapping):
-        return {key: mapped(value, f) for key, value in tree.items()}
+        return {key: mapped(value, f, packed) for key, value in tree.items()}
     if isinstance(tree, tuple | list):
-        return type(tree)([mapped(value, f) for value in tree])
+        items = [mapped(value, f, packed) for value in tree]
+        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
     return tree
 
 
 def _copied(t: Tensor) -> Tensor:
     return t.detach().clone().requires_grad_(t.requires_grad)
+
+
+def dense_parts(t: Tensor) -> tuple[Tensor, ...]:
+    """The tensor itself, or the dense ones that a sparse one consists of."""
+    if t.layout is torch.sparse_coo:
+        t = t.coalesce()
+        return t.indices(), t.values()
+    if t.layout in (torch.sparse_csr, torch.sparse_bsr):
+        return t.crow_indices(), t.col_indices(), t.values()
+    if t.layout in (torch.sparse_csc, torch.sparse_bsc):
+        return t.ccol_indices(), t.row_indices(), t.values()
+    return (t,)
+
+
+def _counts(tree: Any) -> Iterator[int]:
+    """How many examples each tensor, or PackedSequence, of a tree holds."""
+    if isinstance(tree, Tensor):
+        if tree.dim():
+            yield tree.shape[0]
+    elif isinstance(tree, PackedSequence):
+        yield int(tree.batch_sizes[0])
+    elif isinstance(tree, Mapping | tuple | list):
+        for value in tree.values() if isinstance(tree, Mapping) else tree:
+            yield from _counts(value)
 
 
 def scalar(value: Tensor) -> Tensor:

@@ -107,8 +107,10 @@ def set_modes(modes: Sequence[tuple[nn.Module, bool]]) -> None:
 def differentiable_kernels(model: nn.Module) -> Iterator[None]:
     """While open, kernels that can be differentiated twice: the fused ones of attention cannot,
     cuDNN's recurrent ones in eval mode not even once, and compiled graphs only once. Attention's
-    inference path, which leaves padded positions at 0, is off too.
+    inference path, which leaves padded positions at 0, is off; gradients of embeddings are dense.
     """
+    tables = (m for m in model.modules() if isinstance(m, nn.Embedding | nn.EmbeddingBag))
+    sparse = [table for table in tables if table.sparse]
     recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
     kept = torch.backends.cudnn.enabled, torch.backends.mha.get_fastpath_enabled()
     with ExitStack() as stack:
@@ -116,6 +118,9 @@ def differentiable_kernels(model: nn.Module) -> Iterator[None]:
         stack.callback(setattr, torch.backends.cudnn, "enabled", kept[0])
         torch.backends.cudnn.enabled = kept[0] and not recurrent
         torch.backends.mha.set_fastpath_enabled(False)
+        for table in sparse:
+            table.sparse = False
+            stack.callback(setattr, table, "sparse", True)
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         if "torch._dynamo" in sys.modules:  # else nothing is compiled, and it loads for seconds
             stack.enter_context(torch.compiler.set_stance("force_eager"))

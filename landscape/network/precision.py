@@ -2,11 +2,14 @@
 parameters, buffers and inputs are cast, the user's model stays as it is.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from landscape.network.batch import Batch, mapped
 
@@ -14,6 +17,26 @@ from landscape.network.batch import Batch, mapped
 def raised(t: Tensor) -> Tensor:
     """Floating-point numbers of fewer than 32 bits in float32; anything else as it is."""
     return t.float() if t.is_floating_point() and t.element_size() < 4 else t
+
+
+class RaisedCasts(TorchFunctionMode):
+    """While open, torch's functions cast to float32 where they are asked for fewer bits."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        func = Tensor.float if func in (Tensor.half, Tensor.bfloat16) else func
+        args = tuple(map(_wide, args))
+        return func(*args, **{key: _wide(value) for key, value in (kwargs or {}).items()})
+
+
+def _wide(argument: Any) -> Any:
+    low = argument is torch.float16 or argument is torch.bfloat16
+    return torch.float32 if low else argument
 
 
 class Precision:
@@ -54,7 +77,14 @@ class Precision:
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """While open, the model computes with copies of its frozen parameters that were cast."""
+        """While open, the model computes with copies of its frozen parameters that were cast, and
+        what it casts to fewer bits itself is raised again.
+        """
+        with RaisedCasts() if self._low else nullcontext(), self._frozen_raised():
+            yield
+
+    @contextmanager
+    def _frozen_raised(self) -> Iterator[None]:
         kept = [module._parameters[key] for module, key, _ in self._frozen]
         try:
             for module, key, copied in self._frozen:

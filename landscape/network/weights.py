@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from landscape.network.filters import filter_numbers, roles
 
@@ -20,10 +21,12 @@ class Weights:
     names: of the parameters in order; layers: name -> slice of `w`; shapes: name -> shape; n:
     length of `w`.
 
-    Raises ValueError where nothing is trainable, or where the parameters lie on several devices.
+    Raises ValueError where nothing is trainable or something has no shape yet, for TorchScript
+    modules, and where the parameters lie on several devices.
     """
 
     def __init__(self, model: nn.Module):
+        check_initialised(model)
         self._parameters = {
             name: p for name, p in model.named_parameters() if p.requires_grad
         }  # tied ones once
@@ -148,6 +151,20 @@ class Weights:
     def gains(self) -> list[bool]:
         """Whether each parameter belongs to a normalisation."""
         return [role.gain for role in self._roles]
+
+
+def check_initialised(model: nn.Module) -> None:
+    """Raise ValueError for weights without a shape yet, and for those that TorchScript holds."""
+    for name, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise ValueError(
+                f"TorchScript modules ({name or 'the model'}) hold weights that cannot be moved. "
+                "Build the network in Python and load them: "
+                "net.load_state_dict(torch.jit.load(path).state_dict())."
+            )
+    for name, t in (*model.named_parameters(), *model.named_buffers()):
+        if is_lazy(t):
+            raise ValueError(f"{name!r} has no shape yet. Run one batch through the model first.")
 
 
 def in_format_of(parameter: Tensor, view: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 import torch
 from torch import Tensor, nn
 
+from landscape.network.batch import dense_parts
 from landscape.network.higher_order import SecondOrder
 from landscape.network.isolation import full_precision
 from landscape.network.parameter_block import Block
@@ -62,8 +63,9 @@ class Products:
         saved: dict[int, int] = {}
 
         def count(t: Tensor) -> Tensor:
-            storage = t.untyped_storage()
-            saved[storage.data_ptr()] = storage.nbytes()
+            for dense in dense_parts(t):
+                storage = dense.untyped_storage()
+                saved[storage.data_ptr()] = storage.nbytes()
             return t
 
         first = risk.groups[0]

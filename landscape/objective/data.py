@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from landscape.network.batch import Batch, as_batch, rows_of, tensors
+from landscape.network.batch import Batch, as_batch, dense_parts, rows_of, tensors
 from landscape.utils.rng import seed_of, seeded
 
 MOST = 100_000  # batches
@@ -71,8 +71,9 @@ def fingerprint_of(batches: Sequence[Batch]) -> str:
     for batch in batches:
         for t in (*tensors(batch.x), *tensors(batch.y)):
             digest.update(f"{tuple(t.shape)} {t.dtype}".encode())
-            data = t.detach().cpu().flatten().clone()  # one row of bytes, whatever the strides
-            digest.update(data.view(torch.uint8).numpy().tobytes())
+            for dense in dense_parts(t.detach()):
+                data = dense.cpu().flatten().clone()  # one row of bytes, whatever the strides
+                digest.update(data.view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:16]
 
 

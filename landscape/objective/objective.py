@@ -74,6 +74,7 @@ class Objective:
             raise ValueError(
                 f"`batch_norm` must be one of {', '.join(bn.POLICIES)}. Got {batch_norm!r}."
             )
+        model = getattr(model, "_orig_mod", model)  # of torch.compile: measures differentiate twice
         self.model, self.loss, self.logits = model, loss, logits
         self.seed, self.memory, self.chosen_batch_norm = seed, memory, batch_norm
         self.weights, self.precision = Weights(model), Precision(model)

@@ -204,3 +204,33 @@ def test_no_weights_in_it(saved, tmp_path):
 def test_no_such_file(tmp_path):
     with pytest.raises(ValueError, match="There is no checkpoint"):
         read_checkpoint.read(tmp_path / "x.pt")
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_old_weight_norm_goes_into_the_parametrised_layer(tmp_path, prefix):
+    with torch.random.fork_rng(), pytest.warns(FutureWarning):
+        torch.manual_seed(2)
+        old = nn.Sequential(nn.utils.weight_norm(nn.Linear(3, 4)), nn.Linear(4, 2))
+    old[0].weight_g.data += 1
+    torch.save(prefixed(old.state_dict(), prefix), tmp_path / "x.pt")
+    new = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(3, 4)), nn.Linear(4, 2))
+    read_checkpoint.read(tmp_path / "x.pt").load_into(new)
+    x = torch.ones(2, 3)
+    torch.testing.assert_close(new(x), old(x))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_torchscript_archive_is_refused_with_the_line_that_converts_it(tmp_path):
+    torch.jit.script(net().eval()).save(tmp_path / "x.pt")
+    with pytest.raises(ValueError, match="is a TorchScript archive") as error:
+        read_checkpoint.read(tmp_path / "x.pt")
+    exec(str(error.value).partition("take them out: ")[2], {"torch": torch})
+    model = fresh()
+    read_checkpoint.read(tmp_path / "x-weights.pt").load_into(model)
+    assert same(model, net().state_dict())
+
+
+def test_a_network_without_shapes_is_to_run_once(tmp_path):
+    torch.save(nn.Linear(3, 2).state_dict(), tmp_path / "x.pt")
+    with pytest.raises(ValueError, match=r"has no shape yet. Run one batch through the model"):
+        read_checkpoint.read(tmp_path / "x.pt").load_into(nn.LazyLinear(2))
