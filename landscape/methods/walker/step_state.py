@@ -74,7 +74,13 @@ class StepState:
 
     @contextmanager
     def _hearing(self, met: Any) -> Iterator[None]:
-        """While open, `met` is called with a module outside the known ones before it first runs."""
+        """While open, `met` is called with a module outside the known ones before it first runs.
+
+        Not beside a compiled model: torch compiles it again for a global hook.
+        """
+        if any(hasattr(module, "_orig_mod") for module in self.model.modules()):
+            yield
+            return
         known = {id(module) for root in self._roots() for module in root.modules()}
         thread = threading.get_ident()
 
