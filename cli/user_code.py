@@ -28,7 +28,7 @@ Loss = Annotated[
     typer.Option(
         metavar="NAME",
         help=f"Loss (model, batch) -> mean: {NAMED}.",
-        show_default="cross-entropy or mean squared error, by the targets",
+        show_default="cross-entropy, squared error or binary cross-entropy, by the targets",
     ),
 ]
 

@@ -14,7 +14,7 @@ from landscape.analysis.minimum import Minimum
 from landscape.analysis.subject import TrainTestObjective
 from landscape.network.batch import Batch
 from landscape.objective.objective import Objective
-from landscape.tasks import imports, registration, user_code
+from landscape.tasks import imports, registration, user_code, usual_loss
 from landscape.tasks.registration import REFERENCE
 from landscape.training.run import Run
 from landscape.utils.device import device_of
@@ -30,7 +30,7 @@ class CheckpointSpec:
     model: a name in MODELS, a reference "file.py:net" to a factory, a factory, or a network,
     which is copied. data: a name in DATA, a reference to a loader, or what a loader answers with,
     see `user_code.data`. loss: a reference or a function (model, batch) -> (); None for
-    `user_code.usual_loss`. examples: at most, of each split. A run needs none of them.
+    `usual_loss.chosen_for`. examples: at most, of each split. A run needs none of them.
 
     Raises ValueError where a reference cannot be imported.
     """
@@ -96,7 +96,11 @@ class CheckpointSpec:
         return TrainTestObjective(train, test), notes
 
     def _objective(self, network: nn.Module, batches: list[Batch]) -> Objective:
-        loss = self.loss if callable(self.loss) else user_code.loss(self.loss or "")
+        if not self.loss:
+            loss = usual_loss.chosen_for([*self.splits.train, *self.splits.test])
+            batches = usual_loss.weighted(batches)
+        else:
+            loss = self.loss if callable(self.loss) else user_code.loss(self.loss)
         names = [self.described()[name] for name in ("model", "data", "loss")]
         with imports.errors_attributed_to(names):
             return Objective(network, batches, loss, batch_norm=self.batch_norm)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -29,7 +30,16 @@ def point_of(objective: Objective, split: str = "given") -> Point:
         device=str(objective.device),
         fingerprint=objective.fingerprint,
         model_dtype=objective.precision.dtype,
+        loss_function=name_of(objective.loss),
     )
+
+
+def name_of(loss: Any) -> str:
+    """The name of a function, with the keywords that a partial fixes; of an object its class."""
+    if isinstance(loss, partial):
+        keywords = ", ".join(f"{key}={value}" for key, value in loss.keywords.items())
+        return f"{name_of(loss.func)}({keywords})" if keywords else name_of(loss.func)
+    return getattr(loss, "__qualname__", type(loss).__qualname__)
 
 
 def same_network(objective: Objective, other: Objective) -> Objective:

@@ -36,8 +36,8 @@ class Point:
 
     loss, grad_norm, w_norm: L(w), ‖∇L(w)‖, ‖w‖; n: length of w; examples: number of examples;
     split: "train", "test" or "given"; batch_norm: the policy; fingerprint: that of the data;
-    dtype: that of the arithmetic; model_dtype: that of the model's parameters, "" in records older
-    than this field.
+    dtype: that of the arithmetic; model_dtype: that of the model's parameters; loss_function: the
+    name of the loss. The last two are "" in records older than these fields.
     """
 
     loss: float
@@ -51,6 +51,7 @@ class Point:
     device: str
     fingerprint: str
     model_dtype: str = ""
+    loss_function: str = ""
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)

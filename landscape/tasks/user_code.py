@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from landscape.data import DATA, DataSet
 from landscape.models import MODELS
 from landscape.network.batch import Batch, LossFn, as_batch
 from landscape.tasks import imports
+from landscape.tasks.usual_loss import usual_loss
 from landscape.utils.names import canonical
 from landscape.utils.rng import seeded
 
@@ -153,48 +153,6 @@ def loss(name: str) -> LossFn:
     if not callable(found):
         raise ValueError(f"{name} must be a function of (model, batch).")
     return found
-
-
-def answer(network: nn.Module, x: Any) -> Any:
-    """Call a network on an input; a mapping is passed as keywords, as tokenizers give it."""
-    return network(**x) if isinstance(x, Mapping) else network(x)
-
-
-def usual_loss(network: nn.Module, batch: Batch) -> Tensor:
-    """Cross-entropy with integer targets, mean squared error with real ones, shape ().
-
-    Where the model's answer has a loss itself (Hugging Face's do, given labels), that one. Logits
-    have the classes last; targets below zero are left out.
-
-    Raises ValueError where neither fits.
-    """
-    out = answer(network, batch.x)
-    own, z, y = getattr(out, "loss", None), getattr(out, "logits", out), batch.y
-    if isinstance(own, Tensor):
-        return own
-    if not isinstance(z, Tensor):
-        what = f"a {type(out).__name__}" + (
-            f" with {', '.join(map(str, out))}" if isinstance(out, Mapping) else ""
-        )
-        raise ValueError(f"The model answers with {what}, not with a tensor: give a --loss.")
-    if not isinstance(y, Tensor):
-        raise ValueError(f"The targets are a {type(y).__name__}, not a tensor: give a --loss.")
-    if y.is_floating_point() and z.numel() == y.numel():
-        return F.mse_loss(z.reshape(y.shape), y)
-    if y.is_floating_point() or z.shape[:-1] != y.shape:
-        raise ValueError(
-            f"The model's answer {tuple(z.shape)} and the targets {tuple(y.shape)} of "
-            f"{str(y.dtype).removeprefix('torch.')} fit no usual loss: give a --loss."
-        )
-    z, y = z.flatten(0, -2), y.flatten().long()
-    if int(y.max()) >= z.shape[1]:
-        raise ValueError(
-            f"The targets go up to {int(y.max())}, but the model has {z.shape[1]} classes: "
-            f"targets must be in [0, {z.shape[1]})."
-        )
-    if not bool((y >= 0).any()):
-        raise ValueError("All targets are below zero, which means to leave them out.")
-    return F.cross_entropy(z, y.where(y >= 0, -100))
 
 
 def _taken(found: Any, examples: int, name: str) -> list[Batch]:

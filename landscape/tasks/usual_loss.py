@@ -1,0 +1,84 @@
+"""The loss where the user names none: chosen by the targets, a mean over those that count."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from landscape.network.batch import Batch, LossFn
+
+
+def chosen_for(batches: Sequence[Batch]) -> LossFn:
+    """The usual loss for these targets; binary cross-entropy where all are 0.0 or 1.0.
+
+    Warns of that choice: the same targets may be meant for a regression.
+    """
+    targets = [batch.y for batch in batches]
+    if not all(isinstance(y, Tensor) and y.is_floating_point() for y in targets):
+        return usual_loss
+    if not all(bool(((y == 0) | (y == 1)).all()) for y in targets):
+        return usual_loss
+    warnings.warn(
+        "The targets are real numbers and all 0 or 1: the loss is binary cross-entropy of the "
+        "model's logits. Give --loss for another.",
+        stacklevel=2,
+    )
+    return partial(usual_loss, binary=True)
+
+
+def weighted(batches: Sequence[Batch]) -> list[Batch]:
+    """The batches, weighted by the targets that count where some are left out (below zero), so
+    that the mean does not depend on how examples are batched. Given weights stay.
+    """
+    integers = [b.y for b in batches if isinstance(b.y, Tensor) and not b.y.is_floating_point()]
+    if len(integers) < len(batches) or not any(bool((y < 0).any()) for y in integers):
+        return list(batches)
+    return [replace(b, weight=float((b.y >= 0).sum())) if b.share == b.size else b for b in batches]
+
+
+def answer(network: nn.Module, x: Any) -> Any:
+    """Call a network on an input; a mapping is passed as keywords, as tokenizers give it."""
+    return network(**x) if isinstance(x, Mapping) else network(x)
+
+
+def usual_loss(network: nn.Module, batch: Batch, binary: bool = False) -> Tensor:
+    """Cross-entropy with integer targets, mean squared error with real ones, shape ().
+
+    Where the model's answer has a loss itself (Hugging Face's do, given labels), that one. Logits
+    have the classes last; targets below zero are left out.
+    binary: real targets are 0 or 1, and the answer holds logits: binary cross-entropy.
+
+    Raises ValueError where neither fits.
+    """
+    out = answer(network, batch.x)
+    own, z, y = getattr(out, "loss", None), getattr(out, "logits", out), batch.y
+    if isinstance(own, Tensor):
+        return own
+    if not isinstance(z, Tensor):
+        what = f"a {type(out).__name__}" + (
+            f" with {', '.join(map(str, out))}" if isinstance(out, Mapping) else ""
+        )
+        raise ValueError(f"The model answers with {what}, not with a tensor: give a --loss.")
+    if not isinstance(y, Tensor):
+        raise ValueError(f"The targets are a {type(y).__name__}, not a tensor: give a --loss.")
+    if y.is_floating_point() and z.numel() == y.numel():
+        error = F.binary_cross_entropy_with_logits if binary else F.mse_loss
+        return error(z.reshape(y.shape), y.to(z))
+    if y.is_floating_point() or z.shape[:-1] != y.shape:
+        raise ValueError(
+            f"The model's answer {tuple(z.shape)} and the targets {tuple(y.shape)} of "
+            f"{str(y.dtype).removeprefix('torch.')} fit no usual loss: give a --loss."
+        )
+    z, y = z.flatten(0, -2), y.flatten().long()
+    if int(y.max()) >= z.shape[1]:
+        raise ValueError(
+            f"The targets go up to {int(y.max())}, but the model has {z.shape[1]} classes: "
+            f"targets must be in [0, {z.shape[1]})."
+        )
+    if not bool((y >= 0).any()):
+        raise ValueError("All targets are below zero, which means to leave them out.")
+    return F.cross_entropy(z, y.where(y >= 0, -100))
