@@ -32,8 +32,7 @@ from landscape.training.train import ended_in, folder_of, settings_for
 from landscape.utils.paths import as_path
 
 Options = Mapping[str, Mapping[str, Any]]
-FEW, SOON = 8, 1.0  # examples of the first step; seconds that a step on a whole batch may take
-REPEATS = 5  # of a quick step, the quickest counts: others may use the machine
+FEW, SOON, REPEATS = 8, 1.0, 5  # examples of the first step; seconds of a quick one; its trials
 FORWARD, PRODUCT, LOOK = 0.25, 2.0, 40.0  # a value, a curvature product, a look, in gradients
 GRADIENTS: dict[str, Callable[[Any], float]] = {  # of a measure; typical where it may end early
     "eigenvalues": lambda m: PRODUCT * 4 * (m.k + 1),
@@ -168,8 +167,12 @@ def of_analysis(
             part = parts.get(name) or Part(name, 0, 0, cost)
             parts[name] = replace(part, count=part.count + (not there), kept=part.kept + there)
     what = f"analyze {len(minima)} {'run' if runs else 'checkpoint'}{'s' * (len(minima) > 1)}"
-    sizes = partial(_sizes, minima[-1].objectives)
-    return Plan(what, minima[-1].folder / "records", list(parts.values()), sizes)
+    last = minima[-1]
+
+    def sizes() -> dict[str, int]:
+        return {"weights": _bytes([last.objectives.w])}
+
+    return Plan(what, last.folder / "records", list(parts.values()), sizes)
 
 
 def of_audit(
@@ -187,7 +190,7 @@ def of_audit(
         Part(name, 1 + (baseline is not None), 0, partial(_measure_cost, name, measure, seconds))
         for name, measure in asked.items()
     ]
-    return Plan("audit", folder, parts, partial(_sizes, objectives))
+    return Plan("audit", folder, parts, lambda: {"weights": _bytes([objectives.w])})
 
 
 class _Sampled:
@@ -291,10 +294,6 @@ def peak_memory() -> int:
 
     unit = 1 if sys.platform == "darwin" else 1024
     return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * unit
-
-
-def _sizes(objectives: TrainTestObjective) -> dict[str, int]:
-    return {"weights": _bytes([objectives.w])}
 
 
 def _bytes(found: Iterable[torch.Tensor]) -> int:
