@@ -146,9 +146,9 @@ def test_a_lower_loss_alone_makes_no_flatter_surface(make_contents):
 
 
 def test_a_lower_accuracy_alone_is_no_cost_of_rounding(make_contents):
-    contents = make_contents(("sgd", "sam"), 2, (), size=5)
+    contents = make_contents(("sgd", "sam"), 6, (), size=5)
     cells = {key: dict(records) for key, records in contents.cells.items()}
-    for seed in (0, 1):
+    for seed in range(6):
         for kind in ("quantization", "pruning"):
             r = cells["sgd", seed][kind]
             cells["sam", seed][kind] = dataclasses.replace(
