@@ -15,6 +15,8 @@ from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch, LossFn
 from landscape.objective.objective import Objective
 from landscape.tasks.registry import Task, cross_entropy
+from landscape.training import tables
+from landscape.training.base_optimizer import base_optimizer
 from landscape.training.checkpoint import clone
 from landscape.training.label_noise import expected_cross_entropy
 from landscape.training.monitor import sharpness_monitor
@@ -140,7 +142,7 @@ class Training:
         self.seconds += partial.seconds
         rate = len(partial.losses) * self.size / max(partial.seconds, 1e-9)
         running = torch.stack(partial.losses).mean().item()
-        means = {"running_loss": running, "examples_per_second": rate, **_means(partial.logs)}
+        means = {"running_loss": running, "examples_per_second": rate, **tables.means(partial.logs)}
         self.rows.append(self._row(means))
         if self.done:
             self._look(self.optimizer.param_groups[0]["lr"])
@@ -279,24 +281,6 @@ def evaluate(
     return Objective(model, batches(batch, size), loss).value_and_accuracy()
 
 
-def base_optimizer(model: nn.Module, settings: Settings, method: object) -> torch.optim.Optimizer:
-    """The optimizer that the method's gradients go to."""
-    t = settings.training
-    known = {"sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}
-    kind = known.get(t.optimizer) or getattr(method, "base", torch.optim.SGD)
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    if kind is torch.optim.AdamW:
-        return torch.optim.AdamW(parameters, lr=t.lr, weight_decay=t.weight_decay, fused=True)
-    return torch.optim.SGD(
-        parameters,
-        lr=t.lr,
-        momentum=t.momentum,
-        weight_decay=t.weight_decay,
-        nesterov=t.nesterov,
-        fused=True,
-    )
-
-
 def _training_loss(plain: LossFn, smoothing: float) -> LossFn:
     if not smoothing:
         return plain
@@ -315,9 +299,3 @@ def _method_state(method: object) -> dict[str, Any]:
 def _check_finite(*values: Tensor) -> None:
     if not all(bool(v.isfinite().all()) for v in values):
         raise Diverged
-
-
-def _means(logs: list[dict[str, Any]]) -> dict[str, float]:
-    names = {name for log in logs for name in log} - {"loss"}
-    values = {name: [float(log[name]) for log in logs if name in log] for name in sorted(names)}
-    return {name: sum(found) / len(found) for name, found in values.items()}

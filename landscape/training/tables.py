@@ -3,8 +3,9 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from landscape.utils import files
 
@@ -46,6 +47,13 @@ class Growing:
                 file.write(text)
         self._written = len(rows)
         return True
+
+
+def means(rows: Sequence[Mapping[str, Any]]) -> Row:
+    """Average each column over the rows that have it, the loss of steps left out."""
+    names = {name for row in rows for name in row} - {"loss"}
+    values = {name: [float(row[name]) for row in rows if name in row] for name in sorted(names)}
+    return {name: sum(column) / len(column) for name, column in values.items()}
 
 
 def _line(row: Row) -> str:

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 
 from landscape.data import batches, split
 from landscape.tasks.registry import TASKS
-from landscape.training.loop import Diverged, Training, base_optimizer
+from landscape.training.base_optimizer import base_optimizer
+from landscape.training.loop import Diverged, Training
 from landscape.training.settings import resolve
 from landscape.utils.device import device_of
 from landscape.utils.rng import seed_of, seeded
