@@ -47,8 +47,8 @@ class Objective:
     or a loader; read once and kept on the model's device. Averaged by weight, that is by examples.
     loss: (model, batch) -> the mean over the batch, shape ().
     logits: (model, batch) -> classes last; default the model's output. Only accuracy needs it.
-    batch_norm: what batch norm normalises with: "stored", "batch" or "reestimated",
-    see `landscape.network.batch_norm`.
+    batch_norm: what batch norm normalises with: "stored", "batch" or "reestimated", see
+    `landscape.network.batch_norm`; default "stored", and "reestimated" between several minima.
     seed: of the random numbers that a pass may draw; every pass draws the same.
     memory: bytes that kept gradient graphs of Hessian-vector products may take; beyond it they are
     rebuilt.
