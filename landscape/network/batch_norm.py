@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from landscape.network.higher_order import activations_kept
 from landscape.network.modes import modes_in_training
 from landscape.network.norm_calls import NormCall, NormCalls, normalised
 
@@ -61,7 +62,7 @@ def estimate(
     use_batch_statistics(norms)
     try:
         for batch in batches:
-            with recorded_inputs(norms) as inputs:
+            with activations_kept(), recorded_inputs(norms) as inputs:
                 forward(batch)
             for layer, calls in inputs.items():
                 found.setdefault(layer, []).append((batch.share, *_statistics(layer, calls)))
@@ -115,7 +116,7 @@ def normalising_with(statistics: Statistics) -> Iterator[None]:
     try:
         for layer, (mean, variance) in statistics.items():
             layer._buffers.update(running_mean=mean, running_var=variance)
-        with NormCalls(answer):
+        with activations_kept(), NormCalls(answer):
             yield
     finally:
         for layer, own_mean, own_variance in kept:

@@ -12,13 +12,14 @@ their parameters at zero and only warns, in every pass without gradients; elsewh
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+from torch.utils import checkpoint
 
 from landscape.network.flatness import precise
 
@@ -143,6 +144,19 @@ def nodes_of(y: Tensor, until: Tensor | None = None) -> Iterator[Any]:
             seen.add(node)
             ahead.extend(following for following, _ in node.next_functions)
             yield node
+
+
+@contextmanager
+def activations_kept() -> Iterator[None]:
+    """While open, activation checkpoints keep what they would recompute: a pass that depends on
+    what is open around it cannot be run again in the backward pass.
+    """
+    kept = checkpoint._checkpoint_hook
+    try:
+        checkpoint._checkpoint_hook = lambda _: nullcontext()  # type: ignore[assignment, misc, return-value]
+        yield
+    finally:
+        checkpoint._checkpoint_hook = kept  # type: ignore[misc]
 
 
 REENTRANT_WARNING = "None of the inputs have requires_grad=True"

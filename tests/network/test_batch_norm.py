@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from landscape import Objective
 from landscape.measures import Eigenvalues
@@ -201,3 +202,25 @@ def test_a_layer_leaves_no_trace_and_buffers_no_graph():
     assert model.norm.forward == forward and not model.norm._forward_hooks
     assert all(torch.equal(before[key], t) for key, t in model.state_dict().items())
     assert not model.norm.running_mean.requires_grad
+
+
+class Recomputed(nn.Module):
+    """Activation checkpointing around everything."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return checkpoint(self.inner, x, use_reentrant=False)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_recomputed_activations_are_those_of_the_same_statistics(policy):
+    plain, again = (
+        Objective(m, data(), loss, batch_norm=policy)
+        for m in (net("plain"), Recomputed(net("plain")))
+    )
+    assert again.value() == pytest.approx(plain.value(), rel=1e-12)
+    torch.testing.assert_close(again.grad(), plain.grad())
+    torch.testing.assert_close(again.hvp(plain.grad()), plain.hvp(plain.grad()))
