@@ -14,6 +14,7 @@ from typing import Any
 from landscape_cli.checking import checked
 
 Tree = dict[str, Any]
+MOST_DEPTH = 32  # arrays and tables within each other
 KEYWORDS = ("model_args", "data_args")  # options that a file may hold as a table
 
 
@@ -140,9 +141,31 @@ def from_config(config: Path) -> Tree:
 def from_file(path: Path) -> Tree:
     """The tables of a TOML file; ValueError with file and line where it is none."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return parsed(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # no TOML, no UTF-8, or an integer of thousands of digits
         raise ValueError(f"{path} is not valid TOML: {error}.") from None
+
+
+def parsed(text: str) -> Tree:
+    """Read TOML; ValueError where it is none, or nested more than MOST_DEPTH times."""
+    too_deep = ValueError(f"it is nested more than {MOST_DEPTH} times")
+    try:
+        tree = tomllib.loads(text)
+    except RecursionError:
+        raise too_deep from None
+    level: list[Any] = [tree]
+    for _ in range(MOST_DEPTH):
+        level = [inner for value in level for inner in _inside(value)]
+    if level:
+        raise too_deep
+    return tree
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    """The values that a table or an array holds."""
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def assigned(assignments: Iterable[str], option: str = "--set") -> Tree:
@@ -151,9 +174,9 @@ def assigned(assignments: Iterable[str], option: str = "--set") -> Tree:
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
         keys = path.strip().split(".")
-        if not equals or len(keys) < 2 or not all(keys):
-            raise ValueError(f"`{option}` takes section.key=value. Got {assignment!r}.")
-        leaf: Any = literal(text.strip())
+        if not equals or not 2 <= len(keys) <= MOST_DEPTH or not all(keys):
+            raise ValueError(f"`{option}` takes section.key=value. Got {shortened(assignment)!r}.")
+        leaf: Any = literal(text.strip(), option)
         for key in reversed(keys):
             leaf = {key: leaf}
         tree = merged(tree, leaf)
@@ -170,11 +193,23 @@ def merged(*trees: Mapping[str, Any]) -> Tree:
     return result
 
 
-def literal(text: str) -> Any:
-    """The value that TOML reads, or else the text as it stands."""
+def literal(text: str, option: str) -> Any:
+    """The value that TOML reads, or else the text as it stands.
+
+    Raises ValueError, which names the option, where the value is too deep or too long for TOML.
+    """
     zero = "0" if text.startswith(".") else ""  # TOML does not know .5
     try:
-        parsed = tomllib.loads(f"value = {zero}{text}")
+        tree = parsed(f"value = {zero}{text}")
     except tomllib.TOMLDecodeError:
         return text
-    return parsed["value"] if set(parsed) == {"value"} else text
+    except ValueError as error:
+        raise ValueError(
+            f"`{option}` takes a value of TOML: {error}. Got {shortened(text)!r}."
+        ) from None
+    return tree["value"] if set(tree) == {"value"} else text
+
+
+def shortened(text: str, most: int = 100) -> str:
+    """The text, cut where it is long, for errors."""
+    return text if len(text) <= most else f"{text[:most]}..."

@@ -52,14 +52,14 @@ def sources(
 
 
 def _keywords(pairs: list[str], option: str) -> dict[str, Any]:
-    from landscape_cli.settings import literal
+    from landscape_cli.settings import literal, shortened
 
     keywords = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals or not key.strip().isidentifier():
-            raise ValueError(f"`{option}` takes key=value. Got {pair!r}.")
-        keywords[key.strip()] = literal(text.strip())
+            raise ValueError(f"`{option}` takes key=value. Got {shortened(pair)!r}.")
+        keywords[key.strip()] = literal(text.strip(), option)
     return keywords
 
 

@@ -10,6 +10,8 @@ from landscape.data.dataset import DataSet
 from landscape.data.files import Source
 from landscape.data.table import LABEL, classes_of, numbered
 
+ROUNDING = 1e-12  # relative deviation of a column of one number, whose mean is rounded
+
 SOURCE = Source("A table of numbers", "train.csv and test.csv", (".",))
 
 
@@ -20,7 +22,7 @@ def load(data_dir: Path | None = None) -> DataSet:
         the environment variable LANDSCAPE_DATA.
 
     From each column its mean over the training set is taken, and the rest divided by its standard
-    deviation there (by 1 where that is 0).
+    deviation there (by 1 where that is 0, or rounding).
 
     Raises FileNotFoundError when a file is missing, ValueError when one is no such table.
     """
@@ -31,14 +33,19 @@ def load(data_dir: Path | None = None) -> DataSet:
             f"{paths[1]} must have the columns of train.csv, {', '.join(columns)}. "
             f"Got {', '.join(others)}."
         )
-    classes = classes_of(train_labels)
-    mean, std = train.mean(0), train.std(0)
-    std = np.where(std > 0, std, 1.0)
+    classes = classes_of(train_labels, paths[0])
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, std = train.mean(0), train.std(0)
+        constant = std <= ROUNDING * np.abs(train).max(0)
+        std = np.where(constant, 1.0, np.where(np.isfinite(std), std, np.nan))
+        train_x, test_x = (
+            _float32((x - mean) / std, path) for x, path in zip((train, test), paths, strict=True)
+        )
     return DataSet(
         name="csv",
-        train_x=torch.tensor((train - mean) / std, dtype=torch.float32),
+        train_x=train_x,
         train_y=torch.tensor(numbered(train_labels, classes, paths[0])),
-        test_x=torch.tensor((test - mean) / std, dtype=torch.float32),
+        test_x=test_x,
         test_y=torch.tensor(numbered(test_labels, classes, paths[1])),
         classes=len(classes),
     )
@@ -56,6 +63,15 @@ def _read(path: Path) -> tuple[list[str], np.ndarray, list[str]]:
     labels = [line.pop(label).strip() for line in lines]
     rows = [[_number(value, path, i) for value in line] for i, line in enumerate(lines, 1)]
     return header[:label] + header[label + 1 :], np.array(rows), labels
+
+
+def _float32(x: np.ndarray, path: Path) -> torch.Tensor:
+    standardised = torch.tensor(x.astype(np.float32))
+    if not bool(standardised.isfinite().all()):
+        raise ValueError(
+            f"{path} must hold numbers whose standardised values fit into 32 bits. Got larger ones."
+        )
+    return standardised
 
 
 def _number(value: str, path: Path, example: int) -> float:

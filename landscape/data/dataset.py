@@ -12,6 +12,7 @@ from landscape.network.batch import Batch
 from landscape.utils.rng import seed_of
 
 ARRAYS = ("train_x", "train_y", "test_x", "test_y")
+MOST_CLASSES = 2**18  # a model has an output for each; the largest vocabularies have as many
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +27,8 @@ class DataSet:
     augment: (x, generator) -> x of the same shape, for training batches only.
     note: what a reader of the results must know about these files, or "".
 
-    Raises ValueError when there is no example, x and y differ in length, or a class is out of
-    range.
+    Raises ValueError when there is no example, x and y differ in length, a class is out of range,
+    or there are more than MOST_CLASSES.
     """
 
     name: str
@@ -41,6 +42,11 @@ class DataSet:
     note: str = ""
 
     def __post_init__(self) -> None:
+        if self.classes > MOST_CLASSES:
+            raise ValueError(
+                f"`classes` must be at most {MOST_CLASSES}. Got {self.classes}. "
+                "Number the classes from 0 without gaps."
+            )
         _check("train", self.train_x, self.train_y, self.classes)
         _check("test", self.test_x, self.test_y, self.classes)
         if not self.fingerprint:

@@ -93,7 +93,9 @@ def compared(path: Path, checksum: str) -> str:
     checksum: MD5 or SHA-256 in hexadecimal, told apart by its length.
     """
     kind = {32: "md5", 64: "sha256"}[len(checksum)]
-    found = hashlib.new(kind, path.read_bytes(), usedforsecurity=False).hexdigest()
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, lambda: hashlib.new(kind, usedforsecurity=False))
+    found = digest.hexdigest()
     label = {"md5": "MD5", "sha256": "SHA-256"}[kind]
     return "" if found == checksum else f"{path.name} is not the published file ({label} {found})."
 

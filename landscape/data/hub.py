@@ -92,7 +92,7 @@ def _numbers(
     mean, std = x.mean(axes, keepdims=True), x.std(axes, keepdims=True)
     std = np.where(std > 0, std, 1.0)
     labels, others = ([str(value) for value in rows[label]] for rows in (train, test))
-    classes = classes_of(labels)
+    classes = classes_of(labels, copy)
     return DataSet(
         name=title,
         train_x=torch.tensor((x - mean) / std, dtype=torch.float32),

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape.data.archives import MOST_BYTES
+from landscape.data.archives import most_bytes
 from landscape.data.dataset import DataSet
 from landscape.data.files import Source, compared
 from landscape.data.images import normalise
@@ -127,13 +127,14 @@ def unpacked(path: Path) -> bytes:
     """
     if path.suffix != ".gz":
         return path.read_bytes()
+    most = most_bytes(path)
     try:
         with gzip.open(path) as file:
-            raw = file.read(MOST_BYTES + 1)
+            raw = file.read(most + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{path} must be a complete gzip file. Got: {error}.") from error
-    if len(raw) > MOST_BYTES:
-        raise ValueError(f"{path} must unpack to at most {MOST_BYTES} bytes. Got more.")
+    if len(raw) > most:
+        raise ValueError(f"{path} must unpack to at most {most} bytes. Got more.")
     return raw
 
 

@@ -89,7 +89,7 @@ def labelled(path: Path) -> Texts:
 def dataset(name: str, train: Texts, test: Texts, note: str = "") -> DataSet:
     """Tokens of the training set's vocabulary, x int64 (n, LENGTH), and classes by number."""
     tokens = vocabulary(train.texts, VOCABULARY)
-    classes = classes_of(train.labels or [])
+    classes = classes_of(train.labels or [], train.path)
 
     def numbers(part: Texts) -> torch.Tensor:
         return torch.tensor(numbered(part.labels or [], classes, part.path), dtype=torch.int64)

@@ -90,7 +90,10 @@ def _data_set(name: str, arguments: Mapping[str, Any]) -> DataSet:
     real = train_y.is_floating_point()
     largest = 0 if real else int(max(y.max() for y in (train_y, test_y) if y.numel()))
     classes = 0 if real else 1 + max(0, largest)
-    return DataSet(name, train_x, train_y, test_x, test_y, classes)
+    try:
+        return DataSet(name, train_x, train_y, test_x, test_y, classes)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def _joined(part: Any, name: str) -> tuple[Tensor, Tensor]:

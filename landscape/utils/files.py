@@ -54,7 +54,7 @@ def read_json(path: Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except RecursionError:
         raise ValueError(f"{path} is not valid JSON: it is nested too deeply.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # no JSON, no UTF-8, or an integer of thousands of digits
         raise ValueError(f"{path} is not valid JSON ({error}). It may be half written.") from None
 
 
@@ -89,6 +89,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     return value
+
+
+def one_line(error: BaseException) -> str:
+    """Say an error of a library in one line: its message, or its kind where it has none."""
+    words = " ".join(str(error).split()).rstrip(".")
+    return words[:300] or type(error).__name__
 
 
 def sha256(path: Path) -> str:

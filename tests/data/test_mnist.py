@@ -58,6 +58,6 @@ def test_no_image_at_all_is_refused(tmp_path):
 
 
 def test_a_bomb_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("landscape.data.idx_images.MOST_BYTES", 1000)
+    monkeypatch.setattr("landscape.data.archives.MOST_BYTES", 1000)
     with pytest.raises(ValueError, match=r"must unpack to at most 1000 bytes. Got more."):
         mnist(write(tmp_path))

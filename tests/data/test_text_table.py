@@ -110,10 +110,7 @@ def test_quotation_marks_and_line_ends(tmp_path):
         ("a\t1\nb\t0\n", "have a column `label`. Got none"),
         ("label\n1\n", "begin with a line of column names"),
         ("sentence\tlabel\na\t1\nb\n", "hold 2 values in each line. Got 1 in example 2"),
-        (
-            "sentence\tlabel\na\t1\tx\n",
-            "hold as many values in each line. Got: .* in line 2, saw 3",
-        ),
+        ("sentence\tlabel\na\t1\tx\n", "hold 2 values in each line. Got 3 in example 1"),
     ],
 )
 def test_a_wrong_file_is_named(train, message, tmp_path):

@@ -1,10 +1,23 @@
-"""Put the disk back to where a kill would have left it."""
+"""Put the disk back to where a kill would have left it, and bound the memory."""
 
+import resource
 import shutil
+from pathlib import Path
 
 import pytest
 
 from landscape.utils import files
+
+
+@pytest.fixture
+def bounded():
+    """A limit of 1 GiB on the memory that a test may add: what grows without end fails at once."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    limit = pages * resource.getpagesize() + 2**30
+    resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 @pytest.fixture
