@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from landscape.network.batch import Batch, LossFn
 
+ALL_LEFT_OUT = "All targets are below zero, which means to leave them out."
+
 
 def chosen_for(batches: Sequence[Batch]) -> LossFn:
     """The usual loss for these targets; binary cross-entropy where all are 0.0 or 1.0.
@@ -33,10 +35,14 @@ def chosen_for(batches: Sequence[Batch]) -> LossFn:
 def weighted(batches: Sequence[Batch]) -> list[Batch]:
     """The batches, weighted by the targets that count where some are left out (below zero), so
     that the mean does not depend on how examples are batched. Given weights stay.
+
+    Raises ValueError where none counts.
     """
     integers = [b.y for b in batches if isinstance(b.y, Tensor) and not b.y.is_floating_point()]
     if len(integers) < len(batches) or not any(bool((y < 0).any()) for y in integers):
         return list(batches)
+    if not any(bool((y >= 0).any()) for y in integers):
+        raise ValueError(ALL_LEFT_OUT)
     return [replace(b, weight=float((b.y >= 0).sum())) if b.share == b.size else b for b in batches]
 
 
@@ -80,5 +86,5 @@ def usual_loss(network: nn.Module, batch: Batch, binary: bool = False) -> Tensor
             f"targets must be in [0, {z.shape[1]})."
         )
     if not bool((y >= 0).any()):
-        raise ValueError("All targets are below zero, which means to leave them out.")
+        raise ValueError(ALL_LEFT_OUT)
     return F.cross_entropy(z, y.where(y >= 0, -100))

@@ -5,9 +5,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from landscape.tasks import imports
+from landscape.tasks import imports, registry
 from landscape.tasks.registration import UserCode, canonical_method, registered
-from landscape.tasks.registry import TASKS
 from landscape.tasks.registry import task as find_task
 from landscape.training import checkpoint, tables
 from landscape.training.keeper import CHECKPOINT, FIRST_CHECKPOINT, Clock, Keeper
@@ -57,7 +56,7 @@ def train(
     """
     clock = Clock.parse(checkpoint_every)
     check_single_process()
-    task, method = canonical("task", task, TASKS), canonical_method(method)
+    task, method = canonical("task", task, registry.TASKS), canonical_method(method)
     chosen = settings_for(task, method, seed, settings or {})
     path = folder_of(task, method, seed, out)
     if tensorboard:

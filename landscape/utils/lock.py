@@ -29,8 +29,11 @@ def one_writer(folder: Path) -> Iterator[None]:
     vanished client runs out. Where a file system has no locks, the holder's file decides: it is
     taken over when its process is gone from the same host.
 
+    A new folder that nothing was written to is gone afterwards.
+
     Raises ValueError that names the holder where another process writes there.
     """
+    is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / NAME
     handle = _acquired(path)
@@ -42,6 +45,8 @@ def one_writer(folder: Path) -> Iterator[None]:
     finally:
         path.unlink(missing_ok=True)
         os.close(handle)
+        if is_new and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _acquired(path: Path) -> int:
