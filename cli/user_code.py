@@ -1,7 +1,5 @@
 """Options that name the user's own model, data and loss."""
 
-import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -40,8 +38,7 @@ def sources(
     data_args: list[str] | None,
     loss: str | None,
 ) -> dict[str, Any]:
-    """The options as keywords of `landscape.analyze`; modules in the present folder are found."""
-    search_here()
+    """The options as keywords of `landscape.analyze`."""
     return {
         "model": model or None,
         "data": data or None,
@@ -74,11 +71,4 @@ def methods(names: list[str]) -> list[str]:
     """The methods by name, in any case; "mine.py:MySAM" is imported and registered as MySAM."""
     from landscape.tasks.registration import register_methods
 
-    search_here()
     return register_methods(names)
-
-
-def search_here() -> None:
-    """Let modules in the present folder be found; a console script does not look there."""
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))

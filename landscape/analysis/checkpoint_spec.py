@@ -14,7 +14,7 @@ from landscape.analysis.minimum import Minimum
 from landscape.analysis.subject import TrainTestObjective
 from landscape.network.batch import Batch
 from landscape.objective.objective import Objective
-from landscape.tasks import imports, registration, user_code, usual_loss
+from landscape.tasks import imports, recorded, registration, user_code, usual_loss
 from landscape.tasks.registration import REFERENCE
 from landscape.training.run import Run
 from landscape.utils.device import device_of
@@ -174,7 +174,7 @@ def _opened(
     refuse_options_of_checkpoints(spec, key, out)
     run = subject if isinstance(subject, Run) else Run.open(as_path(subject))
     if trust:
-        registration.trust(run.settings.own)
+        recorded.trust(run.settings.own)
     return run
 
 

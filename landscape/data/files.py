@@ -82,11 +82,6 @@ def data_folder(data_dir: Path | None) -> Path | None:
     return Path(named).expanduser() if named else None
 
 
-def may_download() -> bool:
-    """Test whether the user allowed downloads: LANDSCAPE_DOWNLOAD is 1."""
-    return os.environ.get("LANDSCAPE_DOWNLOAD") == "1"
-
-
 def compared(path: Path, checksum: str) -> str:
     """A note where a file is not the published one, else "".
 

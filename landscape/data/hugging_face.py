@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from landscape.data.files import data_folder, may_download
+from landscape.data.files import data_folder
 from landscape.data.text_table import Texts
+from landscape.utils.network import may_download, offline
 from landscape.utils.optional import optional
 
 
@@ -61,7 +62,8 @@ def kept(
     datasets = optional("datasets", "hf")
     if not copy.is_dir():
         _download(datasets, repository, config, copy)
-    return copy, datasets.load_from_disk(str(copy))
+    with offline("datasets"):
+        return copy, datasets.load_from_disk(str(copy))
 
 
 def _download(datasets: Any, repository: str, config: str, copy: Path) -> None:

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any
 
 from torch import Tensor, nn
 
 from landscape.models.text_transformer import PADDING
+from landscape.utils.network import offline
 from landscape.utils.optional import optional
 
 
@@ -20,7 +22,15 @@ def torchvision_model(classes: int = 10, name: str = "resnet18", **settings: Any
     """
     models = optional("torchvision.models", "vision")
     with _named("torchvision"):
-        return models.get_model(name, weights=None, num_classes=classes, **settings)
+        return models.get_model(
+            name, **_untrained_backbone(models, name), weights=None, num_classes=classes, **settings
+        )
+
+
+def _untrained_backbone(models: Any, name: str) -> dict[str, None]:
+    """The keyword of networks around another one, as of detection, whose default is weights."""
+    parameters = signature(models.get_model_builder(name)).parameters
+    return {"weights_backbone": None} if "weights_backbone" in parameters else {}
 
 
 def timm_model(classes: int = 10, name: str = "vit_tiny_patch16_224", **settings: Any) -> nn.Module:
@@ -57,9 +67,11 @@ def transformers_model(classes: int = 2, name: str = "bert", **settings: Any) ->
 def _named(library: str) -> Iterator[None]:
     """Turn a library's error about a name or setting into one line that names the library."""
     try:
-        yield
+        with offline(library):
+            yield
     except (TypeError, ValueError, RuntimeError) as error:
         first, *_ = str(error).splitlines() or [type(error).__name__]
+        first = first.removeprefix(f"{library}: ")
         raise ValueError(f"{library}: {first.rstrip('.')}.") from error
 
 

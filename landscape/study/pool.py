@@ -60,7 +60,8 @@ def run_all(
         ends = _in_this_process(cells, board)
     else:
         ends = _in_others(cells, min(workers, len(cells)), board)
-    errors = {cell.label: error for cell, error in ends if error is not None}
+    with _present_folder_left_out():
+        errors = {cell.label: error for cell, error in ends if error is not None}
     if errors and len(errors) == len(cells):
         raise next(iter(errors.values()))
     return [
@@ -68,6 +69,20 @@ def run_all(
         for cell in cells
         if cell.label in errors
     ]
+
+
+@contextmanager
+def _present_folder_left_out() -> Iterator[None]:
+    """Let no process that starts inside look for Python's own modules in the present folder."""
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
 
 
 def _reason(error: BaseException) -> str:

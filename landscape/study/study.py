@@ -15,10 +15,11 @@ from landscape.statistics.noise_curve import area, sigma_at_drop
 from landscape.study.design import Design, Overrides
 from landscape.study.pool import Failure, run_all
 from landscape.study.tuning import FIRST_SEED, tune
+from landscape.tasks.recorded import check_plain
 from landscape.training.run import Run
 from landscape.utils import files
 from landscape.utils.environment import environment
-from landscape.utils.paths import PathLike, as_path
+from landscape.utils.paths import PathLike, as_path, inside, refuse_links_out
 from landscape.utils.processes import check_single_process
 from landscape.utils.progress import Listener, Progress, silent
 
@@ -33,11 +34,15 @@ class Study:
         path = self.path = as_path(path)
         if not (path / "study.json").is_file():
             raise ValueError(f"{path} is not a study: it has no study.json.")
+        refuse_links_out(path)
         self.plan: dict[str, Any] = files.read_json(path / "study.json")
+        check_plain(self.plan["task"], *self.plan["methods"])
         self.runs: dict[tuple[str, int], Run] = {}
         for method, seed, folder in self.plan["cells"]:
-            if (path / folder / "status.json").is_file():
+            if (inside(path, folder) / "status.json").is_file():
                 run = Run(path / folder)
+                if (run.settings.method, run.settings.seed) != (method, seed):
+                    raise ValueError(f"{run.path} is not {method}, seed {seed}, of the study.")
                 if run.status["state"] in ("finished", "diverged"):
                     run.verify()
                     self.runs[method, seed] = run

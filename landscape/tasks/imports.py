@@ -73,7 +73,14 @@ def check_arguments(
         pass
 
 
+def _search(folder: Path) -> None:
+    """Let modules in a folder be found, after all others, so that none takes a package's place."""
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+
+
 def _from_name(where: str, reference: str) -> ModuleType:
+    _search(Path.cwd())
     try:
         found = importlib.util.find_spec(where)  # imports the packages around it
     except (ModuleNotFoundError, ValueError) as error:
@@ -105,8 +112,7 @@ def _from_file(path: Path) -> ModuleType:
         raise ValueError(f"{path} cannot be imported.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))
+    _search(path.parent)
     loader = spec.loader
     try:
         _guarded(lambda: loader.exec_module(module), str(path))

@@ -71,6 +71,13 @@ def built_in(name: str, registry: Mapping[str, Any], registered: Mapping[str, An
     return next((entry for entry in known if entry.casefold() == name.casefold()), None)
 
 
+def taken_by(code: UserCode) -> str | None:
+    """The built-in method or task that has a name of the user's; None where there is none."""
+    taken = (built_in(name, METHODS, _methods) for name in code.methods)
+    of_task = built_in(code.task["name"], registry.TASKS, _tasks) if code.task else None
+    return next(filter(None, taken), of_task)
+
+
 def register(code: UserCode) -> None:
     """Add the task and the methods to the registries. Methods are imported, see `references`.
 
@@ -175,11 +182,6 @@ def import_named(*names: Any) -> None:
 
 def _canonical(kind: str, name: str | None, known: Mapping[str, Any]) -> str | None:
     return name if not name or imports.is_reference(name) else canonical(kind, name, known)
-
-
-def trust(code: Mapping[str, Any]) -> None:
-    """Allow the import of what a run's settings refer to, fields of `UserCode`."""
-    imports.allow(UserCode(**code).references)
 
 
 def registered(task_name: str, methods: Sequence[str]) -> UserCode:

@@ -21,15 +21,14 @@ from landscape import records
 from landscape.data import DataSet, batches, split
 from landscape.data.dataset import subset
 from landscape.objective.objective import Objective
+from landscape.tasks import recorded
 from landscape.tasks.imports import is_reference
-from landscape.tasks.registration import UserCode, register
 from landscape.tasks.registry import Task
-from landscape.tasks.registry import task as find_task
 from landscape.training import checkpoint, tables
 from landscape.training.settings import Settings
 from landscape.utils import files, manifest
 from landscape.utils.device import device_of
-from landscape.utils.paths import PathLike, as_path
+from landscape.utils.paths import PathLike, as_path, refuse_links_out
 
 ENDED = ("finished", "diverged")
 ESSENTIAL = ("settings.json", "weights.safetensors", "metrics.jsonl")  # sealed in every ended run
@@ -42,8 +41,11 @@ class Run:
         self.path = as_path(path)
         if not (self.path / "settings.json").is_file():
             raise ValueError(f"{self.path} is not a run: it has no settings.json.")
+        refuse_links_out(self.path)
         try:
             self.settings = Settings.from_dict(files.read_object(self.path / "settings.json"))
+            own = self.settings.own
+            recorded.check_names(self.settings.task, self.settings.method, own)
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(
                 f"{self.path}/settings.json is not a run's settings: {error}."
@@ -85,10 +87,11 @@ class Run:
 
     @property
     def task(self) -> Task:
-        """The task that was trained; of the user's own, only what the user named is imported."""
-        if self.settings.own:
-            register(UserCode(**self.settings.own))
-        return find_task(self.settings.task)
+        """The task that was trained.
+
+        Raises ValueError where it refers to what `landscape.tasks.recorded` lets no folder name.
+        """
+        return recorded.task_of(self.settings.task, self.settings.own)
 
     @property
     def metrics(self) -> list[dict[str, float]]:
@@ -152,7 +155,7 @@ class Run:
         examples = self.task.examples(examples)
         if examples < 1:
             raise ValueError(f"`examples` must be at least 1. Got {examples}.")
-        dataset = load_data(self.task, as_path(data_dir) or self._recorded_data_dir())
+        dataset = self._dataset(as_path(data_dir))
         data = self.settings.data
         parts = split(dataset, self.settings.seed, data.held_out, data.label_noise)
         part = parts.train if which == "train" else parts.test
@@ -199,9 +202,21 @@ class Run:
         data = self._environment["data_fingerprint"]
         return {"task": s.task, "method": s.method, "seed": s.seed, "data_fingerprint": data}
 
-    def _recorded_data_dir(self) -> Path | None:
-        recorded = self._environment.get("data_dir")
-        return Path(recorded) if recorded else None
+    def _dataset(self, data_dir: Path | None) -> DataSet:
+        """The data in a folder, by default in the one that the run records.
+
+        Raises ValueError where the recorded folder holds other data than the run was trained on.
+        """
+        place = self._environment.get("data_dir")
+        if data_dir is not None or not place or is_reference(self.task.data):
+            return load_data(self.task, data_dir)
+        dataset = load_data(self.task, Path(place))
+        if dataset.fingerprint != self._environment["data_fingerprint"]:
+            raise ValueError(
+                f"{place}, which {self.path} records as the folder of its data, holds other data. "
+                "Name the right folder with --data-dir."
+            )
+        return dataset
 
 
 def has_ended(folder: Path) -> bool:

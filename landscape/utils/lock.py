@@ -17,6 +17,7 @@ except ImportError:  # Windows has no flock; there the holder's file alone decid
     fcntl = None  # type: ignore[assignment]
 
 NAME = ".lock"
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # a stranger's link would have its target emptied
 NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
 
 
@@ -52,7 +53,7 @@ def one_writer(folder: Path) -> Iterator[None]:
 def _acquired(path: Path) -> int:
     """An open handle of the file that this process has locked."""
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o666)
         try:
             if not _try(handle):
                 raise ValueError(_refusal(path))

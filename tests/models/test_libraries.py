@@ -31,7 +31,8 @@ def test_torchvision_gets_names_and_no_weights(monkeypatch):
         return nn.Linear(1, 1)
 
     monkeypatch.setitem(sys.modules, "torchvision", SimpleNamespace())
-    fake = SimpleNamespace(get_model=get_model)
+    builder = {"get_model_builder": lambda name: nn.Linear}
+    fake = SimpleNamespace(get_model=get_model, **builder)
     monkeypatch.setitem(sys.modules, "torchvision.models", fake)
     MODELS["torchvision"](classes=7, name="vgg16", dropout=0.1)
     assert asked == [("vgg16", {"weights": None, "num_classes": 7, "dropout": 0.1})]
