@@ -4,14 +4,15 @@ arXiv 2406.14329.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from landscape.methods import ascent, checks
+from landscape.methods import ascent, checks, label_shift
+from landscape.methods.walker.accumulation import weighted_parts
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch, LossFn
 
@@ -32,12 +33,15 @@ class AACE(ascent.Ascent):
     drawn; the last two are not antiparallel to cross-entropy.
 
     Needs a classifier: logits with classes last, integer targets, one for each row of logits, as
-    (B, C) with (B,) or (B, T, C) with (B, T); negative targets are left out of the mean.
+    (B, C) with (B,) or (B, T, C) with (B, T). Targets outside the classes, as -100 or 255, are left
+    out of the mean; one that is a class counts, whatever the loss ignores.
     Logs as the step's loss the plain mean cross-entropy of the passes at w.
 
-    Cost: 2 passes a step.
+    Cost: 2 passes a step. The first steps on sequences also take 2 to 4 losses without a gradient,
+    to see whether the loss shifts the labels.
 
-    Raises ValueError for settings outside these, or targets that are no classes.
+    Raises ValueError for settings outside these, targets that are no classes, a single logit, or a
+    loss of sequences that compares the logits with other labels.
 
     Differs from the authors' code:
     - the target is the softmax over the wrong classes: no 0/0 where the label's p rounds to 1.
@@ -47,6 +51,7 @@ class AACE(ascent.Ascent):
     normalize: bool = False
     threshold: float = 0.0
     mode: str = "ada"
+    tries: int = field(default=5, init=False, compare=False, repr=False)  # of the labels' places
     no_closure: ClassVar[str] = "its climb follows another loss, of the logits"
 
     def __post_init__(self) -> None:
@@ -62,12 +67,19 @@ class AACE(ascent.Ascent):
 
     def gradient(self, walker: Walker, part: Batch, at: Tensor | None = None) -> Tensor:
         """a, of the adversarial loss."""
+        self._check_places(walker, part)
         with walker.leading():
             return walker.grad(part, at, loss=self._adversarial(walker, logs=at is None))
 
     def climb(self, walker: Walker, g: Tensor, w: Tensor, rho: ascent.Radius) -> Tensor:
         """-ρ a, or -ρ a/‖a‖."""
         return -ascent.sam(g, w, rho) if self.normalize else -rho * g
+
+    def _check_places(self, walker: Walker, part: Batch) -> None:
+        if self.tries:
+            first, _ = weighted_parts(part)[0]
+            known = label_shift.check(walker, first, lambda _, b: cross_entropy(walker, b))
+            self.tries = 0 if known else self.tries - 1
 
     def _adversarial(self, walker: Walker, logs: bool) -> LossFn:
         def loss(model: nn.Module, batch: Batch) -> Tensor:
@@ -79,6 +91,9 @@ class AACE(ascent.Ascent):
             return aace(z, y, self.threshold, self.mode).mean()
 
         return loss
+
+
+RULE = "AACE needs integer targets, one for each row of logits."
 
 
 def aace(z: Tensor, y: Tensor, threshold: float = 0.0, mode: str = "ada") -> Tensor:
@@ -103,16 +118,35 @@ SCORES: dict[str, Callable[[Tensor], Tensor]] = {  # logits of the target over t
 }
 
 
-def classes(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits (n, classes), at least in float32, and labels (n,), without the ignored ones.
+def cross_entropy(walker: Walker, batch: Batch) -> Tensor:
+    """Mean cross-entropy of the logits and labels that AACE compares, shape ()."""
+    return F.cross_entropy(*classes(walker.logits(batch), batch.y))
 
-    Raises ValueError where targets are no classes.
+
+def classes(z: Any, y: Any) -> tuple[Tensor, Tensor]:
+    """Logits (n, classes), at least in float32, and labels (n,), without those of no class.
+
+    Raises ValueError where targets are no classes, or logits no tensor of several classes.
     """
-    if y.is_floating_point() or z.shape[:-1] != y.shape:
+    if not isinstance(z, Tensor) or not isinstance(y, Tensor):
+        kinds = [str(t.dtype) if isinstance(t, Tensor) else type(t).__name__ for t in (y, z)]
         raise ValueError(
-            "AACE needs integer targets, one for each row of logits. "
-            f"Got targets {y.dtype} {tuple(y.shape)} and logits {tuple(z.shape)}."
+            f"{RULE} Got targets of type {kinds[0]} and logits of type {kinds[1]}: put the labels "
+            "alone into the batch's y, and return a tensor from `logits=`."
         )
+    shapes = f"Got targets {y.dtype} {tuple(y.shape)} and logits {tuple(z.shape)}"
+    if z.shape[-1:] == (1,) or (z.dim() == 1 and z.shape == y.shape):
+        raise ValueError(
+            f"AACE needs a logit for each class. {shapes}: for two classes with one logit z (n,) "
+            "return torch.stack((torch.zeros_like(z), z), -1) from `logits=`, with integer targets."
+        )
+    if y.is_floating_point() and z.shape == y.shape:
+        raise ValueError(
+            f"{RULE} {shapes}: soft targets have no one label to attack. Give labels, as "
+            "y.argmax(-1), or use another method, as sam."
+        )
+    if y.is_floating_point() or z.shape[:-1] != y.shape:
+        raise ValueError(f"{RULE} {shapes}.")
     z = z.float() if z.dtype in (torch.float16, torch.bfloat16) else z
-    counted = y >= 0
+    counted = (y >= 0) & (y < z.shape[-1])
     return z[counted], y[counted]

@@ -141,3 +141,8 @@ def averaged(batch: Batch, of: Callable[[Batch], Tensor]) -> Tensor:
         mean = of(part) if weight is None else of(part) * weight
         total = mean if total is None else total + mean
     return cast(Tensor, total)
+
+
+def share_of(batch: Batch | None) -> float:
+    """Weight of a batch; 1 for test objectives that need no data."""
+    return 1.0 if batch is None else batch.share

@@ -17,6 +17,15 @@ def hooked(parameters: Sequence[nn.Parameter]) -> bool:
     return any(p._backward_hooks or p._post_accumulate_grad_hooks for p in parameters)
 
 
+def check_no_hooks(parameters: Sequence[nn.Parameter]) -> None:
+    """Raise ValueError where a Hessian-vector product would leave out hooks."""
+    if hooked(parameters):
+        raise ValueError(
+            "A Hessian-vector product runs no hooks of parameters. Remove them, or choose "
+            'gradients instead, as hessian="difference" of lets.'
+        )
+
+
 def run_hooks(
     weights: Weights, gradients: Sequence[Tensor | None], before: Tensor | None
 ) -> list[Tensor | None]:

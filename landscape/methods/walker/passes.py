@@ -57,6 +57,15 @@ class Passes:
             with self.weights.substituted(point):
                 yield
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """While open, passes draw as the next one of the step will, which they do not shift."""
+        count = self.count
+        try:
+            yield
+        finally:
+            self.count = count
+
     def value(self, loss: LossFn, batch: Batch) -> Tensor:
         """The loss, in a block of autocast of its own, since it caches casts of weights (R6)."""
         with torch.autocast(

@@ -6,22 +6,24 @@ is the walker's and the base optimizer's business and happens in one place: here
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from landscape.methods.walker.accumulation import MicroBatches, averaged, weighted_parts
+from landscape.methods.walker.accumulation import MicroBatches, averaged, share_of, weighted_parts
 from landscape.methods.walker.base_step import Carried
 from landscape.methods.walker.checks import Unchanged, check_parameters, check_precision
 from landscape.methods.walker.closure import Closure
 from landscape.methods.walker.descent import Descent
 from landscape.methods.walker.extra_batches import SideData
-from landscape.methods.walker.parameter_hooks import hooked, run_hooks
+from landscape.methods.walker.parameter_hooks import check_no_hooks, run_hooks
 from landscape.methods.walker.pass_gradient import PassGradient
 from landscape.methods.walker.passes import Passes
+from landscape.methods.walker.position import Position
+from landscape.methods.walker.step_losses import StepLosses
 from landscape.methods.walker.vectorised import shard_gradients
 from landscape.network.batch import Batch, Logits, LossFn
 from landscape.network.linear_layer import logits_of
@@ -61,23 +63,20 @@ class Walker:
         max_grad_norm: float | None = None,
     ):
         self.model, self.optimizer, self.loss = model, optimizer, loss
-        self._given_loss = loss
-        self.plain = True  # without a penalty
+        self.given_loss, self.plain = loss, True  # without a penalty
         self.weights = Weights(model)
         check_parameters(self.weights, optimizer)
         check_precision(self.weights, autocast)
         self.device = self.weights.parameters[0].device
         self.autocast, self.max_grad_norm, self.same_mask = autocast, max_grad_norm, same_mask
         self._logits, self._side = logits, SideData(held_out, fresh)
-        self._flat: Tensor | None = None
-        self._versions: list[int] = []
+        self._position = Position(self.weights)
         self._unchanged = Unchanged(model, optimizer)
         self._passes = Passes(model, self.weights, seed, same_mask, autocast)
         self._descent = Descent(self.weights, optimizer, max_grad_norm)
         self._descends = True  # along the gradients of the passes to come
         self.step_index = -1
-        self.passes = 0
-        self.grad_evals = 0.0
+        self.passes, self.grad_evals = 0, 0.0
         self.begin(size=None)
 
     def begin(self, size: int | None) -> None:
@@ -88,16 +87,16 @@ class Walker:
         self._unchanged.check()
         self.step_index += 1
         self.step_size = size
-        self._flat = None
+        self._position.forget()
         self._descent.forget()
         self._passes.begin(self.step_index)
-        self._losses: list[tuple[Tensor, float]] = []
+        self._losses = StepLosses()
         self.logged: dict[str, Tensor | float] = {}
 
     @property
     def w(self) -> Tensor:
         """Point of the walker, (n,): a copy."""
-        return self._current().clone()
+        return self._position.read().clone()
 
     @property
     def layers(self) -> Mapping[str, slice]:
@@ -126,10 +125,14 @@ class Walker:
         finally:
             self._descends = kept
 
+    def aside(self) -> AbstractContextManager[None]:
+        """While open, passes are none of the step's: it draws on as if there had been none."""
+        return self._passes.aside()
+
     def logits(self, batch: Batch) -> Tensor:
         """The classifier's logits, classes last. Call it inside a loss."""
         if self._logits is None:
-            return logits_of(self.model, batch, self._given_loss)
+            return logits_of(self.model, batch, self.given_loss)
         return self._logits(self.model, batch)
 
     def grad(self, batch: Batch, at: Tensor | None = None, loss: LossFn | None = None) -> Tensor:
@@ -162,18 +165,18 @@ class Walker:
             each = [None] * num_shards if at is None else at
             shards = zip(batch.shards(num_shards), each, strict=True)
             return torch.stack([self.grad(shard, point) for shard, point in shards])
-        points = self._current().expand(num_shards, -1) if at is None else at
+        points = self._position.read().expand(num_shards, -1) if at is None else at
         with self._passes.state.look(), torch.enable_grad():  # also at w: nothing is kept
-            values, found, rows = shard_gradients(
+            values, gradient, rows = shard_gradients(
                 self.weights,
                 points,
                 batch,
                 lambda shard: self._passes.value(self.loss, shard),
                 lambda value, leaves: self._passes.gradient(value, leaves, is_loss=True),
             )
-        self._counted(batch, found, look=at is not None)
+        self._counted(batch, gradient, look=at is not None)
         if at is None:
-            self._losses.append((values.mean(), _share(batch)))
+            self._losses.add(values.mean(), share_of(batch))
         return rows
 
     def value(self, batch: Batch, at: Tensor | None = None, loss: LossFn | None = None) -> Tensor:
@@ -189,14 +192,10 @@ class Walker:
 
     def hvp(self, batch: Batch, v: Tensor, at: Tensor, loss: LossFn | None = None) -> Tensor:
         """∇²L(at)·v on a batch, (n,), by double backward. A look."""
-        if hooked(self.weights.parameters):
-            raise ValueError(
-                "A Hessian-vector product runs no hooks of parameters. Remove them, or choose "
-                'gradients instead, as hessian="difference" of lets.'
-            )
+        check_no_hooks(self.weights.parameters)
 
         def of(part: Batch) -> Tensor:
-            self._count(part)
+            self.count(part)
             return self._passes.product(loss or self.loss, part, self._leaf(at), v)
 
         with self._passes.state.look():
@@ -204,8 +203,8 @@ class Walker:
 
     def descend(self, g: Tensor) -> None:
         """Make one step of the base optimizer with the gradient g (n,), clipped if configured."""
-        self._descent.step(self._current(), g)
-        self._flat = None
+        self._descent.step(self._position.read(), g)
+        self._position.forget()
 
     def push_forward(
         self, dw: Tensor, dg: Tensor, carried: Sequence[Carried] = ()
@@ -228,8 +227,7 @@ class Walker:
 
     def move_to(self, w: Tensor) -> None:
         """Stand at w (n,). The base optimizer's state stays as it is."""
-        self.weights.write(w)
-        self._flat = None
+        self._position.write(w)
 
     def held_out(self) -> Batch:
         """The next batch of held-out data."""
@@ -247,15 +245,21 @@ class Walker:
         """Values to keep beside the step's loss; `loss` itself where the passes do not show it."""
         self.logged.update(scalars)
 
+    def count(self, batch: Batch, passes: int = 1) -> None:
+        """Add passes over a batch to `passes` and `grad_evals`; a product with the Hessian is one.
+
+        Gradients and products of the walker are counted by it, those inside of a loss are not.
+        """
+        self.passes += passes
+        share = 1.0 if self.step_size is None else batch.size / self.step_size
+        self.grad_evals += passes * share
+
     @property
     def step_loss(self) -> Tensor:
         """The loss at w before the step, mean over the step's own passes by weight; NaN: none."""
         if "loss" in self.logged:
             return torch.as_tensor(self.logged["loss"])
-        if not self._losses:
-            return torch.tensor(float("nan"))
-        total = sum(share for _, share in self._losses)
-        return torch.stack([value * (share / total) for value, share in self._losses]).sum()
+        return self._losses.mean()
 
     def _pass(
         self,
@@ -269,41 +273,26 @@ class Walker:
         if isinstance(batch, Closure):
             with self._passes.opened(None):
                 other = loss if self.plain else self.loss
-                value, found = batch.value_and_grad(self.weights, at, other)
+                value, gradient = batch.value_and_grad(self.weights, at, other)
         else:
-            leaves = self.weights.leaves(self._current() if at is None else at)
+            leaves = self.weights.leaves(self._position.read() if at is None else at)
             with self._passes.opened(leaves), torch.enable_grad():
                 value = self._passes.value(loss or self.loss, batch)
                 # inside: some modules recompute
-                found = self._passes.gradient(value, leaves, is_loss=loss is None)
-            found = found.weighted(weight)
-            found = found._replace(parameters=run_hooks(self.weights, found.parameters, before))
-        self._counted(batch, found, look=at is not None)
+                gradient = self._passes.gradient(value, leaves, is_loss=loss is None)
+            gradient = gradient.weighted(weight)
+            hooked = run_hooks(self.weights, gradient.parameters, before)
+            gradient = gradient._replace(parameters=hooked)
+        self._counted(batch, gradient, look=at is not None)
         if at is None and loss is None:
-            self._losses.append((value.detach(), _share(batch)))
+            self._losses.add(value.detach(), share_of(batch))
         value = value.detach() if weight is None else weight * value.detach()
-        return value, self.weights.flatten(found.parameters)
-
-    def _current(self) -> Tensor:
-        """Point of the walker; never changed in place."""
-        versions = [p._version for p in self.weights.parameters]
-        if self._flat is None or self._versions != versions:  # moved by us, or by somebody else
-            self._flat, self._versions = self.weights.read(), versions
-        return self._flat
+        return value, self.weights.flatten(gradient.parameters)
 
     def _leaf(self, at: Tensor | None) -> Tensor:
-        return (self._current() if at is None else at).detach().requires_grad_()
+        return (self._position.read() if at is None else at).detach().requires_grad_()
 
     def _counted(self, batch: Batch, gradient: PassGradient, look: bool) -> None:
         if self._descends:
-            self._descent.count(gradient, look, _share(batch))
-        self._count(batch)
-
-    def _count(self, batch: Batch) -> None:
-        self.passes += 1
-        self.grad_evals += 1.0 if self.step_size is None else batch.size / self.step_size
-
-
-def _share(batch: Batch | None) -> float:
-    """Weight of a batch; 1 for test objectives that need no data."""
-    return 1.0 if batch is None else batch.share
+            self._descent.count(gradient, look, share_of(batch))
+        self.count(batch)

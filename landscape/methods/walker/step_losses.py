@@ -1,0 +1,22 @@
+"""Losses of a step's own passes, and their mean."""
+
+import torch
+from torch import Tensor
+
+
+class StepLosses:
+    """Losses at w before a step, one for each batch that a pass there was over."""
+
+    def __init__(self) -> None:
+        self._values: list[tuple[Tensor, float]] = []
+
+    def add(self, value: Tensor, share: float) -> None:
+        """Add the loss of one pass, shape (), with the weight of its batch."""
+        self._values.append((value, share))
+
+    def mean(self) -> Tensor:
+        """Mean by weight, shape (); NaN where there was no pass."""
+        if not self._values:
+            return torch.tensor(float("nan"))
+        total = sum(share for _, share in self._values)
+        return torch.stack([value * (share / total) for value, share in self._values]).sum()
