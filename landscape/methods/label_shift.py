@@ -6,8 +6,9 @@ cross-entropy of logits and labels as they stand does.
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import replace
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -64,6 +65,7 @@ def with_other_first_labels(batch: Batch) -> Batch | None:
     if isinstance(x, Mapping) and "labels" in x:
         if x["labels"].shape != y.shape:
             return None
-        x = copy.copy(x)
-        x["labels"] = y
+        relabelled = cast(MutableMapping[str, Any], copy.copy(x))
+        relabelled["labels"] = y
+        x = relabelled
     return replace(batch, x=x, y=y)
