@@ -1,12 +1,16 @@
 """landscape analyze: ask the measures of runs that are there."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from landscape_cli import options, user_code
 from landscape_cli.errors import on_interrupt
+
+if TYPE_CHECKING:
+    from landscape.analysis.checkpoint_spec import CheckpointSpec
+    from landscape.training.run import Run
 
 GO_ON = "Interrupted. Finished measures are kept; the same command goes on."
 
@@ -80,77 +84,86 @@ def analyze(
     import landscape as ls
     from landscape.analysis import hints
     from landscape.analysis.analyze import cross_check as check
-    from landscape.analysis.checkpoint_spec import (
-        CheckpointSpec,
-        open_minimum,
-        refuse_options_of_checkpoints,
-    )
-    from landscape.measures import MEASURES
-    from landscape.records import Record
-    from landscape.study.folders import runs_in
+    from landscape.analysis.checkpoint_spec import CheckpointSpec, open_minimum
+    from landscape.study.dry_run import of_analysis
     from landscape_cli import cross_check as table
-    from landscape_cli import progress, settings
+    from landscape_cli import progress
+    from landscape_cli.plan import show
 
-    asked = None if measures is None else options.measure_names(measures)
-    if to is not None and asked is not None and "path" not in asked:
-        raise ValueError(f"`--to` has no effect: the measures are {', '.join(asked)}.")
-    values = {"k": k, "which": which, "backend": backend}
-    values = {name: value for name, value in values.items() if value is not None}
-    chosen = settings.of_measures(
-        config, set_, asked, MEASURES, {"eigenvalues": values} if values else {}
-    )
+    asked, chosen = _asked(measures, to, config, set_, {"k": k, "which": which, "backend": backend})
     spec = CheckpointSpec(
         **user_code.sources(model, model_args, data, data_args, loss),
         data_dir=data_dir, examples=examples, batch_norm=batch_norm, device=device,
     )  # fmt: skip
-    if model or data:
-        if cross_check:
-            raise ValueError("`--cross-check` takes runs, not checkpoints.")
-        if out is not None and len(subjects) > 1:
-            raise ValueError(f"`--out` names one folder. Got {len(subjects)} checkpoints.")
-        opened: list[Any] = list(subjects)
-    else:
-        refuse_options_of_checkpoints(spec, checkpoint_key, out)
-        opened = [run for folder in subjects for run in runs_in(folder)]
-    among = [] if model or data else opened
-    if cross_check and asked is None:
-        asked = []
-
-    def minimum_of(subject: Any, folder: Path | None) -> Any:
-        return open_minimum(subject, spec, key=checkpoint_key, out=folder, trust=trust)
-
-    end = None if to is None else minimum_of(to, None)
-    made: dict[str, dict[str, Path]] = {}
-    answered: dict[str, dict[str, Record]] = {}
-    checks: dict[str, Any] = {}
+    opened = _subjects(subjects, spec, checkpoint_key, out, cross_check)
+    source: dict[str, Any] = {"key": checkpoint_key, "trust": trust}
+    end = None if to is None else open_minimum(to, spec, **source)
+    minima = (open_minimum(subject, spec, out=out, **source) for subject in opened)
+    asked = [] if cross_check and asked is None else asked
     if dry_run:
-        from landscape.study import dry_run as plan
-        from landscape_cli.plan import show
-
-        minima = [minimum_of(subject, out) for subject in opened]
-        planned = plan.of_analysis(minima, asked, force=force, options=chosen, to=end)
+        planned = of_analysis(list(minima), asked, chosen, force=force, to=end)
         show(planned, json=json, quiet=quiet)
         return
+    among = [run for run in opened if isinstance(run, ls.Run)]
+    made: dict[str, dict[str, Path]] = {}
+    checks: dict[str, Any] = {}
+    warnings: list[str] = []
     with on_interrupt(GO_ON), progress.shown(json, quiet) as listener:
-        for subject in opened:
-            minimum = minimum_of(subject, out)
+        for minimum in minima:
             for note in () if quiet else minimum.notes:
                 typer.echo(f"note: {note}", err=True)
-            answered[str(minimum.folder)] = ls.analyze(
+            records = ls.analyze(
                 minimum, asked, options=chosen, to=end, among=among, force=force, progress=listener
             )
-            made[str(minimum.folder)] = {n: minimum.path(n) for n in answered[str(minimum.folder)]}
+            folder = str(minimum.folder)
+            made[folder] = {name: minimum.path(name) for name in records}
+            warnings += [f"{folder}: {line}" for line in hints.of_records(records)]
             if cross_check:
-                checks[str(minimum.folder)] = check(
-                    minimum, options=chosen.get("eigenvalues"), progress=listener
-                )
-    result: dict[str, Any] = {"records": made}
+                values = chosen.get("eigenvalues")
+                checks[folder] = check(minimum, options=values, progress=listener)
+    for folder, record in {} if json or quiet else checks.items():
+        typer.echo("\n".join([folder, *table.lines(record), ""]))
+    options.warn(warnings)
+    compared = {folder: table.values(record) for folder, record in checks.items()}
+    result = {"records": made, **({"cross_check": compared} if cross_check else {})}
+    options.hand_over(result, Path(folder) / "records" if among else folder, json)
+
+
+def _asked(
+    measures: str | None,
+    to: Path | None,
+    config: Path | None,
+    assignments: list[str] | None,
+    eigenvalues: dict[str, Any],
+) -> tuple[list[str] | None, dict[str, Any]]:
+    """The measures by name, None for all, and their settings."""
+    from landscape.measures import MEASURES
+    from landscape_cli.settings import of_measures
+
+    asked = None if measures is None else options.measure_names(measures)
+    if to is not None and asked is not None and "path" not in asked:
+        raise ValueError(f"`--to` has no effect: the measures are {', '.join(asked)}.")
+    given = {name: value for name, value in eigenvalues.items() if value is not None}
+    further = {"eigenvalues": given} if given else {}
+    return asked, of_measures(config, assignments, asked, MEASURES, further)
+
+
+def _subjects(
+    paths: list[Path],
+    spec: "CheckpointSpec",
+    key: str | None,
+    out: Path | None,
+    cross_check: bool,
+) -> "list[Path] | list[Run]":
+    """The checkpoints, or the runs in the folders; ValueError for options that do not fit."""
+    from landscape.analysis.checkpoint_spec import refuse_options_of_checkpoints
+    from landscape.study.folders import runs_in
+
+    if not (spec.model or spec.data):
+        refuse_options_of_checkpoints(spec, key, out)
+        return [run for folder in paths for run in runs_in(folder)]
     if cross_check:
-        result["cross_check"] = {path: table.values(found) for path, found in checks.items()}
-    if not (json or quiet):
-        for path, found in checks.items():
-            typer.echo("\n".join([path, *table.lines(found), ""]))
-    for path, records in answered.items():
-        options.warn(f"{path}: {line}" for line in hints.of_records(records))
-    last = minimum.folder if model or data else minimum.folder / "records"
-    options.hand_over(result, last, json)
+        raise ValueError("`--cross-check` takes runs, not checkpoints.")
+    if out is not None and len(paths) > 1:
+        raise ValueError(f"`--out` names one folder. Got {len(paths)} checkpoints.")
+    return paths

@@ -1,15 +1,16 @@
 """landscape audit: one checkpoint held against thresholds; for people and for pipelines."""
 
-import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from landscape_cli import options, user_code
 from landscape_cli.errors import on_interrupt
+
+if TYPE_CHECKING:
+    from landscape.auditing.verdicts import Audit
 
 FELL_SHORT = 1
 
@@ -65,59 +66,44 @@ def audit(
     "noise.accuracy@0.05 >= 0.9"
     """
     import landscape as ls
-    from landscape.auditing.page import measured
     from landscape.auditing.run import folder_of
-    from landscape.utils.files import read_json
+    from landscape.study.dry_run import of_audit
     from landscape_cli import progress
+    from landscape_cli.plan import show
 
     texts, chosen = _asked(require or [], requirements, config, set_ or [])
+    folder = folder_of(checkpoint, out)
+    asked: dict[str, Any] = {
+        "baseline": baseline, "options": chosen, "checkpoint_key": checkpoint_key, "out": out,
+        "trust": trust,
+    }  # fmt: skip
     sources: dict[str, Any] = {
         **user_code.sources(model, model_args, data, data_args, loss),
-        "data_dir": data_dir,
-        "examples": examples,
-        "batch_norm": batch_norm,
-        "device": device,
-    }
+        "data_dir": data_dir, "examples": examples, "batch_norm": batch_norm, "device": device,
+    }  # fmt: skip
     if dry_run:
-        from landscape.analysis.checkpoint_spec import CheckpointSpec, objectives_of
-        from landscape.auditing.requirements import parse
-        from landscape.study import dry_run as plan
-        from landscape_cli.plan import show
-
-        spec = CheckpointSpec(**sources)
-        subject, other = (
-            None if path is None else objectives_of(path, spec, key=checkpoint_key, trust=trust)[0]
-            for path in (checkpoint, baseline)
-        )
-        assert subject is not None
-        planned = plan.of_audit(
-            subject, [parse(text) for text in texts], folder_of(checkpoint, out),
-            baseline=other, options=chosen,
-        )  # fmt: skip
-        show(planned, json=json, quiet=quiet)
+        show(of_audit(checkpoint, texts, **asked, **sources), json=json, quiet=quiet)
         return
     with on_interrupt("Interrupted. Nothing was written."), progress.shown(json, quiet) as listener:
-        found = ls.audit(
-            checkpoint,
-            texts,
-            baseline=baseline,
-            on_uncertain=on_uncertain,
-            options=chosen,
-            **sources,
-            checkpoint_key=checkpoint_key,
-            out=out,
-            trust=trust,
-            command=shlex.join(["landscape", *sys.argv[1:]]),
-            progress=listener,
-        )
-    folder = folder_of(checkpoint, out)
-    page = folder / "audit.html"
-    said = [f"note: {note}" for note in found.notes]
-    said += [verdict.line for verdict in found.verdicts] or _numbers(measured(found))
-    for line in () if quiet else said:
+        audited = ls.audit(
+            checkpoint, texts, **asked, **sources, on_uncertain=on_uncertain,
+            command=options.command(), progress=listener,
+        )  # fmt: skip
+    _hand_over(audited, folder, json=json, quiet=quiet)
+
+
+def _hand_over(audited: "Audit", folder: Path, *, json: bool, quiet: bool) -> None:
+    """Print notes, verdicts or numbers, and the page; exit with FELL_SHORT where one fails."""
+    from landscape.auditing.page import measured
+    from landscape.utils.files import read_json
+
+    lines = [f"note: {note}" for note in audited.notes]
+    lines += [verdict.line for verdict in audited.verdicts] or _numbers(measured(audited))
+    for line in () if quiet else lines:
         typer.echo(line, err=json)
+    page = folder / "audit.html"
     options.hand_over({**read_json(folder / "audit.json"), "page": page}, page, json)
-    if not found.passed:
+    if not audited.passed:
         raise typer.Exit(FELL_SHORT)
 
 

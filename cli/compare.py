@@ -1,7 +1,5 @@
 """landscape compare: methods x seeds on one task, from nothing to the report."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -84,54 +82,44 @@ def compare(
     """
     import landscape as ls
     from landscape.analysis import hints
-    from landscape.measures import MEASURES
+    from landscape.study.design import Design, askable
+    from landscape.study.dry_run import of_study
     from landscape_cli import progress, settings
+    from landscape_cli.plan import show
 
-    named = options.names(methods)
-    chosen = list(ls.methods.PAPERS) if methods.casefold() == "all" else user_code.methods(named)
+    all_ = methods.casefold() == "all"
+    chosen = list(ls.methods.PAPERS) if all_ else user_code.methods(options.names(methods))
     of = user_code.task(
         task, model=model, model_args=model_args, data=data, data_args=data_args, loss=loss
     )
-    askable = {name: kind for name, kind in MEASURES.items() if name != "path"}
     asked = None if measures is None else options.measure_names(measures)
     tree = settings.read(
-        config, set_, chosen, measures=askable, asked=asked,
+        config, set_, chosen, measures=askable(), asked=asked,
         label_noise=label_noise, epochs=epochs, budget=budget, measure_every=measure_every,
         device=device,
     )  # fmt: skip
-    given = {name: values for name, values in tree.items() if name not in askable}
-    tried = settings.grid(grid or [], chosen)
     design: dict[str, Any] = {
-        "settings": given,
-        "grid": tried,
-        "tune_seeds": tune_seeds,
-        "controls": controls,
-        "workers": workers,
-        "measures": asked,
-        "options": {name: tree[name] for name in tree if name in askable},
-        "examples": examples,
-        "data_dir": data_dir,
-    }
+        "settings": {name: tree[name] for name in tree if name not in askable()},
+        "options": {name: tree[name] for name in tree if name in askable()},
+        "grid": settings.grid(grid or [], chosen),
+        "tune_seeds": tune_seeds, "controls": controls, "workers": workers, "measures": asked,
+        "examples": examples, "data_dir": data_dir,
+    }  # fmt: skip
     folder = out or Path("runs") / of
     if dry_run:
-        from landscape.study import dry_run as plan
-        from landscape.study.design import Design
-        from landscape_cli.plan import show
-
-        planned = plan.of_study(Design(of, chosen, seeds, folder, **design))
+        planned = of_study(Design(of, chosen, seeds, folder, **design))
         options.warn(hints.of_seeds(seeds))
         show(planned, json=json, quiet=quiet)
         return
     with on_interrupt(GO_ON), progress.shown(json, quiet) as listener:
-        result = ls.compare(
-            of, chosen, seeds, folder, **design,
-            command=shlex.join(["landscape", *sys.argv[1:]]), progress=listener,
-        )  # fmt: skip
-    options.warn([*hints.of_seeds(seeds), *hints.of_runs(result.runs.values())])
-    for failure in result.failures:
-        typer.echo(f"error: {failure}", err=True)
-    failed = [str(failure) for failure in result.failures]
-    tree = {"study": result.path, "report": result.report, "failed": failed}
-    options.hand_over(tree, result.report, json)
+        study = ls.compare(
+            of, chosen, seeds, folder, **design, command=options.command(), progress=listener
+        )
+    options.warn([*hints.of_seeds(seeds), *hints.of_runs(study.runs.values())])
+    failed = [str(failure) for failure in study.failures]
+    for line in failed:
+        typer.echo(f"error: {line}", err=True)
+    made = {"study": study.path, "report": study.report, "failed": failed}
+    options.hand_over(made, study.report, json)
     if failed:
         raise typer.Exit(CELLS_FAILED)

@@ -2,6 +2,8 @@
 
 import json as json_format
 import os
+import shlex
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -136,6 +138,11 @@ def warn(lines: Iterable[str]) -> None:
     """Print a hint on stderr."""
     for line in lines:
         typer.echo(f"warning: {line}", err=True)
+
+
+def command() -> str:
+    """The command line of this process, for pages that say what they were made with."""
+    return shlex.join(["landscape", *sys.argv[1:]])
 
 
 def hand_over(result: Mapping[str, Any], path: Path | str, json: bool) -> None:

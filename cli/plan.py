@@ -1,70 +1,50 @@
-"""The plan of a dry run in words: counts first, then times."""
+"""The plan of a dry run in words: counts at once, rough times after them."""
 
 import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
-
-from landscape_cli.progress import clock
 
 if TYPE_CHECKING:
     from landscape.study.dry_run import Plan
 
-MEBI = 2**20
 LAST = "Dry run: nothing was trained, measured or written."
 
 
 def show(plan: "Plan", *, json: bool, quiet: bool) -> None:
-    """Print the plan at once and its time when that is known; as one object with `json`.
-
-    The last line says that it was a dry run.
-    """
+    """Print the plan at once and its rough time when that is known; one object with `json`."""
     from json import dumps
 
+    from landscape.utils.device import peak_memory
+
+    width = max((len(part.name) for part in plan.parts), default=0)
     if not (json or quiet):
-        typer.echo("\n".join(_counted(plan)))
-    timed = plan.timed()
+        typer.echo(f"{plan.what}, into {plan.folder}")
+        for part in plan.parts:
+            kept = f", {part.kept} there already" if part.kept else ""
+            typer.echo(f"  {part.name:<{width}}  {part.count or 'nothing'} to do{kept}")
+    seconds, memory = plan.seconds(), peak_memory()
     if json:
-        typer.echo(dumps(_tree(timed), default=str))
-    else:
-        typer.echo("\n".join([LAST] if quiet else [*_timed(timed), LAST]))
-
-
-def _tree(plan: "Plan") -> dict[str, Any]:
-    named = ("name", "count", "kept", "seconds", "note")
-    parts = [{name: getattr(part, name) for name in named} for part in plan.parts]
-    rest = ("what", "folder", "processes", "memory", "sizes", "seconds")
-    return {"dry_run": True, "parts": parts, **{name: getattr(plan, name) for name in rest}}
-
-
-def _counted(plan: "Plan") -> Iterator[str]:
-    yield f"{plan.what}, into {plan.folder}"
-    wide = max((len(part.name) for part in plan.parts), default=0)
-    for part in plan.parts:
-        there = f", {part.kept} there already" if part.kept else ""
-        yield f"  {part.name:<{wide}}  {part.count or 'nothing'} to do{there}"
-
-
-def _timed(plan: "Plan") -> Iterator[str]:
-    wide = max((len(part.name) for part in plan.parts), default=0)
-    for part in (part for part in plan.parts if part.count):
-        note = f", {part.note}" if part.note else ""
-        yield f"  {part.name:<{wide}}  {part.count} × {duration(part.seconds)}{note}"
-    shared = f", in {plan.processes} processes" if plan.processes > 1 else ""
-    yield f"time: about {duration(plan.seconds)}{shared}, estimated from one step"
-    sizes = ", ".join(f"{name} {_mebi(size)}" for name, size in plan.sizes.items())
-    each = " in each process" if plan.processes > 1 else ""
-    held = f"about {_mebi(plan.memory)} or more{each}" if plan.memory else "not known here"
-    yield f"memory: {held}" + (f" ({sizes})" if sizes else "")
+        rows = zip(plan.parts, seconds, strict=True)
+        parts = [{"name": p.name, "count": p.count, "kept": p.kept, "seconds": s} for p, s in rows]
+        about = {"what": plan.what, "folder": str(plan.folder), "processes": plan.processes}
+        total = {"seconds": sum(seconds), "memory": memory}
+        typer.echo(dumps({"dry_run": True, **about, "parts": parts, **total}))
+        return
+    if not quiet:
+        for part, each in zip(plan.parts, seconds, strict=True):
+            if part.count:
+                typer.echo(f"  {part.name:<{width}}  roughly {duration(each)}")
+        shared = f" in {plan.processes} processes" if plan.processes > 1 else ""
+        typer.echo(f"time: roughly {duration(sum(seconds))}{shared}, from one step")
+        held = f"{memory / 2**20:.3g} MiB or more" if memory else "not known here"
+        typer.echo(f"memory: {held}{' in each' * bool(shared)}, from one step")
+    typer.echo(LAST)
 
 
 def duration(seconds: float) -> str:
-    """0.034 as "0.034 s", 34.5 as "35 s", 345 as "5:45"."""
-    if seconds >= 60:
-        return clock(seconds)
+    """0.034 as "0.034 s", 34.5 as "35 s", 200 as "3 min", 7000 as "1.9 h"."""
+    for length, unit in ((3600, "h"), (60, "min")):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:.2g} {unit}"
     return f"{seconds:.2g} s" if seconds < 10 else f"{math.ceil(seconds)} s"
-
-
-def _mebi(size: int) -> str:
-    return f"{size / MEBI:.3g} MiB" if size < 1000 * MEBI else f"{size / MEBI / 1024:.3g} GiB"

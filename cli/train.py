@@ -1,7 +1,7 @@
 """landscape train: one run of one method."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -64,10 +64,11 @@ def train(
     """
     import landscape as ls
     from landscape.analysis import hints
+    from landscape.study.dry_run import of_training
     from landscape.training.run import has_ended
     from landscape.training.train import folder_of
-    from landscape.utils.optional import optional
     from landscape_cli import progress, settings
+    from landscape_cli.plan import show
 
     (named,) = user_code.methods([method])
     chosen = user_code.task(
@@ -78,31 +79,16 @@ def train(
         label_noise=label_noise, epochs=epochs, snapshots=snapshots, measure_every=measure_every,
         device=device,
     )  # fmt: skip
-    if tensorboard:
-        optional("tensorboard", "track")
+    asked: dict[str, Any] = {
+        "settings": given, "data_dir": data_dir, "resume": resume, "tensorboard": tensorboard,
+        "checkpoint_every": checkpoint_every,
+    }  # fmt: skip
     if dry_run:
-        from landscape.study import dry_run as plan
-        from landscape_cli.plan import show
-
-        planned = plan.of_training(
-            chosen, named, seed, out, settings=given, data_dir=data_dir, resume=resume
-        )
-        show(planned, json=json, quiet=quiet)
+        show(of_training(chosen, named, seed, out, **asked), json=json, quiet=quiet)
         return
     there = has_ended(folder_of(chosen, named, seed, out))
     with on_interrupt(GO_ON), progress.shown(json, quiet) as listener:
-        run = ls.train(
-            chosen,
-            named,
-            seed,
-            out,
-            settings=given,
-            data_dir=data_dir,
-            resume=resume,
-            tensorboard=tensorboard,
-            checkpoint_every=checkpoint_every,
-            progress=listener,
-        )
+        run = ls.train(chosen, named, seed, out, **asked, progress=listener)
     if there and not quiet:
         typer.echo(f"note: {run.path} was trained before with these settings.", err=True)
     options.warn(hints.of_runs([run]))

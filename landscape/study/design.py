@@ -63,7 +63,7 @@ class Design:
 
     def _spell_names(self) -> None:
         """Put names, which may be given in any case, as the registries write them."""
-        asked, known = self.measures, _askable()
+        asked, known = self.measures, askable()
         spelled = {
             "task": canonical("task", self.task, TASKS),
             "methods": tuple(map(canonical_method, self.methods)),
@@ -80,8 +80,8 @@ class Design:
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """The measures; a path needs a second minimum, so it is not among them."""
-        return tuple(_askable() if self.measures is None else self.measures)
+        """The measures, all unless some are chosen."""
+        return tuple(askable() if self.measures is None else self.measures)
 
     @property
     def measured(self) -> int:
@@ -134,5 +134,6 @@ class Design:
         )  # fmt: skip
 
 
-def _askable() -> dict[str, type]:
+def askable() -> dict[str, type]:
+    """The measures of a study by name; a path needs a second minimum, so it is not among them."""
     return {name: kind for name, kind in MEASURES.items() if name != "path"}

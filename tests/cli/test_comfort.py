@@ -1,9 +1,12 @@
 """--dry-run, --quiet and landscape info, from outside."""
 
 import json
+import time
 
 import pytest
 
+from landscape.tasks import published
+from landscape.tasks.registry import TASKS, Task
 from landscape_cli.plan import duration
 
 LAST = "Dry run: nothing was trained, measured or written."
@@ -14,8 +17,8 @@ def test_a_plan_of_a_training(landscape, tmp_path):
     done = landscape(*RUN, "--dry-run")
     assert (done.code, done.err, done.last_line) == (0, "", LAST)
     assert "train sam on digits, seed 0, into runs/digits-sam-seed0" in done.out
-    assert "2 passes a step, 18 steps of" in done.out
-    assert "time: about" in done.out and "memory: about" in done.out
+    assert "train sam  1 to do" in done.out
+    assert "time: roughly" in done.out and "memory: " in done.out
     tree = json.loads(landscape(*RUN, "--dry-run", "--json").out)
     assert tree["dry_run"] is True and tree["seconds"] > 0
     assert landscape(*RUN, "--dry-run", "--quiet").out == LAST + "\n"
@@ -37,6 +40,37 @@ def test_a_plan_of_a_study(landscape, tmp_path):
     assert "in 2 processes" in done.out
     assert done.err.startswith("warning: With 2 seeds a difference rests")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def planned_at_once(landscape, monkeypatch):
+    """Plan a command without data, network or time: its output, printed within 3 s."""
+    from landscape.study import cost, design, dry_run
+
+    for module in (design, dry_run):
+        monkeypatch.setattr(module, "load_data", lambda task, data_dir: None)
+    monkeypatch.setattr(cost, "Training", None)
+    monkeypatch.setattr(Task, "build", None)
+    monkeypatch.setattr(dry_run.Plan, "seconds", lambda plan: [0.0] * len(plan.parts))
+
+    def plan(command):
+        started = time.perf_counter()
+        done = landscape(*command.split()[1:], "--dry-run")
+        assert (done.code, done.last_line) == (0, LAST), done.err
+        assert time.perf_counter() - started < 3
+        return done.out
+
+    return plan
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_is_planned_at_once(planned_at_once, name):
+    assert "train sgd  1 to do" in planned_at_once(f"landscape train --task {name} --method sgd")
+
+
+@pytest.mark.parametrize("name", published.names())
+def test_every_published_setting_is_planned_at_once(planned_at_once, name):
+    assert "6 to do" in planned_at_once(published.command(name))
 
 
 def test_quiet_is_the_last_line_alone(landscape):
@@ -67,7 +101,8 @@ def test_info(landscape, refused, trained, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.034, "0.034 s"), (34.5, "35 s"), (345, "5:45"), (0, "0 s")]
+    ("seconds", "text"),
+    [(0, "0 s"), (0.034, "0.034 s"), (34.5, "35 s"), (200, "3.3 min"), (7000, "1.9 h")],
 )
 def test_durations(seconds, text):
     assert duration(seconds) == text
