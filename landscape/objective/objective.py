@@ -74,17 +74,11 @@ class Objective:
             raise ValueError(
                 f"`batch_norm` must be one of {', '.join(bn.POLICIES)}. Got {batch_norm!r}."
             )
-        model = getattr(model, "_orig_mod", model)  # of torch.compile: measures differentiate twice
-        self.model, self.loss, self.logits = model, loss, logits
+        self.risk = risk_of(model, batches, loss, batch_norm or "stored", seed)
+        self.model, self.loss, self.logits = self.risk.model, loss, logits
         self.seed, self.memory, self.chosen_batch_norm = seed, memory, batch_norm
-        self.weights, self.precision = Weights(model), Precision(model)
-        self.device = self.weights.parameters[0].device
-        given = tuple(map(self.precision.batch, load_batches(batches, self.device, seed)))
-        with gradients_on():
-            self.risk = EmpiricalRisk(
-                model, loss, given, weight_fractions(given), self.weights, self.precision,
-                batch_norm or "stored", seed,
-            )  # fmt: skip
+        self.weights, self.precision = self.risk.weights, self.risk.precision
+        self.device = self.risk.device
         self._delegate()
         self.retry_on_oom(lambda: first_pass.check(self.risk))
 
@@ -217,3 +211,16 @@ class Objective:
 
     def _point(self, at: Tensor | None) -> Tensor:
         return self.risk.w if at is None else outside_inference(at.detach().to(self.risk.w))
+
+
+def risk_of(
+    model: nn.Module, batches: Iterable[Any], loss: LossFn, policy: str = "stored", seed: int = 0
+) -> EmpiricalRisk:
+    """The risk of a model as it stands, without the checks of an objective."""
+    model = getattr(model, "_orig_mod", model)  # of torch.compile: measures differentiate twice
+    weights, precision = Weights(model), Precision(model)
+    loaded = load_batches(batches, weights.parameters[0].device, seed)
+    given = tuple(map(precision.batch, loaded))
+    fractions = weight_fractions(given)
+    with gradients_on():
+        return EmpiricalRisk(model, loss, given, fractions, weights, precision, policy, seed)

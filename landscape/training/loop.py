@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from landscape.data import DataSet, batches, split
 from landscape.methods import make
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch, LossFn
-from landscape.objective.objective import Objective
 from landscape.tasks.registry import Task, cross_entropy
 from landscape.training import tables
 from landscape.training.base_optimizer import base_optimizer
 from landscape.training.checkpoint import clone
+from landscape.training.evaluation import PlainEvaluation
 from landscape.training.label_noise import expected_cross_entropy
 from landscape.training.monitor import sharpness_monitor
 from landscape.training.schedule import factor
@@ -60,7 +60,7 @@ class Training:
 
     def __init__(self, settings: Settings, task: Task, dataset: DataSet):
         self.settings, self.dataset = settings, dataset
-        self.evaluated_at_once, self.plain_loss = task.measured_at_once, task.plain_loss
+        self.plain_loss = task.plain_loss
         self.device = device_of(settings.training.device)
         with seeded(seed_of(settings.seed, "init"), self.device):
             self.model = task.build().to(self.device)
@@ -85,6 +85,7 @@ class Training:
             settings, task, self.train, self.size, self.model, self.method, self.optimizer
         )
         self.looks: list[dict[str, float]] = []
+        self._evaluate = PlainEvaluation(self.model, task.measured_at_once)
         self._side_streams: dict[str, Counted] = {}
         self.epoch, self.steps, self.seconds = 0, 0, 0.0
         self.partial: Partial | None = None  # of the epoch that is being trained
@@ -256,13 +257,12 @@ class Training:
         row = {"epoch": float(self.epoch), "step": float(self.steps)}
         train = Batch(self.train.x[:EVALUATED], self.train.y[:EVALUATED])
         for name, batch in (("train", train), ("held_out", self.held_out), ("test", self.test)):
-            loss, accuracy = evaluate(self.model, batch, self.plain_loss, self.evaluated_at_once)
+            loss, accuracy = self._evaluate(name, batch, self.plain_loss)
             row |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
         share = self.settings.data.label_noise
         if share and self.plain_loss is cross_entropy:
             noisy = expected_cross_entropy(share)
-            size = self.evaluated_at_once
-            row["noisy_test_loss"] = evaluate(self.model, self.test, noisy, size)[0]
+            row["noisy_test_loss"] = self._evaluate("noisy test", self.test, noisy)[0]
         return row | {
             "learning_rate": self.optimizer.param_groups[0]["lr"],
             "grad_evals": self.walker.grad_evals,
@@ -270,15 +270,6 @@ class Training:
             "seconds": self.seconds,
             **measured,
         }
-
-
-def evaluate(
-    model: nn.Module, batch: Batch, loss: LossFn = cross_entropy, size: int = 1000
-) -> tuple[float, float]:
-    """Plain loss and accuracy in eval mode; NaN on no examples."""
-    if not batch.size:
-        return float("nan"), float("nan")
-    return Objective(model, batches(batch, size), loss).value_and_accuracy()
 
 
 def _training_loss(plain: LossFn, smoothing: float) -> LossFn:
