@@ -4,7 +4,7 @@ arXiv 2307.02337. The measure: Petzka et al., NeurIPS 2021.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -12,14 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from landscape.methods import checks, penalty
-from landscape.methods.penalty import CLOSED, SIGNS
+from landscape.methods import checks, penalty, penalty_cost
+from landscape.methods.penalty import CLOSED, SIGNS, LayerPass
 from landscape.methods.walker.walker import Walker
-from landscape.network import flatness
 from landscape.network.batch import Batch, LossFn
-from landscape.network.flatness import precise
 from landscape.network.higher_order import ThirdOrder
-from landscape.network.linear_layer import Call, patches, recorded_calls
+from landscape.network.linear_layer import Call, recorded_calls
 
 FORMS = ("kappa", "kappa_hat")
 GRADIENTS = ("full", "frozen")
@@ -51,7 +49,8 @@ class FAM:
     layer and its way in itself: one instance per run.
 
     Cost: 1 pass a step, or those of `over`. To each of them a softmax head adds next to nothing,
-    other layers d products with the Hessian at their output, or one with the Hessian a draw.
+    random signs 3 passes a draw (1 where frozen), other layers 2 for each of d outputs (2/3), times
+    the share of the weights from the layer on. `grad_evals` counts these.
 
     Raises ValueError for settings outside these, an unknown layer, a layer whose flatness is not
     defined or always 0, an `over` that is no method or another FAM.
@@ -126,18 +125,48 @@ class FAM:
             lam *= min(1.0, walker.step_index / self.warmup)
 
         def loss(model: nn.Module, batch: Batch) -> Tensor:
-            layers = penalty.candidates(model, self.chosen or self.layer)
             with torch.enable_grad():  # also where only the value is asked for
-                with self._differentiable(), recorded_calls(layers) as calls:
+                with self._differentiable(), self._recorded(model) as calls:
                     plain = plain_loss(model, batch)
-                if self.way is None:
-                    self._choose(model, plain, calls, batch)
-                kappa = self._flatness(model.get_submodule(self.chosen), plain, calls, batch)
+                kappa = self._flatness(walker, model, plain, calls, batch)
                 penalised = plain + lam * kappa.clamp(min=0)
             means.add(batch, plain.detach(), kappa.detach())
             return penalised if torch.is_grad_enabled() else penalised.detach()
 
         return loss
+
+    def _flatness(
+        self, walker: Walker, model: nn.Module, loss: Tensor, calls: list[Call], batch: Batch
+    ) -> Tensor:
+        """κ or κ̂ of one pass, shape (), its cost counted."""
+        name = self.chosen or self._name(calls)
+        seen = LayerPass(model, name, loss, [c for c in calls if c.name == name], batch.y)
+        way = penalty.choose_again(self.way or self._choose(seen), seen)
+        draws, full = self.draws or 1, self.gradient == "full"
+        cost = penalty_cost.cost(way, seen, draws, full)
+        walker.count(batch, penalty_cost.products(way, seen, draws), cost)
+        return penalty.compute(way, seen, self.form, draws, full)
+
+    def _recorded(self, model: nn.Module) -> AbstractContextManager[list[Call]]:
+        return recorded_calls(penalty.candidates(model, self.chosen or self.layer))
+
+    def _name(self, calls: list[Call]) -> str:
+        """The name of the layer: that of the settings, or the last one called."""
+        if self.layer is None and not calls:
+            raise ValueError(
+                "FAM needs a linear layer that the forward pass calls. Found none. "
+                "A convolution can be named in `layer`."
+            )
+        return calls[-1].name if self.layer is None else self.layer
+
+    def _choose(self, seen: LayerPass) -> str:
+        """Choose the layer and the way, on the first batch."""
+        way = SIGNS if self.draws is not None else penalty.choose(seen)
+        if way == SIGNS:
+            penalty.check_signs(seen, self.form)
+        penalty.warn_of_custom_functions(way, seen)
+        self.way, self.chosen = way, seen.name
+        return way
 
     @contextmanager
     def _differentiable(self) -> Iterator[None]:
@@ -149,38 +178,6 @@ class FAM:
             return
         with sdpa_kernel(SDPBackend.MATH), ThirdOrder():
             yield
-
-    def _choose(self, model: nn.Module, loss: Tensor, calls: list[Call], batch: Batch) -> None:
-        if self.layer is None and not calls:
-            raise ValueError(
-                "FAM needs a linear layer that the forward pass calls. Found none. "
-                "A convolution can be named in `layer`."
-            )
-        name = self.layer if self.layer is not None else calls[-1].name
-        layer = model.get_submodule(name)
-        way = SIGNS
-        if self.draws is None:
-            calls = [call for call in calls if call.name == name]
-            way = penalty.choose(loss, layer, calls, batch.y)
-        if way == SIGNS:
-            penalty.check_signs(loss, name, layer, self.form)
-        penalty.warn_of_custom_functions(loss, way, calls[0].z if calls else None)
-        self.way, self.chosen = way, name
-
-    def _flatness(self, layer: Any, loss: Tensor, calls: list[Call], batch: Batch) -> Tensor:
-        full, weight = self.gradient == "full", layer.weight
-        with torch.autocast(loss.device.type, enabled=False):
-            if self.way == SIGNS:
-                return penalty.signed(loss, weight, self.form, self.draws or 1, full)
-            call = penalty.the_call(calls, self.chosen)
-            way = penalty.choose_again(loss, self.chosen, layer, call, batch.y)
-            if way == SIGNS:
-                return penalty.signed(loss, weight, self.form, 1, full)
-            phi, z = patches(layer, call.x), call.z
-            if way == CLOSED:
-                return penalty.closed(weight, phi, z, batch.y, self.form, full)
-            T = flatness.output_traces(loss, phi, z, full)
-            return flatness.of_traces(T if full else T.detach(), precise(weight), self.form)
 
 
 class Means:

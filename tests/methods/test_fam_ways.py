@@ -340,7 +340,7 @@ def test_the_try_draws_nothing(batch):
     with recorded_calls(penalty.candidates(net, "0")) as calls:
         loss = cross_entropy(net(batch.x), batch.y)
     before = torch.get_rng_state()
-    assert penalty.choose(loss, net[0], calls, batch.y) == "exact"
+    assert penalty.choose(penalty.LayerPass(net, "0", loss, calls, batch.y)) == "exact"
     assert torch.equal(torch.get_rng_state(), before)
 
 

@@ -245,14 +245,14 @@ class Walker:
         """Values to keep beside the step's loss; `loss` itself where the passes do not show it."""
         self.logged.update(scalars)
 
-    def count(self, batch: Batch, passes: int = 1) -> None:
-        """Add passes over a batch to `passes` and `grad_evals`; a product with the Hessian is one.
+    def count(self, batch: Batch, passes: int = 1, cost: float = 1.0) -> None:
+        """Add `passes` over a batch that together cost as much as `cost` gradients of its loss.
 
-        Gradients and products of the walker are counted by it, those inside of a loss are not.
+        The walker counts its own; products with the Hessian inside of a loss are the caller's.
         """
-        self.passes += passes
         share = 1.0 if self.step_size is None else batch.size / self.step_size
-        self.grad_evals += passes * share
+        self.passes += passes
+        self.grad_evals += cost * share
 
     @property
     def step_loss(self) -> Tensor:
