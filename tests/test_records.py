@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -10,6 +11,10 @@ import pytest
 from landscape import records
 from landscape.records import RECORDS, NoiseRecord, Point, StudyRecord, axes_of, load
 
+SAMPLES = {
+    "int": 3, "float": math.nan, "bool": True, "str": "word", "tuple": (1,),
+    "Mapping": {"a": 1}, "collections.abc.Mapping": {"a": 1},
+}  # fmt: skip
 POINT = Point(0.1, 0.01, 12.0, 5, 100, "test", "stored", "float32", "cpu", "abc")
 
 
@@ -27,9 +32,9 @@ def example(kind):
             is_names = f.name in ("metrics", "methods", "measures", "status")
             values[f.name] = numbers.astype(str) if is_names else numbers
         elif f.name not in ("point", "settings", "provenance", "vectors"):
-            values[f.name] = {"int": 3, "float": math.nan}.get(
-                getattr(f.type, "__name__", ""), "word"
-            )
+            values[f.name] = SAMPLES[
+                re.split(r"[ \[]", str(getattr(f.type, "__name__", f.type)))[0]
+            ]
     return cls(**values, point=POINT, settings={"draws": 3, "levels": [0.1]}, provenance={"v": "1"})
 
 

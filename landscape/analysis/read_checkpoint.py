@@ -3,17 +3,16 @@
 import json
 import pickle
 import pickletools
-import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from landscape.network.weights import check_initialised
+from landscape.training import torch_files
 from landscape.training.checkpoint import load_into, load_tensors
 from landscape.training.run import Run
 from landscape.utils.names import look_up
@@ -24,7 +23,6 @@ PLACES = (
     "weights", "params", "state_dict_ema", "model_ema", "ema_state_dict", "ema",
 )  # fmt: skip
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.", "ema_model.", "_forward_module.")
-MOST_BYTES = 2**26  # of a pickle that is looked at for its entries
 EXTRAS = ("n_averaged",)  # counters of torch's AveragedModel
 
 
@@ -88,28 +86,25 @@ def read(path: Path | str, key: str | None = None) -> Checkpoint:
 
 
 def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):  # no archive, or a damaged one
         return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def _unpickled(path: Path) -> Any:
     """What torch.save wrote, as far as it is tensors and plain values."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickle protocols; what cannot be read is refused
-            return torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:
+            return torch_files.load(file, path.stat().st_size)
     except pickle.UnpicklingError as error:
-        if not zipfile.is_zipfile(path) and not path.read_bytes().startswith(b"\x80"):
-            raise ValueError(f"{path} is no checkpoint: torch.save did not write it.") from None
         raise ValueError(
             f"{path} holds more than weights ({_what_else(error)}), which only running its code "
             f"could read. Where you trust it, convert it once: {_conversion(path)}"
         ) from None
-    except Exception as error:  # a damaged pickle can fail in any way
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ValueError(f"{path} is damaged or no checkpoint ({reason}).") from None
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged or no checkpoint ({error}).") from None
 
 
 def _conversion(path: Path) -> str:
@@ -127,11 +122,9 @@ def _conversion(path: Path) -> str:
 def _entries(path: Path) -> set[str] | None:
     """All texts in a pickled dictionary, by its opcodes, none of which is run; None for others."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            (name,) = (n for n in archive.namelist() if n.endswith("/data.pkl"))
-            with archive.open(name) as file:
-                steps = list(pickletools.genops(file.read(MOST_BYTES)))
-    except (ValueError, OSError, zipfile.BadZipFile):
+        with path.open("rb") as file:
+            steps = list(pickletools.genops(torch_files.pickle_of(file, path.stat().st_size)))
+    except ValueError:
         return None
     if [operation.name for operation, _, _ in steps[:2]] != ["PROTO", "EMPTY_DICT"]:
         return None
@@ -158,7 +151,7 @@ def _state_in(path: Path, found: Any, key: str | None) -> Checkpoint:
     if not places:
         raise ValueError(
             f"{path} holds no weights that could be found. "
-            f"Its entries: {', '.join(map(str, found)) or 'none'}. Name one with --checkpoint-key."
+            f"Its entries: {_some_of(found)}. Name one with --checkpoint-key."
         )
     others = f" Also there: {', '.join(places[1:])}." if places[1:] else ""
     note = f"Weights from the entry {places[0]}.{others}"
@@ -174,7 +167,19 @@ def _tensors(path: Path, found: Any) -> dict[str, Tensor]:
     )
     if not tensors:
         raise ValueError(f"{path} holds no weights there.")
+    for name, tensor in tensors.items():
+        if not torch_files.is_plain(tensor):
+            raise ValueError(
+                f"{path} must hold dense weights with a number for each element. "
+                f"{name[:100]} is sparse, quantized, without data or repeats its numbers."
+            )
     return tensors
+
+
+def _some_of(entries: Mapping[Any, Any], most: int = 20) -> str:
+    """The first names of a dictionary, each cut where it is long."""
+    names = [str(name)[:50] for name in list(entries)[:most]]
+    return ", ".join(names + ["..."] * (len(entries) > most)) or "none"
 
 
 def _unwrapped(

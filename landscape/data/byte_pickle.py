@@ -5,6 +5,7 @@ an array of objects over forged bytes is a pointer into memory. So the few names
 array uses stand for small classes of ours, and everything else is refused.
 """
 
+import io
 import math
 import pickle
 from collections.abc import Callable
@@ -13,20 +14,27 @@ from typing import Any
 
 import numpy as np
 
+from landscape.utils import pickle_limits
+from landscape.utils.files import one_line
+
 
 def load(path: Path) -> Any:
     """The pickled value: numbers, bytes, text, lists, dicts, and `ByteArray` for each numpy array.
 
     Text of Python 2 arrives as bytes. Raises ValueError when the pickle names anything else, holds
-    an array of another type than uint8, or is damaged.
+    an array of another type than uint8, is damaged, or breaks a limit of `pickle_limits`.
     """
-    with path.open("rb") as file:
-        try:
-            return _Unpickler(file, encoding="bytes").load()
-        except Exception as error:  # a damaged pickle may raise any exception (pickle's manual)
-            raise ValueError(
-                f"{path} must be a pickle of plain values and uint8 arrays. Got: {error}."
-            ) from error
+    raw = path.read_bytes()
+    try:
+        pickle_limits.check(io.BytesIO(raw), len(raw))
+        return _Unpickler(io.BytesIO(raw), encoding="bytes").load()
+    except Exception as error:  # a damaged pickle may raise any exception (pickle's manual)
+        raise ValueError(
+            f"{path} must be a pickle of plain values and uint8 arrays. Got: {one_line(error)}."
+        ) from error
+
+
+MOST_AXES = 8
 
 
 class ByteArray:
@@ -38,7 +46,8 @@ class ByteArray:
         _, shape, dtype, fortran, raw = state
         if dtype.code not in ("u1", b"u1") or not isinstance(raw, bytes):
             raise ValueError(f"an array of type {dtype.code!r}")
-        if math.prod(shape) != len(raw):
+        whole = len(shape) <= MOST_AXES and all(isinstance(n, int) for n in shape)
+        if not whole or math.prod(shape) != len(raw):
             raise ValueError(f"an array of shape {shape} with {len(raw)} bytes")
         self.values = np.frombuffer(raw, np.uint8).reshape(shape, order="F" if fortran else "C")
 

@@ -21,6 +21,7 @@ from landscape.records.robustness import (
 from landscape.records.study import METRICS, ComparisonRecord, Metric, StudyRecord, shown_direction
 from landscape.records.surfaces import PathRecord, ProfileRecord, SurfaceRecord, barrier
 from landscape.records.training import CurvesRecord, RadiusRecord, SharpnessOverTrainingRecord
+from landscape.utils.files import one_line
 from landscape.utils.paths import PathLike, as_path
 
 __all__ = [
@@ -75,7 +76,8 @@ def load(path: PathLike) -> Record:
     except FileNotFoundError:
         raise
     except Exception as error:
-        raise ValueError(f"{path} is not a record, or is damaged ({error}). Redo it.") from None
+        why = one_line(error)
+        raise ValueError(f"{path} is not a record, or is damaged ({why}). Redo it.") from None
     if schema > SCHEMA or kind not in RECORDS:
         raise ValueError(
             f"{path} holds a {kind!r} record of schema {schema}; this program reads schema "
@@ -83,5 +85,6 @@ def load(path: PathLike) -> Record:
         )
     try:
         return RECORDS[kind].from_dataset(dataset)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} lacks what a {kind} record needs ({error}). Redo it.") from None
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        why = one_line(error)
+        raise ValueError(f"{path} lacks what a {kind} record needs ({why}). Redo it.") from None

@@ -8,7 +8,17 @@ for are None, and so are those that an older version did not know.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
+from types import UnionType
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Self,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import numpy as np
 
@@ -98,16 +108,25 @@ class Record:
 
     @classmethod
     def from_dataset(cls, dataset: "xr.Dataset") -> Self:
-        """Rebuild the record that `to_dataset` wrote."""
-        axes = axes_of(cls)
+        """Rebuild the record that `to_dataset` wrote.
+
+        Raises ValueError, KeyError or TypeError where it lacks something, or has another type.
+        """
+        axes, types = axes_of(cls), get_type_hints(cls)
         values: dict[str, Any] = {}
         for f in fields(cls):
             if f.name in axes and f.name in dataset:
+                if dataset[f.name].dims != axes[f.name].names:
+                    raise ValueError(f"`{f.name}` has the axes {dataset[f.name].dims}")
                 values[f.name] = dataset[f.name].to_numpy()
             elif f.name in dataset.attrs:
                 values[f.name] = _frozen(json.loads(dataset.attrs[f.name]))
+                if f.name != "point":
+                    _check_type(f.name, values[f.name], types[f.name])
         if values.get("point") is not None:
             values["point"] = Point(**values["point"])
+            for name, kind in get_type_hints(Point).items():
+                _check_type(name, getattr(values["point"], name), kind)
         return cls(**values)
 
     def to_netcdf(self) -> bytes:
@@ -131,6 +150,16 @@ def axes_of(record: type[Record]) -> dict[str, Axes]:
     hints = get_type_hints(record, include_extras=True)
     marks = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items()}
     return {name: mark[0] for name, mark in marks.items() if mark}
+
+
+def _check_type(name: str, value: Any, kind: Any) -> None:
+    """Raise TypeError where a value is of another type than its field's."""
+    allowed = [get_origin(k) or k for k in get_args(kind) or (kind,)]
+    if get_origin(kind) not in (None, Union, UnionType):
+        allowed = [get_origin(kind)]
+    allowed = [{float: int | float, type(None): type(None)}.get(k, k) for k in allowed]
+    if Any not in allowed and not any(isinstance(value, k) for k in allowed):
+        raise TypeError(f"`{name}` is {type(value).__name__}")
 
 
 def _word(name: str, value: Any, is_array: bool) -> str:

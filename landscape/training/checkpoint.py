@@ -8,14 +8,17 @@ is executed.
 import hashlib
 import io
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from landscape.training import torch_files
 from landscape.utils import files
 
+MOST_HEADER = 2**25  # bytes of names and shapes in a safetensors file
 MARK = b"landscape checkpoint, sha256 "
 
 
@@ -41,7 +44,12 @@ def load(path: Path) -> Any:
         raise ValueError(
             f"{path} is damaged: its checksum differs. Delete it, and the run starts again."
         )
-    return torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+    try:
+        return torch_files.load(io.BytesIO(payload), len(payload))
+    except (ValueError, pickle.UnpicklingError) as error:
+        raise ValueError(
+            f"{path} is not a checkpoint of this program ({files.one_line(error)})."
+        ) from None
 
 
 def _portable(tree: Any) -> Any:
@@ -103,22 +111,30 @@ def clone(tree: Any) -> Any:
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
+    with path.open("rb") as start:
+        length = int.from_bytes(start.read(8), "little")
+    if length > min(path.stat().st_size, MOST_HEADER):
+        raise ValueError(f"{path} is damaged or no safetensors file (a header of {length} bytes).")
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return tensors, file.metadata() or {}
-    except SafetensorError as error:
-        raise ValueError(f"{path} is damaged or no safetensors file ({error}).") from None
+    except Exception as error:  # of the library, and of torch, which lacks some of its types
+        why = files.one_line(error)
+        raise ValueError(f"{path} is damaged or no safetensors file ({why}).") from None
 
 
 def _load_first_format(path: Path) -> Any:
     """Read a safetensors file whose metadata hold the tree around its tensors as JSON."""
     tensors, metadata = _read(path)
-    if "tree" not in metadata:
-        raise ValueError(f"{path} is not a checkpoint of this program.")
-    return _fill(json.loads(metadata["tree"]), tensors)
+    try:
+        return _fill(json.loads(metadata["tree"]), tensors)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(
+            f"{path} is not a checkpoint of this program ({files.one_line(error)})."
+        ) from None
 
 
 def _fill(tree: Any, tensors: dict[str, Tensor]) -> Any:

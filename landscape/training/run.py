@@ -46,9 +46,11 @@ class Run:
             self.settings = Settings.from_dict(files.read_object(self.path / "settings.json"))
             own = self.settings.own
             recorded.check_names(self.settings.task, self.settings.method, own)
-        except (AttributeError, KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+            if str(self.path / "settings.json") in str(error):
+                raise
             raise ValueError(
-                f"{self.path}/settings.json is not a run's settings: {error}."
+                f"{self.path}/settings.json is not a run's settings: {files.one_line(error)}."
             ) from None
 
     @classmethod
@@ -95,8 +97,14 @@ class Run:
 
     @property
     def metrics(self) -> list[dict[str, float]]:
-        """Read one row per epoch; row 0 is before the first step. Null reads as NaN."""
-        return tables.read(self.path / "metrics.jsonl")
+        """Read one row per epoch; row 0 is before the first step. Null reads as NaN.
+
+        Raises ValueError where there is none, or a line is damaged.
+        """
+        rows = tables.read(self.path / "metrics.jsonl")
+        if not rows:
+            raise ValueError(f"{self.path}/metrics.jsonl is damaged: it holds no rows.")
+        return rows
 
     def verify(self) -> None:
         """Check the files that decide the run's numbers; records are checked when they are read.
@@ -174,12 +182,7 @@ class Run:
         unsound = self.unsound
         sound = [p for p in sorted(self.path.glob("records/*.nc")) if p not in unsound]
         found = {path.stem: records.load(path) for path in sound}
-        rows, looks = self.metrics, self.path / "sharpness.jsonl"
-        made: list[records.Record] = [curves(rows)]
-        if "rho" in rows[-1]:
-            made.append(radius(rows))
-        if looks.exists():
-            made.append(sharpness(tables.read(looks), self._environment["sharpness"]))
+        made = records_of_tables(self)
         settings, environment = self.settings.to_dict(), self._environment
         signed = (replace(r, settings=settings, provenance=environment) for r in made)
         return {record.kind: record for record in signed} | found
@@ -217,6 +220,26 @@ class Run:
                 "Name the right folder with --data-dir."
             )
         return dataset
+
+
+def records_of_tables(run: Run) -> list[records.Record]:
+    """Records of a run's metrics, and of the looks along the way where there are any.
+
+    Raises ValueError where a column is missing.
+    """
+    looks = run.path / "sharpness.jsonl"
+    rows, measured = run.metrics, tables.read(looks) if looks.exists() else []
+    try:
+        made: list[records.Record] = [curves(rows)]
+        if "rho" in rows[-1]:
+            made.append(radius(rows))
+        if measured:
+            made.append(sharpness(measured, run._environment["sharpness"]))
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"{run.path} is damaged: its tables lack what a record needs ({error})."
+        ) from None
+    return made
 
 
 def has_ended(folder: Path) -> bool:

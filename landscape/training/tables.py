@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,23 @@ Row = dict[str, float]
 
 
 def read(path: Path) -> list[Row]:
-    """The rows of a .jsonl file; null reads as NaN."""
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    return [{k: float("nan") if v is None else v for k, v in row.items()} for row in rows]
+    """The rows of a .jsonl file; null reads as NaN.
+
+    Raises ValueError with the file's path and the first line that is no row of numbers.
+    """
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return [_row(line, f"{path} is damaged: line {i}") for i, line in enumerate(lines, 1)]
+
+
+def _row(line: str, where: str) -> Row:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        raise ValueError(f"{where} is not valid JSON. It may be half written.") from None
+    numbers = row.values() if isinstance(row, dict) else [row]
+    if not isinstance(row, dict) or not all(isinstance(v, int | float | None) for v in numbers):
+        raise ValueError(f"{where} must hold numbers by name.")
+    return {name: math.nan if value is None else value for name, value in row.items()}
 
 
 def write(folder: Path, name: str, rows: Sequence[Row]) -> None:

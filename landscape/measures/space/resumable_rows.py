@@ -1,5 +1,6 @@
 """Finished rows of long work in a file, so that a kill loses one row at most."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -15,8 +16,9 @@ from landscape.utils import files
 class KeptRows:
     """Rows of numbers by index; appended one by one, each safe on the disk before the next begins.
 
-    The first line of the file says which question the rows answer; rows of another question, and a
-    last line that a kill cut short, are dropped. Numbers come back bit for bit.
+    The first line of the file says which question the rows answer; rows of another question, a
+    last line that a kill cut short, and rows that differ from their checksum are dropped. Numbers
+    come back bit for bit.
 
     path: of the file, or None: nothing is kept. question: all that decides the numbers.
     """
@@ -27,10 +29,11 @@ class KeptRows:
         if self.path is None:
             return
         head = json.dumps({"question": files.plain(question), "torch": torch.__version__})
-        lines = self.path.read_text().split("\n") if self.path.exists() else []
-        whole = lines[1:-1] if lines[:1] == [head] else []
+        text = self.path.read_text(errors="replace") if self.path.exists() else ""
+        lines = text.split("\n")
+        whole = [line for line in lines[1:-1] if lines[0] == head and _is_whole(line)]
         for line in whole:
-            row = json.loads(line)
+            row = json.loads(line.partition(" ")[2])
             self._rows[row["row"]] = np.array(row["numbers"], dtype=float)
         files.write(self.path, "\n".join([head, *whole, ""]))
 
@@ -43,7 +46,8 @@ class KeptRows:
         if self.path is None:
             return
         with self.path.open("a") as file:
-            file.write(json.dumps({"row": row, "numbers": numbers.tolist()}) + "\n")
+            text = json.dumps({"row": row, "numbers": numbers.tolist()})
+            file.write(f"{_checksum(text)} {text}\n")
             file.flush()
             os.fsync(file.fileno())
 
@@ -51,3 +55,12 @@ class KeptRows:
         """Remove the file: the whole is finished, and kept elsewhere."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is_whole(line: str) -> bool:
+    checksum, _, text = line.partition(" ")
+    return checksum == _checksum(text)
