@@ -28,15 +28,15 @@ def check(file: IO[bytes], size: int) -> None:
     stack: list[int] = []
     memo: dict[int, int] = {}
     for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
-        name = opcode.name
+        name, number = opcode.name, argument if isinstance(argument, int) else 0
         if count >= MOST_OPCODES:
             raise TooMuch(f"more than {MOST_OPCODES} opcodes")
-        if name == "LONG4" or (name == "FRAME" and argument > size):
-            raise TooMuch(f"an opcode {name} of {argument if name == 'FRAME' else 'any length'}")
+        if name == "LONG4" or (name == "FRAME" and number > size):
+            raise TooMuch(f"an opcode {name} of {number if name == 'FRAME' else 'any length'}")
         if name in PUTS:
-            _put(memo, len(memo) if name == "MEMOIZE" else int(argument), stack)
+            _put(memo, len(memo) if name == "MEMOIZE" else number, stack)
         elif name in GETS:
-            stack.append(memo.get(int(argument), 1))
+            stack.append(memo.get(number, 1))
         else:
             _apply(opcode, stack)
 
