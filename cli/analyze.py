@@ -7,6 +7,7 @@ import typer
 
 from landscape_cli import options, user_code
 from landscape_cli.errors import on_interrupt
+from landscape_cli.say import say
 
 if TYPE_CHECKING:
     from landscape.analysis.checkpoint_spec import CheckpointSpec
@@ -111,7 +112,7 @@ def analyze(
     with on_interrupt(GO_ON), progress.shown(json, quiet) as listener:
         for minimum in minima:
             for note in () if quiet else minimum.notes:
-                typer.echo(f"note: {note}", err=True)
+                say(f"note: {note}", err=True)
             records = ls.analyze(
                 minimum, asked, options=chosen, to=end, among=among, force=force, progress=listener
             )
@@ -122,7 +123,7 @@ def analyze(
                 values = chosen.get("eigenvalues")
                 checks[folder] = check(minimum, options=values, progress=listener)
     for folder, record in {} if json or quiet else checks.items():
-        typer.echo("\n".join([folder, *table.lines(record), ""]))
+        say(folder, *table.lines(record), "")
     options.warn(warnings)
     compared = {folder: table.values(record) for folder, record in checks.items()}
     result = {"records": made, **({"cross_check": compared} if cross_check else {})}

@@ -8,6 +8,7 @@ import typer
 
 from landscape_cli import options, user_code
 from landscape_cli.errors import on_interrupt
+from landscape_cli.say import say
 
 if TYPE_CHECKING:
     from landscape.auditing.verdicts import Audit
@@ -100,7 +101,7 @@ def _hand_over(audited: "Audit", folder: Path, *, json: bool, quiet: bool) -> No
     lines = [f"note: {note}" for note in audited.notes]
     lines += [verdict.line for verdict in audited.verdicts] or _numbers(measured(audited))
     for line in () if quiet else lines:
-        typer.echo(line, err=json)
+        say(line, err=json)
     page = folder / "audit.html"
     options.hand_over({**read_json(folder / "audit.json"), "page": page}, page, json)
     if not audited.passed:

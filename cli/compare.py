@@ -7,6 +7,7 @@ import typer
 
 from landscape_cli import options, user_code
 from landscape_cli.errors import on_interrupt
+from landscape_cli.say import say
 
 CELLS_FAILED = 1
 GO_ON = "Interrupted. Finished cells are kept; the same command goes on."
@@ -118,7 +119,7 @@ def compare(
     options.warn([*hints.of_seeds(seeds), *hints.of_runs(study.runs.values())])
     failed = [str(failure) for failure in study.failures]
     for line in failed:
-        typer.echo(f"error: {line}", err=True)
+        say(f"error: {line}", err=True)
     made = {"study": study.path, "report": study.report, "failed": failed}
     options.hand_over(made, study.report, json)
     if failed:

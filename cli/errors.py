@@ -8,6 +8,8 @@ from typing import TextIO
 
 import typer
 
+from landscape_cli.say import say
+
 WRONG_INPUT, INTERNAL, INTERRUPTED = 2, 3, 130
 
 
@@ -38,7 +40,7 @@ def reported(command: Callable[[], object]) -> int:
     try:
         return _exit_code(command())
     except Interrupted as interrupt:
-        typer.echo(f"\n{interrupt}", err=True)
+        say("", interrupt, err=True)
         return INTERRUPTED
     except typer.TyperException as error:
         return _tell(error.format_message(), error.exit_code)
@@ -53,14 +55,14 @@ def reported(command: Callable[[], object]) -> int:
 
 def _exit_code(code: object) -> int:
     if code == INTERRUPTED:  # typer's answer to Ctrl-C outside of `on_interrupt`
-        typer.echo("\nInterrupted.", err=True)
+        say("", "Interrupted.", err=True)
     return code if isinstance(code, int) else 0
 
 
 def _tell(message: str, code: int = WRONG_INPUT) -> int:
-    for line in message.splitlines() or ["unknown error"]:
+    for line in message.split("\n") if message.strip() else ["unknown error"]:
         if line.strip():
-            typer.echo(f"error: {line.strip()}", err=True)
+            say(f"error: {line.strip()}", err=True)
     return code
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from landscape_cli import options
+from landscape_cli.say import say
 
 MOST = 12  # lines of shapes
 
@@ -31,9 +32,9 @@ def info(
 
     found = ls.describe(path, checkpoint_key)
     if json:
-        typer.echo(json_format.dumps(plain(found)))
+        say(json_format.dumps(plain(found)))
     else:
-        typer.echo("\n".join(_lines(path, found)))
+        say(*_lines(path, found))
 
 
 def _lines(path: Path, found: Mapping[str, Any]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from landscape_cli import options
+from landscape_cli.say import say
 
 Entry = dict[str, Any]
 CATALOGUE = Path(__file__).with_name("catalogue.json")  # written by catalogue.py
@@ -33,9 +34,9 @@ def list_names(
     name = canonical("kind", kind, known) if kind else None
     chosen = known if name is None else {name: known[name]}
     if json:
-        typer.echo(json_format.dumps(chosen))
+        say(json_format.dumps(chosen))
     else:
-        typer.echo("\n\n".join(_section(*pair) for pair in chosen.items()))
+        say(*"\n\n".join(_section(*pair) for pair in chosen.items()).split("\n"))
 
 
 def _section(kind: str, entries: Iterable[Entry]) -> str:

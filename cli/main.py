@@ -16,6 +16,7 @@ from landscape_cli.info import info
 from landscape_cli.list import list_names
 from landscape_cli.plot import plot
 from landscape_cli.report import report
+from landscape_cli.say import accept_every_sign, say
 from landscape_cli.train import train
 
 app = typer.Typer(
@@ -46,7 +47,7 @@ def landscape(
     if version:
         from importlib.metadata import version as installed
 
-        typer.echo(installed("landscape"))
+        say(installed("landscape"))
     elif context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
@@ -62,6 +63,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
     for name in ("SIGTERM", "SIGUSR1"):  # preemption, and Slurm's warning before the end
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _interrupt)
+    accept_every_sign()
     try:
         code = errors.reported(lambda: app(arguments, standalone_mode=False, prog_name="landscape"))
     except Exception:  # python's own exit code of these, 1, would pass for an audit's verdict

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from landscape_cli.say import say
+
 
 def at_least(least: int) -> Callable[[int | None], int | None]:
     """A check of a number, for typer's `callback`."""
@@ -137,7 +139,7 @@ def measure_names(text: str) -> list[str]:
 def warn(lines: Iterable[str]) -> None:
     """Print a hint on stderr."""
     for line in lines:
-        typer.echo(f"warning: {line}", err=True)
+        say(f"warning: {line}", err=True)
 
 
 def command() -> str:
@@ -147,4 +149,4 @@ def command() -> str:
 
 def hand_over(result: Mapping[str, Any], path: Path | str, json: bool) -> None:
     """The last line of a command: the path of what it made, or all of `result` as JSON."""
-    typer.echo(json_format.dumps(result, default=str) if json else str(path))
+    say(json_format.dumps(result, default=str) if json else path)

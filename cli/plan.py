@@ -3,7 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
-import typer
+from landscape_cli.say import say
 
 if TYPE_CHECKING:
     from landscape.study.dry_run import Plan
@@ -19,27 +19,27 @@ def show(plan: "Plan", *, json: bool, quiet: bool) -> None:
 
     width = max((len(part.name) for part in plan.parts), default=0)
     if not (json or quiet):
-        typer.echo(f"{plan.what}, into {plan.folder}")
+        say(f"{plan.what}, into {plan.folder}")
         for part in plan.parts:
             kept = f", {part.kept} there already" if part.kept else ""
-            typer.echo(f"  {part.name:<{width}}  {part.count or 'nothing'} to do{kept}")
+            say(f"  {part.name:<{width}}  {part.count or 'nothing'} to do{kept}")
     seconds, memory = plan.seconds(), peak_memory()
     if json:
         rows = zip(plan.parts, seconds, strict=True)
         parts = [{"name": p.name, "count": p.count, "kept": p.kept, "seconds": s} for p, s in rows]
         about = {"what": plan.what, "folder": str(plan.folder), "processes": plan.processes}
         total = {"seconds": sum(seconds), "memory": memory}
-        typer.echo(dumps({"dry_run": True, **about, "parts": parts, **total}))
+        say(dumps({"dry_run": True, **about, "parts": parts, **total}))
         return
     if not quiet:
         for part, each in zip(plan.parts, seconds, strict=True):
             if part.count:
-                typer.echo(f"  {part.name:<{width}}  roughly {duration(each)}")
+                say(f"  {part.name:<{width}}  roughly {duration(each)}")
         shared = f" in {plan.processes} processes" if plan.processes > 1 else ""
-        typer.echo(f"time: roughly {duration(sum(seconds))}{shared}, from one step")
+        say(f"time: roughly {duration(sum(seconds))}{shared}, from one step")
         held = f"{memory / 2**20:.3g} MiB or more" if memory else "not known here"
-        typer.echo(f"memory: {held}{' in each' * bool(shared)}, from one step")
-    typer.echo(LAST)
+        say(f"memory: {held}{' in each' * bool(shared)}, from one step")
+    say(LAST)
 
 
 def duration(seconds: float) -> str:

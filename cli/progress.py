@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from landscape.utils.progress import WHOLE, ProgressAggregator
+from landscape.utils.text import printable
 from landscape_cli.errors import discard
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _plain(stream: TextIO, now: Callable[[], float]) -> "Listener":
         news = is_new(message.stage) or (ended and is_new(f"end of {board.name}"))
         if news or now() - last >= PAUSE:
             try:
-                print(line(board, now()), file=stream, flush=True)
+                print(printable(line(board, now())), file=stream, flush=True)
             except BrokenPipeError:  # whoever read it has gone; the work goes on
                 discard(stream)
             last = now()
@@ -91,10 +92,10 @@ def _live(console: object, now: Callable[[], float]) -> "Iterator[Listener]":
     from rich.progress import Progress as Display
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
-        TextColumn("{task.fields[remark]}"),
+        TextColumn("{task.fields[remark]}", markup=False),
     )
     board = ProgressAggregator()
     with Display(*columns, console=console, transient=True) as display:  # type: ignore[arg-type]
@@ -108,9 +109,9 @@ def _live(console: object, now: Callable[[], float]) -> "Iterator[Listener]":
             note = board.whole.note if board.whole else ""
             display.update(
                 whole,
-                description=board.name,
+                description=printable(board.name),
                 completed=board.share,
-                remark=", ".join(filter(None, (remark, note))),
+                remark=printable(", ".join(filter(None, (remark, note)))),
             )
             _update_parts(display, board, parts)
 
@@ -130,9 +131,9 @@ def _update_parts(
             parts[label] = display.add_task("", total=1.0, remark="")
         display.update(
             parts[label],
-            description=f"  {_part(message)}",
+            description=f"  {printable(_part(message))}",
             completed=message.share,
-            remark=message.note,
+            remark=printable(message.note),
         )
 
 

@@ -7,6 +7,7 @@ import typer
 
 from landscape_cli import options, user_code
 from landscape_cli.errors import on_interrupt
+from landscape_cli.say import say
 
 GO_ON = "Interrupted. What was trained is kept; the same command with --resume goes on."
 
@@ -90,6 +91,6 @@ def train(
     with on_interrupt(GO_ON), progress.shown(json, quiet) as listener:
         run = ls.train(chosen, named, seed, out, **asked, progress=listener)
     if there and not quiet:
-        typer.echo(f"note: {run.path} was trained before with these settings.", err=True)
+        say(f"note: {run.path} was trained before with these settings.", err=True)
     options.warn(hints.of_runs([run]))
     options.hand_over({"run": run.path, "status": run.status}, run.path, json)

@@ -16,6 +16,7 @@ from landscape.records import Record
 from landscape.report.inline import inline_svg
 from landscape.report.template import flat, rendered
 from landscape.utils import files
+from landscape.utils.text import printable
 
 SCHEMA = 1
 FIGURES = {  # measure -> how to read its figure
@@ -87,18 +88,19 @@ def junit(audit: Audit, checkpoint: str) -> str:
     failed = [v for v in audit.verdicts if not audit.accepts(v)]
     suite = ElementTree.Element(
         "testsuite",
-        name=f"landscape audit {checkpoint}",
+        name=printable(f"landscape audit {checkpoint}"),
         tests=str(len(audit.verdicts)),
         failures=str(len(failed)),
         errors="0",
     )
     for verdict in audit.verdicts:
+        name, line = printable(verdict.requirement.text), printable(verdict.line)
         case = ElementTree.SubElement(
-            suite, "testcase", classname="landscape.auditing.run", name=verdict.requirement.text
+            suite, "testcase", classname="landscape.auditing.run", name=name
         )
         if verdict in failed:
-            ElementTree.SubElement(case, "failure", message=verdict.line, type=verdict.outcome)
-        ElementTree.SubElement(case, "system-out").text = verdict.line
+            ElementTree.SubElement(case, "failure", message=line, type=verdict.outcome)
+        ElementTree.SubElement(case, "system-out").text = line
     body = ElementTree.tostring(suite, encoding="unicode")
     return f'<?xml version="1.0" encoding="utf-8"?>\n{body}\n'
 

@@ -6,6 +6,7 @@ from landscape.plots.drawing.prepare import axis_label
 from landscape.report.contents import Contents
 from landscape.report.verdict import cell
 from landscape.report.wording import method_name, timing_caution
+from landscape.utils.text import printable
 
 LATEX = {
     **{sign: rf"\{sign}" for sign in "&%$#_{}"},
@@ -24,7 +25,7 @@ def markdown(contents: Contents) -> str:
     head, rows = _cells(contents)
     lines = [head, ["---"] * len(head), *rows]
     table = "\n".join(f"| {' | '.join(map(_escaped_markdown, line))} |" for line in lines)
-    return f"{table}\n\n{_note(contents)}\n"
+    return f"{table}\n\n{_escaped_markdown(_note(contents))}\n"
 
 
 def latex(contents: Contents) -> str:
@@ -42,7 +43,7 @@ def latex(contents: Contents) -> str:
 
 def escaped(words: str) -> str:
     """Words as LaTeX sets them, whatever signs they hold."""
-    return _SIGN.sub(lambda match: LATEX[match[0]], words)
+    return _SIGN.sub(lambda match: LATEX[match[0]], printable(words))
 
 
 def _cells(contents: Contents) -> tuple[list[str], list[list[str]]]:
@@ -64,4 +65,4 @@ def _note(contents: Contents) -> str:
 
 
 def _escaped_markdown(words: str) -> str:
-    return re.sub(r"([\\|*_`<>\[\]#])", r"\\\1", words) if words != "---" else words
+    return re.sub(r"([\\|*_`<>\[\]#&])", r"\\\1", printable(words)) if words != "---" else words

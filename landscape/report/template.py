@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from landscape.report.inline import colour_variables
+from landscape.utils.text import printable_lines
 
 TEMPLATES = Path(__file__).parent
 
@@ -27,6 +28,7 @@ def rendered(template: str, *, scripts: Sequence[str] = (), **values: Any) -> st
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_shown,
     )
     return environment.get_template(template).render(
         style=Markup(read("page.css")),
@@ -36,6 +38,11 @@ def rendered(template: str, *, scripts: Sequence[str] = (), **values: Any) -> st
         policy=Markup(_policy(scripts)),
         **values,
     )
+
+
+def _shown(value: Any) -> Any:
+    """Text without signs that reorder or hide it; what is markup already stays."""
+    return printable_lines(value) if type(value) is str else value
 
 
 def read(name: str) -> str:

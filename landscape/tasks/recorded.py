@@ -60,7 +60,10 @@ def check_names(task: str, method: str, own: Mapping[str, Any]) -> None:
     Raises ValueError with the first that is not.
     """
     code = UserCode(**own)
-    check_plain(task, *code.methods)
+    check_plain(task)
+    for name in code.methods:
+        if not PLAIN_NAME.fullmatch(name):
+            raise ValueError(f"The name {name!r} is no name of a method's class.")
     known = {*METHODS, *code.methods}
     for part in method.split("+"):
         if part.partition("@")[0] not in known or not is_plain(part):

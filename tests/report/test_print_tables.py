@@ -47,9 +47,9 @@ def test_a_name_breaks_no_table(make_contents):
     record = dataclasses.replace(contents.comparison, baseline=evil)
     contents = dataclasses.replace(contents, comparison=record)
     lines = markdown(contents).splitlines()
-    assert len(lines) == 6 and lines[3].startswith(r"| a\|b % \\def |")
+    assert len(lines) == 6 and lines[3].startswith(r"| a\|b\\n% \\def |")
     assert [line for line in latex(contents).splitlines() if line.startswith("%")][1:] == []
-    assert r"a\textbar{}b \% \textbackslash{}def" in latex(contents)
+    assert r"a\textbar{}b\textbackslash{}n\% \textbackslash{}def" in latex(contents)
 
 
 def test_one_seed_says_so(make_contents):

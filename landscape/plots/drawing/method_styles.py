@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from landscape.utils.text import printable
+
 
 @dataclass(frozen=True)
 class MethodStyle:
@@ -95,5 +97,5 @@ def _slots(methods: Iterable[str]) -> dict[str, int]:
 def _label(part: str) -> str:
     """ "SAM (wide)" of the variant sam@wide."""
     name, at, label = part.partition("@")
-    known = METHOD_STYLES[name].label if name in METHOD_STYLES else name
-    return f"{known} ({label.replace('-', ' ')})" if at else known
+    known = METHOD_STYLES[name].label if name in METHOD_STYLES else printable(name)
+    return f"{known} ({printable(label).replace('-', ' ')})" if at else known

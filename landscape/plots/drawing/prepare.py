@@ -6,6 +6,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 
 from landscape.records import METRICS, Array, Record
+from landscape.utils.text import printable
 
 SPLITS = {"train": "training"}
 
@@ -66,7 +67,7 @@ def axis_label(metric: str) -> str:
     """Name of a metric with its unit."""
     known = METRICS.get(metric)
     unit = "%" if metric.endswith("accuracy") else known.unit if known else ""
-    label = known.label if known else metric
+    label = known.label if known else printable(metric)
     return f"{label} ({unit})" if unit else label
 
 

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from landscape.plots.drawing.method_styles import METHOD_STYLES, OTHERS, distinct_styles, style_of
+from landscape.utils.text import printable_lines
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -107,7 +108,7 @@ def _methods(records: Any) -> list[str]:
 
 def text(words: str) -> str:
     """Words as they stand: a dollar sign in a user's name starts no formula."""
-    return words.replace("$", r"\$")
+    return printable_lines(words).replace("$", r"\$")
 
 
 @dataclass(frozen=True)
