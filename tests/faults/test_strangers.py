@@ -163,7 +163,7 @@ def test_what_the_user_has_named_in_this_process_needs_none(stranger, monkeypatc
         ({"own": {"task": {**TASK, "name": "Digits"}}}, "digits another meaning.*built in"),
         ({"own": {"methods": {"sam": "evil.py:Sam"}}}, "sam another meaning.*built in"),
         ({"own": {"methods": {"SGD": "evil.py:Sam"}}}, "sgd another meaning.*built in"),
-        ({"own": {"methods": {"../x": "evil.py:X"}}, "method": "../x"}, "no plain name"),
+        ({"own": {"methods": {"../x": "evil.py:X"}}, "method": "../x"}, "no name of a method"),
         ({"own": {"methods": {"x": "evil.py:X"}}, "method": "../x"}, "not known"),
         ({"own": {"methods": {"x": "evil.py:X"}}, "method": "x@../../y"}, "label|not known"),
         ({"task": "../../etc/x"}, "no plain name"),
