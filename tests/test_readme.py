@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import typer
 
+from landscape.measures import MEASURES
+from landscape.methods import METHODS
 from landscape_cli.main import app
 
 ROOT = Path(__file__).parents[1]
@@ -46,6 +48,12 @@ def test_commands_are_understood(line, tmp_path, monkeypatch):
     program, name, *arguments = shlex.split(line)
     assert program == "landscape"
     typer.main.get_command(app).commands[name].make_context(name, arguments)
+
+
+@pytest.mark.parametrize(("title", "known"), [("Methods", METHODS), ("Measures", MEASURES)])
+def test_what_it_offers_is_what_there_is(title, known):
+    listed = README.partition(f"* **{title}**: ")[2].partition(", ")[0]
+    assert re.findall(r"`(.*?)`", listed) == list(known)
 
 
 def test_the_first_screen_has_the_two_commands_and_a_picture():

@@ -25,6 +25,7 @@ class Perturbs:
     """A method that looks elsewhere before it descends.
 
     rho: radius, its own to set; None is that of the method inside, `over`.
+    no_rule: the reason that an outer method gives where it refuses this one, of all but an Ascent.
     """
 
     rho: Any
@@ -140,15 +141,15 @@ def check(over: Any, rho: float | None) -> None:
     if rho is not None:
         checks.non_negative(rho=rho)
     if over is not None and not isinstance(over, Ascent):
-        _refuse(over, "`over` must climb once from w, as SAM, ASAM, AACE and MSAM do.")
+        _refuse(over, "`over` must climb once from w, as SAM, ASAM, AACE and MSAM do.", Ascent)
 
 
 def check_perturbs(over: Any) -> None:
     """Raise ValueError where `over` is no method with a radius, saying why."""
     if not isinstance(over, Perturbs) or not hasattr(over, "rho"):
-        _refuse(over, "`over` must be a method with a radius, as SAM or Lookbehind.")
+        _refuse(over, "`over` must be a method with a radius, as SAM or Lookbehind.", Perturbs)
 
 
-def _refuse(over: Any, rule: str) -> None:
-    why = getattr(over, "no_rule", "it has none")
+def _refuse(over: Any, rule: str, kind: type[Perturbs]) -> None:
+    why = getattr(over, "no_rule", f"it does not inherit from `ascent.{kind.__name__}`")
     raise ValueError(f"{rule} Got {type(over).__name__}: {why}.")

@@ -11,9 +11,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from landscape import Objective
+from landscape.analysis.subject import DATA_OF
 from landscape.measures import MEASURES
 from landscape.measures.context import settings_of
 from landscape.records import load
+from landscape.statistics.comparable import COMPARABLE_KINDS
 from landscape.utils.files import plain
 
 SETTINGS = {
@@ -92,6 +94,8 @@ def setting(data):
 
 def test_every_measure_is_here():
     assert set(SETTINGS) == set(MEASURES)
+    assert set(DATA_OF) == set(MEASURES)
+    assert set(COMPARABLE_KINDS) == set(MEASURES) - {"surface", "path"}  # looked at one by one
 
 
 @every_measure

@@ -37,6 +37,12 @@ def ce(model, batch):
     return F.cross_entropy(model(batch.x), batch.y)
 
 
+def test_every_method_is_here():
+    """LETS moves its radius, which is positive."""
+    assert set(METHODS) <= set(PASSES)
+    assert set(METHODS) - {"lets"} <= set(NO_RADIUS)
+
+
 def test_passes(name, stepper, batches):
     """By the walker's count, in the third step; by the docstring, in batches."""
     ours = stepper(name)

@@ -6,6 +6,8 @@ where processors round a uniform number differently by 3e-8; the steps make 3e-9
 
 import pytest
 
+from landscape.methods import METHODS
+
 GOLDEN = {
     "sgd": 1.609184350378,
     "adamw": 1.670942243809,
@@ -27,6 +29,10 @@ GOLDEN = {
     "multistep-sam+aace": 1.560761864762,
     "lookahead+sam": 1.626938533537,
 }
+
+
+def test_every_method_has_a_number():
+    assert set(METHODS) <= set(GOLDEN)
 
 
 @pytest.mark.parametrize("name", GOLDEN)
