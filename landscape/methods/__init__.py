@@ -6,7 +6,7 @@ Imports `network` and `methods.walker`; no method imports another. Start with `s
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from landscape.methods.aace import AACE
 from landscape.methods.asam import ASAM
@@ -67,7 +67,7 @@ PAPERS = ("sgd", "adamw", "sam", "asam", "lookbehind", "lets", "msam", "fam", "a
 
 
 def make(name: str, settings: Mapping[str, Mapping[str, Any]] | None = None) -> Method:
-    """The method of a name, "lets+asam" for LETS(over=ASAM()), outermost first.
+    """Make the method of a name, "lets+asam" for LETS(over=ASAM()), outermost first.
 
     settings: method name -> its settings, as {"asam": {"rho": 0.5}}; methods that the name leaves
     out are checked and not used.
@@ -76,21 +76,20 @@ def make(name: str, settings: Mapping[str, Mapping[str, Any]] | None = None) -> 
     for methods that do not nest.
     """
     settings = settings or {}
-    for method, values in settings.items():
-        look_up("method", method, METHODS)
-        known = dict.fromkeys(options(method))
-        for key in values:
-            look_up(f"setting of {method}", key, known)
-    names = [canonical("method", part, METHODS) for part in name.split("+")]
-    made = None
-    for part in reversed(names):
+    for method_name, values in settings.items():
+        look_up("method", method_name, METHODS)
+        known = dict.fromkeys(options(method_name))
+        for setting in values:
+            look_up(f"setting of {method_name}", setting, known)
+    names = [canonical("method", inner, METHODS) for inner in name.split("+")]
+    method: Any = None
+    for key in reversed(names):
         nested: dict[str, Any] = {}
-        if made is not None:
-            _check_takes_another(part, name)
-            nested["over"] = made
-        made = METHODS[part](**settings.get(part, {}), **nested)
-    assert made is not None  # split never gives an empty list
-    return made
+        if method is not None:
+            _check_takes_another(key, name)
+            nested["over"] = method
+        method = METHODS[key](**settings.get(key, {}), **nested)
+    return cast(Method, method)
 
 
 def options(method: str) -> list[str]:
@@ -98,10 +97,10 @@ def options(method: str) -> list[str]:
     return [f.name for f in fields(METHODS[method]) if f.init and f.name != "over"]
 
 
-def _check_takes_another(part: str, name: str) -> None:
+def _check_takes_another(key: str, name: str) -> None:
     outer = [m for m, cls in METHODS.items() if any(f.name == "over" for f in fields(cls))]
-    if part not in outer:
+    if key not in outer:
         raise ValueError(
-            f"{name!r} does not nest: {part} takes no other method inside. "
+            f"{name!r} does not nest: {key} takes no other method inside. "
             f"Those that do: {', '.join(outer)}, as in 'lets+asam'."
         )

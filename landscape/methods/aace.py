@@ -62,22 +62,22 @@ class AACE(ascent.Ascent):
 
     @property
     def plain(self) -> bool:
-        """No: the climb follows another loss."""
+        """Test whether `gradient` is that of the loss itself: here it is not."""
         return False
 
-    def gradient(self, walker: Walker, part: Batch, at: Tensor | None = None) -> Tensor:
-        """a, of the adversarial loss."""
-        self._check_places(walker, part)
+    def gradient(self, walker: Walker, shard: Batch, at: Tensor | None = None) -> Tensor:
+        """Gradient a of the adversarial loss, (n,)."""
+        self._check_places(walker, shard)
         with walker.leading():
-            return walker.grad(part, at, loss=self._adversarial(walker, logs=at is None))
+            return walker.grad(shard, at, loss=self._adversarial(walker, logs=at is None))
 
     def climb(self, walker: Walker, g: Tensor, w: Tensor, rho: ascent.Radius) -> Tensor:
-        """-ρ a, or -ρ a/‖a‖."""
+        """Perturbation e = -ρ a, or -ρ a/‖a‖."""
         return -ascent.sam(g, w, rho) if self.normalize else -rho * g
 
-    def _check_places(self, walker: Walker, part: Batch) -> None:
+    def _check_places(self, walker: Walker, shard: Batch) -> None:
         if self.tries:
-            first, _ = weighted_parts(part)[0]
+            first, _ = weighted_parts(shard)[0]
             known = label_shift.check(walker, first, lambda _, b: cross_entropy(walker, b))
             self.tries = 0 if known else self.tries - 1
 

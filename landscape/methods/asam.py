@@ -39,20 +39,20 @@ class ASAM(ascent.Ascent):
         checks.non_negative(rho=self.rho, eta=self.eta)
 
     def climb(self, walker: Walker, g: Tensor, w: Tensor, rho: ascent.Radius) -> Tensor:
-        """e = ρ T²g/‖Tg‖."""
+        """Perturbation e = ρ T²g/‖Tg‖, (n,)."""
         scaled = scaled_names(self.scaled, walker.layers)
-        unscaled = [part for name, part in walker.layers.items() if name not in scaled]
+        unscaled = [entries for name, entries in walker.layers.items() if name not in scaled]
         return ascent.asam(g, w, rho, self.eta, unscaled)
 
 
 def scaled_names(scaled: str, names: Iterable[str]) -> set[str]:
-    """The names among `names` that "weights", "all" or a pattern speaks of."""
+    """Names of the tensors that "weights", "all" or a pattern selects."""
     if scaled == "weights":
         return {name for name in names if "weight" in name.rpartition(".")[2]}
-    found = {name for name in names if scaled == "all" or fnmatchcase(name, scaled)}
-    if not found:
+    matching = {name for name in names if scaled == "all" or fnmatchcase(name, scaled)}
+    if not matching:
         raise ValueError(
             '`scaled` must be "weights", "all" or a pattern that fits a parameter. '
             f"Got {scaled!r}, parameters are {', '.join(names)}."
         )
-    return found
+    return matching

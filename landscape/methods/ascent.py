@@ -22,7 +22,7 @@ Radius = float | Tensor
 
 
 class Perturbs:
-    """A method that looks elsewhere before it descends.
+    """A method that takes gradients away from w before it descends.
 
     rho: radius, its own to set; None is that of the method inside, `over`.
     no_rule: the reason that an outer method gives where it refuses this one, of all but an Ascent.
@@ -37,7 +37,7 @@ class Perturbs:
 
 
 class Ascent(Perturbs):
-    """A method that climbs from w and descends along the gradient up there.
+    """A method that climbs from w and descends along the gradient at the perturbed point.
 
     Three choices, here SAM's; a paper overrides the one that it changes: `parts`, `gradient`,
     `climb`.
@@ -55,21 +55,21 @@ class Ascent(Perturbs):
         e = self.ascend(walker, batch)
         walker.descend(walker.grad(batch, at=walker.w + e))
 
-    def ascend(self, walker: Walker, part: Batch) -> Tensor:
-        """The perturbation e (n,) from w, by the step's own pass over a part."""
-        return self.climb(walker, self.gradient(walker, part), walker.w, start(self))
+    def ascend(self, walker: Walker, shard: Batch) -> Tensor:
+        """The perturbation e (n,) from w, by the step's own pass over a shard."""
+        return self.climb(walker, self.gradient(walker, shard), walker.w, start(self))
 
     def parts(self, batch: Batch) -> list[Batch]:
-        """The parts of the batch that climb on their own."""
+        """The shards of the batch, each of which climbs by itself."""
         return [batch]
 
-    def gradient(self, walker: Walker, part: Batch, at: Tensor | None = None) -> Tensor:
+    def gradient(self, walker: Walker, shard: Batch, at: Tensor | None = None) -> Tensor:
         """Gradient of the ascent, (n,): at w in the step's own pass, elsewhere in an extra one."""
         with walker.leading():
-            return walker.grad(part, at)
+            return walker.grad(shard, at)
 
     def climb(self, walker: Walker, g: Tensor, w: Tensor, rho: Radius) -> Tensor:
-        """From the gradient g at w to the perturbation e, all (n,)."""
+        """Perturbation e from the gradient g at w, all (n,)."""
         return sam(g, w, rho)
 
 
@@ -89,8 +89,8 @@ def asam(g: Tensor, w: Tensor, rho: Radius, eta: float, unscaled: Iterable[slice
     unscaled: the slices of w where T = 1.
     """
     t = w.abs() + eta
-    for part in unscaled:
-        t[part] = 1.0
+    for entries in unscaled:
+        t[entries] = 1.0
     return rho * t**2 * g / length(t * g)
 
 
@@ -100,10 +100,10 @@ def inside(over: Ascent | None) -> Ascent:
 
 
 def mean(parts: Sequence[Batch], gradients: Iterable[Tensor]) -> Tensor:
-    """Σ_j (n_j/n) g_j of the parts of one batch, (n,)."""
+    """Mean Σ_j (n_j/n) g_j over the shards of one batch, (n,)."""
     if len(parts) == 1:
         return next(iter(gradients))
-    total = sum(part.share for part in parts)
+    total = sum(shard.share for shard in parts)
     weighed = (p.share / total * g for p, g in zip(parts, gradients, strict=True))
     return reduce(torch.add, weighed)  # one at a time: they need not be in memory together
 
@@ -131,7 +131,7 @@ def state_of(over: Any) -> dict[str, Any]:
 
 
 def load_state_of(over: Any, state: dict[str, Any]) -> None:
-    """Hand back what `state_of` gave, found among the state of the method outside."""
+    """Load the inner method's state from that of the outer one, as `state_of` put it there."""
     if "over" in state:
         over.load_state_dict(state["over"])
 

@@ -104,7 +104,7 @@ class DualWalker:
         loss: LossFn | None,
         look: bool,
     ) -> Tensor:
-        """Hż at z, (n,), or what stands for it."""
+        """Product Hż at z, (n,), or its approximation."""
         if self.hessian == "exact" and loss is None:  # a target held constant is in no Hessian
             return self.walker.hvp(batch, moving, at=z)
         if self.hessian == "diagonal":

@@ -103,7 +103,7 @@ class FAM:
             self._descend(walker, batch)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the next step depends on, that of `over` included."""
+        """State that the next step depends on, that of `over` included."""
         over = self.over.state_dict() if hasattr(self.over, "state_dict") else {}
         return {"way": self.way, "layer": self.chosen, "over": over}
 

@@ -29,7 +29,7 @@ class LETS:
 
     rho: start of the radius, positive; None is that of `over`.
     beta: Adam's step for the radius, in units of the start (0.01: our choice); 0 keeps it.
-    hessian: what stands for H ż at a point z that moves by ż with the radius: "exact", a
+    hessian: the approximation of H ż at a point z that moves by ż with the radius: "exact", a
     Hessian-vector product (for aace's adversarial loss "difference"); "difference", of gradients
     at z and z + 0.01ρ ż; "secant", (g̃ - g)/ρ, the average over radii from 0 to ρ: free where the
     step's own pass gave the same gradient at w, and where not (aace, whose own pass is of another
@@ -96,12 +96,12 @@ class LETS:
 
     @property
     def start(self) -> float:
-        """ρ at the first step."""
+        """Radius ρ at the first step."""
         return ascent.start(self)
 
     @property
     def radius(self) -> Tensor:
-        """ρ as it stands, shape ()."""
+        """Present radius ρ, shape ()."""
         return self.start * self.learned.value
 
     @property
@@ -127,7 +127,7 @@ class LETS:
             self._update(walker, batch, start, dual_walker)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the next step depends on: numbers and tensors."""
+        """State that the next step depends on: numbers and tensors."""
         return {
             "steps": self.steps,
             "kept": self.kept,

@@ -16,7 +16,7 @@ from landscape.network.batch import Batch
 
 @dataclass
 class Lookahead(ascent.Perturbs):
-    """Make k ordinary steps away from the slow weights φ, then go the part α of the way.
+    """Make k ordinary steps away from the slow weights φ, then go the fraction α of the way.
 
     f_0 = φ;  for i = 1..k:  f_i = a step of `over` from f_{i-1};  φ⁺ = φ + α (f_k - φ).
 
@@ -75,7 +75,7 @@ class Lookahead(ascent.Perturbs):
         walker.log(loss=loss)  # that of the first pass, at w
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the next step depends on: numbers and tensors."""
+        """State that the next step depends on: numbers and tensors."""
         return {"taken": self.taken, "slow": self.slow, **ascent.state_of(self.over)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -16,8 +16,8 @@ SCOPES = ("tensor", "global")
 
 @dataclass
 class Lookbehind(ascent.Perturbs):
-    """Climb k times without coming back, descend from the start by each gradient found, then go
-    the part α of the way.
+    """Climb k times without coming back, descend from the start along each gradient, then go
+    the fraction α of the way.
 
     z_0 = f_0 = φ;  for i = 1..k:  z_i = z_{i-1} + e(∇L(z_{i-1})),  f_i = BaseOpt(f_{i-1}, ∇L(z_i));
     φ⁺ = φ + α (f_k - φ).
@@ -77,10 +77,10 @@ class Lookbehind(ascent.Perturbs):
         parts = over.parts(batch)
         first = fast = slow = walker.w
         z = [slow for _ in parts]
-        a = [over.gradient(walker, part) for part in parts]
+        a = [over.gradient(walker, shard) for shard in parts]
         for i in range(1, self.k + 1):
             z = [z_j + over.climb(walker, a_j, z_j, rho) for z_j, a_j in zip(z, a, strict=True)]
-            g = [walker.grad(part, at=z_j) for part, z_j in zip(parts, z, strict=True)]
+            g = [walker.grad(shard, at=z_j) for shard, z_j in zip(parts, z, strict=True)]
             walker.descend(ascent.mean(parts, g))
             fast = walker.w
             first = fast if i == 1 else first

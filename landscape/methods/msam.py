@@ -22,7 +22,7 @@ GAINING, SMALL = 8, 10**6  # shards, and shards · n: twice as fast below, slowe
 
 @dataclass
 class MSAM(ascent.Ascent):
-    """Each shard of the batch climbs on its own; the gradients found up there are averaged.
+    """Average the gradients that the shards of a batch have at their own perturbed points.
 
     g_j = ∇L_j(w),  e_j = ρ g_j/‖g_j‖,  G = Σ_j (n_j/n) ∇L_j(w + e_j).  Not the perturbations are
     averaged: that would be SAM.
@@ -79,8 +79,8 @@ class MSAM(ascent.Ascent):
                     raise
                 self.refused = True
         shards, w = self.parts(batch), walker.w
-        found = (walker.grad(shard, at=w + self.ascend(walker, shard)) for shard in shards)
-        return walker.descend(ascent.mean(shards, found))
+        gradients = (walker.grad(shard, at=w + self.ascend(walker, shard)) for shard in shards)
+        return walker.descend(ascent.mean(shards, gradients))
 
     def parts(self, batch: Batch) -> list[Batch]:
         """Cut the batch into shards. Raises ValueError for fewer examples than shards."""
@@ -91,9 +91,9 @@ class MSAM(ascent.Ascent):
             )
         return batch.shards(self.num_shards)
 
-    def gradient(self, walker: Walker, part: Batch, at: Tensor | None = None) -> Tensor:
+    def gradient(self, walker: Walker, shard: Batch, at: Tensor | None = None) -> Tensor:
         """Delegate to the method inside."""
-        return ascent.inside(self.over).gradient(walker, part, at)
+        return ascent.inside(self.over).gradient(walker, shard, at)
 
     def climb(self, walker: Walker, g: Tensor, w: Tensor, rho: ascent.Radius) -> Tensor:
         """Delegate to the method inside."""
@@ -120,7 +120,7 @@ class MSAM(ascent.Ascent):
 
 
 def obstacle(walker: Walker, batch: Batch, num_shards: int) -> str | None:
-    """Why the shards cannot go through the model in one vectorised pass; None where they can."""
+    """Reason why the shards cannot go through the model in one vectorised pass; None: they can."""
     if not isinstance(walker, Walker):
         return "a learned radius is differentiated shard by shard"
     if not walker.plain:

@@ -25,7 +25,7 @@ class MultistepSAM(ascent.Perturbs):
     rho: length of each climb; None is that of `over`.
     k: climbs a step (2: as in Lookbehind).
     split: climbs of length ρ/k, so that all k together are as long as one of SAM.
-    average: descend along the mean of the gradients found on the way.
+    average: descend along the mean of the gradients at z_1 to z_k.
     over: whose climb it is, a method like ASAM, AACE or MSAM; None is SAM at 0.05.
 
     Cost: k + 1 passes a step; 2k with `average` over a method that climbs by another loss.
@@ -49,20 +49,20 @@ class MultistepSAM(ascent.Perturbs):
     def step(self, walker: Walker, batch: Batch) -> None:
         """Make one step on one batch."""
         parts = ascent.inside(self.over).parts(batch)
-        walker.descend(ascent.mean(parts, (self._gradient(walker, part) for part in parts)))
+        walker.descend(ascent.mean(parts, (self._gradient(walker, shard) for shard in parts)))
 
-    def _gradient(self, walker: Walker, part: Batch) -> Tensor:
-        """∇L(z_k), or the mean over i, of one part: (n,)."""
+    def _gradient(self, walker: Walker, shard: Batch) -> Tensor:
+        """∇L(z_k), or the mean over i, of one shard: (n,)."""
         over, rho = ascent.inside(self.over), ascent.start(self)
         rho = rho / self.k if self.split else rho
         z, total = walker.w, torch.zeros(())
-        a = g = over.gradient(walker, part)
+        a = g = over.gradient(walker, shard)
         for i in range(1, self.k + 1):
             z = z + over.climb(walker, a, z, rho)
             if self.average or i == self.k:
-                g = walker.grad(part, at=z)
+                g = walker.grad(shard, at=z)
                 total = total + g
             if i < self.k:
                 known = self.average and over.plain
-                a = g if known else over.gradient(walker, part, at=z)
+                a = g if known else over.gradient(walker, shard, at=z)
         return total / self.k if self.average else g

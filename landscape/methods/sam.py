@@ -39,5 +39,5 @@ class SAM(ascent.Ascent):
         checks.non_negative(rho=self.rho)
 
     def climb(self, walker: Walker, g: Tensor, w: Tensor, rho: ascent.Radius) -> Tensor:
-        """e = ρ g/‖g‖."""
+        """Perturbation e = ρ g/‖g‖, or ρ g, (n,)."""
         return ascent.sam(g, w, rho) if self.normalize else rho * g
