@@ -114,22 +114,29 @@ def test_an_analysis_knows_what_is_there(tmp_path, in_steps):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize(("per_example", "rows"), [(1.0, [4, 4]), (1e-4, [4, 4, 128, 128])])
-def test_a_slow_network_is_tried_on_few_examples(monkeypatch, per_example, rows):
+@pytest.mark.parametrize(
+    ("a_step", "an_example", "rows", "expected"),
+    [
+        (0.0, 1.0, [4, 4], 128.0),
+        (0.0, 1e-4, [4, 4, 32, 32, 128, 128], 0.0128),
+        (0.1, 1e-4, [4, 4, 32, 32, 128, 128], 0.1128),  # whatever the number of examples
+    ],
+)
+def test_a_slow_network_is_tried_on_few_examples(monkeypatch, a_step, an_example, rows, expected):
     """One step to warm up, one that is timed; on a whole batch where that is quick."""
     now, steps = [0.0], []
 
     def step_on(examples):
         def step():
             steps.append(examples)
-            now[0] += examples * per_example
+            now[0] += a_step + examples * an_example
             return examples
 
         return step
 
     monkeypatch.setattr(cost.time, "perf_counter", lambda: now[0])
     seconds, answer = cost._timed(step_on, 128)
-    assert seconds == pytest.approx(128 * per_example)
+    assert seconds == pytest.approx(expected)
     assert steps == rows and answer == rows[-1]
 
 
