@@ -10,6 +10,10 @@ import typer
 
 from landscape_cli.say import say
 
+MEMORY = (
+    "Memory ran out. Lower data.batch_size of a training, --examples of measures, surface.size of "
+    "surfaces, or --workers of a study."
+)
 WRONG_INPUT, INTERNAL, INTERRUPTED = 2, 3, 130
 
 
@@ -34,8 +38,8 @@ def discard(stream: TextIO) -> None:
 def reported(command: Callable[[], object]) -> int:
     """Run a command and return its exit code: every foreseen error as one line, without traceback.
 
-    ValueError (several lines: several errors) and OSError (no such file, no permission, disk full)
-    are the user's to mend; any other exception passes with its traceback.
+    ValueError (several lines: several errors), OSError (no such file, no permission, disk full) and
+    memory that runs out are the user's to mend; any other exception passes with its traceback.
     """
     try:
         return _exit_code(command())
@@ -51,6 +55,12 @@ def reported(command: Callable[[], object]) -> int:
         return 0
     except OSError as error:
         return _tell(_of_the_system(error))
+    except (MemoryError, RuntimeError) as error:
+        from landscape.utils.memory import ran_out
+
+        if not ran_out(error):
+            raise
+        return _tell(MEMORY)
 
 
 def _exit_code(code: object) -> int:

@@ -16,9 +16,13 @@ from landscape.network import batch_norm as bn
 from landscape.records import Record, load, load_all
 from landscape.training.run import Run
 from landscape.utils.files import plain
+from landscape.utils.memory import memory_for
 from landscape.utils.progress import Listener, Progress, silent
 
 RESUMABLE = ("surface", "profile", "path")  # long ones: finished rows are kept
+LOWERED = {  # setting of a measure that its memory grows with
+    "eigenvalues": "k", "surface": "size", "spectral_density": "steps", "trace": "max_hvps",
+}  # fmt: skip
 WEIGHTS = "weights"  # entry of a record's provenance: the fingerprint of w
 
 
@@ -90,7 +94,11 @@ class Minimum:
         if name in RESUMABLE:
             extra["keep"] = self.folder / "records" / f".{name}.rows"
         tell = counter(progress, f"{self.name}: {name.replace('_', ' ')}")
-        record = measure(self.objectives.objective(name), progress=tell, **extra)
+        remedy = f"Lower --examples, now {self.examples}"
+        if name in LOWERED:
+            remedy += f", or {name}.{LOWERED[name]}, now {getattr(measure, LOWERED[name])}"
+        with memory_for(f"the measure {name}", f"{remedy}."):
+            record = measure(self.objectives.objective(name), progress=tell, **extra)
         return self.keep(name, record, DATA_OF[name])
 
     def keep(self, name: str, record: Any, split: str) -> Record:

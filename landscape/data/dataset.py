@@ -68,6 +68,24 @@ def _check(part: str, x: Tensor, y: Tensor, classes: int) -> None:
         raise ValueError(f"`{part}_y` must lie in [0, {classes}). Got {int(wrong[0])}.")
 
 
+def check_finite(part: str, x: object, y: object = None) -> None:
+    """Refuse inputs, and real targets where they are given, that hold NaN or infinity.
+
+    part: what they belong to, for the error. Raises ValueError with the number of such examples.
+    """
+    for name, value in (("x", x), ("y", y)):
+        if not isinstance(value, Tensor) or not value.is_floating_point():
+            continue
+        whole = value.detach()
+        if bool(torch.isfinite(whole.sum())) or bool(torch.isfinite(whole).all()):
+            continue  # the sum tells most at once; it can overflow where no number is infinite
+        wrong = int((~torch.isfinite(whole)).reshape(len(whole), -1).any(1).sum())
+        raise ValueError(
+            f"{name} of the {part} holds NaN or infinity in {wrong} of {len(whole)} examples. "
+            "Remove or replace them in the data."
+        )
+
+
 def fingerprint(dataset: DataSet) -> str:
     """sha256, in hexadecimal, over name, type, shape and bytes of each array."""
     digest = hashlib.sha256()

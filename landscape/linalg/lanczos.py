@@ -17,6 +17,7 @@ ENDS = ("magnitude", "largest", "smallest", "both")
 
 
 GUARD = 2  # products at least between settling and the end
+BESIDE = 4  # vectors held beside the basis and the answer: the next one and those of a product
 PROBES = 4  # products from a second random vector
 RISE = 0.1  # of the tolerance, by which a value must pass another to count
 
@@ -49,6 +50,7 @@ def lanczos(
     max_matvecs: int | None = None,
     max_basis: int | None = None,
     memory: int = 2**31,
+    free: int | None = None,
     seed: int = 0,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
@@ -62,7 +64,8 @@ def lanczos(
         Ritz values, with their residuals, cannot pass it by more than that.
     max_matvecs: then it returns what there is; default 100 per wanted pair, at least 1000.
     max_basis: vectors held before a restart; default 128, or 4 per pair, or as many as `memory`
-        bytes hold, but never fewer than 2 per pair and 8.
+        bytes hold, but never fewer than 2 per pair and 8, unless `free`, the bytes that there are,
+        ask for fewer: two more than the pairs will do, with more restarts.
     callback: called as callback(matvecs, worst bound of the wanted pairs / max|θ|) after each
         check.
 
@@ -86,14 +89,16 @@ def lanczos(
     once, and the ranks behind them then move up, as they do where a multiple eigenvalue stands out
     too little for 4 products to show it. A smaller tolerance separates neighbours.
 
-    ValueError: k, which, tolerance, max_matvecs, max_basis or dtype out of range; a product that is
-        not finite.
+    ValueError: k, which, tolerance, max_matvecs, max_basis or dtype out of range; more vectors than
+        `free` bytes hold; a product that is not finite.
     """
     pairs = _check(n, k, which, tolerance, max_matvecs, max_basis, dtype)
     limit = max(1000, 100 * pairs) if max_matvecs is None else max_matvecs
     if max_basis is None:
         affordable = memory // (n * dtype.itemsize) - 1
         max_basis = max(2 * pairs + 8, min(affordable, max(128, 4 * pairs)))
+    if free is not None:
+        max_basis = min(max_basis, _largest_basis(n, pairs, k, free, dtype))
     space = Subspace(matvec, n, max_basis, seed=seed, dtype=dtype, device=device)
     before = torch.empty(0, dtype=torch.float64)
     until = 0
@@ -129,6 +134,20 @@ def lanczos(
             space.restart(
                 ritz.values[keep], ritz.weights[:, keep], float(ritz.rounding[keep].max())
             )
+
+
+def _largest_basis(n: int, pairs: int, k: int, free: int, dtype: torch.dtype) -> int:
+    """Vectors that fit in `free` bytes beside the answer and what a product takes."""
+    beside = 2 * pairs + BESIDE
+    least = min(n, pairs + 2)
+    size = free // (n * dtype.itemsize) - beside
+    if size < least:
+        needed = (least + beside) * n * dtype.itemsize
+        raise ValueError(
+            f"{pairs} eigenvectors of n = {n} parameters need {needed:.3g} bytes, and {free:.3g} "
+            f"are free. Lower `k` (--k or --set eigenvalues.k), now {k}, or choose one layer."
+        )
+    return size
 
 
 def _lacks_one(space: Subspace, ritz: Ritz, pairs: int, which: str, slack: float) -> bool:

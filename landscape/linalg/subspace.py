@@ -97,11 +97,14 @@ class Subspace:
     def combine(self, weights: Tensor) -> Tensor:
         """Rows Σ_j weights[j, i]·v_j, (k, n), for weights (m, k); float64, in slabs of columns."""
         combined = self._rows.new_empty(weights.shape[1], self.n)
+        self._combine(weights, combined)
+        return combined
+
+    def _combine(self, weights: Tensor, combined: Tensor) -> None:
         turn = weights.T.to(self._rows.device)
         for first in range(0, self.n, SLAB):
             slab = slice(first, first + SLAB)
             combined[:, slab] = turn @ self.basis[:, slab].double()
-        return combined
 
     def restart(self, values: Tensor, weights: Tensor, error: float) -> None:
         """Keep the Ritz pairs values (p,), weights (m, p), and the next vector, which fits them.
@@ -111,7 +114,7 @@ class Subspace:
         coupling, p = self.coupling @ weights, len(values)
         self.floor = max(self.floor, error)
         following = self._rows[self.size].clone()
-        self._rows[:p] = self.combine(weights)
+        self._combine(weights, self._rows[:p])  # in place: a slab is read before it is written
         self._rows[p] = following
         lost = self._lost[:, : self.size] @ weights
         self._lost.zero_()

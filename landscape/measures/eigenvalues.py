@@ -15,6 +15,7 @@ from landscape.measures.curvature.with_pyhessian import power_iteration
 from landscape.objective.objective import Objective
 from landscape.records import EigenvaluesRecord
 from landscape.utils.environment import environment
+from landscape.utils.memory import free_bytes
 
 WHICH = ("magnitude", "largest", "smallest", "both")
 OTHERS = {"pyhessian": power_iteration, "curvlinops": arpack}
@@ -127,6 +128,7 @@ class Eigenvalues:
         )
 
     def _lanczos(self, made: Operator, progress: Progress | None) -> dict[str, Any]:
+        free = free_bytes(made.like.device)
         result = lanczos(
             made.matvec,
             made.n,
@@ -134,6 +136,7 @@ class Eigenvalues:
             self.which,
             tolerance=LEFT * self.tolerance,
             max_matvecs=self.max_hvps,
+            free=None if free is None else free // 2,  # the rest is for the products
             seed=self.seed,
             dtype=made.like.dtype,
             device=made.like.device,

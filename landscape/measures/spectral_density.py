@@ -13,6 +13,7 @@ from landscape.measures.curvature.operator import operator
 from landscape.objective.objective import Objective
 from landscape.records import SpectralDensityRecord
 from landscape.utils.environment import environment
+from landscape.utils.memory import basis_bytes
 
 REACH = 6  # kernel widths that the grid goes beyond the outer nodes: 1e-9 of a kernel lies outside
 FINENESS = 4  # grid points per kernel width: sums over the grid are then exact to rounding
@@ -75,6 +76,7 @@ class SpectralDensity:
             matrix.like,
             self.probes,
             self.steps,
+            memory=basis_bytes(matrix.like.device),
             seed=self.seed,
             callback=progress and (lambda _: progress(matrix.count, limit)),
         )

@@ -13,6 +13,7 @@ from landscape.measures.curvature.operator import Operator, operator
 from landscape.objective.objective import Objective
 from landscape.records import EigenvaluesRecord, TraceRecord
 from landscape.utils.environment import environment
+from landscape.utils.memory import basis_bytes
 
 METHODS = ("krylov", "hutch++", "hutchinson")
 LEAST = 24  # products: for checks, a basis, and directions enough for an interval
@@ -89,6 +90,7 @@ class Trace:
             method=self.method,
             tolerance=self.tolerance,
             max_matvecs=self.max_hvps - spent,
+            memory=basis_bytes(matrix.like.device),
             seed=self.seed,
             known=known,
             error=matrix.error,

@@ -17,7 +17,7 @@ from landscape.network.higher_order import nodes_of
 from landscape.network.module_state import plain_attributes
 from landscape.objective.derivative import WRITTEN
 from landscape.objective.empirical_risk import EmpiricalRisk
-from landscape.objective.out_of_memory import ran_out
+from landscape.utils.memory import ran_out
 
 CAPTURED = (
     "The loss uses parameters of the model that were taken outside of it: {}. Measures move the "

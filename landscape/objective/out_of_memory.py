@@ -11,9 +11,9 @@ from landscape.network.batch import rows_of
 from landscape.network.isolation import gradients_on
 from landscape.objective.curvature_products import Products
 from landscape.objective.empirical_risk import EmpiricalRisk
+from landscape.utils.memory import ran_out
 
 Answer = TypeVar("Answer")
-ALLOCATORS = ("not enough memory", "can't allocate memory")  # of torch on the CPU
 
 
 class OutOfMemoryRetry:
@@ -81,13 +81,6 @@ class OutOfMemoryRetry:
                         "mean of the losses of their examples. Give smaller batches."
                     )
         self._is_checked = True
-
-
-def ran_out(error: BaseException) -> bool:
-    """Tell whether an error speaks of memory that an allocator did not have."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
-        words in str(error) for words in ALLOCATORS
-    )
 
 
 def refuse_indivisible(risk: EmpiricalRisk) -> None:

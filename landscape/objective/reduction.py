@@ -8,7 +8,7 @@ from torch import Tensor
 
 from landscape.network.batch import Batch, rows_of
 from landscape.objective.empirical_risk import EmpiricalRisk
-from landscape.objective.out_of_memory import ran_out
+from landscape.utils.memory import ran_out
 
 FEW = 16  # examples of a pass that needs no whole batch
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from landscape.data import DataSet
+from landscape.data.dataset import check_finite
 from landscape.network.batch import Batch, LossFn
 from landscape.tasks import imports, user_code
 from landscape.utils.names import canonical
@@ -63,8 +64,16 @@ class Task:
         return user_code.model(self.model, self.model_settings)
 
     def load(self, data_dir: Path | None = None) -> DataSet:
-        """The data set; FileNotFoundError says what to put where."""
-        return user_code.data_set(self.data, self.data_settings, data_dir)
+        """The data set; FileNotFoundError says what to put where.
+
+        Raises ValueError where inputs, or targets of the usual loss, hold NaN or infinity.
+        """
+        dataset = user_code.data_set(self.data, self.data_settings, data_dir)
+        for part in ("train", "test"):
+            x, y = getattr(dataset, f"{part}_x"), getattr(dataset, f"{part}_y")
+            name = "training" if part == "train" else "test"
+            check_finite(f"{name} set", x, None if self.loss else y)
+        return dataset
 
     @property
     def plain_loss(self) -> LossFn:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from landscape.data import DATA, DataSet
+from landscape.data.dataset import check_finite
 from landscape.models import MODELS
 from landscape.network.batch import Batch, LossFn, as_batch
 from landscape.tasks import imports
@@ -179,6 +180,8 @@ def _taken(found: Any, examples: int, name: str) -> list[Batch]:
                 break
     if not pieces:
         raise ValueError(f"{name} has no examples: is the data empty?")
+    for i, batch in enumerate(pieces, 1):
+        check_finite(f"batch {i} of {name}", batch.x)
     return pieces
 
 

@@ -58,7 +58,10 @@ class Growing:
             return False
         texts = "".join(map(_line, new)), _csv(list(new[0]), new, header=first)
         for path, text in zip(self._paths, texts, strict=True):
-            with path.open("a", encoding="utf-8", newline="") as file:
+            with (
+                files.space_for(path, len(text)),
+                path.open("a", encoding="utf-8", newline="") as file,
+            ):
                 file.write(text)
         self._written = len(rows)
         return True

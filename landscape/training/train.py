@@ -17,6 +17,7 @@ from landscape.training.tensorboard import Events
 from landscape.utils import files, interrupt, manifest
 from landscape.utils.environment import environment
 from landscape.utils.lock import one_writer
+from landscape.utils.memory import memory_for
 from landscape.utils.names import canonical
 from landscape.utils.optional import optional
 from landscape.utils.paths import PathLike, as_path
@@ -69,7 +70,9 @@ def train(
         return ended
     with one_writer(path):
         ended = ended_in(path, chosen, resume=resume)  # by whoever held the lock before
-        return ended or _train(path, chosen, as_path(data_dir), tensorboard, clock, progress)
+        remedy = f"Lower data.batch_size, now {chosen.data.batch_size}, or train a smaller network."
+        with memory_for(f"the training of {method}, seed {seed}", remedy):
+            return ended or _train(path, chosen, as_path(data_dir), tensorboard, clock, progress)
 
 
 def folder_of(task: str, method: str, seed: int, out: PathLike | None) -> Path:
@@ -111,7 +114,8 @@ def _train(
     clock: Clock,
     progress: Listener,
 ) -> Run:
-    dataset = load_data(find_task(settings.task), data_dir)
+    with memory_for("loading the data", "Use fewer examples, or a machine with more memory."):
+        dataset = load_data(find_task(settings.task), data_dir)
     with imports.errors_attributed_to(UserCode(**settings.own).task_names):
         training = Training(settings, find_task(settings.task), dataset)
     kept = [p for p in (path / CHECKPOINT, path / FIRST_CHECKPOINT) if p.exists()]

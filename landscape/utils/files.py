@@ -1,14 +1,18 @@
 """Files are written whole or not at all, and read back only if they are what was written."""
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 TEMPORARY = ".tmp"
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def write(path: Path, data: bytes | str) -> None:
@@ -18,10 +22,11 @@ def write(path: Path, data: bytes | str) -> None:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    content = data.encode() if isinstance(data, str) else data
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
+        with space_for(path, len(content)), os.fdopen(handle, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, 0o666 & ~_umask())
@@ -30,6 +35,19 @@ def write(path: Path, data: bytes | str) -> None:
         Path(name).unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+@contextmanager
+def space_for(path: Path, size: int) -> Iterator[None]:
+    """Name the file, the bytes it needs and those that are free where the disk is full inside."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        free = shutil.disk_usage(path.parent).free
+        why = f"{error.strerror}: {size} bytes are needed, {free} are free"
+        raise OSError(error.errno, why, str(path)) from None
 
 
 def sweep(folder: Path) -> None:

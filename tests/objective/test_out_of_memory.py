@@ -9,7 +9,7 @@ from torch import nn
 
 from landscape.network.batch import Batch
 from landscape.objective.objective import Objective
-from landscape.objective.out_of_memory import ran_out
+from landscape.utils.memory import ran_out
 
 ERRORS = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),

@@ -15,6 +15,7 @@ from landscape.objective.curvature_products import Build, Products, hessian
 from landscape.objective.objective import Objective
 
 CURVATURES = ("hessian", "gauss-newton")
+TICK = 1e-9  # seconds: a coarse clock may not advance between two readings
 REFUSALS = (  # of torch, in words
     "double backward",
     "differentiate twice",
@@ -84,7 +85,7 @@ class Operator:
     @property
     def cost(self) -> float:
         """Time of a product in gradients, the median; both as timed here."""
-        return median(self._seconds) / self._gradient_seconds
+        return median(self._seconds) / max(self._gradient_seconds, TICK)
 
     def matvec(self, v: Tensor) -> Tensor:
         """A v, (m,) -> (m,)."""

@@ -45,8 +45,8 @@ class KeptRows:
         """Keep a finished row."""
         if self.path is None:
             return
-        with self.path.open("a") as file:
-            text = json.dumps({"row": row, "numbers": numbers.tolist()})
+        text = json.dumps({"row": row, "numbers": numbers.tolist()})
+        with files.space_for(self.path, len(text)), self.path.open("a") as file:
             file.write(f"{_checksum(text)} {text}\n")
             file.flush()
             os.fsync(file.fileno())

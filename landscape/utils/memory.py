@@ -1,0 +1,67 @@
+"""Memory: how much is free, and errors of allocators as one line that says what to lower."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+MOST_KEPT = 2**31  # more vectors gain little
+ALLOCATORS = ("not enough memory", "can't allocate memory")  # of torch on the CPU
+
+
+def ran_out(error: BaseException) -> bool:
+    """Tell whether an error speaks of memory that an allocator did not have."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+        words in str(error) for words in ALLOCATORS
+    )
+
+
+@contextmanager
+def memory_for(task: str, remedy: str) -> Iterator[None]:
+    """Report memory that runs out inside as a ValueError: "Memory ran out in TASK. REMEDY"."""
+    try:
+        yield
+        return
+    except (RuntimeError, MemoryError) as error:
+        if not ran_out(error):
+            raise
+    # Outside of the clause, because the error holds the tensors of its frames.
+    raise ValueError(f"Memory ran out in {task}. {remedy}")
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Bytes that can still be allocated on a device; None where the system does not tell."""
+    if device.type == "cuda":
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + cached
+    known = [size for size in (_available(), _left_in_group()) if size is not None]
+    return min(known, default=None)
+
+
+def basis_bytes(device: torch.device) -> int:
+    """Bytes for vectors that are kept together: half of what is free, at most 2 GiB."""
+    free = free_bytes(device)
+    return MOST_KEPT if free is None else min(MOST_KEPT, free // 2)
+
+
+def _available() -> int | None:
+    """Bytes that Linux can hand out without swapping; elsewhere the pages that are unused."""
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _left_in_group() -> int | None:
+    """Bytes left of a container's limit (cgroup v2)."""
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit = int((group / "memory.max").read_text(encoding="ascii"))
+        return max(0, limit - int((group / "memory.current").read_text(encoding="ascii")))
+    except (OSError, ValueError):  # no such group, or "max": no limit
+        return None
