@@ -23,7 +23,7 @@ ROOMS: dict[str, set[str]] = {
     "methods.walker": {"utils", "network"},
     "methods": {"utils", "network", "methods.walker"},
     "optim": {"utils", "network", "methods", "methods.walker"},
-    "measures.context": {"records", "objective"},
+    "measures.context": {"utils", "records", "objective"},
     "measures.curvature": {
         *("utils", "linalg", "records", "network", "objective", "measures.context"),
     },

@@ -24,7 +24,7 @@ from landscape.records import (
     WorstCaseRecord,
 )
 from landscape.statistics import noise_curve
-from landscape.statistics.intervals import Interval
+from landscape.statistics.intervals import Interval, t_quantile
 from landscape.utils.names import look_up
 
 HOLDS, SHORT, UNCERTAIN = "holds", "falls short", "uncertain"
@@ -219,10 +219,8 @@ def _kappa_hat(record: RelativeFlatnessRecord, _: str) -> Interval:
 
 
 def _from_stderr(value: float, stderr: float, record: RelativeFlatnessRecord) -> Interval:
-    from scipy import stats
-
     draws = int(record.settings["draws"])
-    half = float(stats.t.ppf(0.975, draws - 1)) * stderr if stderr else 0.0
+    half = t_quantile(draws) * stderr if stderr else 0.0
     return Interval(value, value - half, value + half, draws)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from landscape.objective.objective import Objective
 from landscape.records import Point
+from landscape.utils.environment import environment
 
 Progress = Callable[[int, int], None]  # (done, total); the total may be an upper limit
 
@@ -58,6 +59,15 @@ def same_network(objective: Objective, other: Objective) -> Objective:
             f"Got {other.batch_norm}."
         )
     return other
+
+
+def signature(measure: Any, objective: Objective) -> dict[str, Any]:
+    """The fields of a record that say where, with which settings and by which versions."""
+    return {
+        "point": point_of(objective),
+        "settings": settings_of(measure),
+        "provenance": environment(),
+    }
 
 
 def settings_of(measure: Any) -> dict[str, Any]:

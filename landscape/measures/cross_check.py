@@ -5,11 +5,10 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from landscape.measures.context import Progress, point_of
+from landscape.measures.context import Progress, signature
 from landscape.measures.eigenvalues import BACKENDS, Eigenvalues
 from landscape.objective.objective import Objective
 from landscape.records import CrossCheckRecord, EigenvaluesRecord
-from landscape.utils.environment import environment
 
 
 @dataclass(frozen=True)
@@ -61,9 +60,7 @@ class CrossCheck:
             message=np.array(messages),
             which=self.which,
             tolerance=self.tolerance,
-            point=point_of(objective),
-            settings=asdict(self),
-            provenance=environment(),
+            **signature(self, objective),
         )
 
     def _ask(self, backend: str, objective: Objective) -> tuple[EigenvaluesRecord | None, str]:

@@ -1,20 +1,19 @@
 """Extreme eigenvalues of the curvature, H u = λ u, by Lanczos, with an error bound for each."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 
 from landscape.linalg import lanczos
-from landscape.measures.context import Progress, point_of
+from landscape.measures.context import Progress, signature
 from landscape.measures.curvature.operator import CURVATURES, Operator, operator
 from landscape.measures.curvature.product_error import product_error
 from landscape.measures.curvature.with_curvlinops import arpack
 from landscape.measures.curvature.with_pyhessian import power_iteration
 from landscape.objective.objective import Objective
 from landscape.records import EigenvaluesRecord
-from landscape.utils.environment import environment
 from landscape.utils.memory import free_bytes
 
 WHICH = ("magnitude", "largest", "smallest", "both")
@@ -122,9 +121,7 @@ class Eigenvalues:
             product_cost=made.cost,
             graphs=made.graphs,
             saved_vectors=found["vectors"] if self.vectors else None,
-            point=point_of(objective),
-            settings=asdict(self),
-            provenance=environment(),
+            **signature(self, objective),
         )
 
     def _lanczos(self, made: Operator, progress: Progress | None) -> dict[str, Any]:

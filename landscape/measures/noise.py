@@ -7,11 +7,10 @@ import numpy as np
 from torch import Tensor
 
 from landscape.linalg import probes
-from landscape.measures.context import Progress, point_of, same_network
+from landscape.measures.context import Progress, point_of, same_network, signature
 from landscape.measures.space import scales
 from landscape.objective.objective import Objective
 from landscape.records import Array, NoiseRecord
-from landscape.utils.environment import environment
 
 
 @dataclass(frozen=True)
@@ -92,9 +91,7 @@ class NoiseRobustness:
             clean_loss=float(clean[0, 0]),
             clean_accuracy=float(clean[0, 1]),
             **({} if other is None else _beside(other, clean[1], found[1])),
-            point=point_of(objective),
-            settings=asdict(self),
-            provenance=environment(),
+            **signature(self, objective),
         )
 
     def _levels(self, subject: Objective, w: Tensor, step: Tensor, clean: Array) -> Array:

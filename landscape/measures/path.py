@@ -9,13 +9,12 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor
 
-from landscape.measures.context import Progress, point_of, settings_of
+from landscape.measures.context import Progress, settings_of, signature
 from landscape.measures.space.evaluate_grid import described, walk
 from landscape.measures.space.sampling_error import relative_stderr
 from landscape.network import batch_norm as bn
 from landscape.objective.objective import Objective
 from landscape.records import PathRecord
-from landscape.utils.environment import environment
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,5 @@ class Path:
             end=self.name,
             stale=objective.batch_norm == "stored" and bool(bn.layers(objective.model)),
             relative_stderr=relative_stderr(objective),
-            point=point_of(objective),
-            settings=settings_of(self),
-            provenance=environment(),
+            **signature(self, objective),
         )

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from landscape.measures.context import Progress, point_of, settings_of
+from landscape.measures.context import Progress, settings_of, signature
 from landscape.measures.eigenvalues import Eigenvalues
 from landscape.measures.space import grids
 from landscape.measures.space.evaluate_grid import described, walk
@@ -16,7 +16,6 @@ from landscape.measures.space.planes import random_plane
 from landscape.measures.space.sampling_error import relative_stderr
 from landscape.objective.objective import Objective
 from landscape.records import ProfileRecord
-from landscape.utils.environment import environment
 
 DIRECTIONS = ("random", "eigenvectors")
 
@@ -93,9 +92,7 @@ class Profile:
             **about,
             directions=self.directions,
             relative_stderr=relative_stderr(objective),
-            point=point_of(objective),
-            settings=settings_of(self),
-            provenance=environment(),
+            **signature(self, objective),
         )
 
     def _directions(self, objective: Objective) -> Callable[[int], Tensor]:

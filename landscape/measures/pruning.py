@@ -1,16 +1,15 @@
 """Pruning: loss and accuracy with the smallest weights set to zero."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from landscape.measures.context import Progress, point_of
+from landscape.measures.context import Progress, signature
 from landscape.measures.space import filters, scales
 from landscape.objective.objective import Objective
 from landscape.records import PruningRecord
-from landscape.utils.environment import environment
 
 SCOPES = ("global", "layer")
 
@@ -69,9 +68,7 @@ class Pruning:
             scope=self.scope,
             clean_loss=float(found[0, 0]),
             clean_accuracy=float(found[0, 1]),
-            point=point_of(objective),
-            settings=asdict(self),
-            provenance=environment(),
+            **signature(self, objective),
         )
 
 

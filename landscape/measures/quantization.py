@@ -1,16 +1,15 @@
 """Quantisation: loss and accuracy with weights rounded to a uniform grid."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from landscape.measures.context import Progress, point_of
+from landscape.measures.context import Progress, signature
 from landscape.measures.space import filters
 from landscape.objective.objective import Objective
 from landscape.records import QuantizationRecord
-from landscape.utils.environment import environment
 
 # Name -> the number of each coordinate's group, (n,), that shares one scale.
 GRANULARITIES = {"tensor": filters.by_tensor, "channel": filters.by_filter}
@@ -83,9 +82,7 @@ class Quantization:
             granularity=tuple(self.granularity),
             clean_loss=float(found[0, 0]),
             clean_accuracy=float(found[0, 1]),
-            point=point_of(objective),
-            settings=asdict(self),
-            provenance=environment(),
+            **signature(self, objective),
         )
 
 

@@ -13,13 +13,13 @@ s and s'. The first of these ways that applies is taken:
 * any other layer: κ = E⟨W Z, H[W Z]⟩ and κ̂ = ‖W‖² E⟨Z, H[Z]⟩ over random signs Z.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from landscape.measures.context import Progress, point_of
+from landscape.measures.context import Progress, signature
 from landscape.measures.curvature.operator import REFUSALS
 from landscape.measures.flatness.layer import LinearLayer, deviations, find
 from landscape.measures.flatness.random_signs import by_signs, inverse
@@ -37,7 +37,6 @@ from landscape.network.linear_layer import (
 )
 from landscape.objective.objective import Objective
 from landscape.records import RelativeFlatnessRecord
-from landscape.utils.environment import environment
 
 CLOSED, EXACT = "softmax head, closed form", "output Hessian, exact"
 CHECKS = 3  # products at the output that tell whether an exact way holds
@@ -105,9 +104,7 @@ class RelativeFlatness:
         return RelativeFlatnessRecord(
             **answer,
             layer=layer.name,
-            point=point_of(objective),
-            settings=asdict(self),
-            provenance=environment(),
+            **signature(self, objective),
         )
 
 

@@ -5,7 +5,7 @@ adaptive ball: Kwon, Kim, Park, Choi, ICML 2021 (arXiv 2102.11600).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,12 @@ import torch
 from torch import Tensor
 
 from landscape.linalg import probes
-from landscape.measures.context import Progress, point_of
+from landscape.measures.context import Progress, signature
 from landscape.measures.space import ball_ascent
 from landscape.network.batch import Batch
 from landscape.objective.derivative import derivative, total
 from landscape.objective.objective import Objective
 from landscape.records import SharpnessRecord
-from landscape.utils.environment import environment
 
 RULES = ("sam", "asam")
 
@@ -104,9 +103,7 @@ class Sharpness:
             loss=loss,
             share=np.array([batch.share for batch in batches]),
             rule=self.rule,
-            point=point_of(objective),
-            settings=asdict(self),
-            provenance=environment(),
+            **signature(self, objective),
         )
 
 

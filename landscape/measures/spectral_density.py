@@ -2,17 +2,16 @@
 quadrature (Ghorbani, Krishnan & Xiao 2019, arXiv 1901.10159).
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
 from landscape.linalg import Quadrature, stochastic_lanczos
 from landscape.linalg.quadratic_forms import Floats
-from landscape.measures.context import Progress, point_of
+from landscape.measures.context import Progress, signature
 from landscape.measures.curvature.operator import operator
 from landscape.objective.objective import Objective
 from landscape.records import SpectralDensityRecord
-from landscape.utils.environment import environment
 from landscape.utils.memory import basis_bytes
 
 REACH = 6  # kernel widths that the grid goes beyond the outer nodes: 1e-9 of a kernel lies outside
@@ -107,9 +106,7 @@ class SpectralDensity:
             layer=self.layer,
             products=matrix.products,
             product_error=matrix.error,
-            point=point_of(objective),
-            settings=asdict(self),
-            provenance=environment(),
+            **signature(self, objective),
         )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape.measures.context import Progress, point_of, settings_of
+from landscape.measures.context import Progress, settings_of, signature
 from landscape.measures.eigenvector_plane import eigenvector_plane
 from landscape.measures.space import filters, grids, interpolation
 from landscape.measures.space.evaluate_grid import described, walk
@@ -20,7 +20,6 @@ from landscape.measures.space.planes import Plane, pca_plane, random_plane
 from landscape.measures.space.sampling_error import relative_stderr
 from landscape.objective.objective import Objective
 from landscape.records import Array, SurfaceRecord
-from landscape.utils.environment import environment
 
 # Directions -> the plane, from the seed and the points (k, n) that it shall fit.
 DIRECTIONS: dict[str, Callable[[Objective, int, Any], Plane]] = {
@@ -124,9 +123,7 @@ class Surface:
             directions="plane" if self.plane else self.directions,
             explained=plane.explained and np.array(plane.explained),
             relative_stderr=relative_stderr(objective),
-            point=point_of(objective),
-            settings=settings_of(self),
-            provenance=environment(),
+            **signature(self, objective),
         )
 
     def _points(self, n: int) -> tuple[list[str], Tensor | None]:

@@ -1,6 +1,6 @@
 """Trace of the curvature: n times its mean over all directions."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -8,11 +8,10 @@ from torch import Tensor
 
 from landscape.linalg import MatVec, probes, trace
 from landscape.linalg.quadratic_forms import project_out
-from landscape.measures.context import Progress, point_of
+from landscape.measures.context import Progress, signature
 from landscape.measures.curvature.operator import Operator, operator
 from landscape.objective.objective import Objective
 from landscape.records import EigenvaluesRecord, TraceRecord
-from landscape.utils.environment import environment
 from landscape.utils.memory import basis_bytes
 
 METHODS = ("krylov", "hutch++", "hutchinson")
@@ -113,9 +112,7 @@ class Trace:
             n=matrix.n,
             products=matrix.products,
             product_error=matrix.error,
-            point=point_of(objective),
-            settings=asdict(self),
-            provenance=environment(),
+            **signature(self, objective),
         )
 
 

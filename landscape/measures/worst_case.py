@@ -1,16 +1,15 @@
 """Worst-case loss in a ball around the weights, by projected gradient ascent: a lower bound."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
 
 from landscape.linalg import probes
-from landscape.measures.context import Progress, point_of
+from landscape.measures.context import Progress, signature
 from landscape.measures.space import ball_ascent, scales
 from landscape.objective.objective import Objective
 from landscape.records import WorstCaseRecord
-from landscape.utils.environment import environment
 
 
 @dataclass(frozen=True)
@@ -84,9 +83,7 @@ class WorstCase:
             scale=self.scale,
             clean_loss=clean[0],
             clean_accuracy=clean[1],
-            point=point_of(objective),
-            settings=asdict(self),
-            provenance=environment(),
+            **signature(self, objective),
         )
 
     def _starts(self, s: Tensor) -> list[Tensor]:

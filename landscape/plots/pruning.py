@@ -6,15 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from landscape.plots.drawing.bands import (
-    QUANTITIES,
-    banded,
-    fitted,
-    labelled,
-    over_minima,
-    same_axis,
-)
-from landscape.plots.drawing.prepare import ByMethod, conditions, grouped, shown
+from landscape.plots.drawing.bands import QUANTITIES, over_minima, panel_of
+from landscape.plots.drawing.prepare import ByMethod, conditions, grouped
 from landscape.plots.drawing.style import sheet, styled
 from landscape.records import Array, PruningRecord
 
@@ -38,16 +31,14 @@ def pruning(
     scopes = {SCOPES.get(record.scope, record.scope) for record in flat}
     for panel, quantity in zip(page.axes, quantities, strict=True):
         panel.set_xlabel(f"smallest weights pruned, % {' / '.join(sorted(scopes))}")
-        labelled(panel, quantity, flat)
-        means = []
-        for method, found in groups.items():
-            x = 100 * same_axis(method, found, lambda record: _from_whole(record, "fraction"))
-            values = [shown(quantity, _from_whole(record, quantity)) for record in found]
-            means.append(banded(panel, method, x, np.stack(values)))
-        fitted(panel, quantity, means)
+        panel_of(panel, quantity, groups, _fractions, _from_whole)
     where = conditions(flat)
     page.foot(groups, over_minima(groups) + (f" · {where}" if where else ""))
     return page.figure
+
+
+def _fractions(record: PruningRecord) -> Array:
+    return 100 * _from_whole(record, "fraction")
 
 
 def _from_whole(record: PruningRecord, quantity: str) -> Array:

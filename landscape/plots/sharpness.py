@@ -12,6 +12,7 @@ from landscape.plots.drawing.prepare import ByMethod, conditions, counts, groupe
 from landscape.plots.drawing.style import INK, sheet, style_of, styled
 from landscape.records import Array, SharpnessRecord
 from landscape.records.flatness import mean_and_stderr
+from landscape.statistics.intervals import t_quantile
 
 UNITS = {"sam": "‖e‖ ≤ ρ", "asam": "‖e/T‖ ≤ ρ, T = |w| + η"}
 PANELS = {"rise": "rise of the loss, lower bound", "level": "highest loss found"}
@@ -62,10 +63,8 @@ def _interval(found: list[SharpnessRecord], quantity: str) -> tuple[Array, Array
     each = [mean_and_stderr(v, r.share) for v, r in zip(values, found, strict=True)]
     if len(found) > 1:
         return t_band(np.stack([mean for mean, _ in each]))
-    from scipy.special import stdtrit
-
     mean, stderr = each[0]
-    half = stdtrit(max(len(found[0].share) - 1, 1), 0.975) * stderr
+    half = t_quantile(max(len(found[0].share), 2)) * stderr
     return mean, mean - half, mean + half
 
 

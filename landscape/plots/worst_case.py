@@ -6,15 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from landscape.plots.drawing.bands import (
-    QUANTITIES,
-    banded,
-    fitted,
-    labelled,
-    over_minima,
-    same_axis,
-)
-from landscape.plots.drawing.prepare import ByMethod, conditions, grouped, shown
+from landscape.plots.drawing.bands import QUANTITIES, over_minima, panel_of
+from landscape.plots.drawing.prepare import ByMethod, conditions, grouped
 from landscape.plots.drawing.style import sheet, styled
 from landscape.plots.noise import UNITS
 from landscape.records import Array, WorstCaseRecord
@@ -39,18 +32,16 @@ def worst_case(
     units = " / ".join(sorted({UNITS.get(record.scale, record.scale) for record in flat}))
     for panel, quantity in zip(page.axes, quantities, strict=True):
         panel.set_xlabel(f"radius ρ, {units}")
-        labelled(panel, quantity, flat)
         panel.set_title(TITLES[quantity])
-        means = []
-        for method, found in groups.items():
-            radius = same_axis(method, found, lambda record: record.radius)
-            values = [shown(quantity, _from_clean(record, quantity)) for record in found]
-            means.append(banded(panel, method, np.append(0.0, radius), np.stack(values)))
-        fitted(panel, quantity, means)
+        panel_of(panel, quantity, groups, _radii, _from_clean)
     words = "lower bound of the worst loss, by projected gradient ascent · "
     where = conditions(flat)
     page.foot(groups, words + over_minima(groups) + (f" · {where}" if where else ""))
     return page.figure
+
+
+def _radii(record: WorstCaseRecord) -> Array:
+    return np.append(0.0, record.radius)
 
 
 def _from_clean(record: WorstCaseRecord, quantity: str) -> Array:

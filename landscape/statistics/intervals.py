@@ -59,6 +59,13 @@ def t_interval(samples: ArrayLike, level: float = 0.95) -> Interval:
     return Interval(mean, float(bounds.low), float(bounds.high), n)
 
 
+def t_quantile(n: int, level: float = 0.95) -> float:
+    """Student's quantile of a two-sided interval from n samples; infinite for fewer than two."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(n - 1, (1 + level) / 2)) if n > 1 else math.inf
+
+
 def paired_difference(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> PairedDifference:
     """Two methods on the same seeds: mean of d = a − b, its t interval, two tests of mean zero.
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from landscape.statistics.intervals import t_quantile
+
 Floats = NDArray[np.float64]
 
 FEWEST = 5  # draws for an interval: with 4 even a perfect order of pairs has p = 2/4! > 0.05
@@ -134,10 +136,9 @@ def _mean_of_known(values: Sequence[Floats], weights: Sequence[Floats] | None = 
 
 def _tail(level: float, draws: int) -> float:
     """Φ(−t √(n/(n − 1))), t Student's quantile with n − 1 degrees of freedom."""
-    from scipy import stats
+    from scipy.special import ndtr
 
-    t = stats.t.ppf((1 + level) / 2, draws - 1) * math.sqrt(draws / (draws - 1))
-    return float(stats.norm.cdf(-t))
+    return float(ndtr(-t_quantile(draws, level) * math.sqrt(draws / (draws - 1))))
 
 
 def _check(arrays: Sequence[NDArray], level: float, resamples: int) -> None:

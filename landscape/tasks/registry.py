@@ -114,6 +114,20 @@ _LANGUAGE: _Defaults = {
     "sgd": _SGD,
 }
 
+
+def _language(name: str, summary: str, data: str) -> Task:
+    return Task(
+        name,
+        summary,
+        model="language-model",
+        data=data,
+        defaults=_LANGUAGE,
+        measures=_LANGUAGE_MEASURES,
+        measured=50,  # of 128 bytes each
+        measured_at_once=50,
+    )
+
+
 TASKS: dict[str, Task] = {
     "digits": Task(
         "digits",
@@ -215,25 +229,13 @@ TASKS: dict[str, Task] = {
         measured=200,
         measured_at_once=100,
     ),
-    "shakespeare-transformer": Task(
-        "shakespeare-transformer",
-        "Tiny Shakespeare, transformer over its bytes",
-        model="language-model",
-        data="shakespeare",
-        defaults=_LANGUAGE,
-        measures=_LANGUAGE_MEASURES,
-        measured=50,  # of 128 bytes each
-        measured_at_once=50,
+    "shakespeare-transformer": _language(
+        "shakespeare-transformer", "Tiny Shakespeare, transformer over its bytes", "shakespeare"
     ),
-    "text-transformer": Task(
+    "text-transformer": _language(
         "text-transformer",
         "your input.txt, or the text that ships with Python, transformer over its bytes",
-        model="language-model",
-        data="text",
-        defaults=_LANGUAGE,
-        measures=_LANGUAGE_MEASURES,
-        measured=50,  # of 128 bytes each
-        measured_at_once=50,
+        "text",
     ),
 }
 

@@ -6,7 +6,7 @@ from typing import TypeVar
 import numpy as np
 from matplotlib.axes import Axes
 
-from landscape.plots.drawing.prepare import SPLITS, axis_label, counts, scale, t_band
+from landscape.plots.drawing.prepare import SPLITS, axis_label, counts, scale, shown, t_band
 from landscape.plots.drawing.style import empty, style_of
 from landscape.records import Array, Record
 
@@ -21,6 +21,26 @@ def banded(ax: Axes, method: str, x: Array, samples: Array) -> Array:
     ax.plot(x, mean, color=style.colour, marker=style.marker)
     ax.fill_between(x, low, high, color=style.colour, alpha=0.15, linewidth=0)
     return mean
+
+
+def panel_of(
+    ax: Axes,
+    quantity: str,
+    groups: Mapping[str, Sequence[T]],
+    axis: Callable[[T], Array],
+    values: Callable[[T, str], Array],
+) -> None:
+    """Draw a quantity of records by method: the mean over them and its band, at a common axis.
+
+    Raises ValueError where the axes of one method's records differ.
+    """
+    labelled(ax, quantity, [record for records in groups.values() for record in records])
+    means = []
+    for method, records in groups.items():
+        x = same_axis(method, records, axis)
+        samples = np.stack([shown(quantity, values(record, quantity)) for record in records])
+        means.append(banded(ax, method, x, samples))
+    fitted(ax, quantity, means)
 
 
 def labelled(ax: Axes, quantity: str, records: Sequence[Record]) -> None:

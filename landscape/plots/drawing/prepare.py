@@ -6,6 +6,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 
 from landscape.records import METRICS, Array, Record
+from landscape.statistics.intervals import t_quantile
 from landscape.utils.text import printable
 
 SPLITS = {"train": "training"}
@@ -40,14 +41,12 @@ def t_band(samples: Array) -> tuple[Array, Array, Array]:
     One sample has no interval: NaN. A sample that is not finite leaves no mean: NaN, because the
     mean of the others would be too kind.
     """
-    from scipy.special import stdtrit
-
     samples = np.where(np.isfinite(samples), samples, np.nan)
     n = len(samples)
     mean = samples.mean(axis=0)
     if n < 2:
         return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
-    half = stdtrit(n - 1, 0.975) * samples.std(axis=0, ddof=1) / np.sqrt(n)
+    half = t_quantile(n) * samples.std(axis=0, ddof=1) / np.sqrt(n)
     return mean, mean - half, mean + half
 
 
