@@ -3,6 +3,8 @@ refers to.
 """
 
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,31 +12,34 @@ import numpy as np
 
 from landscape.analysis import hints, read_checkpoint
 from landscape.methods import METHODS
-from landscape.records import Record, load, load_all
-from landscape.study.study import Study
+from landscape.records import Record, load, load_sound
+from landscape.study.study import Study, read_plan
 from landscape.tasks.registry import TASKS
+from landscape.training import tables
 from landscape.training.run import Run
 from landscape.training.settings import SECTIONS
-from landscape.utils import files
-from landscape.utils.paths import PathLike, as_path
+from landscape.utils import files, manifest
+from landscape.utils.paths import PathLike, as_path, inside
 
 Tree = dict[str, Any]
+DAMAGED = (ValueError, OSError, KeyError, TypeError, AttributeError, IndexError)
 
 
 def describe(path: PathLike, checkpoint_key: str | None = None) -> Tree:
     """Describe a run, a study, an audit, a record (.nc) or a checkpoint as plain values.
 
     "what" names the kind; further entries are those of the kind: settings that differ from the
-    defaults, state, metrics, records, notes, versions. checkpoint_key: the entry of a .pt file
-    with the weights, "ema.shadow" for a nested one.
+    defaults, state, metrics, records, notes, versions; "files" says whether they are what was
+    written. Of a damaged folder what is readable; "notes" names the rest.
+    checkpoint_key: the entry of a .pt file with the weights, "ema.shadow" for a nested one.
 
-    Raises ValueError where it is none of these.
+    Raises ValueError where it is none of these, or nothing of it is readable.
     """
     path = as_path(path)
     if (path / "study.json").is_file():
-        return _of_study(Study(path))
+        return _of_study(path)
     if (path / "settings.json").is_file():
-        return _of_run(Run(path))
+        return _of_run(path)
     if (path / "audit.json").is_file():
         return _of_audit(path)
     if path.suffix == ".nc" and path.is_file():
@@ -48,80 +53,128 @@ def describe(path: PathLike, checkpoint_key: str | None = None) -> Tree:
     return _of_checkpoint(read_checkpoint.read(path, checkpoint_key))
 
 
-def _of_run(run: Run) -> Tree:
-    started = (run.path / "metrics.jsonl").exists()
-    records = run.records() if started else {}
-    last = run.metrics[-1] if started else {}
-    notes = hints.of_runs([run]) + hints.of_records(records)
+class _Reader:
+    """Reads the pieces of a folder one by one; `notes` names those that cannot be read."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def __call__(self, read: Callable[[], Any], otherwise: Any) -> Any:
+        try:
+            return read()
+        except DAMAGED as error:
+            self.notes.append(f"not readable: {files.one_line(error)}.")
+            return otherwise
+
+
+def _of_run(path: Path) -> Tree:
+    reader = _Reader()
+    run: Run | None = reader(lambda: Run(path), None)
+    table = path / "metrics.jsonl"
+    rows = reader(lambda: tables.read(table), []) if table.exists() else []
+    last = rows[-1] if rows else {}
+    if run is None:
+        if not last:
+            raise ValueError(reader.notes[0].removeprefix("not readable: "))
+        return {"what": "run", "files": _sums(path), "metrics": last, "notes": reader.notes}
+    records = reader(run.records, {}) if rows else {}
+    notes = reader(lambda: hints.of_runs([run]) + hints.of_records(records), [])
     return {
         "what": "run",
         "task": run.settings.task,
         "method": run.settings.method,
         "seed": run.settings.seed,
-        **run.status,
-        "settings": differing(run),
+        **reader(lambda: run.status, {"state": "unknown"}),
+        "files": _sums(path),
+        "settings": reader(lambda: differing(run), {}),
         "metrics": last,
         "records": {name: str(record) for name, record in records.items()},
-        "notes": notes,
-        "environment": files.read_json(run.path / "environment.json"),
+        "environment": reader(lambda: files.read_object(path / "environment.json"), {}),
+        "notes": reader.notes + notes,
     }
 
 
-def _of_study(study: Study) -> Tree:
-    plan = study.plan
-    states = Counter(run.status["state"] for run in study.runs.values())
-    states["not finished"] = len(plan["cells"]) - len(study.runs)
-    finished = {key: run for key, run in study.runs.items() if run.status["state"] == "finished"}
-    accuracy = {
-        method: float(np.mean(found))
-        for method in plan["methods"]
-        if (
-            found := [
-                r.metrics[-1]["test_accuracy"] for (m, _), r in finished.items() if m == method
-            ]
-        )
-    }
-    kinds = Counter(name for records in study.cells.values() for name in records)
-    return {
+def _sums(*folders: Path) -> str:
+    """Say whether the sealed files of folders are what was written, or which are not."""
+    sealed = [folder for folder in folders if (folder / manifest.NAME).exists()]
+    if not sealed:
+        return "no checksums, as they are not finished or of an older version"
+    reader = _Reader()
+    damage = [line for folder in sealed for line in reader(partial(manifest.damage, folder), [])]
+    return "; ".join([*damage, *reader.notes]) or "all match their checksums"
+
+
+def _of_study(path: Path) -> Tree:
+    plan, reader = read_plan(path), _Reader()
+    study: Study | None = reader(lambda: Study(path), None)
+    folders = [inside(path, folder) for _, _, folder in plan["cells"]]
+    tree: Tree = {
         "what": "study",
         "task": plan["task"],
         "methods": plan["methods"],
         "seeds": len(plan["seeds"]),
         "budget": plan["budget"],
+        "files": _sums(path, *folders),
+        "settings": plan.get("settings", {}),
+    }
+    tree |= {} if study is None else reader(partial(_of_runs, study), {})
+    return {**tree, "notes": [*reader.notes, *tree.get("notes", [])]}
+
+
+def _of_runs(study: Study) -> Tree:
+    plan = study.plan
+    states = Counter(run.status["state"] for run in study.runs.values())
+    states["not finished"] = len(plan["cells"]) - len(study.runs)
+    finished = {key: run for key, run in study.runs.items() if run.status["state"] == "finished"}
+    last: dict[str, list[float]] = {method: [] for method in plan["methods"]}
+    for (method, _), run in finished.items():
+        last[method].append(run.metrics[-1]["test_accuracy"])
+    kinds = Counter(name for records in study.cells.values() for name in records)
+    first = next(iter(study.runs.values()))
+    return {
         "runs": {state: count for state, count in states.items() if count},
-        "settings": plan["settings"],
-        "test accuracy, mean": accuracy,
+        "test accuracy, mean": {m: float(np.mean(values)) for m, values in last.items() if values},
         "records": {name: f"of {count} runs" for name, count in kinds.items()},
         "notes": hints.of_seeds(len(plan["seeds"])) + hints.of_runs(study.runs.values()),
-        "environment": files.read_json(next(iter(study.runs.values())).path / "environment.json"),
+        "environment": files.read_object(first.path / "environment.json"),
     }
 
 
 def _of_audit(path: Path) -> Tree:
-    found = files.read_json(path / "audit.json")
-    kept = load_all(path)
-    about = {name: value for name, value in found.get("about", {}).items() if value}
-    signed = next(iter(kept.values())).provenance if kept else {}
+    reader = _Reader()
+    audit = reader(lambda: files.read_object(path / "audit.json"), {})
+    kept, unsound = load_sound(path)
+    if not audit and not kept:
+        raise ValueError(reader.notes[0].removeprefix("not readable: "))
+    about = reader(lambda: {k: v for k, v in audit.get("about", {}).items() if v}, {})
+    outcomes = reader(
+        lambda: {row["requirement"]: row["outcome"] for row in audit.get("requirements", ())}, {}
+    )
     return {
         "what": "audit",
-        "passed": found["passed"],
+        "passed": audit.get("passed", "unknown"),
         **about,
-        "requirements": {
-            row["requirement"]: row["outcome"] for row in found.get("requirements", ())
-        },
-        "records": {name: str(record) for name, record in kept.items()},
-        "notes": hints.of_records(kept),
-        "environment": signed,
+        "files": _sums(path),
+        "requirements": outcomes,
+        **_of_records(kept, unsound, reader),
     }
 
 
 def _of_measured(path: Path) -> Tree:
-    kept = load_all(path)
+    kept, unsound = load_sound(path)
+    if not kept:
+        raise ValueError(f"{unsound[0]} is damaged or was not finished. Measure it again.")
+    measured = _of_records(kept, unsound, _Reader())
+    return {"what": "measured checkpoint", "files": _sums(path), **measured}
+
+
+def _of_records(kept: Mapping[str, Record], unsound: Sequence[Path], reader: _Reader) -> Tree:
+    left_out = [f"{p} is damaged or was not finished, and is left out." for p in unsound]
+    notes = reader(lambda: hints.of_records(kept), [])
     return {
-        "what": "measured checkpoint",
         "records": {name: str(record) for name, record in kept.items()},
-        "notes": hints.of_records(kept),
-        "environment": next(iter(kept.values())).provenance,
+        "notes": [*reader.notes, *left_out, *notes],
+        "environment": next(iter(kept.values())).provenance if kept else {},
     }
 
 

@@ -13,8 +13,9 @@ from landscape.analysis import reference_points
 from landscape.analysis.subject import BESIDE, DATA_OF, TrainTestObjective
 from landscape.measures.context import fingerprint, settings_of
 from landscape.network import batch_norm as bn
-from landscape.records import Record, load, load_all
+from landscape.records import Record, load, load_sound
 from landscape.training.run import Run
+from landscape.utils import manifest
 from landscape.utils.files import plain
 from landscape.utils.memory import memory_for
 from landscape.utils.progress import Listener, Progress, silent
@@ -68,7 +69,7 @@ class Minimum:
         """A record of the same settings, policy and examples is there; of a checkpoint, also with
         the same data and loss.
         """
-        if self.run is not None and not self.run.is_sound(self.path(name)):
+        if not self._is_sound(name):
             return False
         if not is_answered(self.path(name), measure, self.examples, self.policy_of(measure)):
             return False
@@ -114,7 +115,22 @@ class Minimum:
         kept.save(self.path(name))
         if self.run is not None:
             self.run.seal_record(self.path(name))
+        else:
+            self._seal(self.path(name))
         return kept
+
+    def _is_sound(self, name: str) -> bool:
+        """Test whether a record is there as it was sealed."""
+        if self.run is not None:
+            return self.run.is_sound(self.path(name))
+        return name in load_sound(self.folder)[0]
+
+    def _seal(self, path: Path) -> None:
+        """Note the sum of a checkpoint's record; in a folder of an older version those of all."""
+        written = {path}
+        if not (self.folder / manifest.NAME).exists():
+            written |= {self.path(name) for name in load_sound(self.folder)[0]}
+        manifest.reseal(self.folder, written)
 
 
 def of_run(
@@ -158,7 +174,9 @@ def of_checkpoint(
     Raises ValueError where the folder holds records of other weights, as those of a run.
     """
     weights = fingerprint(objectives.w)
-    if any(found.provenance.get(WEIGHTS) != weights for found in load_all(folder).values()):
+    sound, unsound = load_sound(folder)
+    notes += tuple(f"{p} is damaged or was not finished, and is made anew." for p in unsound)
+    if any(record.provenance.get(WEIGHTS) != weights for record in sound.values()):
         raise ValueError(
             f"{folder} holds records of other weights. Choose another --out, or delete it."
         )
@@ -172,9 +190,9 @@ def is_answered(path: Path, measure: Any, examples: int, batch_norm: str) -> boo
     if not path.exists():
         return False
     record = load(path)
-    assert record.point is not None
     return (
-        plain(record.settings) == plain(settings_of(measure))
+        record.point is not None
+        and plain(record.settings) == plain(settings_of(measure))
         and record.point.batch_norm == batch_norm
         and record.provenance.get("examples_asked_for") == examples
     )

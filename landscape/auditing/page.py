@@ -15,7 +15,7 @@ from landscape.plots.drawing.method_styles import distinct_styles
 from landscape.records import Record
 from landscape.report.inline import inline_svg
 from landscape.report.template import flat, rendered
-from landscape.utils import files
+from landscape.utils import files, manifest
 from landscape.utils.text import printable
 
 SCHEMA = 1
@@ -64,6 +64,9 @@ def write(audit: Audit, folder: Path | str, *, about: Mapping[str, Any], command
         command=command,
     )
     files.write(folder / "audit.html", page)
+    kept = [folder / "records" / f"{name}.nc" for name in records]
+    names = ("audit.json", "junit.xml", "audit.html")
+    manifest.reseal(folder, [*kept, *(folder / name for name in names)])
     return folder / "audit.html"
 
 

@@ -4,6 +4,9 @@ Records are plain numbers and need no torch; they outlive the program that wrote
 `utils`. Start with `record.py` (files and schema), then the kind that interests you.
 """
 
+import warnings
+from pathlib import Path
+
 from landscape.records.curvature import (
     CrossCheckRecord,
     EigenvaluesRecord,
@@ -21,6 +24,7 @@ from landscape.records.robustness import (
 from landscape.records.study import METRICS, ComparisonRecord, Metric, StudyRecord, shown_direction
 from landscape.records.surfaces import PathRecord, ProfileRecord, SurfaceRecord, barrier
 from landscape.records.training import CurvesRecord, RadiusRecord, SharpnessOverTrainingRecord
+from landscape.utils import manifest
 from landscape.utils.files import one_line
 from landscape.utils.paths import PathLike, as_path
 
@@ -31,7 +35,7 @@ __all__ = [
     "PruningRecord", "QuantizationRecord", "RadiusRecord", "Record", "RelativeFlatnessRecord",
     "SharpnessOverTrainingRecord", "SharpnessRecord",
     "SpectralDensityRecord", "StudyRecord", "SurfaceRecord", "TraceRecord",
-    "WorstCaseRecord", "axes_of", "barrier", "load", "load_all", "shown_direction",
+    "WorstCaseRecord", "axes_of", "barrier", "load", "load_all", "load_sound", "shown_direction",
 ]  # fmt: skip
 
 RECORDS: dict[str, type[Record]] = {
@@ -57,8 +61,30 @@ RECORDS: dict[str, type[Record]] = {
 
 
 def load_all(folder: PathLike) -> dict[str, Record]:
-    """Read the records in the folder of a run, an audit or a measured checkpoint, by kind."""
-    return {path.stem: load(path) for path in sorted(as_path(folder).glob("records/*.nc"))}
+    """Read the records in the folder of an audit or a measured checkpoint, by kind.
+
+    Warns of each that is damaged, or was not finished, and leaves it out.
+    """
+    sound, unsound = load_sound(folder)
+    for path in unsound:
+        warnings.warn(f"{path} is damaged or was not finished, and is left out.", stacklevel=2)
+    return sound
+
+
+def load_sound(folder: PathLike) -> tuple[dict[str, Record], list[Path]]:
+    """Read the records of a folder by kind; and the paths of those that differ from its manifest.
+
+    In a folder of an older version, which has none, those that cannot be read.
+    """
+    sound, unsound = {}, []
+    for path in sorted(as_path(folder).glob("records/*.nc")):
+        try:
+            if not manifest.may_be_read(as_path(folder), f"records/{path.name}"):
+                raise ValueError
+            sound[path.stem] = load(path)
+        except ValueError:
+            unsound.append(path)
+    return sound, unsound
 
 
 def load(path: PathLike) -> Record:

@@ -17,7 +17,7 @@ from landscape.study.pool import Failure, run_all
 from landscape.study.tuning import FIRST_SEED, tune
 from landscape.tasks.recorded import check_plain
 from landscape.training.run import Run
-from landscape.utils import files
+from landscape.utils import files, manifest
 from landscape.utils.environment import environment
 from landscape.utils.paths import PathLike, as_path, inside, refuse_links_out
 from landscape.utils.processes import check_single_process
@@ -35,7 +35,7 @@ class Study:
         if not (path / "study.json").is_file():
             raise ValueError(f"{path} is not a study: it has no study.json.")
         refuse_links_out(path)
-        self.plan: dict[str, Any] = files.read_json(path / "study.json")
+        self.plan = read_plan(path)
         check_plain(self.plan["task"], *self.plan["methods"])
         self.runs: dict[tuple[str, int], Run] = {}
         for method, seed, folder in self.plan["cells"]:
@@ -176,17 +176,50 @@ def compare(
         "runs_at_once": most_at_once(path / "study.json", min(workers, len(cells))),
         "cells": [[c.method, c.seed, c.path.relative_to(path).as_posix()] for c in cells],
     }
-    files.write_json(path / "study.json", {**plan, "failed": []})
+    _write_plan(path, {**plan, "failed": []})
     failures = run_all(cells, workers, progress)
-    files.write_json(path / "study.json", {**plan, "failed": [vars(f) for f in failures]})
+    _write_plan(path, {**plan, "failed": [vars(f) for f in failures]})
     progress(Progress("report", "", 0, 1))
     report(path)
     return Study(path)
 
 
+PLAN: dict[str, type] = {
+    "task": str, "methods": list, "seeds": list, "budget": str, "command": str,
+    "cells": list,
+}  # fmt: skip
+
+
+def read_plan(folder: Path) -> dict[str, Any]:
+    """The contents of study.json.
+
+    Raises ValueError where it differs from what was written, or lacks something.
+    """
+    path = folder / "study.json"
+    if not manifest.may_be_read(folder, path.name):
+        raise ValueError(
+            f"{path} is damaged or was not finished: its checksum differs. "
+            "The same compare makes it anew, and keeps all runs."
+        )
+    plan = files.read_object(path, **PLAN)
+    for cell in plan["cells"]:
+        if not isinstance(cell, list) or [type(v) for v in cell] != [str, int, str]:
+            raise ValueError(f"{path} is damaged: a cell is a method, a seed and a folder.")
+    return plan
+
+
+def _write_plan(folder: Path, plan: Mapping[str, Any]) -> None:
+    content = files.json_bytes(plan)
+    manifest.reseal(folder, [], {"study.json": content})
+    files.write(folder / "study.json", content)
+
+
 def most_at_once(plan: Path, now: int) -> int | None:
     """Runs that shared the machine at most, those of interrupted calls included; None: unknown."""
-    before = files.read_json(plan).get("runs_at_once") if plan.exists() else now
+    try:
+        before = files.read_object(plan).get("runs_at_once") if plan.exists() else now
+    except ValueError:  # damaged, and about to be made anew
+        before = None
     return None if before is None else max(before, now)
 
 
@@ -205,7 +238,9 @@ def report(path: PathLike) -> Path:
         command=study.plan["command"],
         notes=_notes(study),
     )
-    return write(contents, study.path)
+    page = write(contents, study.path)
+    manifest.reseal(study.path, [p for p in study.path.glob("tables/*") if p.is_file()])
+    return page
 
 
 def numbers(

@@ -33,6 +33,10 @@ from landscape.utils.paths import PathLike, as_path, refuse_links_out
 ENDED = ("finished", "diverged")
 ESSENTIAL = ("settings.json", "weights.safetensors", "metrics.jsonl")  # sealed in every ended run
 
+SETTINGS: dict[str, type] = {
+    "task": str, "method": str, "seed": int, "data": dict, "training": dict, "methods": dict,
+}  # fmt: skip
+
 
 class Run:
     """A run's folder, read."""
@@ -43,7 +47,8 @@ class Run:
             raise ValueError(f"{self.path} is not a run: it has no settings.json.")
         refuse_links_out(self.path)
         try:
-            self.settings = Settings.from_dict(files.read_object(self.path / "settings.json"))
+            tree = files.read_object(self.path / "settings.json", **SETTINGS)
+            self.settings = Settings.from_dict(tree)
             own = self.settings.own
             recorded.check_names(self.settings.task, self.settings.method, own)
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:

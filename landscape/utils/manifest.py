@@ -48,3 +48,39 @@ def is_sound(folder: Path, name: str, sums: Mapping[str, str]) -> bool:
     """Test whether a file is there and has the sealed checksum."""
     path = folder / name
     return name in sums and path.is_file() and files.sha256(path) == sums[name]
+
+
+def reseal(
+    folder: Path, written: Iterable[Path], upcoming: Mapping[str, bytes] | None = None
+) -> None:
+    """Seal as `seal` does, in place of a manifest that is damaged.
+
+    For folders whose files are all made anew by the same command; never for those of runs.
+    """
+    try:
+        read(folder)
+    except ValueError:
+        (folder / NAME).unlink()
+    seal(folder, written, upcoming)
+
+
+def may_be_read(folder: Path, name: str) -> bool:
+    """Test whether a file is as it was sealed; all are in a folder of an older version, which has
+    no manifest.
+    """
+    if not (folder / NAME).exists():
+        return True
+    try:
+        return is_sound(folder, name, read(folder))
+    except ValueError:  # nothing is known of any file
+        return False
+
+
+def damage(folder: Path) -> list[str]:
+    """Name the sealed files that are missing or differ, one phrase each."""
+    sums = read(folder)
+    return [
+        f"{folder / name} is {'damaged' if (folder / name).is_file() else 'missing'}"
+        for name in sums
+        if not is_sound(folder, name, sums)
+    ]

@@ -107,6 +107,7 @@ def test_a_study_made_before_tuning_still_reads(study, tmp_path):
     plan = json.loads((tmp_path / "s" / "study.json").read_text())
     del plan["tuning"], plan["controls"]
     (tmp_path / "s" / "study.json").write_text(json.dumps(plan))
+    (tmp_path / "s" / "manifest.json").unlink()  # which it had not either
     settings = Study(tmp_path / "s").record.settings
     assert settings["tuning"] == settings["controls"] == {}
 
