@@ -193,8 +193,8 @@ def logits_in(answer: Any) -> Any:
 
 
 def correct(answer: Any, y: Any) -> tuple[Tensor, Tensor] | None:
-    """How many targets the largest logit names, and of how many, shapes (); None where targets
-    are no classes.
+    """Count the targets that the largest logit names, and all that count, shapes (); None where
+    targets are no classes.
 
     answer: logits (..., classes), or what holds them, see `logits_in`.
     y: (...) integers; labels that are no class, as -100 or 255, are ignored and not counted.

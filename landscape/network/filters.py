@@ -38,8 +38,8 @@ NO_WEIGHTS = {"bias", "biases", "token", "tokens", "pos", "position", "positions
 
 
 class Role(NamedTuple):
-    """Of a parameter: the layer that computes with it, under which name, and whether it is the gain
-    of a normalisation.
+    """Role of a parameter: the layer that computes with it, under which name, and whether it is the
+    gain of a normalisation.
     """
 
     layer: nn.Module
@@ -48,7 +48,7 @@ class Role(NamedTuple):
 
 
 def is_conv1d(layer: nn.Module) -> bool:
-    """Whether a layer is transformers' Conv1D: a linear layer with its weight (inputs, outputs)."""
+    """Recognise transformers' Conv1D: a linear layer with its weight (inputs, outputs)."""
     weight = layer._parameters.get("weight")
     return type(layer).__name__ == "Conv1D" and weight is not None and weight.dim() == 2
 
@@ -96,7 +96,7 @@ def _is_weight(role: Role, shape: torch.Size) -> bool:
 
 
 def _is_gain(module: nn.Module, key: str, p: Tensor) -> bool:
-    """Of a normalisation layer, torch's or one by that name, or of weight norm."""
+    """Recognise normalisation layers, torch's or by that name, and weight norm."""
     if isinstance(module, NORMALISATION):
         return True
     if isinstance(module, ParametrizationList):

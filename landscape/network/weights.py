@@ -149,7 +149,7 @@ class Weights:
 
     @property
     def gains(self) -> list[bool]:
-        """Whether each parameter belongs to a normalisation."""
+        """Tell of each parameter whether it belongs to a normalisation."""
         return [role.gain for role in self._roles]
 
 

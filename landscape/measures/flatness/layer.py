@@ -29,7 +29,7 @@ class LinearLayer:
 
     @property
     def transposed(self) -> bool:
-        """Whether its weight stands as (inputs, outputs, ...)."""
+        """Tell whether the weight is stored as (inputs, outputs, ...)."""
         return isinstance(self.module, TRANSPOSED) or is_conv1d(self.module)
 
     def matrix(self, weight: Tensor) -> Tensor:
