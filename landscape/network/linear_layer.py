@@ -66,7 +66,7 @@ def recorded_calls(layers: Mapping[str, nn.Module]) -> Iterator[list[Call]]:
 
 
 def output_axis(layer: nn.Module) -> int:
-    """Give the axis of the d outputs in what a layer returns, and of its inputs in what it takes."""
+    """Return the axis of the outputs in what a layer gives, and of the inputs in what it takes."""
     if isinstance(layer, nn.Linear) or is_conv1d(layer):
         return -1
     return -1 - len(layer.kernel_size)  # type: ignore[arg-type]
