@@ -2,13 +2,14 @@
 # make test: install with the developers' tools, lint, check types, test.
 # make docs: build the site with all examples run, into docs/_build/html; no network but for installing.
 # make mutations: plant bugs in a copy of the last commit, one at a time; the tests must notice each.
+# make fuzz: give the program 10,000 mutated inputs; each must end well. Some minutes; make fuzz FUZZOPTIONS="--seed 1".
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint unit slow docs mutations clean
+.PHONY: demo test lint unit slow docs mutations fuzz clean
 
 demo: $(VENV)/installed
 	@$(BIN)/landscape compare --task digits --out demo
@@ -32,6 +33,9 @@ docs: $(VENV)/installed-docs
 
 mutations: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/mutations.py --out benchmarks/results/mutations.md
+
+fuzz: $(VENV)/installed-dev
+	$(BIN)/python benchmarks/fuzz.py $(FUZZOPTIONS)
 
 clean:
 	rm -rf $(VENV) demo docs/_build docs/gallery build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
