@@ -1,5 +1,5 @@
 """Networks, losses and batches from outside, and what is right on them by plain torch."""
 
-from differential import images, layers, losses, sequences
+from differential import images, layers, losses, parametrised, sequences
 
-CASES = {**losses.CASES, **layers.CASES, **images.CASES, **sequences.CASES}
+CASES = {**losses.CASES, **layers.CASES, **parametrised.CASES, **images.CASES, **sequences.CASES}

@@ -23,7 +23,6 @@ class Case:
     differences: whether the Hessian is that of central differences of the gradient, since torch's
     second derivative is wrong or missing.
     training: whether the methods train it in train mode; False where that mode draws or merges.
-    splits: whether parts of a batch are batches.
     tolerance: relative, of a number that is exact.
     """
 
@@ -38,7 +37,6 @@ class Case:
     reference: Callable[[nn.Module, list[Any]], list[Tensor]] | None = None
     differences: bool = False
     training: bool = True
-    splits: bool = True
     tolerance: float = 1e-6
 
 

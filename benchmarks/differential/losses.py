@@ -1,6 +1,7 @@
 """Losses of many fields on small perceptrons."""
 
 from collections import namedtuple
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ Pair = namedtuple("Pair", ["left", "right"])
 
 def mlp(*sizes: int, activation: type[nn.Module] = nn.Tanh) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for a, b in zip(sizes, sizes[1:], strict=False):
+    for a, b in pairwise(sizes):
         layers += [nn.Linear(a, b), activation()]
     return nn.Sequential(*layers[:-1])
 

@@ -150,10 +150,12 @@ def aace(m: Plain, b: Any) -> None:
     def adversarial(batch: Any) -> Tensor:
         with plain_kernels():
             z, y = m.case.logits(m.model, copy.deepcopy(batch)), batch.y  # type: ignore[misc]
-        z, y = z.reshape(-1, z.shape[-1]), y.flatten()
-        p = z.softmax(1).gather(1, y.clamp(min=0, max=z.shape[1] - 1)[:, None])[:, 0]
-        return -(1 - p)[y >= 0].log().mean()
+        counted = (y >= 0) & (y < z.shape[-1])
+        p = z.softmax(-1)[counted].gather(1, y[counted][:, None])
+        return -(1 - p).log().mean()
 
+    if m.case.logits is None:  # nothing says which logits the labels belong to
+        return
     a = m.grads(b, loss=adversarial)
     m.descend(m.grads(b, [None if v is None else -0.2 * v for v in a]))
 
@@ -274,7 +276,7 @@ def fam(make: Make) -> Iterator[tuple[Any, Any, float]]:
         return value
 
     here = kappa(r.w)
-    if method.way == "random signs":  # one draw a step is no number to compare
+    if method.way == "signs":  # one draw a step is no number to compare
         return
     yield near(float(stepper.logged["kappa"]), here, 10 * case.tolerance)
     if here > 0:

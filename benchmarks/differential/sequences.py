@@ -31,7 +31,7 @@ def packed() -> Case:
         return ls.Batch(pack_sequence(series, enforce_sorted=False), y)
 
     batches = [batch([3, 1, 4]), batch([2, 5])]
-    return Case(PackedGRU(), batches, cross_entropy, answer, weights=[3.0, 2.0], splits=False)
+    return Case(PackedGRU(), batches, cross_entropy, answer, weights=[3.0, 2.0])
 
 
 class Stateful(nn.Module):
@@ -49,7 +49,7 @@ class Stateful(nn.Module):
 
 def stateful() -> Case:
     batches = [(torch.randn(4, 2), torch.randint(3, (4,)))]
-    return Case(Stateful(), batches, cross_entropy, answer, splits=False)
+    return Case(Stateful(), batches, cross_entropy, answer)
 
 
 class BiLSTM(nn.Module):
@@ -183,7 +183,7 @@ def graph() -> Case:
     edges = (torch.rand(8, 8) < 0.3).double() + torch.eye(8)
     edges = (edges / edges.sum(1, keepdim=True)).to_sparse()
     x = {"adjacency": edges, "v": torch.randn(8, 3), "train": torch.arange(8) < 5}
-    return Case(GCN(), [ls.Batch(x, torch.randint(3, (8,)))], nodes, splits=False)
+    return Case(GCN(), [ls.Batch(x, torch.randint(3, (8,)))], nodes, weights=[8.0])
 
 
 class DeepSets(nn.Module):

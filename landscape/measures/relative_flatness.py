@@ -20,11 +20,14 @@ import torch
 from torch import Tensor
 
 from landscape.measures.context import Progress, signature
-from landscape.measures.curvature.operator import REFUSALS
 from landscape.measures.flatness.layer import LinearLayer, deviations, find
 from landscape.measures.flatness.random_signs import by_signs, inverse
 from landscape.network import flatness
-from landscape.network.higher_order import has_custom_functions
+from landscape.network.higher_order import (
+    NoSecondDerivative,
+    has_custom_functions,
+    second_derivatives,
+)
 from landscape.network.linear_layer import (
     Call,
     apart,
@@ -128,10 +131,9 @@ def exactly(
             calls.clear()
             loss = risk.batch_loss(batch)
             try:
-                answer = _of_batch(loss, layer, calls, batch.y, scale, max_products)
-            except RuntimeError as error:
-                if not any(phrase in str(error) for phrase in REFUSALS):
-                    raise
+                with second_derivatives():
+                    answer = _of_batch(loss, layer, calls, batch.y, scale, max_products)
+            except NoSecondDerivative:
                 return None
             if answer is None:
                 return None

@@ -16,7 +16,7 @@ from landscape.methods import checks, penalty, penalty_cost
 from landscape.methods.penalty import CLOSED, SIGNS, LayerPass
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch, LossFn
-from landscape.network.higher_order import ThirdOrder
+from landscape.network.higher_order import ThirdOrder, second_derivatives
 from landscape.network.linear_layer import Call, recorded_calls
 
 FORMS = ("kappa", "kappa_hat")
@@ -99,7 +99,7 @@ class FAM:
             self._descend(walker, batch)
             return
         means = Means(walker, batch)
-        with walker.minimising(self._penalised(walker, means)):
+        with walker.minimising(self._penalised(walker, means)), second_derivatives():
             self._descend(walker, batch)
 
     def state_dict(self) -> dict[str, Any]:

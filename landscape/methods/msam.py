@@ -80,7 +80,18 @@ class MSAM(ascent.Ascent):
                 self.refused = True
         shards, w = self.parts(batch), walker.w
         gradients = (walker.grad(shard, at=w + self.ascend(walker, shard)) for shard in shards)
-        return walker.descend(ascent.mean(shards, gradients))
+        try:
+            g = ascent.mean(shards, gradients)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:  # in the model's own words
+            raise ValueError(
+                f"mSAM passes {self.num_shards} parts of the batch's {batch.size} examples through "
+                f"the model one by one, and one failed: {error}. A model that takes whole batches "
+                "alone, as of a graph or with a hidden state for each example, needs another "
+                "method, as sam."
+            ) from error
+        return walker.descend(g)
 
     def parts(self, batch: Batch) -> list[Batch]:
         """Cut the batch into shards. Raises ValueError for fewer examples than shards."""

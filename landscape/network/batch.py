@@ -42,6 +42,8 @@ class Batch:
             raise ValueError(
                 f"`num_shards` must be between 1 and the batch's {n} examples. Got {num_shards}."
             )
+        if num_shards == 1:
+            return [self]
         ends = [n * j // num_shards for j in range(num_shards + 1)]
         return [self.rows(slice(start, end)) for start, end in pairwise(ends)]
 
@@ -59,7 +61,10 @@ class Batch:
         """Some of the examples, by a slice or by their numbers (k,); the weight in proportion."""
 
         def some(t: Tensor) -> Tensor:
-            return t[chosen] if t.dim() else t
+            if t.layout is torch.strided:
+                return t[chosen] if t.dim() else t
+            numbers = torch.arange(len(t), device=t.device)[chosen]
+            return t.to_sparse_coo().index_select(0, numbers).to_sparse(layout=t.layout)
 
         def sequences(packed: PackedSequence) -> PackedSequence:
             numbers = torch.arange(int(packed.batch_sizes[0]))[chosen].tolist()

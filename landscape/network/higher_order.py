@@ -125,6 +125,35 @@ class SecondOrder(ThirdOrder):
     composed: ClassVar[Composed] = {torch._weight_norm: weight_norm}
 
 
+class NoSecondDerivative(ValueError):
+    """A second derivative that torch does not have."""
+
+
+MISSING = (  # words of torch
+    "double backward",
+    "differentiate twice",
+    "is not implemented",
+    "requires create_graph=False",
+)
+
+
+@contextmanager
+def second_derivatives() -> Iterator[None]:
+    """While open, torch's words for an operation without a second derivative become
+    `NoSecondDerivative`.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        words = str(error)
+        if not any(phrase in words for phrase in MISSING):
+            raise
+        raise NoSecondDerivative(
+            "The model or loss has an operation without a second derivative in torch: "
+            f"{words.strip().splitlines()[0].rstrip('.')}. Compose it of others that have one."
+        ) from error
+
+
 def has_custom_functions(loss: Tensor, until: Tensor | None = None) -> bool:
     """Test whether a loss uses a custom autograd.Function: where its backward leaves torch's
     operations, double backward drops terms without an error.

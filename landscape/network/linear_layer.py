@@ -186,11 +186,12 @@ def answers_of(model: nn.Module) -> Iterator[list[Any]]:
 def logits_of(model: nn.Module, batch: Batch, loss: LossFn) -> Tensor:
     """The classifier's logits, classes last: its answer to x, or `.logits` (n, classes) of it.
 
-    How a mapping is passed is known to the loss alone: there it is the answer that the loss gets.
+    How a mapping or a tuple is passed is known to the loss alone: there it is the answer that the
+    loss gets.
 
     Raises ValueError where that is no tensor.
     """
-    if isinstance(batch.x, Mapping):
+    if not isinstance(batch.x, Tensor):
         with answers_of(model) as answers:
             loss(model, batch)
         answer = answers[0] if len(answers) == 1 else answers

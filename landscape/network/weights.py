@@ -153,6 +153,28 @@ class Weights:
         return [role.gain for role in self._roles]
 
 
+@contextmanager
+def unwritten(values: Sequence[Tensor], compare: bool) -> Iterator[None]:
+    """While open, a model that computes with these tensors must not write into them.
+
+    Recorded writes are always seen; those through `.data` where `compare` is set, for a copy.
+    Raises ValueError at the end.
+    """
+    versions = [t._version for t in values]
+    copies = [t.detach().clone() for t in values] if compare else []
+    yield
+    changed = any(
+        bool(((t.detach() != copy) & (copy == copy)).any())
+        for t, copy in zip(values[: len(copies)], copies, strict=True)
+    )
+    if changed or [t._version for t in values] != versions:
+        raise ValueError(
+            "The model changes its own weights in a pass, as nn.Embedding(max_norm=...) and "
+            "clamped layers do; what a method does with the weights would be undone or lost. "
+            "Change them after each step instead."
+        )
+
+
 def check_initialised(model: nn.Module) -> None:
     """Raise ValueError for weights without a shape yet, and for those that TorchScript holds."""
     for name, module in model.named_modules():

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from landscape.network.batch import dense_parts
-from landscape.network.higher_order import SecondOrder
+from landscape.network.higher_order import SecondOrder, second_derivatives
 from landscape.network.isolation import full_precision
 from landscape.network.parameter_block import Block
 from landscape.objective.derivative import derivative, total
@@ -38,13 +38,21 @@ class Products:
         self._kept: tuple[Tensor, list[Product]] | None = None
 
     def __call__(self, risk: EmpiricalRisk, v: Tensor, at: Tensor) -> Tensor:
-        """A v at the point `at` (n,), for v (m,)."""
+        """A v at the point `at` (n,), for v (m,).
+
+        Raises NoSecondDerivative, a ValueError, where torch has no second derivative.
+        """
+        with second_derivatives():
+            return self._product(risk, v, at)
+
+    def _product(self, risk: EmpiricalRisk, v: Tensor, at: Tensor) -> Tensor:
         if self._kept is None or not torch.equal(self._kept[0], at):
             self._kept = None
             leaf = self.block.read(at).requires_grad_()
-            with SecondOrder(), risk.opened(self.block.parameters(at, leaf)):
-                if self.keeps is None:
+            if self.keeps is None:  # opened by itself: a pass may move buffers and other state
+                with SecondOrder(), risk.opened(self.block.parameters(at, leaf)):
                     self.keeps = self._fits(risk, leaf)
+            with SecondOrder(), risk.opened(self.block.parameters(at, leaf)):
                 if not self.keeps:
                     return risk.total(self.build(risk, group, leaf)(v) for group in risk.groups)
                 products = [self.build(risk, group, leaf) for group in risk.groups]

@@ -2,7 +2,7 @@
 stands beside the plain one where the two are seen to agree.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -91,8 +91,7 @@ class Evaluator:
             for point in points:
                 renew()
                 move(weights.checked(point.detach().to(place, copy=True)))
-                with risk.normalised(batches):
-                    rows += [self._ask(batch, outputs) for batch in batches]
+                rows += self._rows(batches, outputs, renew)
         shape = (len(points), len(batches))
         losses, right, counted = (
             torch.stack(column).view(shape).cpu() for column in zip(*rows, strict=True)
@@ -102,15 +101,33 @@ class Evaluator:
         accuracy = right.sum(1).double() / counted.sum(1)
         return list(zip(loss.tolist(), accuracy.tolist(), strict=True))
 
+    def _rows(
+        self, batches: Sequence[Batch], outputs: list[Any], renew: Callable[[], None]
+    ) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Of each batch, where the model stands: loss, right answers, of how many.
+
+        Where logits are given, a second pass over all batches starts like the first.
+        """
+        with self.risk.normalised(batches):
+            rows = [self._ask(batch, outputs) for batch in batches]
+        if self.logits is None:
+            return rows
+        renew()
+        with self.risk.normalised(batches):
+            counts = [self._counts(self.logits, batch) for batch in batches]
+        return [(loss, *pair) for (loss, *_), pair in zip(rows, counts, strict=True)]
+
     def _ask(self, batch: Batch, outputs: list[Any]) -> tuple[Tensor, Tensor, Tensor]:
         """The loss of a batch, how many answers are right, of how many."""
         outputs.clear()
         loss = self.risk.batch_loss(batch)
-        if self.logits is not None:
-            counts = correct(self.logits(self.risk.model, batch.copy()), batch.y)
-        else:
-            counts = correct(outputs[0], batch.y) if len(outputs) == 1 else None
+        counts = correct(outputs[0], batch.y) if len(outputs) == 1 else None
         return loss.detach(), *(counts or (self._none, self._none))
+
+    def _counts(self, logits: Logits, batch: Batch) -> tuple[Tensor, Tensor]:
+        """How many of a batch's logits are right, of how many."""
+        counts = correct(logits(self.risk.model, batch.copy()), batch.y)
+        return counts or (self._none, self._none)
 
 
 def chunks(points: Iterable[Tensor], w: Tensor) -> Iterator[list[Tensor]]:

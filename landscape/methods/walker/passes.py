@@ -11,8 +11,8 @@ from landscape.methods.walker.pass_gradient import PassGradient, differentiate
 from landscape.methods.walker.step_state import StepState
 from landscape.network.batch import Batch, LossFn, scalar
 from landscape.network.graph_leaves import check_not_captured, graph_leaves
-from landscape.network.higher_order import SecondOrder
-from landscape.network.weights import Weights
+from landscape.network.higher_order import SecondOrder, second_derivatives
+from landscape.network.weights import Weights, unwritten
 from landscape.utils.rng import seed_of, seeded
 
 
@@ -54,7 +54,8 @@ class Passes:
             if point is None:
                 yield
                 return
-            with self.weights.substituted(point):
+            values = [point] if isinstance(point, Tensor) else point
+            with self.weights.substituted(point), unwritten(values, compare=self.step <= 1):
                 yield
 
     @contextmanager
@@ -75,7 +76,8 @@ class Passes:
 
     def product(self, loss: LossFn, batch: Batch, leaf: Tensor, v: Tensor) -> Tensor:
         """∇²L·v, (n,), of one pass at a leaf (n,), by double backward."""
-        with self.opened(leaf), sdpa_kernel(SDPBackend.MATH), SecondOrder():
+        kernels = sdpa_kernel(SDPBackend.MATH)
+        with self.opened(leaf), kernels, SecondOrder(), second_derivatives():
             g = _gradient(self.value(loss, batch), leaf, create_graph=True)
             return _gradient(g, leaf, v)
 
