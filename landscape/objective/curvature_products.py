@@ -1,7 +1,7 @@
 """Products of a curvature matrix with vectors by double backward: kept graphs, or rebuilt ones."""
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -48,17 +48,23 @@ class Products:
     def _product(self, risk: EmpiricalRisk, v: Tensor, at: Tensor) -> Tensor:
         if self._kept is None or not torch.equal(self._kept[0], at):
             self._kept = None
-            leaf = self.block.read(at).requires_grad_()
             if self.keeps is None:  # opened by itself: a pass may move buffers and other state
-                with SecondOrder(), risk.opened(self.block.parameters(at, leaf)):
+                with self._opened(risk, at) as leaf:
                     self.keeps = self._fits(risk, leaf)
-            with SecondOrder(), risk.opened(self.block.parameters(at, leaf)):
+            with self._opened(risk, at) as leaf:
                 if not self.keeps:
                     return risk.total(self.build(risk, group, leaf)(v) for group in risk.groups)
                 products = [self.build(risk, group, leaf) for group in risk.groups]
                 self._kept = at.clone(), products
         with full_precision(risk.device):
             return risk.total(product(v) for product in self._kept[1])
+
+    @contextmanager
+    def _opened(self, risk: EmpiricalRisk, at: Tensor) -> Iterator[Tensor]:
+        """The model stands at a point (n,); yields the leaf of the block's coordinates, (m,)."""
+        leaf = self.block.read(at).requires_grad_()
+        with SecondOrder(), risk.opened(self.block.parameters(at, leaf)):
+            yield leaf
 
     def release_graphs(self) -> bool:
         """Keep no graphs from here on. Returns whether any may have been kept."""

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pack_sequence
 
 from landscape import Objective
-from landscape.measures import Eigenvalues, RelativeFlatness
+from landscape.measures import Eigenvalues, RelativeFlatness, Sharpness
 from landscape.network.batch import Batch, as_batch, mapped, tensors
 
 Pair = namedtuple("Pair", "a b")
@@ -100,6 +100,25 @@ def test_a_sparse_adjacency_is_data(layout):
     assert largest(objective) == pytest.approx(right, rel=1e-4)
     other = Objective(net, [Batch({"adjacency": 2 * sparse, "x": x}, y)], loss)
     assert objective.fingerprint != other.fingerprint
+    (rise,) = Sharpness(radii=(0.1,), steps=1, restarts=0)(objective).one_step[0]
+    g = objective.grad()
+    right = objective.value(objective.w + 0.1 * g / g.norm()) - objective.value()
+    assert rise == pytest.approx(right)
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr])
+def test_rows_of_sparse_data(layout):
+    dense = (torch.rand(6, 4, generator=G) > 0.5).double()
+    first, last = Batch(dense.to_sparse(layout=layout), torch.arange(6)).shards(2)
+    assert first.x.layout is last.x.layout is layout
+    assert torch.equal(first.x.to_dense(), dense[:3]) and torch.equal(last.x.to_dense(), dense[3:])
+    assert last.y.tolist() == [3, 4, 5]
+
+
+def test_one_shard_is_the_batch():
+    batch = Batch(torch.ones(3, 1), torch.zeros(3), weight=2.0)
+    assert batch.shards(1) == [batch]
 
 
 @pytest.mark.parametrize("bag", [False, True])

@@ -59,3 +59,9 @@ def test_examples_that_are_no_rows_stay_together(mean_of):
     subject = mean_of([1.0, 2.0], [5.0, 6.0])
     subject.risk.given = tuple(Batch(b.x, torch.zeros(7)) for b in subject.given)
     assert relative_stderr(subject) == pytest.approx(2 / 3.5)
+
+
+def test_a_model_that_takes_whole_batches_alone_is_nan():
+    layer, x = torch.nn.Linear(2, 1), torch.ones(4, 2)
+    mixed = Objective(layer, [Batch(x, x)], lambda m, b: (torch.ones(4, 4) @ m(b.x)).mean())
+    assert math.isnan(relative_stderr(mixed))
