@@ -120,8 +120,8 @@ A number is the largest relative error of an answer that is right: within 1e-6 w
 twice the half-width of its 95 % interval where it is an estimate. Measures: loss, gradient and the
 dense Hessian row by row; definitions in `differential/measures.py`. Methods: weights after three
 steps with momentum and weight decay against loops in `differential/methods.py`; of LETS also the
-hypergradient, of FAM κ and the derivative of κ along a line, by central differences. FAM's steps by
-random signs are held against SGD at λ = 0 alone.
+hypergradient, of FAM κ and the derivative of κ along a line, by central differences (not with
+bfloat16 inside, which has none). FAM's steps by random signs are held against SGD at λ = 0 alone.
 
 {tables}
 

@@ -1,9 +1,9 @@
 """Networks of other libraries under every measure: what works, at what cost.
 
-    python benchmarks/foreign.py [network ...]
+    python benchmarks/library_networks.py [network ...]
 
 Each network has random weights and a process of its own with a time limit; nothing is downloaded.
-Libraries that are missing are said to be. Writes benchmarks/results/foreign.md.
+Libraries that are missing are said to be. Writes benchmarks/results/library_networks.md.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 import landscape as ls
 
-OUT = Path(__file__).parent / "results" / "foreign.md"
+OUT = Path(__file__).parent / "results" / "library_networks.md"
 EXAMPLES, BATCH, LIMIT = 8, 4, 900  # seconds a network
 SMALL: dict[str, dict[str, Any]] = {
     "eigenvalues": {"k": 2, "max_hvps": 12, "tolerance": 1e-2},
@@ -317,7 +317,7 @@ def versions() -> str:
 
 TEXT = f"""# Networks of other libraries under every measure
 
-`python benchmarks/foreign.py`: random weights, {EXAMPLES} examples in batches of {BATCH}, small
+`python benchmarks/library_networks.py`: random weights, {EXAMPLES} examples in batches of {BATCH}, small
 settings (they stand in the script), float32, CPU, each network in a process of its own.
 {{versions}}.
 

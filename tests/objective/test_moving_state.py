@@ -47,7 +47,16 @@ def test_products_are_of_the_function_whose_gradient_is_taken(memory):
 
 
 def test_given_logits_do_not_move_the_state_of_the_loss():
-    given = objective(logits=lambda model, batch: model(batch.x))
+    seen = []
+
+    def logits(model, batch):
+        seen.append(model(batch.x))
+        return seen[-1]
+
+    given = objective(logits=logits)
+    given.value_and_accuracy()
+    torch.manual_seed(0)
+    torch.testing.assert_close(seen[0], Centred().double()(X[:5]))
     assert given.value_and_accuracy() == pytest.approx(objective().value_and_accuracy(), abs=1e-12)
     assert given.value_and_accuracy()[0] == pytest.approx(given.value(), abs=1e-12)
     assert given.evaluate([given.w])[0] == pytest.approx(given.value_and_accuracy(), abs=1e-9)
