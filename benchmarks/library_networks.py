@@ -317,8 +317,8 @@ def versions() -> str:
 
 TEXT = f"""# Networks of other libraries under every measure
 
-`python benchmarks/library_networks.py`: random weights, {EXAMPLES} examples in batches of {BATCH}, small
-settings (they stand in the script), float32, CPU, each network in a process of its own.
+`python benchmarks/library_networks.py`: random weights, {EXAMPLES} examples in batches of {BATCH},
+small settings (they stand in the script), float32, CPU, each network in a process of its own.
 {{versions}}.
 
 A number is the time of a measure in gradients over all the data, from one run on a busy machine;
