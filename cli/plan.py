@@ -15,7 +15,7 @@ def show(plan: "Plan", *, json: bool, quiet: bool) -> None:
     """Print the plan at once and its rough time when that is known; one object with `json`."""
     from json import dumps
 
-    from landscape.utils.device import peak_memory
+    from landscape.utils.memory import peak_bytes
 
     width = max((len(part.name) for part in plan.parts), default=0)
     if not (json or quiet):
@@ -23,7 +23,7 @@ def show(plan: "Plan", *, json: bool, quiet: bool) -> None:
         for part in plan.parts:
             kept = f", {part.kept} there already" if part.kept else ""
             say(f"  {part.name:<{width}}  {part.count or 'nothing'} to do{kept}")
-    seconds, memory = plan.seconds(), peak_memory()
+    seconds, memory = plan.seconds(), peak_bytes()
     if json:
         rows = zip(plan.parts, seconds, strict=True)
         parts = [{"name": p.name, "count": p.count, "kept": p.kept, "seconds": s} for p, s in rows]

@@ -138,31 +138,33 @@ def _what_else(error: Exception) -> str:
     return named[0].rstrip(".,") if named else "objects of Python classes"
 
 
-def _state_in(path: Path, found: Any, key: str | None) -> Checkpoint:
-    if not isinstance(found, Mapping):
-        raise ValueError(f"{path} holds no state dict but a {type(found).__name__}.")
+def _state_in(path: Path, content: Any, key: str | None) -> Checkpoint:
+    if not isinstance(content, Mapping):
+        raise ValueError(f"{path} holds no state dict but a {type(content).__name__}.")
     if key is not None:
-        for part in key.split("."):
-            found = look_up(f"entry of {path}", part, found if isinstance(found, Mapping) else {})
-        return Checkpoint(path, _tensors(path, found), (f"Weights from the entry {key}.",))
-    if any(isinstance(value, Tensor) for value in found.values()):
-        return Checkpoint(path, _tensors(path, found))
-    places = [place for place in PLACES if isinstance(found.get(place), Mapping)]
+        for entry in key.split("."):
+            content = look_up(
+                f"entry of {path}", entry, content if isinstance(content, Mapping) else {}
+            )
+        return Checkpoint(path, _tensors(path, content), (f"Weights from the entry {key}.",))
+    if any(isinstance(value, Tensor) for value in content.values()):
+        return Checkpoint(path, _tensors(path, content))
+    places = [place for place in PLACES if isinstance(content.get(place), Mapping)]
     if not places:
         raise ValueError(
             f"{path} holds no weights that could be found. "
-            f"Its entries: {_some_of(found)}. Name one with --checkpoint-key."
+            f"Its entries: {_some_of(content)}. Name one with --checkpoint-key."
         )
     others = f" Also there: {', '.join(places[1:])}." if places[1:] else ""
     note = f"Weights from the entry {places[0]}.{others}"
-    inner = _state_in(path, found[places[0]], None)
+    inner = _state_in(path, content[places[0]], None)
     return replace(inner, notes=(note, *inner.notes))
 
 
-def _tensors(path: Path, found: Any) -> dict[str, Tensor]:
+def _tensors(path: Path, content: Any) -> dict[str, Tensor]:
     tensors = (
-        {str(name): t for name, t in found.items() if isinstance(t, Tensor)}
-        if isinstance(found, Mapping)
+        {str(name): t for name, t in content.items() if isinstance(t, Tensor)}
+        if isinstance(content, Mapping)
         else {}
     )
     if not tensors:

@@ -72,10 +72,10 @@ def trace(
     cost = 2 if method == "hutch++" else 1
     affordable = memory // (n * like.dtype.itemsize) - 1
     most = max(1, min(n, max_matvecs // 2 // cost, affordable))
-    share = METHODS[method](counted, like, tolerance, most, seed, known)
+    deflation = METHODS[method](counted, like, tolerance, most, seed, known)
     spent = counted.calls
     error = max(error, ROUNDING * torch.finfo(like.dtype).eps)
-    found = _rest(counted, like, share, tolerance, max_matvecs - spent, seed, error)
+    found = _rest(counted, like, deflation, tolerance, max_matvecs - spent, seed, error)
     value, half = float(found.value), float(found.half)
     return TraceEstimate(
         value=value,
@@ -83,7 +83,7 @@ def trace(
         low=value - half,
         high=value + half,
         draws=counted.calls - spent,
-        deflated=share.size,
+        deflated=deflation.size,
         matvecs=counted.calls,
         converged=half <= tolerance * abs(value),
     )
@@ -92,27 +92,27 @@ def trace(
 def _rest(
     matvec: MatVec,
     like: Tensor,
-    share: Deflation,
+    deflation: Deflation,
     tolerance: float,
     most: int,
     seed: int,
     error: float,
 ) -> Estimate:
     """Estimate tr(P H P) from up to `most` directions and add the known share."""
-    d, floor = len(like) - share.size, error * share.reach
-    found = Estimate(np.array(share.known), np.array(0.0), np.array(floor))
+    d, floor = len(like) - deflation.size, error * deflation.reach
+    found = Estimate(np.array(deflation.known), np.array(0.0), np.array(floor))
     forms: list[float] = []
     squares: list[float] = []
     planned = FEWEST
-    for x in directions(like, most if d else 0, seed + OTHERS, share.basis):
-        image = project_out(share.basis, matvec(x))
+    for x in directions(like, most if d else 0, seed + OTHERS, deflation.basis):
+        image = project_out(deflation.basis, matvec(x))
         forms.append(float((x * image).sum(dtype=torch.float64)))
         squares.append(float(image.square().sum(dtype=torch.float64)))
         if len(forms) not in (planned, most):
             continue
         rest = estimate(np.array(forms), np.array(squares), d)
-        floor = error * (share.reach + float(np.sqrt(np.mean(squares))))
-        found = Estimate(rest.value + share.known, rest.stderr, rest.half + floor)
+        floor = error * (deflation.reach + float(np.sqrt(np.mean(squares))))
+        found = Estimate(rest.value + deflation.known, rest.stderr, rest.half + floor)
         allowed = tolerance * abs(float(found.value)) - floor
         if rest.half <= allowed:
             break

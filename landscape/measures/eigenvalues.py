@@ -102,46 +102,48 @@ class Eigenvalues:
 
         progress: counts Hessian-vector products; the total is not known in advance.
         """
-        made = operator(objective, self.curvature, self.layer, self.seed)
-        if self.k > made.n:
+        matrix = operator(objective, self.curvature, self.layer, self.seed)
+        if self.k > matrix.n:
             raise ValueError(
-                f"`k` must be at most n = {made.n}, the number of weights. Got {self.k}."
+                f"`k` must be at most n = {matrix.n}, the number of weights. Got {self.k}."
             )
-        found = self._lanczos(made, progress) if self.backend == "lanczos" else self._other(made)
+        solution = (
+            self._lanczos(matrix, progress) if self.backend == "lanczos" else self._other(matrix)
+        )
         if progress is not None:
-            progress(found["hvps"], found["hvps"])
+            progress(solution["hvps"], solution["hvps"])
         return EigenvaluesRecord(
-            **found,
+            **solution,
             which=self.which,
             backend=self.backend,
             curvature=self.curvature,
             layer=self.layer,
-            products=made.products,
-            product_error=made.error,
-            product_cost=made.cost,
-            graphs=made.graphs,
-            saved_vectors=found["vectors"] if self.vectors else None,
+            products=matrix.products,
+            product_error=matrix.error,
+            product_cost=matrix.cost,
+            graphs=matrix.graphs,
+            saved_vectors=solution["vectors"] if self.vectors else None,
             **signature(self, objective),
         )
 
-    def _lanczos(self, made: Operator, progress: Progress | None) -> dict[str, Any]:
-        free = free_bytes(made.like.device)
+    def _lanczos(self, matrix: Operator, progress: Progress | None) -> dict[str, Any]:
+        free = free_bytes(matrix.like.device)
         result = lanczos(
-            made.matvec,
-            made.n,
+            matrix.matvec,
+            matrix.n,
             self.k,
             self.which,
             tolerance=LEFT * self.tolerance,
             max_matvecs=self.max_hvps,
             free=None if free is None else free // 2,  # the rest is for the products
             seed=self.seed,
-            dtype=made.like.dtype,
-            device=made.like.device,
+            dtype=matrix.like.dtype,
+            device=matrix.like.device,
             callback=progress and (lambda done, _: progress(done, self.max_hvps or 2 * done)),
         )
-        found = ~result.values.isnan()
+        computed = ~result.values.isnan()
         bounds = result.bounds + product_error(
-            made, result.vectors[:, found.to(made.like.device)], self.seed
+            matrix, result.vectors[:, computed.to(matrix.like.device)], self.seed
         )
         converged = result.converged & (bounds <= self.tolerance * result.norm)
         return {
@@ -150,17 +152,17 @@ class Eigenvalues:
             "bounds": bounds.numpy(force=True),
             "converged": converged.numpy(force=True),
             "vectors": result.vectors.numpy(force=True),
-            "hvps": made.count,
+            "hvps": matrix.count,
         }
 
-    def _other(self, made: Operator) -> dict[str, Any]:
+    def _other(self, matrix: Operator) -> dict[str, Any]:
         """Another library's pairs, with the residuals that our own products give them."""
         solve = OTHERS[self.backend]
         values, vectors, hvps = solve(
-            made.objective, made.block, self.k, self.which,
+            matrix.objective, matrix.block, self.k, self.which,
             self.tolerance, self.max_hvps, self.seed,
         )  # fmt: skip
-        products = torch.stack([made.product(v) for v in vectors.unbind(1)], 1)
+        products = torch.stack([matrix.product(v) for v in vectors.unbind(1)], 1)
         residuals = (products - values.to(vectors) * vectors).norm(dim=0).cpu().double()
         missing = (2 * self.k if self.which == "both" else self.k) - len(values)
         values, residuals = (F.pad(x, (0, missing), value=torch.nan) for x in (values, residuals))
@@ -170,5 +172,5 @@ class Eigenvalues:
             "bounds": residuals.numpy().copy(),
             "converged": (residuals <= self.tolerance * values.abs().nan_to_num().max()).numpy(),
             "vectors": F.pad(vectors, (0, missing), value=torch.nan).cpu().numpy(),
-            "hvps": hvps + made.count,
+            "hvps": hvps + matrix.count,
         }

@@ -31,11 +31,11 @@ from landscape.network.higher_order import (
 from landscape.network.linear_layer import (
     Call,
     apart,
+    example_weights,
     is_softmax,
     norms,
     patches,
     recorded_calls,
-    shares,
     through_outputs_alone,
 )
 from landscape.objective.objective import Objective
@@ -172,7 +172,7 @@ def _of_batch(
     (n, positions, d), forms = z.shape, ("kappa", "kappa_hat")
     if is_softmax(loss, z, y):
         phi, p = norms(layer.module, x).flatten(0, 1), z.detach().double().flatten(0, 1).softmax(1)
-        counts = shares(y, p)
+        counts = example_weights(y, p)
         pair = [f(phi, p, W, counts) for f in (flatness.kappa, flatness.kappa_hat)]
         return CLOSED, 1, torch.stack(pair)
     if d <= max_products and apart(loss, z, (n, positions, 1)):

@@ -110,11 +110,11 @@ class SpectralDensity:
         )
 
 
-def kernel_width(nodes: Floats, share: float) -> float:
+def kernel_width(nodes: Floats, fraction: float) -> float:
     """Kernel width σ in units of the eigenvalues: a share of their span, or of a single value."""
     span = float(np.nanmax(nodes) - np.nanmin(nodes))
     largest = float(np.nanmax(np.abs(nodes)))
-    return share * (span if span > 1e-6 * largest else largest or 1.0)
+    return fraction * (span if span > 1e-6 * largest else largest or 1.0)
 
 
 def smoothed(rules: Quadrature, grid: Floats, sigma: float) -> tuple[Floats, Floats, Floats]:

@@ -85,8 +85,8 @@ class AACE(ascent.Ascent):
         def loss(model: nn.Module, batch: Batch) -> Tensor:
             z, y = classes(walker.logits(batch), batch.y)
             if logs:
-                share = batch.size / (walker.step_size or batch.size)
-                seen = share * F.cross_entropy(z.detach(), y)
+                fraction = batch.size / (walker.step_size or batch.size)
+                seen = fraction * F.cross_entropy(z.detach(), y)
                 walker.log(loss=walker.logged.get("loss", 0.0) + seen)
             return aace(z, y, self.threshold, self.mode).mean()
 

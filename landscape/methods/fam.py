@@ -201,9 +201,9 @@ class Means:
             self.theirs = self.walker.logged.get("loss") is not self.before
             self.loss, self.kappa = loss, kappa
         else:
-            share = batch.size / (counted + batch.size)
-            self.loss = torch.lerp(self.loss, loss, share)
-            self.kappa = torch.lerp(self.kappa, kappa, share)
+            fraction = batch.size / (counted + batch.size)
+            self.loss = torch.lerp(self.loss, loss, fraction)
+            self.kappa = torch.lerp(self.kappa, kappa, fraction)
         self.seen.append(batch)
         self.walker.log(kappa=self.kappa)
         if not self.theirs:

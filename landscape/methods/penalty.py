@@ -31,9 +31,9 @@ from landscape.network.linear_layer import (
     Call,
     apart,
     curved,
+    example_weights,
     is_softmax,
     patches,
-    shares,
     through_outputs_alone,
 )
 from landscape.utils.names import unknown
@@ -88,7 +88,7 @@ def closed(seen: LayerPass, form: str, full: bool) -> Tensor:
     if not full:
         phi, z = phi.detach(), z.detach()
     measure = flatness.kappa if form == "kappa" else flatness.kappa_hat
-    return measure(phi, z.softmax(1), precise(seen.layer.weight), shares(seen.y, phi))
+    return measure(phi, z.softmax(1), precise(seen.layer.weight), example_weights(seen.y, phi))
 
 
 def exact(seen: LayerPass, form: str, full: bool) -> Tensor:

@@ -25,12 +25,12 @@ import torch
 from torch import Tensor
 
 
-def kappa(phi: Tensor, p: Tensor, W: Tensor, shares: Tensor | float = 1.0) -> Tensor:
+def kappa(phi: Tensor, p: Tensor, W: Tensor, example_weights: Tensor | float = 1.0) -> Tensor:
     """Relative flatness κ ≥ 0, shape (); unchanged when one vector is added to every row of W.
 
     phi: (n, m) inputs of the head, or (n, 1) their norms: nothing else of them enters.
     p: (n, d) softmax of its outputs. W: (d, m) its weight.
-    shares: (n,) how much each example counts in the mean, on average 1.
+    example_weights: (n,) how much each example counts in the mean, on average 1.
     """
     likeliest, others = _without_the_likeliest(p)
     W = W - W.mean(0)
@@ -39,15 +39,15 @@ def kappa(phi: Tensor, p: Tensor, W: Tensor, shares: Tensor | float = 1.0) -> Te
     distance = norm + norm[likeliest, None] - 2 * reference @ W.T
     shift = others @ W - others.sum(1, keepdim=True) * reference
     variance = (others * distance).sum(1) - shift.square().sum(1)
-    return (shares * phi.square().sum(1) * variance).mean()
+    return (example_weights * phi.square().sum(1) * variance).mean()
 
 
-def kappa_hat(phi: Tensor, p: Tensor, W: Tensor, shares: Tensor | float = 1.0) -> Tensor:
+def kappa_hat(phi: Tensor, p: Tensor, W: Tensor, example_weights: Tensor | float = 1.0) -> Tensor:
     """Simplified relative flatness κ̂ ≥ 0, shape (); arguments as for `kappa`."""
     _, others = _without_the_likeliest(p)
     rest = others.sum(1)
     impurity = 2 * rest - rest.square() - others.square().sum(1)
-    return W.square().sum() * (shares * phi.square().sum(1) * impurity).mean()
+    return W.square().sum() * (example_weights * phi.square().sum(1) * impurity).mean()
 
 
 def of_traces(T: Tensor, W: Tensor, form: str) -> Tensor:

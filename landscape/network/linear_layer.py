@@ -134,7 +134,7 @@ def is_softmax(loss: Tensor, z: Tensor, y: Any) -> bool:
     found = precise(flatness.product(flatness.gradient(loss, z), z, u, False)).flatten(0, -2)
     rows, u = precise(z.detach()).flatten(0, -2), precise(u).flatten(0, -2)
     p = rows.softmax(1)
-    weights = shares(y, rows)
+    weights = example_weights(y, rows)
     weights = weights[:, None] if isinstance(weights, Tensor) else weights
     expected = weights / len(rows) * (p * u - p * (p * u).sum(1, keepdim=True))
     eps = torch.finfo(z.dtype).eps
@@ -142,7 +142,7 @@ def is_softmax(loss: Tensor, z: Tensor, y: Any) -> bool:
     return bool((found - expected).norm() <= min(0.02, 3 * eps**0.5) * expected.norm() + rounding)
 
 
-def shares(y: Any, rows: Tensor) -> Tensor | float:
+def example_weights(y: Any, rows: Tensor) -> Tensor | float:
     """Weight of each row, (n,), 1 on average; 0 if its label is ignored."""
     if not isinstance(y, Tensor) or y.is_floating_point() or y.numel() != len(rows):
         return 1.0

@@ -37,7 +37,7 @@ class EmpiricalRisk:
     takes its batches from `terms` or `groups` and adds up with `total`: a risk whose batches lie
     on several processes has to differ in these alone. Memory that runs out is left to the caller.
 
-    batches, shares: the data, and the weight fraction of each batch; the fractions add up to 1.
+    batches, fractions: the data, and the weight fraction of each batch; the fractions add up to 1.
     given: the batches as they came; `terms` holds the same examples where batches were split.
     policy: of batch norm, see `landscape.network.batch_norm`.
     w: the point at construction, (n,); not a copy.
@@ -53,7 +53,7 @@ class EmpiricalRisk:
         model: nn.Module,
         loss: LossFn,
         batches: Sequence[Batch],
-        shares: Sequence[float],
+        fractions: Sequence[float],
         weights: Weights,
         precision: Precision,
         policy: str,
@@ -68,7 +68,7 @@ class EmpiricalRisk:
         self.trained_norms = bn.trained(model) if policy != "stored" else []
         self._buffers = precision.buffers(snapshot(model))
         self._state = module_state(model)
-        self.regroup(batches, shares)
+        self.regroup(batches, fractions)
 
     def under(self, policy: str) -> "EmpiricalRisk":
         """The same risk under another batch-norm policy."""
@@ -78,9 +78,9 @@ class EmpiricalRisk:
 
     # --- the data
 
-    def regroup(self, batches: Sequence[Batch], shares: Sequence[float]) -> None:
+    def regroup(self, batches: Sequence[Batch], fractions: Sequence[float]) -> None:
         """Take the same examples in other batches, with their weight fractions."""
-        self.terms: Terms = tuple(zip(batches, shares, strict=True))
+        self.terms: Terms = tuple(zip(batches, fractions, strict=True))
 
     @property
     def batches(self) -> tuple[Batch, ...]:

@@ -29,11 +29,11 @@ def summary(contents: Contents, figure: str) -> str:
     return SUMMARIES[figure](contents) if figure in SUMMARIES else ""
 
 
-def contrast(label: str, found: Mapping[str, Verdict], baseline: str) -> str:
+def contrast(label: str, verdicts: Mapping[str, Verdict], baseline: str) -> str:
     """ "λ max: lower than SGD's for SAM (−3.1 [−5.0, −1.2]); for LETS no difference is shown." """
     base = method_name(baseline)
     kinds: dict[str, dict[str, Verdict]] = {}
-    for method, one in found.items():
+    for method, one in verdicts.items():
         kinds.setdefault(one.kind, {})[method] = one
     parts = [
         f"{kind} than {base}’s for {_who(kinds[kind])}" for kind in ("higher", "lower")
@@ -52,11 +52,11 @@ def contrast(label: str, found: Mapping[str, Verdict], baseline: str) -> str:
     return f"{capitalised(label)}: {'; '.join(parts)}." if parts else ""
 
 
-def _who(found: Mapping[str, Verdict]) -> str:
-    if len(found) > NAMED:
-        return f"{listed([method_name(m) for m in found])}, {findings.span(found)}"
+def _who(verdicts: Mapping[str, Verdict]) -> str:
+    if len(verdicts) > NAMED:
+        return f"{listed([method_name(m) for m in verdicts])}, {findings.span(verdicts)}"
     each = (f"{method_name(m)} ({signed_interval(v.difference, v.low, v.high)})"
-            for m, v in found.items())  # fmt: skip
+            for m, v in verdicts.items())  # fmt: skip
     return listed(list(each))
 
 
@@ -92,9 +92,9 @@ def _comparison(contents: Contents) -> str:
 def _differences(contents: Contents) -> str:
     base, clear, total = method_name(contents.comparison.baseline), [], 0
     for metric in chosen_metrics(contents.comparison):
-        found = findings.verdicts(contents, metric)
-        total += sum(v.kind in ("higher", "lower", "undecided") for v in found.values())
-        who = [method_name(m) for m, v in found.items() if v.kind in ("higher", "lower")]
+        verdicts = findings.verdicts(contents, metric)
+        total += sum(v.kind in ("higher", "lower", "undecided") for v in verdicts.values())
+        who = [method_name(m) for m, v in verdicts.items() if v.kind in ("higher", "lower")]
         if who:
             label = METRICS[metric].label if metric in METRICS else metric
             clear.append((label, who))
@@ -113,8 +113,8 @@ def _scatter(contents: Contents) -> str:
         if math.isfinite(tau):
             label = METRICS[measure].label if measure in METRICS else measure
             interval = signed_interval(tau, low, high) if math.isfinite(high - low) else ""
-            told = f"{label} (τ {interval or signed(tau, 0.1)})"
-            parts.setdefault(findings.association(record, i), []).append(told)
+            named = f"{label} (τ {interval or signed(tau, 0.1)})"
+            parts.setdefault(findings.association(record, i), []).append(named)
     sentences = [f"{capitalised(words)}: {listed(each)}." for words, each in parts.items()]
     return " ".join(["Kendall’s τ over all minima.", *sentences]) if parts else ""
 
@@ -146,10 +146,10 @@ def _recorded(
 ) -> Callable[[Contents], str]:
     """A number of each record: the reach of its means, and the contrast where there are seeds."""
 
-    def told(contents: Contents) -> str:
+    def summary(contents: Contents) -> str:
         values = {
-            method: {seed: float(quantity(record)) for seed, record in found.items()}
-            for method, found in contents.by_seed(kind).items()
+            method: {seed: float(quantity(record)) for seed, record in records.items()}
+            for method, records in contents.by_seed(kind).items()
         }
         means = np.array([np.mean(list(v.values())) for v in values.values()])
         means = means[np.isfinite(means)]
@@ -162,7 +162,7 @@ def _recorded(
         words = contrast(label, verdicts(values, baseline, better), baseline)
         return words or reach
 
-    return told
+    return summary
 
 
 def _reach(values: Iterable[float]) -> str:

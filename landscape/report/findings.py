@@ -36,19 +36,19 @@ def headline(contents: Contents) -> str:
         return "One seed: no interval, no verdict. The numbers describe these runs only."
     if len(contents.methods) < 2:
         return "One method: there is nothing to compare it with."
-    told = [metric for metric in ("test_accuracy", "lambda_max") if metric in contents.computed]
-    sentences = [_counted(contents, metric) for metric in told or contents.computed[:1]]
+    headline = [metric for metric in ("test_accuracy", "lambda_max") if metric in contents.computed]
+    sentences = [_counted(contents, metric) for metric in headline or contents.computed[:1]]
     return " ".join([*sentences, *_price(contents)])
 
 
 def paragraphs(contents: Contents) -> list[Finding]:
     """A paragraph per metric that was computed, then the runs that failed, then the cost."""
-    found = []
+    findings = []
     if contents.seeds > 1 and len(contents.methods) > 1:
-        told = [metric for metric in TOLD if metric in contents.computed]
-        found = [Finding(_title(metric), _told(contents, metric)) for metric in told]
-    found += _diverged(contents)
-    return found + (_cost(contents) if contents.count_all("finished") else [])
+        metrics = [metric for metric in TOLD if metric in contents.computed]
+        findings = [Finding(_title(metric), _told(contents, metric)) for metric in metrics]
+    findings += _diverged(contents)
+    return findings + (_cost(contents) if contents.count_all("finished") else [])
 
 
 def association(record: ComparisonRecord, i: int) -> str:
@@ -85,8 +85,8 @@ def _title(metric: str) -> str:
 def verdicts(contents: Contents, metric: str) -> dict[str, Verdict]:
     """Verdicts of every method but the baseline, the largest difference first."""
     record = contents.comparison
-    found = {m: verdict(record, metric, m) for m in contents.methods if m != record.baseline}
-    return dict(sorted(found.items(), key=lambda item: -abs(np.nan_to_num(item[1].difference))))
+    by_method = {m: verdict(record, metric, m) for m in contents.methods if m != record.baseline}
+    return dict(sorted(by_method.items(), key=lambda item: -abs(np.nan_to_num(item[1].difference))))
 
 
 def _counted(contents: Contents, metric: str) -> str:
@@ -116,32 +116,32 @@ def _only(answers: Mapping[str, Verdict], kind: str) -> str:
 
 
 def _told(contents: Contents, metric: str) -> str:
-    found = verdicts(contents, metric)
+    by_method = verdicts(contents, metric)
     baseline = method_name(contents.comparison.baseline)
     sentences = []
     for kind in ("higher", "lower"):
-        chosen = {m: v for m, v in found.items() if v.kind == kind}
+        chosen = {m: v for m, v in by_method.items() if v.kind == kind}
         if chosen:
             better = next(iter(chosen.values())).better
             side = {True: " (better)", False: " (worse)", None: ""}[better]
             who = listed([method_name(m) for m in chosen])
             sentences.append(f"Significantly {kind}{side} than {baseline}: {who}, {span(chosen)}.")
-    open_ = {m: v for m, v in found.items() if v.kind == "undecided"}
+    open_ = {m: v for m, v in by_method.items() if v.kind == "undecided"}
     after = {m: v for m, v in open_.items() if v.low > 0 or v.high < 0}
     rest = {m: v for m, v in open_.items() if m not in after}
     for why, chosen in (("", rest), (" after Holm’s correction over the methods", after)):
         if chosen:
             who = listed([method_name(m) for m in chosen])
             sentences.append(f"Not significant{why}: {who}, {span(chosen)}.")
-    missing = [method_name(m) for m, v in found.items() if v.kind in ("no interval", "missing")]
+    missing = [method_name(m) for m, v in by_method.items() if v.kind in ("no interval", "missing")]
     if missing:
         sentences.append(f"Too few runs to tell: {listed(missing)}.")
     return " ".join(sentences)
 
 
-def span(found: Mapping[str, Verdict]) -> str:
+def span(by_method: Mapping[str, Verdict]) -> str:
     """Format one difference with its interval, or the range of several."""
-    each = list(found.values())
+    each = list(by_method.values())
     if len(each) == 1:
         (only,) = each
         return signed_interval(only.difference, only.low, only.high)
@@ -196,11 +196,11 @@ def _ratios(contents: Contents, metric: str) -> dict[str, float]:
         return {}
     record = contents.comparison
     means = record.mean[list(record.metrics).index(metric)]
-    own = means[contents.methods.index(record.baseline)]
-    if not own > 0:
+    reference = means[contents.methods.index(record.baseline)]
+    if not reference > 0:
         return {}
     return {
-        m: float(mean / own)
+        m: float(mean / reference)
         for m, mean in zip(contents.methods, means, strict=True)
         if m != record.baseline and np.isfinite(mean)
     }

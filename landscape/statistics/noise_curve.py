@@ -144,5 +144,5 @@ def _crossing(record: NoiseRecord, accuracy: Array, threshold: float) -> float:
     if len(below) == 0:
         return math.nan
     i = below[0]
-    share = (accuracy[i - 1] - threshold) / (accuracy[i - 1] - accuracy[i])
-    return float(sigma[i - 1] + share * (sigma[i] - sigma[i - 1]))
+    fraction = (accuracy[i - 1] - threshold) / (accuracy[i - 1] - accuracy[i])
+    return float(sigma[i - 1] + fraction * (sigma[i] - sigma[i - 1]))

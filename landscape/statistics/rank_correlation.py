@@ -128,9 +128,9 @@ def _mean_of_known(values: Sequence[Floats], weights: Sequence[Floats] | None = 
     """Weighted mean over the first axis without the NaN; NaN where all are, or weigh nothing."""
     stacked = np.stack(values)
     known = ~np.isnan(stacked)
-    share = known * (np.ones_like(stacked) if weights is None else np.stack(weights))
-    total = (share * np.where(known, stacked, 0.0)).sum(axis=0)
-    count = share.sum(axis=0)
+    weight = known * (np.ones_like(stacked) if weights is None else np.stack(weights))
+    total = (weight * np.where(known, stacked, 0.0)).sum(axis=0)
+    count = weight.sum(axis=0)
     return np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
 
 

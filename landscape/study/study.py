@@ -80,10 +80,10 @@ class Study:
             j, k = methods.index(method), seeds.index(seed)
             status[j, k] = run.status["state"]
             if run.status["state"] == "finished":
-                found = numbers(
+                row = numbers(
                     run.metrics[-1], self.cells[method, seed], run.settings.data.label_noise
                 )
-                table[:, j, k] = [found[name] for name in METRICS]
+                table[:, j, k] = [row[name] for name in METRICS]
         return StudyRecord(
             metrics=np.array(list(METRICS)),
             methods=np.array(methods),
@@ -105,11 +105,11 @@ class Study:
     @property
     def _loss(self) -> str:
         """What losses are, and in which unit."""
-        brought = next(iter(self.runs.values())).settings.own.get("task")
-        if not brought:
+        user_task = next(iter(self.runs.values())).settings.own.get("task")
+        if not user_task:
             return "cross-entropy, in nats"
         usual = "cross-entropy in nats, or the squared error, as the targets have it"
-        return str(brought["loss"] or usual)
+        return str(user_task["loss"] or usual)
 
     @property
     def comparison(self) -> ComparisonRecord:
@@ -251,26 +251,26 @@ def numbers(
     The gap is between losses of the same distribution: with noisy labels the test loss in it is
     that under the same noise. NaN for runs from before that was kept.
     """
-    found = dict.fromkeys(METRICS, float("nan"))
+    row = dict.fromkeys(METRICS, float("nan"))
     for name in ("test_accuracy", "test_loss", "train_loss", "grad_evals", "seconds"):
-        found[name] = last[name]
+        row[name] = last[name]
     test = last.get("noisy_test_loss", float("nan")) if label_noise else last["test_loss"]
-    found["generalisation_gap"] = test - last["train_loss"]
+    row["generalisation_gap"] = test - last["train_loss"]
     if "eigenvalues" in records:
-        found["lambda_max"] = float(records["eigenvalues"].values.max())
-        found["grad_norm"] = records["eigenvalues"].point.grad_norm
-        found["w_norm"] = records["eigenvalues"].point.w_norm
+        row["lambda_max"] = float(records["eigenvalues"].values.max())
+        row["grad_norm"] = records["eigenvalues"].point.grad_norm
+        row["w_norm"] = records["eigenvalues"].point.w_norm
     if "trace" in records:
-        found["trace"] = records["trace"].value
+        row["trace"] = records["trace"].value
     if "relative_flatness" in records:
-        found["kappa"] = records["relative_flatness"].value
-        found["kappa_hat"] = records["relative_flatness"].simplified
+        row["kappa"] = records["relative_flatness"].value
+        row["kappa_hat"] = records["relative_flatness"].simplified
     if "noise" in records:
-        found["noise_sigma_5"] = sigma_at_drop(records["noise"], points=5).mean
-        found["noise_accuracy"] = area(records["noise"]).mean
+        row["noise_sigma_5"] = sigma_at_drop(records["noise"], points=5).mean
+        row["noise_accuracy"] = area(records["noise"]).mean
     if "sharpness" in records:
-        found["sharpness"] = float(records["sharpness"].mean[len(records["sharpness"].radii) // 2])
-    return found
+        row["sharpness"] = float(records["sharpness"].mean[len(records["sharpness"].radii) // 2])
+    return row
 
 
 def _notes(study: Study) -> list[str]:

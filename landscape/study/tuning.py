@@ -60,11 +60,11 @@ class Tuning:
         return {
             method: {
                 "chosen": self.chosen[method],
-                "grad_evals": sum(t.grad_evals for t in own),
-                "seconds": sum(t.seconds for t in own),
-                "trials": [asdict(trial) for trial in own],
+                "grad_evals": sum(t.grad_evals for t in tried),
+                "seconds": sum(t.seconds for t in tried),
+                "trials": [asdict(trial) for trial in tried],
             }
-            for method, own in trials.items()
+            for method, tried in trials.items()
         }
 
 
@@ -76,11 +76,13 @@ def choose(trials: Sequence[Trial]) -> Values:
 
     Raises ValueError where none is left.
     """
-    found: dict[int, list[Trial]] = {}
+    by_combination: dict[int, list[Trial]] = {}
     for trial in trials:
-        found.setdefault(trial.combination, []).append(trial)
+        by_combination.setdefault(trial.combination, []).append(trial)
     finite = {
-        i: own for i, own in found.items() if all(math.isfinite(t.accuracy + t.loss) for t in own)
+        i: tried
+        for i, tried in by_combination.items()
+        if all(math.isfinite(t.accuracy + t.loss) for t in tried)
     }
     if not finite:
         raise ValueError(
@@ -104,12 +106,12 @@ def combinations(cell: Cell, grid: Mapping[str, Sequence[Any]]) -> list[Values]:
     Raises ValueError for settings that do not exist or hold.
     """
     axes = {path: values for path, values in grid.items() if _concerns(path, cell.method)}
-    found = _outcomes(cell, axes)
+    outcomes = _outcomes(cell, axes)
     for path in [path for path, values in axes.items() if len(values) > 1]:
         fewer = {other: values for other, values in axes.items() if other != path}
-        if (same := _outcomes(cell, fewer)).keys() == found.keys():
-            axes, found = fewer, same
-    return list(found.values())
+        if (same := _outcomes(cell, fewer)).keys() == outcomes.keys():
+            axes, outcomes = fewer, same
+    return list(outcomes.values())
 
 
 def applied(overrides: Mapping[str, Any], values: Values) -> Tree:
@@ -164,7 +166,7 @@ def trials(
     if not grid:
         return []
     options = {cell.method: combinations(cell, grid) for cell in cells}
-    plan = schedule({method: len(own) for method, own in options.items()}, seeds)
+    plan = schedule({method: len(values) for method, values in options.items()}, seeds)
     return [
         (_trial(cell, options[cell.method][i], first_seed + k, f"{cell.method}, trial {n}"), i)
         for cell in cells
@@ -200,12 +202,12 @@ def check(cells: Sequence[Cell], grid: Mapping[str, Sequence[Any]], seeds: int) 
 
 def _outcomes(cell: Cell, axes: Mapping[str, Sequence[Any]]) -> dict[str, Values]:
     """Settings, as text, -> the first values of the product that lead to them."""
-    found: dict[str, Values] = {}
+    outcomes: dict[str, Values] = {}
     for point in product(*axes.values()):
         values = dict(zip(axes, point, strict=True))
         settings = settings_for(cell.task, cell.method, 0, applied(cell.overrides, values))
-        found.setdefault(json.dumps(files.plain(settings.to_dict()), sort_keys=True), values)
-    return found
+        outcomes.setdefault(json.dumps(files.plain(settings.to_dict()), sort_keys=True), values)
+    return outcomes
 
 
 def _concerns(path: str, method: str) -> bool:

@@ -76,18 +76,18 @@ def data_set(name: str, arguments: Mapping[str, Any], data_dir: Path | None) -> 
 
 
 def _data_set(name: str, arguments: Mapping[str, Any]) -> DataSet:
-    found = imports.called(name, arguments)
-    if isinstance(found, DataSet):
-        return found
-    if isinstance(found, tuple | list) and len(found) == 4:
-        found = {"train": (found[0], found[1]), "test": (found[2], found[3])}
-    if not isinstance(found, Mapping) or not {"train", "test"} <= set(found):
+    loaded = imports.called(name, arguments)
+    if isinstance(loaded, DataSet):
+        return loaded
+    if isinstance(loaded, tuple | list) and len(loaded) == 4:
+        loaded = {"train": (loaded[0], loaded[1]), "test": (loaded[2], loaded[3])}
+    if not isinstance(loaded, Mapping) or not {"train", "test"} <= set(loaded):
         raise ValueError(
             f'{name} must answer with {{"train": (x, y), "test": (x, y)}} to train on. '
-            f"Got {type(found).__name__}."
+            f"Got {type(loaded).__name__}."
         )
-    train_x, train_y = _joined(found["train"], name)
-    test_x, test_y = _joined(found["test"], name)
+    train_x, train_y = _joined(loaded["train"], name)
+    test_x, test_y = _joined(loaded["test"], name)
     real = train_y.is_floating_point()
     largest = 0 if real else int(max(y.max() for y in (train_y, test_y) if y.numel()))
     classes = 0 if real else 1 + max(0, largest)
@@ -97,9 +97,9 @@ def _data_set(name: str, arguments: Mapping[str, Any]) -> DataSet:
         raise ValueError(f"{name}: {error}") from None
 
 
-def _joined(part: Any, name: str) -> tuple[Tensor, Tensor]:
-    """All examples of a part as two tensors."""
-    pieces = [as_batch(part)] if _is_whole(part) else [as_batch(item) for item in part]
+def _joined(split: Any, name: str) -> tuple[Tensor, Tensor]:
+    """All examples of a split as two tensors."""
+    pieces = [as_batch(split)] if _is_whole(split) else [as_batch(item) for item in split]
     for value in (t for batch in pieces for t in (batch.x, batch.y)):
         if not isinstance(value, Tensor):
             raise ValueError(
@@ -136,42 +136,43 @@ def batches_of(given: Any, examples: int) -> Parts:
         return _parts(given() if callable(given) else given, examples, "data")
 
 
-def _parts(found: Any, examples: int, name: str) -> Parts:
-    if isinstance(found, DataSet):
-        found = {
-            "train": (found.train_x, found.train_y),
-            "test": (found.test_x, found.test_y),
+def _parts(loaded: Any, examples: int, name: str) -> Parts:
+    if isinstance(loaded, DataSet):
+        loaded = {
+            "train": (loaded.train_x, loaded.train_y),
+            "test": (loaded.test_x, loaded.test_y),
         }
-    if isinstance(found, Mapping) and "test" in found:
-        test = _taken(found["test"], examples, name)
-        return Parts(_taken(found["train"], examples, name) if "train" in found else test, test)
-    part = _taken(found, examples, name)
-    return Parts(part, part)
+    if isinstance(loaded, Mapping) and "test" in loaded:
+        test = _taken(loaded["test"], examples, name)
+        return Parts(_taken(loaded["train"], examples, name) if "train" in loaded else test, test)
+    same = _taken(loaded, examples, name)
+    return Parts(same, same)
 
 
 def loss(name: str) -> LossFn:
     """The user's loss (model, batch) -> (), or `usual_loss`."""
     if not name:
         return usual_loss
-    found = imports.imported(name)
-    if not callable(found):
+    loaded = imports.imported(name)
+    if not callable(loaded):
         raise ValueError(f"{name} must be a function of (model, batch).")
-    return found
+    return loaded
 
 
-def _taken(found: Any, examples: int, name: str) -> list[Batch]:
+def _taken(loaded: Any, examples: int, name: str) -> list[Batch]:
     """The first batches, up to so many examples; of whole tensors a fixed random choice."""
-    if _is_whole(found):
-        whole = as_batch(found)
+    if _is_whole(loaded):
+        whole = as_batch(loaded)
         rows = torch.randperm(whole.size, generator=torch.Generator().manual_seed(0))[:examples]
         pieces = whole.rows(rows).shards(-(-len(rows) // AT_ONCE)) if len(rows) else []
     else:
-        if not isinstance(found, Iterable):
+        if not isinstance(loaded, Iterable):
             raise ValueError(
-                f"{name} must answer with batches or a pair of tensors. Got {type(found).__name__}."
+                f"{name} must answer with batches or a pair of tensors. "
+                f"Got {type(loaded).__name__}."
             )
         pieces, count = [], 0
-        for item in found:
+        for item in loaded:
             batch = as_batch(item)
             if batch.size:
                 pieces.append(batch.rows(slice(examples - count)))
@@ -198,7 +199,7 @@ def _ours(
     return factory(*first, **arguments)
 
 
-def _is_whole(found: Any) -> bool:
+def _is_whole(loaded: Any) -> bool:
     """Whether it is one batch itself: a `Batch` or a pair of tensors."""
-    pair = isinstance(found, tuple | list) and len(found) == 2
-    return isinstance(found, Batch) or (pair and all(isinstance(t, Tensor) for t in found))
+    pair = isinstance(loaded, tuple | list) and len(loaded) == 2
+    return isinstance(loaded, Batch) or (pair and all(isinstance(t, Tensor) for t in loaded))

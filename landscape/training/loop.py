@@ -259,9 +259,9 @@ class Training:
         for name, batch in (("train", train), ("held_out", self.held_out), ("test", self.test)):
             loss, accuracy = self._evaluate(name, batch, self.plain_loss)
             row |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
-        share = self.settings.data.label_noise
-        if share and self.plain_loss is cross_entropy:
-            noisy = expected_cross_entropy(share)
+        label_noise = self.settings.data.label_noise
+        if label_noise and self.plain_loss is cross_entropy:
+            noisy = expected_cross_entropy(label_noise)
             row["noisy_test_loss"] = self._evaluate("noisy test", self.test, noisy)[0]
         return row | {
             "learning_rate": self.optimizer.param_groups[0]["lr"],

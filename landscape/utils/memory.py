@@ -1,6 +1,7 @@
-"""Memory: how much is free, and errors of allocators as one line that says what to lower."""
+"""Memory: what is free, what was taken, and errors of allocators that say what to lower."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,18 @@ def free_bytes(device: torch.device) -> int | None:
         return int(torch.cuda.mem_get_info(device)[0]) + cached
     known = [size for size in (_available(), _left_in_group()) if size is not None]
     return min(known, default=None)
+
+
+def peak_bytes() -> int:
+    """Bytes that this process, or its tensors on CUDA, have taken at most; 0 where unknown."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return int(torch.cuda.max_memory_allocated())
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * unit
 
 
 def basis_bytes(device: torch.device) -> int:

@@ -89,11 +89,11 @@ class DistributedWalker(Walker):
         return average(t, batch.share) if self.ascent == "global" else t
 
 
-def average(t: Tensor, share: float) -> Tensor:
-    """Return the mean over the ranks, each weighted by its share; any shape."""
-    total = torch.tensor(share, dtype=torch.float64, device=t.device)
+def average(t: Tensor, weight: float) -> Tensor:
+    """Return the mean over the ranks, each by its weight; any shape."""
+    total = torch.tensor(weight, dtype=torch.float64, device=t.device)
     dist.all_reduce(total)
-    mean = t * (share / total).to(t.dtype)
+    mean = t * (weight / total).to(t.dtype)
     dist.all_reduce(mean)
     return mean
 

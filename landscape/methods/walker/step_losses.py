@@ -10,13 +10,13 @@ class StepLosses:
     def __init__(self) -> None:
         self._values: list[tuple[Tensor, float]] = []
 
-    def add(self, value: Tensor, share: float) -> None:
+    def add(self, value: Tensor, weight: float) -> None:
         """Add the loss of one pass, shape (), with the weight of its batch."""
-        self._values.append((value, share))
+        self._values.append((value, weight))
 
     def mean(self) -> Tensor:
         """Mean by weight, shape (); NaN where there was no pass."""
         if not self._values:
             return torch.tensor(float("nan"))
-        total = sum(share for _, share in self._values)
-        return torch.stack([value * (share / total) for value, share in self._values]).sum()
+        total = sum(weight for _, weight in self._values)
+        return torch.stack([value * (weight / total) for value, weight in self._values]).sum()

@@ -250,9 +250,9 @@ class Walker:
 
         The walker counts its own; products with the Hessian inside of a loss are the caller's.
         """
-        share = 1.0 if self.step_size is None else batch.size / self.step_size
+        fraction = 1.0 if self.step_size is None else batch.size / self.step_size
         self.passes += passes
-        self.grad_evals += cost * share
+        self.grad_evals += cost * fraction
 
     @property
     def step_loss(self) -> Tensor:
