@@ -158,6 +158,7 @@ def compare(
         task, tuple(methods), seeds, out, settings or {}, grid or {}, tune_seeds, controls,
         workers, measures, examples, batch_norm, options or {}, data_dir,
     )  # fmt: skip
+    refuse_links_out(design.path)
     path, workers, first_seed = design.path, design.processes, max(FIRST_SEED, seeds)
     tuning = tune(design.untuned, design.grid, tune_seeds, first_seed, workers, progress)
     overrides, words = design.overrides(tuning.chosen)

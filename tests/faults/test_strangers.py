@@ -9,11 +9,16 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import matplotlib
+import numpy as np
 import pytest
 from torch import nn
 
 from landscape.models import MODELS
-from landscape.study.study import Study
+from landscape.plots import PLOTS
+from landscape.plots.drawing.output import rendered as drawn
+from landscape.records import CurvesRecord, axes_of
+from landscape.study.study import Study, compare
 from landscape.tasks import imports, recorded, registration, registry
 from landscape.training.run import Run
 from landscape.training.train import train
@@ -183,6 +188,26 @@ def test_reading_a_run_registers_nothing(stranger):
     run = Run(stranger(task="theirs", own={"task": TASK, "methods": {"x": "evil.py:X"}}))
     assert run.task.name == "theirs"
     assert before == registry.TASKS
+
+
+def test_a_matplotlibrc_changes_no_figure(tmp_path, monkeypatch):
+    record = CurvesRecord(**{name: np.arange(3.0) for name in axes_of(CurvesRecord)})
+    plain = drawn(PLOTS["curves"]({"sgd": record}), "svg")
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nfont.size: 40\n")
+    monkeypatch.chdir(tmp_path)
+    with matplotlib.rc_context(fname=matplotlib.matplotlib_fname()):
+        assert matplotlib.rcParams["text.usetex"]
+        assert drawn(PLOTS["curves"]({"sgd": record}), "svg") == plain
+        assert matplotlib.rcParams["font.size"] == 40
+
+
+def test_a_study_is_not_written_through_a_link(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "runs").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match="leads out of"):
+        compare("digits", ["sgd"], 1, tmp_path / "s", settings=SHORT, workers=1, measures=[])
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 @pytest.mark.parametrize("name", ["model", "data"])

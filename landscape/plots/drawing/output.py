@@ -1,6 +1,8 @@
 """Figures to files and to text, the same bytes for the same record."""
 
 import io
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,10 +64,23 @@ def save(figure: "Figure | go.Figure", path: PathLike) -> Path:
     return path
 
 
+@contextmanager
+def only_settings(settings: Mapping[str, Any]) -> Iterator[None]:
+    """Matplotlib's own defaults with these settings over them inside, and what it had after it.
+
+    A matplotlibrc in the present folder, which matplotlib reads first, changes no figure so; it
+    could have LaTeX run with a preamble of its own.
+    """
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(settings)
+        yield
+
+
 def rendered(figure: Figure, name: str, *, transparent: bool = False, dpi: float = 200) -> bytes:
     """A matplotlib figure as the bytes of a png, svg or pdf file."""
     buffer = io.BytesIO()
-    with matplotlib.rc_context(_FILES):  # type: ignore[arg-type]
+    with only_settings(_FILES):
         figure.savefig(
             buffer, format=name, dpi=dpi, metadata=_UNDATED[name], transparent=transparent
         )

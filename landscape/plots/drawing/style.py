@@ -8,13 +8,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from landscape.plots.drawing.method_styles import METHOD_STYLES, OTHERS, distinct_styles, style_of
+from landscape.plots.drawing.output import only_settings
 from landscape.utils.text import printable_lines
 
 P = ParamSpec("P")
@@ -94,7 +94,7 @@ def styled(plot: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(plot)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> R:
         first = next(iter((*args, *kwargs.values())), None)
-        with matplotlib.rc_context(STYLE), distinct_styles(_methods(first)):  # type: ignore[arg-type]
+        with only_settings(STYLE), distinct_styles(_methods(first)):
             return plot(*args, **kwargs)
 
     return drawn
