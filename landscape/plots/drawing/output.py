@@ -73,7 +73,7 @@ def only_settings(settings: Mapping[str, Any]) -> Iterator[None]:
     """
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(settings)
+        matplotlib.rcParams.update(settings)  # type: ignore[arg-type]
         yield
 
 
