@@ -241,7 +241,10 @@ def test_a_lock_that_is_a_link_empties_no_file(tmp_path):
     assert (tmp_path / "precious").read_text() == "kept"
 
 
-PLAN = {"task": "digits", "methods": ["sgd"], "seeds": [0], "budget": "epochs"}
+PLAN = {
+    "task": "digits", "methods": ["sgd"], "seeds": [0], "budget": "epochs", "settings": {},
+    "command": "", "examples": 1000, "batch_norm": "stored", "failed": [],
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
