@@ -28,16 +28,16 @@ def density(records: ByMethod[SpectralDensityRecord], ax: Axes | None = None) ->
     with its own, and the eigenvalue axis is then linear near zero and logarithmic beyond.
     """
     groups = grouped(records, SpectralDensityRecord)
-    flat = [record for found in groups.values() for record in found]
+    flat = [record for group in groups.values() for record in group]
     widths = [record.width for record in flat]
     common = max(widths) <= FAR * min(widths)
     page = sheet(ax, 1, columns=1, height=3.0, extra=0.4)
     panel = page.axes[0]
     top = 0.0
-    for method, found in groups.items():
-        sigma = max(widths if common else [record.width for record in found])
-        grid = common_grid(found, sigma)
-        mean, low, high = band(found, grid, sigma)
+    for method, group in groups.items():
+        sigma = max(widths if common else [record.width for record in group])
+        grid = common_grid(group, sigma)
+        mean, low, high = band(group, grid, sigma)
         colour = style_of(method).colour
         panel.plot(grid, mean, color=colour)
         panel.fill_between(grid, low, high, color=colour, alpha=0.15, linewidth=0)
@@ -56,15 +56,15 @@ def density(records: ByMethod[SpectralDensityRecord], ax: Axes | None = None) ->
     return page.figure
 
 
-def common_grid(found: list[SpectralDensityRecord], sigma: float) -> Array:
+def common_grid(group: list[SpectralDensityRecord], sigma: float) -> Array:
     """Over all that the records of a method cover, four points to a kernel's width."""
-    low, high = (pick(pick(r.grid) for r in found) for pick in (min, max))
+    low, high = (pick(pick(r.grid) for r in group) for pick in (min, max))
     return np.linspace(low - sigma, high + sigma, int(4 * (high - low) / sigma) + 9)
 
 
-def band(found: list[SpectralDensityRecord], grid: Array, sigma: float) -> Band:
+def band(group: list[SpectralDensityRecord], grid: Array, sigma: float) -> Band:
     """Density with a kernel of width σ, its interval over the minima, or of one over the probes."""
-    parts = [_widened(record, grid, sigma) for record in found]
+    parts = [_widened(record, grid, sigma) for record in group]
     return parts[0] if len(parts) == 1 else t_band(np.stack([part[0] for part in parts]))
 
 
@@ -103,7 +103,7 @@ def _caption(
     groups: dict[str, list[SpectralDensityRecord]], flat: list[SpectralDensityRecord], common: bool
 ) -> str:
     probes = counts([len(record.nodes) for record in flat], "probe")
-    seeds = [len(found) for found in groups.values()]
+    seeds = [len(group) for group in groups.values()]
     band = f"{probes}, one minimum per method" if max(seeds) == 1 else counts(seeds, "seed")
     if max(seeds) > 1:
         band += f", {probes} each"

@@ -44,12 +44,14 @@ WIDTH = 0.7  # of a method's slot that its seeds share
 
 def spectrum(records: BySeed[EigenvaluesRecord]) -> list["Figure"]:
     """Draw one slot per method, one column per seed; hollow: negative; bars: residual bounds."""
-    everything = np.concatenate([r.values for found in records.values() for r in found.values()])
+    everything = np.concatenate(
+        [r.values for by_seed in records.values() for r in by_seed.values()]
+    )
     to = Symmetric(everything)
     traces = []
-    for slot, (method, found) in enumerate(records.items()):
-        for i, (seed, record) in enumerate(found.items()):
-            x = slot + WIDTH / len(found) * (i - (len(found) - 1) / 2)
+    for slot, (method, by_seed) in enumerate(records.items()):
+        for i, (seed, record) in enumerate(by_seed.items()):
+            x = slot + WIDTH / len(by_seed) * (i - (len(by_seed) - 1) / 2)
             traces.append(_eigenvalues(method, seed, record, x, to))
     names = [label(method) for method in records]
     axes = {
@@ -87,15 +89,15 @@ def density(records: BySeed[SpectralDensityRecord]) -> list["Figure"]:
 
     Where the kernels differ too much for that, nothing: the static figure has each with its own.
     """
-    flat = [record for found in records.values() for record in found.values()]
+    flat = [record for by_seed in records.values() for record in by_seed.values()]
     sigma = max(record.width for record in flat)
     if sigma > FAR * min(record.width for record in flat):
         return []
     lowest = min(1 / (record.n * sigma * ROOT) for record in flat) / BELOW
     traces, top = [], 0.0
-    for method, found in records.items():
-        grid = common_grid(list(found.values()), sigma)
-        mean, low, high = band(list(found.values()), grid, sigma)
+    for method, by_seed in records.items():
+        grid = common_grid(list(by_seed.values()), sigma)
+        mean, low, high = band(list(by_seed.values()), grid, sigma)
         mean, low, high = (np.maximum(end, lowest) for end in (mean, low, high))
         line = _line(method, grid, mean, (low, high), (), "lines")
         line[-1]["hovertemplate"] = f"{label(method)}<br>%{{y:.2g}} at %{{x:.4g}}<extra></extra>"
@@ -111,22 +113,22 @@ def density(records: BySeed[SpectralDensityRecord]) -> list["Figure"]:
 
 def noise(records: BySeed[NoiseRecord]) -> list["Figure"]:
     """Accuracy and loss under noise: the mean over seeds, each with its mean over draws."""
-    return [found for quantity in QUANTITIES if (found := _noise(records, quantity)) is not None]
+    return [panel for quantity in QUANTITIES if (panel := _noise(records, quantity)) is not None]
 
 
 def _noise(records: BySeed[NoiseRecord], quantity: str) -> "Figure | None":
     traces, means = [], []
-    flat = [record for found in records.values() for record in found.values()]
-    over_draws = max(len(found) for found in records.values()) == 1
-    for method, found in records.items():
-        each = [shown(quantity, getattr(record, quantity)) for record in found.values()]
+    flat = [record for by_seed in records.values() for record in by_seed.values()]
+    over_draws = max(len(by_seed) for by_seed in records.values()) == 1
+    for method, by_seed in records.items():
+        each = [shown(quantity, getattr(record, quantity)) for record in by_seed.values()]
         samples = each[0].T if over_draws else np.stack([v.mean(axis=1) for v in each])
         mean, low, high = t_band(samples)
-        sigma = next(iter(found.values())).sigma
+        sigma = next(iter(by_seed.values())).sigma
         seeds = [v.mean(axis=1) for v in each]
         words = [
             f"σ = {s:g}: {_interval(mean[i], low[i], high[i])}"
-            + "".join(f"<br>seed {k}: {v[i]:.4g}" for k, v in zip(found, seeds, strict=True))
+            + "".join(f"<br>seed {k}: {v[i]:.4g}" for k, v in zip(by_seed, seeds, strict=True))
             for i, s in enumerate(sigma)
         ]
         traces += _line(method, np.sqrt(sigma), mean, (low, high), words)

@@ -49,7 +49,7 @@ def noise(
     if other:
         for first, second in zip(page.axes[::2], page.axes[1::2], strict=True):
             _on_one_scale(first, second)
-    flat = [record for side in sides for found in side.values() for record in found]
+    flat = [record for side in sides for group in side.values() for record in group]
     where = conditions(flat)
     page.foot(groups, _band(groups) + (f" · {where}" if where else ""))
     return page.figure
@@ -65,34 +65,34 @@ def _on_one_scale(first: Axes, second: Axes) -> None:
 
 
 def _others(groups: dict[str, list[NoiseRecord]]) -> dict[str, list[NoiseRecord]]:
-    found = {m: [r.other for r in records if r.other] for m, records in groups.items()}
-    if any(len(found[m]) < len(records) for m, records in groups.items()):
+    others = {m: [r.other for r in records if r.other] for m, records in groups.items()}
+    if any(len(others[m]) < len(records) for m, records in groups.items()):
         raise ValueError(
             "`other` needs records with other data. "
             "Measure them: NoiseRobustness()(objective, other=...)."
         )
-    return found
+    return others
 
 
 def _band(groups: dict[str, list[NoiseRecord]]) -> str:
-    seeds = [len(found) for found in groups.values()]
-    draws = counts([r.loss.shape[1] for found in groups.values() for r in found], "draw")
+    seeds = [len(group) for group in groups.values()]
+    draws = counts([r.loss.shape[1] for group in groups.values() for r in group], "draw")
     if max(seeds) == 1:
         return f"band: 95 % t interval over {draws}, one minimum per method"
     return f"band: 95 % t interval over {counts(seeds, 'seed')}, {draws} each"
 
 
 def _panel(ax: Axes, groups: dict[str, list[NoiseRecord]], quantity: str) -> None:
-    flat = [record for found in groups.values() for record in found]
+    flat = [record for group in groups.values() for record in group]
     scales = sorted({record.scale for record in flat})
     unit = UNITS.get(scales[0], scales[0]) if len(scales) == 1 else " / ".join(scales)
     ax.set_xlabel(f"noise σ, {unit}")
     labelled(ax, quantity, flat)
     means = []
-    over_draws = max(len(found) for found in groups.values()) == 1
-    for method, found in groups.items():
-        sigma = same_axis(method, found, lambda record: record.sigma)
-        values = [shown(quantity, getattr(record, quantity)) for record in found]  # (s, draws)
+    over_draws = max(len(group) for group in groups.values()) == 1
+    for method, group in groups.items():
+        sigma = same_axis(method, group, lambda record: record.sigma)
+        values = [shown(quantity, getattr(record, quantity)) for record in group]  # (s, draws)
         samples = values[0].T if over_draws else np.stack([v.mean(axis=1) for v in values])
         means.append(banded(ax, method, sigma, samples))
     if fitted(ax, quantity, means):

@@ -24,7 +24,7 @@ def path(
     """
     groups = grouped(records, PathRecord)
     page = sheet(ax, len(quantities), columns=min(2, len(quantities)), extra=0.6)
-    ends = sorted({_named(record.end) for found in groups.values() for record in found})
+    ends = sorted({_named(record.end) for group in groups.values() for record in group})
     for panel, quantity in zip(page.axes, quantities, strict=True):
         _panel(panel, groups, quantity)
         panel.set(xlabel=text(f"share of the way to {' / '.join(ends)}"), xlim=(-0.02, 1.02))
@@ -34,7 +34,7 @@ def path(
 
 def _panel(ax: Axes, groups: dict[str, list[PathRecord]], quantity: str) -> None:
     ax.set_ylabel(axis_label(quantity))
-    flat = [(style_of(method), record) for method, found in groups.items() for record in found]
+    flat = [(style_of(method), record) for method, group in groups.items() for record in group]
     for style, record in flat:
         colour = style.colour
         ax.plot(record.t, shown(quantity, getattr(record, quantity)), color=colour)
@@ -65,10 +65,10 @@ def _named(end: str) -> str:
 
 
 def _caption(groups: dict[str, list[PathRecord]]) -> str:
-    flat = [record for found in groups.values() for record in found]
+    flat = [record for group in groups.values() for record in group]
     heights = [
-        f"{style_of(m).label * (len(groups) > 1)} {', '.join(rounded(r.barrier) for r in found)}"
-        for m, found in groups.items()
+        f"{style_of(m).label * (len(groups) > 1)} {', '.join(rounded(r.barrier) for r in group)}"
+        for m, group in groups.items()
     ]
     said = "; ".join(height.strip() for height in heights)
     parts = [f"barrier over the dotted chord: {said}", conditions(flat)]

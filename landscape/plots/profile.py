@@ -34,7 +34,7 @@ def profile(
     Raises ValueError where the records have different distances or kinds of directions.
     """
     groups = grouped(records, ProfileRecord)
-    flat = [record for found in groups.values() for record in found]
+    flat = [record for group in groups.values() for record in group]
     kinds = sorted({record.directions for record in flat})
     if len(kinds) > 1 or any(not np.array_equal(r.x, flat[0].x) for r in flat):
         raise ValueError(
@@ -52,13 +52,13 @@ def profile(
 def _panel(ax: Axes, groups: dict[str, list[ProfileRecord]], quantity: str) -> None:
     ax.set_ylabel(axis_label(quantity))
     drawn = []
-    for method, found in groups.items():
-        colour, x = style_of(method).colour, found[0].x
-        values = np.concatenate([shown(quantity, getattr(r, quantity)) for r in found])
+    for method, group in groups.items():
+        colour, x = style_of(method).colour, group[0].x
+        values = np.concatenate([shown(quantity, getattr(r, quantity)) for r in group])
         values = np.where(np.isfinite(values), values, np.nan)
         ax.plot(x, values.mean(0), color=colour)
         ax.fill_between(x, values.min(0), values.max(0), color=colour, alpha=0.15, linewidth=0)
-        others = [shown(quantity, getattr(r.other, quantity)) for r in found if r.other]
+        others = [shown(quantity, getattr(r.other, quantity)) for r in group if r.other]
         if others:
             ax.plot(x, np.concatenate(others).mean(0), "--", color=colour, linewidth=1.0)
         drawn.append(values)

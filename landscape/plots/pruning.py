@@ -26,7 +26,7 @@ def pruning(
     Raises ValueError where the records of one method have different shares.
     """
     groups = grouped(records, PruningRecord)
-    flat = [record for found in groups.values() for record in found]
+    flat = [record for group in groups.values() for record in group]
     page = sheet(ax, len(quantities), columns=min(2, len(quantities)), extra=0.6)
     scopes = {SCOPES.get(record.scope, record.scope) for record in flat}
     for panel, quantity in zip(page.axes, quantities, strict=True):

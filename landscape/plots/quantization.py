@@ -27,16 +27,16 @@ def quantization(
     Dots are means over minima, bars their 95 % t intervals, lines a help for the eye.
     """
     groups = grouped(records, QuantizationRecord)
-    flat = [record for found in groups.values() for record in found]
+    flat = [record for group in groups.values() for record in group]
     settings = sorted({s for record in flat for s in _settings(record)}, key=_harshness)
     page = sheet(ax, len(quantities), columns=min(2, len(quantities)), extra=0.6)
     for panel, quantity in zip(page.axes, quantities, strict=True):
         labelled(panel, quantity, flat)
         means = []
-        for i, (method, found) in enumerate(groups.items()):
+        for i, (method, group) in enumerate(groups.items()):
             place = (i - (len(groups) - 1) / 2) * min(0.12, 0.7 / len(groups))
             x = np.arange(len(settings) + 1) + place
-            values = np.stack([shown(quantity, _row(r, quantity, settings)) for r in found])
+            values = np.stack([shown(quantity, _row(r, quantity, settings)) for r in group])
             means.append(_dots(panel, method, x, values))
         if fitted(panel, quantity, means):
             _named(panel, settings)

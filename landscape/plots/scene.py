@@ -32,7 +32,7 @@ def scene(records: ByMethod[SurfaceRecord], *, views: bool = False) -> "Figure":
     """
     import plotly.graph_objects as go
 
-    groups = {method: found[0] for method, found in grouped(records, SurfaceRecord).items()}
+    groups = {method: group[0] for method, group in grouped(records, SurfaceRecord).items()}
     sides = {method: _sides(record) if views else [record] for method, record in groups.items()}
     axes = {"loss": shared_levels([r for side in sides.values() for r in side])}
     known = [r for side in sides.values() for r in side if np.isfinite(r.accuracy).any()]

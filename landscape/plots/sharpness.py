@@ -29,12 +29,12 @@ def sharpness(
     Raises ValueError where the records of one method have different radii.
     """
     groups = grouped(records, SharpnessRecord)
-    flat = [record for found in groups.values() for record in found]
+    flat = [record for group in groups.values() for record in group]
     page = sheet(ax, len(PANELS), columns=2, extra=0.6)
     rules = " / ".join(sorted({UNITS.get(record.rule, record.rule) for record in flat}))
     for panel, (quantity, label) in zip(page.axes, PANELS.items(), strict=True):
         panel.set(xlabel=f"radius, {rules}", ylabel=label, xscale="log")
-        means = [_method(panel, method, found, quantity) for method, found in groups.items()]
+        means = [_method(panel, method, group, quantity) for method, group in groups.items()]
         if fitted(panel, quantity, means):
             radii = np.unique(np.concatenate([record.radii for record in flat]))
             panel.set_xticks(radii, [f"{radius:g}" for radius in radii])
@@ -46,31 +46,31 @@ def sharpness(
     return page.figure
 
 
-def _method(ax: Axes, method: str, found: list[SharpnessRecord], quantity: str) -> Array:
-    radii, style = same_axis(method, found, lambda record: record.radii), style_of(method)
-    mean, low, high = _interval(found, quantity)
+def _method(ax: Axes, method: str, group: list[SharpnessRecord], quantity: str) -> Array:
+    radii, style = same_axis(method, group, lambda record: record.radii), style_of(method)
+    mean, low, high = _interval(group, quantity)
     ax.plot(radii, mean, color=style.colour, marker=style.marker)
     ax.fill_between(radii, low, high, color=style.colour, alpha=0.15, linewidth=0)
     if quantity == "rise":
-        step = np.mean([mean_and_stderr(r.one_step, r.share)[0] for r in found], axis=0)
+        step = np.mean([mean_and_stderr(r.one_step, r.share)[0] for r in group], axis=0)
         ax.plot(radii, step, color=style.colour, linewidth=0.8, linestyle="--")
     return mean
 
 
-def _interval(found: list[SharpnessRecord], quantity: str) -> tuple[Array, Array, Array]:
+def _interval(group: list[SharpnessRecord], quantity: str) -> tuple[Array, Array, Array]:
     """Mean, and its interval over minima; of one minimum over batches."""
-    values = [r.sharpness + (r.loss if quantity == "level" else 0.0) for r in found]
-    each = [mean_and_stderr(v, r.share) for v, r in zip(values, found, strict=True)]
-    if len(found) > 1:
+    values = [r.sharpness + (r.loss if quantity == "level" else 0.0) for r in group]
+    each = [mean_and_stderr(v, r.share) for v, r in zip(values, group, strict=True)]
+    if len(group) > 1:
         return t_band(np.stack([mean for mean, _ in each]))
     mean, stderr = each[0]
-    half = t_quantile(max(len(found[0].share), 2)) * stderr
+    half = t_quantile(max(len(group[0].share), 2)) * stderr
     return mean, mean - half, mean + half
 
 
 def _band(groups: dict[str, list[SharpnessRecord]]) -> str:
-    seeds = [len(found) for found in groups.values()]
-    flat = [record for found in groups.values() for record in found]
+    seeds = [len(group) for group in groups.values()]
+    flat = [record for group in groups.values() for record in group]
     batches = counts([len(r.share) for r in flat], "batch").replace("batchs", "batches")
     sizes = counts([round(float(r.share.max())) for r in flat], "example")
     if max(seeds) == 1:

@@ -25,10 +25,10 @@ def spectrum(records: ByMethod[EigenvaluesRecord], ax: Axes | None = None) -> Fi
     several = len(groups) > 1
     page = sheet(ax, 1, columns=1, height=3.0 if several else 2.6, extra=0.2)
     panel = page.axes[0]
-    everything = np.concatenate([record.values for found in groups.values() for record in found])
+    everything = np.concatenate([record.values for group in groups.values() for record in group])
     if np.isfinite(everything).any():
-        for slot, (method, found) in enumerate(groups.items()):
-            _method(panel, slot, method, found, several)
+        for slot, (method, group) in enumerate(groups.items()):
+            _method(panel, slot, method, group, several)
         _scale(panel, everything[np.isfinite(everything)])
     else:
         empty(panel, "no eigenvalue was computed")
@@ -36,8 +36,8 @@ def spectrum(records: ByMethod[EigenvaluesRecord], ax: Axes | None = None) -> Fi
     panel.set_ylabel("eigenvalue of the Hessian")
     panel.grid(False, axis="x")
     _name(panel, groups, several)
-    flat = [record for found in groups.values() for record in found]
-    seeds = counts([len(found) for found in groups.values()], "seed")
+    flat = [record for group in groups.values() for record in group]
+    seeds = counts([len(group) for group in groups.values()], "seed")
     page.foot(
         [],
         " · ".join(
@@ -70,12 +70,12 @@ def _asked(flat: list[EigenvaluesRecord]) -> str:
 
 
 def _method(
-    ax: Axes, slot: int, method: str, found: list[EigenvaluesRecord], several: bool
+    ax: Axes, slot: int, method: str, group: list[EigenvaluesRecord], several: bool
 ) -> None:
-    gap = WIDTH / max(len(found), 1)
-    for seed, record in enumerate(found):
+    gap = WIDTH / max(len(group), 1)
+    for seed, record in enumerate(group):
         values = np.asarray(record.values, dtype=float)
-        offset = gap * (seed - (len(found) - 1) / 2)
+        offset = gap * (seed - (len(group) - 1) / 2)
         if several:
             x = np.full(len(values), slot + offset)
             finite = values[np.isfinite(values)]

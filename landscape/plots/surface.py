@@ -86,7 +86,7 @@ def check_quantity(quantity: str) -> None:
 
 def panels_of(records: ByMethod[SurfaceRecord], other: bool) -> list[tuple[str, SurfaceRecord]]:
     """Title and record of each panel."""
-    groups = {method: found[0] for method, found in grouped(records, SurfaceRecord).items()}
+    groups = {method: group[0] for method, group in grouped(records, SurfaceRecord).items()}
     kinds = sorted({record.directions for record in groups.values()})
     if len(kinds) > 1:
         raise ValueError(

@@ -21,13 +21,13 @@ def worst_case(
     quantities: Sequence[str] = QUANTITIES,
     ax: Axes | Sequence[Axes] | None = None,
 ) -> Figure:
-    """Each quantity at the worst point found within each radius, from the clean one at 0.
+    """Each quantity at the worst point group within each radius, from the clean one at 0.
 
     The mean over minima with its t band. The loss is a lower bound of the worst; the accuracy is
     that of the same point. Raises ValueError where the records of one method have different radii.
     """
     groups = grouped(records, WorstCaseRecord)
-    flat = [record for found in groups.values() for record in found]
+    flat = [record for group in groups.values() for record in group]
     page = sheet(ax, len(quantities), columns=min(2, len(quantities)), extra=0.6)
     units = " / ".join(sorted({UNITS.get(record.scale, record.scale) for record in flat}))
     for panel, quantity in zip(page.axes, quantities, strict=True):

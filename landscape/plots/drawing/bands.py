@@ -65,20 +65,20 @@ def fitted(ax: Axes, quantity: str, means: Sequence[Array]) -> bool:
     return True
 
 
-def same_axis(method: str, found: Sequence[T], axis: Callable[[T], Array]) -> Array:
+def same_axis(method: str, group: Sequence[T], axis: Callable[[T], Array]) -> Array:
     """Find the common x axis of one method's records.
 
     Raises ValueError where they differ.
     """
-    first = axis(found[0])
-    if any(not np.array_equal(axis(record), first) for record in found):
+    first = axis(group[0])
+    if any(not np.array_equal(axis(record), first) for record in group):
         raise ValueError(f"`records` of {method or 'one method'} must share their levels.")
     return first
 
 
 def over_minima(groups: Mapping[str, Sequence[Record]]) -> str:
     """Describe in words what the band of exact numbers is over."""
-    seeds = [len(found) for found in groups.values()]
+    seeds = [len(group) for group in groups.values()]
     if max(seeds) == 1:
         return "one minimum per method: no band"
     return f"mean over {counts(seeds, 'seed')}, band: 95 % t interval"
