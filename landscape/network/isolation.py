@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.utils import parametrize
 
 from landscape.network.module_state import ModuleState, plain_attributes, put, put_back, references
 
@@ -109,8 +110,6 @@ def differentiable_kernels(model: nn.Module) -> Iterator[None]:
     cuDNN's recurrent ones in eval mode not even once, and compiled graphs only once. Attention's
     inference path, which leaves padded positions at 0, is off; gradients of embeddings are dense.
     """
-    tables = (m for m in model.modules() if isinstance(m, nn.Embedding | nn.EmbeddingBag))
-    sparse = [table for table in tables if table.sparse]
     recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
     kept = torch.backends.cudnn.enabled, torch.backends.mha.get_fastpath_enabled()
     with ExitStack() as stack:
@@ -118,13 +117,38 @@ def differentiable_kernels(model: nn.Module) -> Iterator[None]:
         stack.callback(setattr, torch.backends.cudnn, "enabled", kept[0])
         torch.backends.cudnn.enabled = kept[0] and not recurrent
         torch.backends.mha.set_fastpath_enabled(False)
-        for table in sparse:
-            table.sparse = False
-            stack.callback(setattr, table, "sparse", True)
+        stack.enter_context(dense_embeddings(model))
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         if "torch._dynamo" in sys.modules:  # else nothing is compiled, and it loads for seconds
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         yield
+
+
+@contextmanager
+def dense_embeddings(model: nn.Module) -> Iterator[None]:
+    """While open, gradients of embeddings are dense."""
+    tables = (m for m in model.modules() if isinstance(m, nn.Embedding | nn.EmbeddingBag))
+    sparse = [table for table in tables if table.sparse]
+    try:
+        for table in sparse:
+            table.sparse = False
+        yield
+    finally:
+        for table in sparse:
+            table.sparse = True
+
+
+@contextmanager
+def no_cached_weights() -> Iterator[None]:
+    """While open, `torch.nn.utils.parametrize.cached()` of the caller hands out no weights: those
+    are of another point.
+    """
+    kept = parametrize._cache_enabled, parametrize._cache
+    try:
+        parametrize._cache_enabled, parametrize._cache = 0, {}
+        yield
+    finally:
+        parametrize._cache_enabled, parametrize._cache = kept
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from landscape.network import batch_norm as bn
 from landscape.network.batch import Batch, LossFn, scalar
 from landscape.network.isolation import (
+    dense_embeddings,
     differentiable_kernels,
     full_precision,
     gradients_on,
@@ -17,11 +18,12 @@ from landscape.network.isolation import (
     kept_module_state,
     modes_of,
     no_autocast,
+    no_cached_weights,
     set_modes,
     snapshot,
 )
 from landscape.network.modes import set_eval
-from landscape.network.module_state import module_state
+from landscape.network.module_state import module_state, put
 from landscape.network.precision import Precision, raised
 from landscape.network.weights import Weights
 from landscape.objective.derivative import derivative, refuse_written, total
@@ -42,6 +44,8 @@ class EmpiricalRisk:
     policy: of batch norm, see `landscape.network.batch_norm`.
     w: the point at construction, (n,); not a copy.
     no_derivatives: why derivatives are refused; "" where they exist.
+    differentiates: the loss takes derivatives of its own by the weights, so they have a graph in
+    every pass.
 
     Gradients are on in every pass, since a loss may take derivatives itself. A pass builds a graph
     of the weights where it is opened at a leaf, and with the same kernels otherwise: values and
@@ -65,9 +69,11 @@ class EmpiricalRisk:
         self.given = tuple(batches)
         self.w = raised(weights.read())
         self.no_derivatives = ""
+        self.differentiates = False
         self.trained_norms = bn.trained(model) if policy != "stored" else []
         self._buffers = precision.buffers(snapshot(model))
-        self._state = module_state(model)
+        with dense_embeddings(model):
+            self._state = module_state(model)
         self.regroup(batches, fractions)
 
     def under(self, policy: str) -> "EmpiricalRisk":
@@ -111,8 +117,12 @@ class EmpiricalRisk:
     # --- passes
 
     def batch_loss(self, batch: Batch) -> Tensor:
-        """The loss of a batch where the model stands, shape ()."""
-        return scalar(self.loss(self.model, batch.copy()))
+        """The loss of a batch where the model stands, shape (). State that the model keeps does not
+        go over to the next batch.
+        """
+        loss = scalar(self.loss(self.model, batch.copy()))
+        put(self._state)
+        return loss
 
     def losses(self, terms: Terms) -> Iterator[Tensor]:
         """fraction_b · loss_b, one batch after the other."""
@@ -147,7 +157,7 @@ class EmpiricalRisk:
             if self.no_derivatives:
                 raise ValueError(self.no_derivatives)
         elif isinstance(point, Tensor):
-            point = point.clone()
+            point = point.clone().requires_grad_(self.differentiates)
         with (
             self.isolated(seed),
             self.weights.substituted(point),
@@ -171,6 +181,7 @@ class EmpiricalRisk:
             renew_buffers = enter(isolated_buffers(self.model, self._buffers))
             enter(full_precision(self.device))
             enter(no_autocast())
+            enter(no_cached_weights())
             reseed = enter(seeded_everywhere(seed_of(self.seed, seed), self.device))
             if not fused:
                 enter(differentiable_kernels(self.model))

@@ -63,6 +63,8 @@ class Evaluator:
         return self._planned[1]
 
     def _choose(self) -> PassPlan:
+        if self.risk.differentiates:
+            return PassPlan(self.risk.terms, in_place=False)
         points = [self.risk.w, elsewhere(self.risk)]
         expected = self.plainly(points)
         try:
@@ -79,7 +81,7 @@ class Evaluator:
         Every pass starts from the same buffers, modes and random numbers.
         """
         risk, rows = self.risk, []
-        weights, place = risk.weights, risk.w.clone()
+        weights, place = risk.weights, risk.w.clone().requires_grad_(risk.differentiates)
         batches = [batch for batch, _ in plan.terms]
         with (
             risk.isolated(fused=plan.in_place) as renew,
@@ -90,7 +92,8 @@ class Evaluator:
             move = place.copy_ if plan.in_place else set_point
             for point in points:
                 renew()
-                move(weights.checked(point.detach().to(place, copy=True)))
+                moved = weights.checked(point.detach().to(place, copy=True))
+                move(moved.requires_grad_(risk.differentiates))
                 rows += self._rows(batches, outputs, renew)
         shape = (len(points), len(batches))
         losses, right, counted = (

@@ -27,6 +27,7 @@ def check(risk: EmpiricalRisk) -> None:
     """
     refuse_non_finite(risk)
 
+    risk.differentiates = _differentiates(risk)
     drawn: set[str] = set()
 
     def answer(seed: int) -> Tensor:
@@ -52,6 +53,16 @@ def check(risk: EmpiricalRisk) -> None:
     few = sample(risk)
     check_graph(risk, [few, *risk.batches[1:]])
     check_reduction(risk, few)
+
+
+def _differentiates(risk: EmpiricalRisk) -> bool:
+    """Tell whether the loss takes derivatives by the weights: it fails where they have no graph."""
+    try:
+        with risk.opened(risk.w):
+            risk.batch_loss(risk.batches[0])
+    except RuntimeError as error:
+        return "does not require grad" in str(error)
+    return False
 
 
 def refuse_non_finite(risk: EmpiricalRisk) -> None:
