@@ -207,7 +207,7 @@ def correct(answer: Any, y: Any) -> tuple[Tensor, Tensor] | None:
     logits = logits_in(answer)
     if not (isinstance(logits, Tensor) and isinstance(y, Tensor)):
         return None
-    if y.is_floating_point() or logits.shape[:-1] != y.shape:
+    if y.is_floating_point() or logits.shape[:-1] != y.shape or logits.shape[-1] == 1:
         return None
     counted = ((y >= 0) & (y < logits.shape[-1])).sum()
     return (logits.max(-1).indices == y).sum(), counted  # twice as fast as argmax on the CPU

@@ -65,6 +65,11 @@ def weight_fractions(batches: Sequence[Batch]) -> list[float]:
     return [weight / total for weight in weights]
 
 
+def with_weight(batches: Sequence[Batch]) -> tuple[Batch, ...]:
+    """The batches without those of weight 0, whose loss may be NaN; all where no weight is left."""
+    return tuple(batch for batch in batches if batch.share != 0) or tuple(batches)
+
+
 def fingerprint_of(batches: Sequence[Batch]) -> str:
     """The first 16 hexadecimal digits of the data's SHA-256."""
     digest = hashlib.sha256()

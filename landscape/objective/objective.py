@@ -17,7 +17,7 @@ from landscape.network.precision import Precision
 from landscape.network.weights import Weights
 from landscape.objective import first_pass
 from landscape.objective.curvature_products import Products, hessian
-from landscape.objective.data import fingerprint_of, load_batches, weight_fractions
+from landscape.objective.data import fingerprint_of, load_batches, weight_fractions, with_weight
 from landscape.objective.empirical_risk import EmpiricalRisk
 from landscape.objective.evaluation import Evaluator, chunks
 from landscape.objective.out_of_memory import Answer, OutOfMemoryRetry
@@ -220,7 +220,7 @@ def risk_of(
     model = getattr(model, "_orig_mod", model)  # of torch.compile: measures differentiate twice
     weights, precision = Weights(model), Precision(model)
     loaded = load_batches(batches, weights.parameters[0].device, seed)
-    given = tuple(map(precision.batch, loaded))
+    given = tuple(map(precision.batch, with_weight(loaded)))
     fractions = weight_fractions(given)
     with gradients_on():
         return EmpiricalRisk(model, loss, given, fractions, weights, precision, policy, seed)

@@ -16,17 +16,19 @@ FEW = 16  # examples of a pass that needs no whole batch
 def check_reduction(risk: EmpiricalRisk, batch: Batch) -> None:
     """Refuse a sum over the examples of batches of unequal size; warn of one over equal batches.
 
-    A batch's loss is then the sum of the losses of its halves, and not zero.
+    With every example twice, a mean stays as it is. A sum grows by as much as with each further
+    copy, whatever is added to it.
     """
     weighted = any(b.share != b.size for b in risk.given)
-    if len(risk.given) == 1 or weighted or len(rows_of(batch)) > 1 or batch.size < 2:
+    if len(risk.given) == 1 or weighted or len(rows_of(batch)) > 1:
         return
-    values = _values(risk, [batch, *batch.shards(2)])
+    examples = torch.arange(batch.size, device=risk.device)
+    values = _values(risk, [batch.rows(examples.repeat(copies)) for copies in (1, 2, 3)])
     if values is None:
         return
-    whole, *halves = values
-    added = torch.isclose(torch.stack(halves).sum(), whole, rtol=1e-4, atol=0.0)
-    if not added or whole == 0 or not whole.isfinite():
+    first, second = values[1] - values[0], values[2] - values[1]
+    grows = first.abs() > 1e-3 * values[0].abs()
+    if not (grows and first.isfinite() and torch.isclose(second, first, rtol=1e-3, atol=0.0)):
         return
     advice = 'Divide it by the number of examples (reduction="mean"), or give each Batch a weight.'
     if len({b.size for b in risk.given}) > 1:

@@ -420,9 +420,14 @@ def summed(model, batch):
     return F.cross_entropy(model(batch.x), batch.y, reduction="sum")
 
 
-def test_a_sum_over_uneven_batches_is_refused():
+@pytest.mark.parametrize("sizes", [(18, 12), (1, 5)])
+@pytest.mark.parametrize("penalty", [0, 0.01])
+def test_a_sum_over_uneven_batches_is_refused(sizes, penalty):
+    def penalised(m, b):
+        return summed(m, b) + penalty * m.weight.square().sum()
+
     with pytest.raises(ValueError, match="is a sum over examples, and the batches differ in size"):
-        Objective(linear(), data(), summed)
+        Objective(linear(), data(sizes), penalised)
 
 
 def test_a_sum_over_equal_batches_is_warned_of():

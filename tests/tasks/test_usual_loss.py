@@ -37,6 +37,52 @@ def test_other_targets_are_chosen_without_a_word(y):
         assert usual_loss.chosen_for([Batch(torch.zeros(3, 2), y)]) is usual_loss.usual_loss
 
 
+@pytest.mark.parametrize("sharp", [True, False])
+def test_rows_of_probabilities_have_cross_entropy(sharp):
+    model, batch = multi_label()
+    y = torch.eye(3, dtype=torch.float64)[torch.arange(12) % 3]
+    y = y if sharp else 0.9 * y + 0.1 / 3
+    with pytest.warns(UserWarning, match="cross-entropy with these probabilities"):
+        loss = usual_loss.chosen_for([Batch(batch.x, y)])
+    z = model(batch.x)
+    by_hand = -(y * (z - z.logsumexp(1, keepdim=True))).sum(1).mean().item()
+    assert Objective(model, [(batch.x, y)], loss).value() == pytest.approx(by_hand, rel=1e-12)
+
+
+def test_sequences_of_unequal_length_count_by_their_targets():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Embedding(9, 6), nn.Linear(6, 9)).double()
+    pieces = [
+        (torch.randint(0, 9, (n, t)), torch.randint(0, 9, (n, t))) for n, t in ((1, 2), (3, 5))
+    ]
+    z, y = torch.cat([model(x).flatten(0, 1) for x, _ in pieces]), [y.flatten() for _, y in pieces]
+    batches = usual_loss.weighted([Batch(x, y) for x, y in pieces])
+    value = Objective(model, batches, usual_loss.usual_loss).value()
+    assert value == pytest.approx(F.cross_entropy(z, torch.cat(y)).item(), rel=1e-12)
+
+
+def test_a_batch_whose_targets_are_all_left_out_counts_nothing():
+    model, x = nn.Linear(5, 3).double(), torch.ones(4, 5, dtype=torch.float64)
+    y = torch.tensor([0, 1, 2, 1])
+    batches = usual_loss.weighted([Batch(x, y), Batch(x, torch.full((4,), -100))])
+    value = Objective(model, batches, usual_loss.usual_loss).value()
+    assert value == pytest.approx(F.cross_entropy(model(x), y).item(), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("shape", "y", "message"),
+    [
+        ((4, 1), torch.zeros(4, dtype=torch.int64), "one number per example"),
+        ((2, 3, 3, 3), torch.ones(2, 3, 3, dtype=torch.int64), "may stand second or last"),
+    ],
+)
+def test_classes_that_are_unclear_are_refused(shape, y, message):
+    model = nn.Sequential(nn.Linear(1, torch.Size(shape[1:]).numel()))
+    model.append(nn.Unflatten(1, shape[1:]))
+    with pytest.raises(ValueError, match=message):
+        usual_loss.usual_loss(model, Batch(torch.ones(shape[0], 1), y))
+
+
 def test_padded_tokens_count_in_no_batch():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Embedding(9, 6), nn.Linear(6, 9)).double()
