@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pack_sequence, unpack_sequence
 
 from landscape.linalg import probes
 from landscape.measures.context import Progress, signature
 from landscape.measures.space import ball_ascent
-from landscape.network.batch import Batch
+from landscape.network.batch import Batch, has_entries
 from landscape.objective.derivative import derivative, total
 from landscape.objective.objective import Objective
 from landscape.records import SharpnessRecord
@@ -168,8 +169,16 @@ def _cat(trees: list[Any]) -> Any:
     first = trees[0]
     if isinstance(first, Tensor):
         return torch.cat(trees)
+    if isinstance(first, PackedSequence):
+        sequences = [one for packed in trees for one in unpack_sequence(packed)]
+        return pack_sequence(sequences, enforce_sorted=False)
+    if isinstance(first, np.ndarray):
+        return np.concatenate(trees)
+    if has_entries(first):
+        return type(first)(entry for tree in trees for entry in tree)
     if isinstance(first, Mapping):
         return {key: _cat([tree[key] for tree in trees]) for key in first}
     if isinstance(first, tuple | list):
-        return type(first)(_cat(list(parts)) for parts in zip(*trees, strict=True))
+        items = [_cat(list(parts)) for parts in zip(*trees, strict=True)]
+        return type(first)(*items) if hasattr(first, "_fields") else type(first)(items)
     return first

@@ -1,10 +1,12 @@
 """Batch: examples with their targets, in whatever nested form the user's model wants them."""
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_sequence, unpack_sequence
@@ -14,7 +16,8 @@ from torch.nn.utils.rnn import PackedSequence, pack_sequence, unpack_sequence
 class Batch:
     """Examples and their targets: tensors, or tuples, named ones too, lists and dicts of tensors,
     one example per row; a tensor of shape () belongs to all examples. A PackedSequence holds as
-    many examples as it has sequences.
+    many examples as it has sequences. Beside tensors, arrays and lists of text or numbers that are
+    as long have one entry per example.
 
     weight: of the batch in an average over batches; the number of examples by default.
     """
@@ -60,24 +63,36 @@ class Batch:
     def rows(self, chosen: slice | Tensor) -> "Batch":
         """Some of the examples, by a slice or by their numbers (k,); the weight in proportion."""
 
+        def numbers(n: int) -> Tensor:
+            return torch.arange(n)[chosen if isinstance(chosen, slice) else chosen.cpu()]
+
         def some(t: Tensor) -> Tensor:
             if t.layout is torch.strided:
                 return t[chosen] if t.dim() else t
-            numbers = torch.arange(len(t), device=t.device)[chosen]
-            return t.to_sparse_coo().index_select(0, numbers).to_sparse(layout=t.layout)
+            rows = numbers(len(t)).to(t.device)
+            return t.to_sparse_coo().index_select(0, rows).to_sparse(layout=t.layout)
 
         def sequences(packed: PackedSequence) -> PackedSequence:
-            numbers = torch.arange(int(packed.batch_sizes[0]))[chosen].tolist()
             unpacked = unpack_sequence(packed)
-            return pack_sequence([unpacked[i] for i in numbers], enforce_sorted=False)
+            return pack_sequence(
+                [unpacked[i] for i in numbers(len(unpacked)).tolist()], enforce_sorted=False
+            )
 
-        x, y = (mapped(tree, some, sequences) for tree in (self.x, self.y))
+        def entries(values: Any) -> Any:
+            if len(values) != self.size:
+                return values
+            rows = numbers(self.size)
+            if isinstance(values, np.ndarray):
+                return values[rows.numpy()]
+            return type(values)(values[i] for i in rows.tolist())
+
+        x, y = (mapped(tree, some, sequences, entries) for tree in (self.x, self.y))
         part = Batch(x, y)
         return replace(part, weight=self.share * part.size / self.size)
 
     def copy(self) -> "Batch":
         """The same batch in tensors of its own, which may be written to."""
-        x, y = (mapped(tree, _copied) for tree in (self.x, self.y))
+        x, y = (mapped(tree, _copied, entries=copy.copy) for tree in (self.x, self.y))
         return replace(self, x=x, y=y)
 
     def to(self, device: torch.device | str) -> "Batch":
@@ -135,21 +150,33 @@ def mapped(
     tree: Any,
     f: Callable[[Tensor], Tensor],
     packed: Callable[[PackedSequence], Any] | None = None,
+    entries: Callable[[Any], Any] | None = None,
 ) -> Any:
     """The same tree with f(t) in the place of each tensor t.
 
     packed: what takes the place of a PackedSequence; default the same one with f(its data).
+    entries: what takes the place of an array, or a list of text or numbers; default itself.
     """
     if isinstance(tree, Tensor):
         return f(tree)
     if isinstance(tree, PackedSequence):
         return tree._replace(data=f(tree.data)) if packed is None else packed(tree)
+    if has_entries(tree):
+        return tree if entries is None else entries(tree)
     if isinstance(tree, Mapping):
-        return {key: mapped(value, f, packed) for key, value in tree.items()}
+        return {key: mapped(value, f, packed, entries) for key, value in tree.items()}
     if isinstance(tree, tuple | list):
-        items = [mapped(value, f, packed) for value in tree]
+        items = [mapped(value, f, packed, entries) for value in tree]
         return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
     return tree
+
+
+def has_entries(tree: Any) -> bool:
+    """Tell whether this is an array, or a list or tuple of text or numbers."""
+    if isinstance(tree, np.ndarray):
+        return tree.ndim > 0
+    plain = isinstance(tree, tuple | list) and not hasattr(tree, "_fields") and len(tree) > 0
+    return plain and all(isinstance(value, str | bytes | int | float) for value in tree)
 
 
 def _copied(t: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -19,7 +20,8 @@ def load_batches(batches: Iterable[Any], device: torch.device, seed: int) -> tup
     """Read all batches onto `device`.
 
     A loader that shuffles or augments is read once, with torch's random numbers from `seed`: what
-    it yields then is fixed. Torch's own random state stays as it was.
+    it yields then is fixed. Torch's own random state, and that of the loader's generator, stay as
+    they were.
 
     Raises ValueError for no batches, batches without end (more than 100,000, or than half of the
     machine's memory), and for batches whose examples cannot be counted.
@@ -31,7 +33,7 @@ def load_batches(batches: Iterable[Any], device: torch.device, seed: int) -> tup
         )
     kept: list[Batch] = []
     held, limit = 0, SHARE * _memory_of(device)
-    with seeded(seed_of(seed, "data"), device):
+    with seeded(seed_of(seed, "data"), device), _generators_kept(batches):
         for item in batches:
             batch = as_batch(item)
             _check(batch, len(kept))
@@ -48,6 +50,19 @@ def load_batches(batches: Iterable[Any], device: torch.device, seed: int) -> tup
     if not kept:
         raise ValueError("An objective needs at least one batch. Got none: is the data empty?")
     return tuple(kept)
+
+
+@contextmanager
+def _generators_kept(batches: Any) -> Iterator[None]:
+    """While open, a DataLoader may draw from generators of its own; they come back as they were."""
+    holders = (batches, getattr(batches, "sampler", None), getattr(batches, "batch_sampler", None))
+    held = [getattr(holder, "generator", None) for holder in holders]
+    states = [(g, g.get_state()) for g in held if isinstance(g, torch.Generator)]
+    try:
+        yield
+    finally:
+        for generator, state in states:
+            generator.set_state(state)
 
 
 def weight_fractions(batches: Sequence[Batch]) -> list[float]:
@@ -83,6 +98,11 @@ def fingerprint_of(batches: Sequence[Batch]) -> str:
 
 
 def _check(batch: Batch, number: int) -> None:
+    if any(t.is_nested for t in (*tensors(batch.x), *tensors(batch.y))):
+        raise ValueError(
+            f"Batch {number} holds nested tensors, which have no rows of one size: pad them "
+            "(t.to_padded_tensor(0))."
+        )
     rows = rows_of(batch)
     if 0 in rows:
         raise ValueError(f"Batch {number} must hold examples. Got a tensor without rows.")

@@ -2,14 +2,17 @@
 
 from collections import namedtuple
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.nn.utils.rnn import pack_padded_sequence, pack_sequence
+from torch.nn.utils.rnn import pack_padded_sequence, pack_sequence, unpack_sequence
+from torch.utils.data import DataLoader, TensorDataset
 
 from landscape import Objective
 from landscape.measures import Eigenvalues, RelativeFlatness, Sharpness
+from landscape.measures.sharpness import regrouped
 from landscape.network.batch import Batch, as_batch, mapped, tensors
 
 Pair = namedtuple("Pair", "a b")
@@ -210,3 +213,69 @@ def test_a_padded_sequence_packed_by_hand_is_the_same_data():
     x = torch.randn(3, 4, 2, generator=G)
     one = pack_padded_sequence(x.transpose(0, 1), [4, 3, 2])
     assert Batch(one, torch.zeros(3)).rows(slice(0, 2)).size == 2
+
+
+def beside(x):
+    """The same examples with names, and weights in an array, beside the tensor."""
+    return {
+        "x": x,
+        "name": [f"{i}.png" for i in range(len(x))],
+        "weight": np.arange(1.0, len(x) + 1),
+    }
+
+
+def weighted_by_array(model, batch):
+    assert len(batch.x["name"]) == len(batch.x["weight"]) == len(batch.x["x"])
+    errors = F.cross_entropy(model(batch.x["x"]), batch.y, reduction="none")
+    batch.x["weight"] *= 1.0 + 0 * len(batch.x["name"].pop())
+    return (errors * torch.from_numpy(batch.x["weight"])).mean()
+
+
+def weighted_by_tensor(model, batch):
+    errors = F.cross_entropy(model(batch.x["x"]), batch.y, reduction="none")
+    return (errors * batch.x["weight"]).mean()
+
+
+@pytest.mark.parametrize("m", [7, 100])
+def test_arrays_and_lists_go_with_their_examples(m):
+    net, y = nn.Linear(2, 2).double(), torch.arange(30) % 2
+    x = torch.randn(30, 2, generator=G).double()
+    pieces = slice(0, 18), slice(18, 30)
+    held = [Batch(beside(x[rows]), y[rows]) for rows in pieces]
+    measure = Sharpness(radii=(0.1,), m=m, steps=2)
+    found = measure(Objective(net, held, weighted_by_array))
+    tensors = [Batch({"x": b.x["x"], "weight": torch.from_numpy(b.x["weight"])}, b.y) for b in held]
+    expected = measure(Objective(net, tensors, weighted_by_tensor))
+    np.testing.assert_allclose(found.sharpness, expected.sharpness, rtol=1e-12)
+    assert len(held[0].x["name"]) == 18 and held[0].x["weight"].tolist() == list(range(1, 19))
+
+
+@pytest.mark.parametrize("sparse", [torch.Tensor.to_sparse, torch.Tensor.to_sparse_csr])
+@pytest.mark.filterwarnings("ignore:Sparse CSR")
+def test_rows_of_sparse_tensors(sparse):
+    x = torch.eye(20, 3)
+    some = Batch(sparse(x), torch.zeros(20)).rows(torch.tensor([2, 0, 5])).x
+    assert some.layout is sparse(x).layout and torch.equal(some.to_dense(), x[[2, 0, 5]])
+
+
+def test_named_tuples_and_packed_sequences_are_joined():
+    (_, one), (_, other) = packed(True), packed(False)
+    (whole,) = regrouped([Batch(Pair(p, torch.zeros(3)), torch.arange(3)) for p in (one, other)], 9)
+    assert whole.size == 6 and isinstance(whole.x, Pair) and whole.x.b.shape == (6,)
+    lengths = [len(sequence) for sequence in unpack_sequence(whole.x.a)]
+    assert lengths == [4, 3, 2, 2, 4, 3]
+
+
+def test_nested_tensors_are_refused():
+    nested = torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)], layout=torch.jagged)
+    with pytest.raises(ValueError, match=r"holds nested tensors.*pad them"):
+        Objective(nn.Linear(2, 2), [(nested, torch.zeros(2))], lambda m, b: m.weight.sum())
+
+
+def test_the_generator_of_a_loader_comes_back():
+    generator = torch.Generator().manual_seed(3)
+    before = generator.get_state()
+    examples = TensorDataset(torch.randn(6, 2, generator=G), torch.arange(6) % 2)
+    loader = DataLoader(examples, batch_size=2, shuffle=True, generator=generator)
+    Objective(nn.Linear(2, 2), loader, lambda m, b: F.cross_entropy(m(b.x), b.y))
+    assert torch.equal(before, generator.get_state())
