@@ -117,12 +117,16 @@ class EmpiricalRisk:
     # --- passes
 
     def batch_loss(self, batch: Batch) -> Tensor:
-        """The loss of a batch where the model stands, shape (). State that the model keeps does not
-        go over to the next batch.
+        """The loss of a batch where the model stands, shape ()."""
+        return scalar(self.answer(self.loss, batch))
+
+    def answer(self, ask: Callable[[nn.Module, Batch], Tensor], batch: Batch) -> Tensor:
+        """ask(model, batch) where the model stands. State that the model keeps does not go over to
+        the next batch.
         """
-        loss = scalar(self.loss(self.model, batch.copy()))
+        answer = ask(self.model, batch.copy())
         put(self._state)
-        return loss
+        return answer
 
     def losses(self, terms: Terms) -> Iterator[Tensor]:
         """fraction_b · loss_b, one batch after the other."""

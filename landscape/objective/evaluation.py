@@ -129,7 +129,7 @@ class Evaluator:
 
     def _counts(self, logits: Logits, batch: Batch) -> tuple[Tensor, Tensor]:
         """How many of a batch's logits are right, of how many."""
-        counts = correct(logits(self.risk.model, batch.copy()), batch.y)
+        counts = correct(self.risk.answer(logits, batch), batch.y)
         return counts or (self._none, self._none)
 
 
