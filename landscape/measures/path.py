@@ -69,6 +69,11 @@ class Path:
         w = objective.w
         if self.end is None:
             raise ValueError("A path needs its other `end`: on the command line, --to RUN.")
+        if not isinstance(self.end, Tensor):
+            kind = type(self.end).__name__
+            raise ValueError(f"`end` must be a tensor (n,), as `Objective(...).w`. Got {kind}.")
+        if not bool(self.end.isfinite().all()):
+            raise ValueError("`end` must be finite. Got NaN or infinite numbers.")
         if self.end.shape != w.shape:
             raise ValueError(
                 f"`end` must have shape {tuple(w.shape)}, as w. Got {tuple(self.end.shape)}."

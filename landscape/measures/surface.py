@@ -81,7 +81,7 @@ class Surface:
     @property
     def crosses_minima(self) -> bool:
         """The plane goes through the weights of several networks, or epochs."""
-        return self.plane is None and self.directions in FITTED
+        return self.plane.through_minima if self.plane else self.directions in FITTED
 
     def __post_init__(self) -> None:
         grids.check(self.size, self.span)

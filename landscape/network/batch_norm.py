@@ -42,6 +42,18 @@ def trained(model: nn.Module) -> list[Norm]:
     return [layer for layer in layers(model) if layer in training]
 
 
+def unknown(model: nn.Module) -> dict[str, nn.Module]:
+    """The modules of a user's own with running statistics by their names, that train; by name."""
+    known, training = set(layers(model)), dict(modes_in_training(model))
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if module not in known
+        and training[module]
+        and any(key.startswith(("running_", "moving_")) for key in module._buffers)
+    }
+
+
 def use_batch_statistics(norms: Iterable[Norm]) -> None:
     """Layers to train mode. Call where buffers are isolated: running statistics will move."""
     for layer in norms:

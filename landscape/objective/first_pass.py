@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape.network import modes
+from landscape.network import batch_norm, modes
 from landscape.network.higher_order import REENTRANT_REFUSAL, reentrant_checkpoints_heard
-from landscape.network.isolation import modes_of, set_modes
+from landscape.network.isolation import modes_of, set_modes, snapshot
 from landscape.objective.empirical_risk import EmpiricalRisk
 from landscape.objective.loss_graph import check_graph, listed
 from landscape.objective.reduction import check_reduction, sample
@@ -50,6 +50,8 @@ def check(risk: EmpiricalRisk) -> None:
         )
         raise ValueError(f"The model answers differently twice on the same batch: {cause}")
     check_eval(risk)
+    if risk.policy != "stored":
+        refuse_unknown_norms(risk)
     few = sample(risk)
     check_graph(risk, [few, *risk.batches[1:]])
     check_reduction(risk, few)
@@ -74,6 +76,34 @@ def refuse_non_finite(risk: EmpiricalRisk) -> None:
         f"The model's weights must be finite. Got NaN or infinity in {listed(names)}: "
         "has its training diverged?"
     )
+
+
+def refuse_unknown_norms(risk: EmpiricalRisk) -> None:
+    """Raise ValueError for modules of a user's own that keep running statistics: those that move
+    while they train.
+    """
+    suspects = batch_norm.unknown(risk.model)
+    if not suspects:
+        return
+    with risk.isolated(), risk.weights.substituted(risk.w.clone()):
+        before = snapshot(risk.model)
+        for module in suspects.values():
+            module.training = True
+        risk.batch_loss(risk.batches[0])
+        after = snapshot(risk.model)
+    moved = [
+        modes.named(name, module)
+        for name, module in suspects.items()
+        if any(
+            not torch.equal(before[key], after[key])
+            for key in before.keys() & {f"{name}.{buffer}" for buffer in module._buffers}
+        )
+    ]
+    if moved:
+        raise ValueError(
+            f"{', '.join(moved[:3])} keep running statistics in code of their own, which can be "
+            'measured with batch_norm="stored" alone: ask for it, or use nn.BatchNorm.'
+        )
 
 
 def check_eval(risk: EmpiricalRisk) -> None:

@@ -101,7 +101,11 @@ class Objective:
         show barriers that are none: re-estimated where there is batch norm, unless a policy was
         chosen.
         """
-        if self.chosen_batch_norm is not None or not bn.layers(self.model):
+        if self.chosen_batch_norm is not None:
+            return self
+        with gradients_on():
+            first_pass.refuse_unknown_norms(self.risk)
+        if not bn.layers(self.model):
             return self
         other = copy.copy(self)
         vars(other).pop("summary", None)

@@ -10,7 +10,7 @@ from torch import nn
 
 from landscape import Batch, Objective
 from landscape.measures import Path, Surface
-from landscape.measures.space.planes import pca_plane
+from landscape.measures.space.planes import pca_plane, plane_through, random_plane
 from landscape.network.weights import Weights
 from landscape.records import barrier
 
@@ -92,7 +92,9 @@ def test_planes_through_several_minima_do_the_same():
         ({"directions": "minima", "points": points}, "reestimated"),
         ({"directions": "trajectory", "points": points}, "reestimated"),
         ({"directions": "random", "points": points}, "stored"),
-        ({"plane": pca_plane(points)}, "stored"),
+        ({"plane": pca_plane(points)}, "reestimated"),
+        ({"plane": plane_through(*points)}, "reestimated"),
+        ({"plane": random_plane(here)}, "stored"),
     ):
         assert Surface(size=3, **settings)(here).point.batch_norm == policy
     chosen = Objective(one, [batch], loss, batch_norm="stored")
@@ -114,5 +116,49 @@ def test_what_is_refused(objective):
         Path(torch.zeros(3), size=2)
     with pytest.raises(ValueError, match=r"`end` must have shape \(53,\), as w. Got \(3,\)."):
         Path(torch.zeros(3))(objective())
+    with pytest.raises(ValueError, match=r"`end` must be a tensor \(n,\).* Got Linear"):
+        Path(nn.Linear(2, 2))(objective())
+    with pytest.raises(ValueError, match=r"`end` must be finite"):
+        Path(objective().w * torch.nan)(objective())
     with pytest.raises(ValueError, match=r"needs its other `end`: on the command line, --to RUN"):
         Path()(objective())
+
+
+class OwnNorm(nn.Module):
+    """Batch norm by hand; frozen, as FrozenBatchNorm2d, it normalises by what is stored."""
+
+    def __init__(self, frozen):
+        super().__init__()
+        self.frozen = frozen
+        self.register_buffer("running_mean", torch.zeros(3))
+        self.register_buffer("unused", None)
+
+    def forward(self, x):
+        if self.training and not self.frozen:
+            with torch.no_grad():
+                self.running_mean.lerp_(x.mean(0), 0.1)
+            return x - x.mean(0)
+        return x - self.running_mean
+
+
+def test_running_statistics_of_a_users_own_are_refused_unless_stored():
+    batch = Batch(torch.randn(8, 3), torch.arange(8) % 2)
+    for frozen in (False, True):
+        model = nn.Sequential(OwnNorm(frozen), nn.Linear(3, 2))
+        here, stored = (
+            Objective(model, [batch], loss, **p) for p in ({}, {"batch_norm": "stored"})
+        )
+        end = 2 * here.w
+        assert Path(end, size=3)(stored).loss[0] == here.value()
+        asks = [lambda here=here, end=end: Path(end, size=3)(here)]
+        asks += [
+            lambda policy=policy, model=model: Objective(model, [batch], loss, batch_norm=policy)
+            for policy in ("batch", "reestimated")
+        ]
+        for ask in asks:
+            if frozen:
+                ask()
+            else:
+                with pytest.raises(ValueError, match=r"'0' \(OwnNorm\) keep running statistics"):
+                    ask()
+        assert not model[0].running_mean.any() and model[0].training

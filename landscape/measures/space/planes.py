@@ -16,6 +16,7 @@ class Plane:
 
     It belongs to no model: it may be used for every model of the same shape.
     explained: shares of the variance of the points that it was fitted to, along d1 and d2.
+    through_minima: it goes through several points, where batch norm's statistics differ.
 
     Raises ValueError for other shapes, for what is not finite, and for parallel directions.
     """
@@ -24,6 +25,7 @@ class Plane:
     d1: Tensor
     d2: Tensor
     explained: tuple[float, float] | None = None
+    through_minima: bool = False
 
     def __post_init__(self) -> None:
         for name in ("origin", "d1", "d2"):
@@ -48,7 +50,7 @@ class Plane:
     def to(self, w: Tensor) -> "Plane":
         """With the device and type of numbers of `w`."""
         origin, d1, d2 = (v.detach().to(w) for v in (self.origin, self.d1, self.d2))
-        return Plane(origin, d1, d2, self.explained)
+        return Plane(origin, d1, d2, self.explained, self.through_minima)
 
     def project(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Project points (k, n): coordinates (k, 2) of the nearest points of the plane, and how
@@ -135,7 +137,7 @@ def pca_plane(points: Tensor, origin: Tensor | None = None) -> Plane:
     share = (variances / variances.sum()).tolist()
     origin = mean if origin is None else origin.detach()
     explained = share[-1], share[-2]
-    return Plane(origin.to(points), d1.to(points), (d2 / d2.norm()).to(points), explained)
+    return Plane(origin.to(points), d1.to(points), (d2 / d2.norm()).to(points), explained, True)
 
 
 def plane_through(w1: Tensor, w2: Tensor, w3: Tensor) -> Plane:
@@ -149,4 +151,4 @@ def plane_through(w1: Tensor, w2: Tensor, w3: Tensor) -> Plane:
     d2 = third - (third @ d1) * d1
     if not d2.norm() > 1e-6 * third.norm():
         raise ValueError("`w1`, `w2`, `w3` must span a plane. They lie on one line.")
-    return Plane(w1, d1.to(w1), (d2 / d2.norm()).to(w1))
+    return Plane(w1, d1.to(w1), (d2 / d2.norm()).to(w1), through_minima=True)
