@@ -9,12 +9,19 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import PackedSequence, pack_sequence, unpack_sequence
 
 import landscape as ls
 from differential.case import Case
 from differential.measures import flatness, near
-from differential.reference import Reference, batch_of, plain_kernels, restore, state_of
+from differential.reference import (
+    Reference,
+    batch_of,
+    counts,
+    plain_kernels,
+    restore,
+    rows,
+    state_of,
+)
 
 Grads = list[Tensor | None]
 Make = Callable[[], Case]
@@ -160,29 +167,6 @@ def aace(m: Plain, b: Any) -> None:
     m.descend(m.grads(b, [None if v is None else -0.2 * v for v in a]))
 
 
-def rows(tree: Any, cut: slice) -> Any:
-    """Some of the examples."""
-    if isinstance(tree, Tensor):
-        return tree[cut]
-    if isinstance(tree, PackedSequence):
-        return pack_sequence(unpack_sequence(tree)[cut], enforce_sorted=False)
-    if isinstance(tree, dict):
-        return {key: rows(value, cut) for key, value in tree.items()}
-    items = [rows(value, cut) for value in tree]
-    return type(tree)(*items) if hasattr(tree, "_fields") else tuple(items)
-
-
-def counts(tree: Any) -> Iterator[int]:
-    """The number of examples, for each tensor."""
-    if isinstance(tree, Tensor):
-        yield len(tree)
-    elif isinstance(tree, PackedSequence):
-        yield int(tree.batch_sizes[0])
-    else:
-        for value in tree.values() if isinstance(tree, dict) else tree:
-            yield from counts(value)
-
-
 def trained(
     make: Make, method: Any, step: Callable[[Plain, Any], None], optimizer: str = "sgd"
 ) -> Iterator[tuple[Any, Any, float]]:
@@ -227,9 +211,8 @@ def lets(make: Make) -> Iterator[tuple[Any, Any, float]]:
     ours = Plain(make())
     items = [ours.case.batches[0], ours.case.batches[-1]]
     method = ls.methods.LETS(hessian="exact", upper="same")
-    stepper = ls.optim.wrap(
-        method, ours.model, ours.optimizer, ours.case.loss, held_out=[items[1]]
-    )  # fmt: skip
+    given = {"held_out": [items[1]]}
+    stepper = ls.optim.wrap(method, ours.model, ours.optimizer, ours.case.loss, **given)
     stepper.step(items[0])
 
     def half_square(rho: float) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.utils.rnn import PackedSequence, pack_sequence, unpack_sequence
 
 from differential.case import Case
 
@@ -24,6 +25,29 @@ def batch_of(item: Any) -> SimpleNamespace:
         return SimpleNamespace(x=dict(item), y=item["labels"])
     x, y = item if isinstance(item, tuple) else (item.x, item.y)
     return SimpleNamespace(x=x, y=y)
+
+
+def rows(tree: Any, cut: slice) -> Any:
+    """Some of the examples."""
+    if isinstance(tree, Tensor):
+        return tree[cut]
+    if isinstance(tree, PackedSequence):
+        return pack_sequence(unpack_sequence(tree)[cut], enforce_sorted=False)
+    if isinstance(tree, dict):
+        return {key: rows(value, cut) for key, value in tree.items()}
+    items = [rows(value, cut) for value in tree]
+    return type(tree)(*items) if hasattr(tree, "_fields") else tuple(items)
+
+
+def counts(tree: Any) -> Iterator[int]:
+    """The number of examples, for each tensor."""
+    if isinstance(tree, Tensor):
+        yield len(tree)
+    elif isinstance(tree, PackedSequence):
+        yield int(tree.batch_sizes[0])
+    else:
+        for value in tree.values() if isinstance(tree, dict) else tree:
+            yield from counts(value)
 
 
 def state_of(model: nn.Module) -> list[Any]:
