@@ -11,6 +11,7 @@ from torch import Tensor
 from landscape.network import batch_norm, modes
 from landscape.network.higher_order import REENTRANT_REFUSAL, reentrant_checkpoints_heard
 from landscape.network.isolation import modes_of, set_modes, snapshot
+from landscape.network.outside_modules import outside_buffers_kept
 from landscape.objective.empirical_risk import EmpiricalRisk
 from landscape.objective.loss_graph import check_graph, listed
 from landscape.objective.reduction import check_reduction, sample
@@ -27,7 +28,13 @@ def check(risk: EmpiricalRisk) -> None:
     """
     refuse_non_finite(risk)
 
-    risk.differentiates = _differentiates(risk)
+    with outside_buffers_kept(risk.model) as moved:
+        risk.differentiates = _differentiates(risk)
+    if moved:
+        raise ValueError(
+            f"The loss moves the buffers of a module outside of the model ({moved[0]}), as batch "
+            "norm in train mode does: call eval() on that module."
+        )
     drawn: set[str] = set()
 
     def answer(seed: int) -> Tensor:

@@ -1,5 +1,6 @@
 """Losses that keep weights, or differentiate by them, are one function of w all the same."""
 
+import copy
 from functools import cached_property
 
 import pytest
@@ -52,6 +53,20 @@ def dense_hessian(loss, tensors):
     return torch.autograd.functional.hessian(
         flat, torch.cat([t.detach().flatten() for t in tensors])
     )
+
+
+def test_buffers_of_a_module_outside_of_the_model_do_not_move():
+    model, teacher = linear(), nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 2)).double()
+
+    def distilled(m, b):
+        return F.mse_loss(m(b.x), teacher(b.x).detach())
+
+    before = copy.deepcopy(teacher.state_dict())
+    with pytest.raises(ValueError, match=r"outside of the model .BatchNorm1d.*call eval"):
+        Objective(model, data(), distilled)
+    assert all(torch.equal(before[key], t) for key, t in teacher.state_dict().items())
+    teacher.eval()
+    assert Objective(model, data(), distilled).value() > 0
 
 
 class Doubled(nn.Module):
