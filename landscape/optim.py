@@ -4,7 +4,7 @@
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import torch
 from torch import Tensor, nn
@@ -75,6 +75,8 @@ class Stepper(Optimizer):
         """
         if (batch is None) == (closure is None):
             raise ValueError(NO_BATCH if batch is None else "Pass a batch or a closure, not both.")
+        if torch.is_inference_mode_enabled():
+            raise ValueError("`step` needs gradients. Call it outside of torch.inference_mode().")
         batch = closure if batch is None else batch
         self._share_groups()
         if [p.requires_grad for p in self._parameters] != self._trainable:
@@ -85,9 +87,18 @@ class Stepper(Optimizer):
             self.method.step(self.walker, cast(Batch, Closure(batch)))
         else:
             batch = gathered(batch).to(self.walker.device)
+            if not batch.share > 0:
+                raise ValueError("A batch must hold an example of weight above 0. Got none.")
             self.walker.begin(batch.size)
             self.method.step(self.walker, batch)
         return self.walker.step_loss
+
+    def __getstate__(self) -> NoReturn:
+        """Refuse to be copied or pickled: parameters are known by identity."""
+        raise ValueError(
+            "A stepper cannot be copied or pickled. Wrap the copied model with an optimizer of its "
+            "own, and load `state_dict()` there."
+        )
 
     @property
     def logged(self) -> Mapping[str, Tensor | float]:
@@ -97,7 +108,8 @@ class Stepper(Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """Return a snapshot: base optimizer, method, counts, position in the held-out data.
 
-        The model's weights and the place in `fresh` are the caller's to keep.
+        The model's weights and the place in `fresh` are the caller's to keep, and the order of
+        `held_out`: a loader that shuffles goes on with other batches.
         """
         return copy.deepcopy(
             {

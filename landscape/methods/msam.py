@@ -74,9 +74,9 @@ class MSAM(ascent.Ascent):
         if self._vectorises(walker, batch):
             try:
                 return self._vectorised_step(walker, batch)
-            except RuntimeError:  # a model with a draw or a branch that only the pass itself shows
+            except RuntimeError as error:  # a draw, a branch or state that only the pass shows
                 if self.mode == "vmap":
-                    raise
+                    raise _refusal(str(error).splitlines()[0].rstrip(".")) from error
                 self.refused = True
         shards, w = self.parts(batch), walker.w
         gradients = (walker.grad(shard, at=w + self.ascend(walker, shard)) for shard in shards)
@@ -126,8 +126,12 @@ class MSAM(ascent.Ascent):
             gains = self.num_shards >= GAINING and self.num_shards * walker.weights.n <= SMALL
             return gains and reason is None
         if reason is not None:
-            raise ValueError(f'`mode` "vmap" cannot be here: {reason}. Use "auto" or "sequential".')
+            raise _refusal(reason)
         return True
+
+
+def _refusal(reason: str) -> ValueError:
+    return ValueError(f'`mode` "vmap" cannot be here: {reason}. Use "auto" or "sequential".')
 
 
 def obstacle(walker: Walker, batch: Batch, num_shards: int) -> str | None:

@@ -1,6 +1,7 @@
 """Batch: examples with their targets, in whatever nested form the user's model wants them."""
 
 import copy
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -25,6 +26,10 @@ class Batch:
     x: Any
     y: Any
     weight: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.weight is not None and not 0 <= self.weight < math.inf:
+            raise ValueError(f"`weight` must be a non-negative number. Got {self.weight}.")
 
     @property
     def size(self) -> int:
@@ -209,8 +214,9 @@ def _counts(tree: Any) -> Iterator[int]:
 
 def scalar(value: Tensor) -> Tensor:
     """The value of a loss, checked to have shape ()."""
-    if not isinstance(value, Tensor) or value.shape != ():
+    if not isinstance(value, Tensor) or value.shape != () or value.is_complex():
         found = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+        found += ", complex" if isinstance(value, Tensor) and value.is_complex() else ""
         raise ValueError(f"The loss must be the mean over the batch, of shape (). Got {found}.")
     return value
 

@@ -4,6 +4,7 @@ Parameters and buffers have mechanisms of their own (`weights.py`, `isolation.py
 """
 
 import copy
+import pickle
 import random
 import sys
 from collections import Counter, OrderedDict, defaultdict, deque
@@ -27,10 +28,10 @@ Attributes = dict[str, Any]
 ModuleState = list[tuple[Attributes, Attributes]]  # where attributes live, what they hold
 
 
-def references(model: nn.Module) -> ModuleState:
-    """The attributes of all modules, and of the plain objects in them, as they are."""
+def references(model: nn.Module, beside: Any = None) -> ModuleState:
+    """The attributes of all modules, and of the plain objects in them and `beside`, as they are."""
     places = {id(vars(module)): vars(module) for module in model.modules()}
-    level = list(places.values())
+    level = [*places.values(), {"beside": beside}]
     for _ in range(DEPTH):
         inner = {
             id(vars(held)): vars(held)
@@ -44,10 +45,10 @@ def references(model: nn.Module) -> ModuleState:
     return [(attributes, plain_attributes(attributes)) for attributes in places.values()]
 
 
-def module_state(model: nn.Module) -> ModuleState:
+def module_state(model: nn.Module, beside: Any = None) -> ModuleState:
     """A copy of the attributes, which what the model does later leaves as they are."""
     memo: dict[int, Any] = {}
-    return [(where, _copied_all(held, memo)) for where, held in references(model)]
+    return [(where, _copied_all(held, memo)) for where, held in references(model, beside)]
 
 
 def put(state: ModuleState) -> None:
@@ -76,6 +77,27 @@ def copied(value: Any, memo: dict[int, Any]) -> Any:
     if id(value) not in memo:
         memo[id(value)] = _copy(value, kind, memo)
     return memo[id(value)]
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two copies of a state hold the same: tensors and arrays bit for bit."""
+    if a is b:
+        return True
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, Tensor):
+        return a.shape == b.shape and a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, np.ndarray):
+        return np.array_equal(a, b)
+    if isinstance(a, MAPPINGS):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple | deque):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, GENERATORS):
+        return pickle.dumps(a) == pickle.dumps(b)
+    if isinstance(a, torch.Generator):
+        return torch.equal(a.get_state(), b.get_state())
+    return type(a) in ATOMS | {set, frozenset} and bool(a == b)
 
 
 def _copy(value: Any, kind: type, memo: dict[int, Any]) -> Any:

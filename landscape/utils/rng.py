@@ -46,6 +46,12 @@ def seeded_everywhere(seed: int, device: torch.device) -> Iterator[Callable[[], 
         np.random.set_state(kept[1])
 
 
+def drawn() -> int:
+    """A number that changes when Python's or numpy's global generator is drawn from."""
+    name, keys, position, *cached = np.random.get_state(legacy=True)
+    return hash((random.getstate(), name, np.asarray(keys).tobytes(), position, *cached))
+
+
 def seed_of(*parts: int | str) -> int:
     """Derive a 63-bit seed from parts such as (seed, step, "mask"), the same in every process."""
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()

@@ -90,7 +90,7 @@ def test_a_hidden_draw_goes_shard_by_shard(watched_walker, batches):
         assert method.refused == (mode == "auto")
         found.append(walker.w)
     assert torch.equal(*found)
-    with pytest.raises(RuntimeError, match="random"):
+    with pytest.raises(ValueError, match="random"):
         MSAM(num_shards=8, mode="vmap").step(walker, batch)
 
 

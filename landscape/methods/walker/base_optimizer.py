@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any, cast
 
-from torch.optim import Optimizer
+from torch.optim import Optimizer, SparseAdam
 
 NEEDS_A_GRAPH = ("set_hessian", "get_trace", "compute_hutchinson_hessian")  # AdaHessian's names
 CLIMBS_ITSELF = ("first_step", "second_step")  # SAM as an optimizer
@@ -88,6 +88,11 @@ def _check_drivable(optimizer: Any) -> None:
         raise ValueError(
             f"{name} differentiates the gradient again, and gets a plain one here. "
             "Use an optimizer of first order, as SGD or AdamW."
+        )
+    if isinstance(inner, SparseAdam):
+        raise ValueError(
+            "SparseAdam updates the rows of a sparse gradient alone, and gets a dense one here. "
+            "Use Adam, or SGD."
         )
     closure = inspect.signature(inner.step).parameters.get("closure")
     if closure is not None and closure.default is inspect.Parameter.empty:

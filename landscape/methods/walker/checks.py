@@ -15,6 +15,8 @@ def check_parameters(weights: Weights, optimizer: Optimizer) -> None:
     ours = {id(p): name for name, p in zip(weights.names, weights.parameters, strict=True)}
     groups = optimizer.param_groups
     theirs = {id(p) for group in groups for p in group["params"] if p.requires_grad}
+    if any(p.is_meta for p in weights.parameters):
+        raise ValueError("The weights are on the meta device: load them onto a real one first.")
     missing = [name for key, name in ours.items() if key not in theirs]
     if missing:
         raise ValueError(

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from landscape.methods.walker.pass_gradient import PassGradient
+from landscape.methods.walker.pass_gradient import PassGradient, dense
 from landscape.network.batch import LossFn, scalar
 from landscape.network.weights import Weights
 
@@ -44,7 +44,7 @@ class Closure:
                 p.grad = None
             with _moved(weights, at), torch.enable_grad():
                 value = self.call()
-            found = [p.grad for p in parameters]
+            found = [dense(p.grad) for p in parameters]
         finally:
             for p, g in zip(parameters, before, strict=True):
                 p.grad = g

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -79,7 +80,7 @@ class Descent:
         self._last = LastStep(w, g, first, reached)
         handed = self._clip(g).clone()  # some of torch's optimizers write into what they get
         for p, part, moves in zip(parameters, self.weights.split(handed), reached, strict=True):
-            p.grad = part if moves else None
+            p.grad = _laid_out_as(p, part) if moves else None
         optimizer.step()
         for p in parameters:
             p.grad = None
@@ -134,3 +135,8 @@ class Descent:
         if self.max_grad_norm is None:
             return g
         return g * (self.max_grad_norm / g.norm().clamp(min=self.max_grad_norm))
+
+
+def _laid_out_as(p: Tensor, g: Tensor) -> Tensor:
+    """The gradient in its parameter's strides, as backward leaves it: fused steps rely on it."""
+    return g if g.stride() == p.stride() else torch.empty_like(p).copy_(g)

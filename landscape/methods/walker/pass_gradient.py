@@ -36,6 +36,11 @@ class PassGradient(NamedTuple):
         )
 
 
+def dense(g: Tensor | None) -> Tensor | None:
+    """The gradient itself, or a sparse one, as of nn.Embedding(sparse=True), with its zeros."""
+    return g.to_dense() if g is not None and g.layout is torch.sparse_coo else g
+
+
 def differentiate(
     value: Tensor, leaves: Sequence[Tensor], others: Sequence[Tensor]
 ) -> PassGradient:
@@ -46,7 +51,7 @@ def differentiate(
     if not value.requires_grad:
         raise ValueError(NO_GRADIENT)
     found = torch.autograd.grad(value, [*leaves, *others], allow_unused=True)
-    gradients, more = found[: len(leaves)], found[len(leaves) :]
+    gradients, more = list(map(dense, found[: len(leaves)])), found[len(leaves) :]
     if all(g is None for g in gradients):
         raise ValueError(NO_GRADIENT)
     return PassGradient(

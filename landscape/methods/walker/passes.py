@@ -13,36 +13,38 @@ from landscape.network.batch import Batch, LossFn, scalar
 from landscape.network.graph_leaves import check_not_captured, graph_leaves
 from landscape.network.higher_order import SecondOrder, second_derivatives
 from landscape.network.weights import Weights, unwritten
-from landscape.utils.rng import seed_of, seeded
+from landscape.utils.rng import drawn, seed_of, seeded_everywhere
 
 
 class Passes:
     """The passes of a step, counted from 0, as their draws depend on it.
 
-    seed, same_mask, autocast: as a walker has them. state: what the modules carry between passes.
-    others: tensors outside the model that the walker's loss depends on, as parameters of a
-    criterion; empty before the step's first pass.
+    loss, seed, same_mask, autocast: as a walker has them. state: what the modules carry between
+    passes. others: tensors outside the model that the walker's loss depends on, as parameters of a
+    criterion, by id; empty before the step's first pass.
     """
 
     def __init__(
         self,
         model: nn.Module,
         weights: Weights,
+        loss: LossFn,
         seed: int,
         same_mask: bool,
         autocast: torch.dtype | None,
     ):
-        self.model, self.weights, self.state = model, weights, StepState(model)
+        self.model, self.weights, self.state = model, weights, StepState(model, loss)
         self.seed, self.same_mask, self.autocast = seed, same_mask, autocast
         self.device = weights.parameters[0].device
         self._names = dict(zip(map(id, weights.parameters), weights.names, strict=True))
+        tables = (m for m in model.modules() if isinstance(m, nn.Embedding | nn.EmbeddingBag))
+        self._sparse = [table for table in tables if table.sparse]
         self.begin(0)
 
     def begin(self, step: int) -> None:
         """Count the passes of another step."""
         self.step, self.count = step, 0
-        self.others: Sequence[Tensor] = ()
-        self._searched = False
+        self.others: dict[int, Tensor] = {}
         self.state.forget()
 
     @contextmanager
@@ -50,13 +52,25 @@ class Passes:
         """The model stands at a point, None: where it is, with the random draws of this pass."""
         mask = 0 if self.same_mask else self.count
         self.count += 1
-        with seeded(seed_of(self.seed, self.step, mask), self.device):
+        with seeded_everywhere(seed_of(self.seed, self.step, mask), self.device):
             if point is None:
                 yield
                 return
             values = [point] if isinstance(point, Tensor) else point
-            with self.weights.substituted(point), unwritten(values, compare=self.step <= 1):
+            still = unwritten(values, compare=self.step <= 1)
+            with self.weights.substituted(point), still, self._dense_tables():
                 yield
+
+    @contextmanager
+    def _dense_tables(self) -> Iterator[None]:
+        """While open, gradients of embeddings are dense, and can be differentiated again."""
+        for table in self._sparse:
+            table.sparse = False
+        try:
+            yield
+        finally:
+            for table in self._sparse:
+                table.sparse = True
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -66,6 +80,18 @@ class Passes:
             yield
         finally:
             self.count = count
+
+    @contextmanager
+    def stateless(self) -> Iterator[None]:
+        """A look of several passes in one, after which there must be nothing to keep.
+
+        Raises RuntimeError for a model that moves its state in it, or draws.
+        """
+        with self.state.look(still=True), self.aside(), self.opened(None):
+            before = drawn()
+            yield
+            if drawn() != before:
+                raise RuntimeError("the model draws in its passes")
 
     def value(self, loss: LossFn, batch: Batch) -> Tensor:
         """The loss, in a block of autocast of its own, since it caches casts of weights (R6)."""
@@ -84,14 +110,15 @@ class Passes:
     def gradient(self, value: Tensor, leaves: Sequence[Tensor], is_loss: bool) -> PassGradient:
         """Differentiate a value at the parameters' leaves. is_loss: it is the walker's own loss.
 
-        The first such graph of a step is searched for other leaves.
+        Each such graph is searched for other leaves: micro-batches may have different criteria.
         """
-        if is_loss and not self._searched:
+        others: Sequence[Tensor] = ()
+        if is_loss:
             substitutes = set(map(id, leaves))
             others = [t for t in graph_leaves(value) if id(t) not in substitutes]
             check_not_captured(others, self._names)
-            self.others, self._searched = others, True
-        return differentiate(value, leaves, self.others)
+            self.others.update({id(t): t for t in others})
+        return differentiate(value, leaves, others)
 
 
 def _gradient(

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from landscape.network.isolation import isolated_buffers, kept_modes, kept_module_state, snapshot
-from landscape.network.module_state import ModuleState, module_state
+from landscape.network.module_state import ModuleState, module_state, same
 
 
 class Start(NamedTuple):
@@ -27,15 +27,18 @@ class Start(NamedTuple):
 
 
 class StepState:
-    """The state of a model, and of the modules outside it that its passes run.
+    """The state of a model, of a loss that is an object, and of modules outside that passes run.
 
-    Frozen parameters may be moved by a pass, as a teacher's are; more than twice as many as the
-    trainable ones count as constants: copies would cost more than the pass.
+    Frozen parameters may be moved by a pass, as a teacher's are. Where they are more than twice as
+    many as the trainable ones, those of other shapes count as constants, and then all: copies
+    would cost more than the pass. A constant that moves is refused.
     """
 
-    def __init__(self, model: nn.Module):
-        self.model = model
-        self._limit = 2 * sum(p.numel() for p in model.parameters() if p.requires_grad)
+    def __init__(self, model: nn.Module, loss: Any):
+        self.model, self.loss = model, loss
+        trainable = [p for p in model.parameters() if p.requires_grad]
+        self._limit = 2 * sum(p.numel() for p in trainable)
+        self._shapes = {p.shape for p in trainable}
         self._outside: WeakSet[nn.Module] = WeakSet()
         self.forget()
 
@@ -51,12 +54,22 @@ class StepState:
         def met(module: nn.Module) -> None:
             self._starts[module] = self._start(module)
 
+        constants = self._constants()
         with self._hearing(met):
             yield
+        for name, p, version in constants:
+            if p._version != version:
+                raise ValueError(
+                    f"The model moves its frozen `{name}` in a pass, beside too many frozen "
+                    "parameters to start each pass alike. Move it after the step instead."
+                )
 
     @contextmanager
-    def look(self) -> Iterator[None]:
-        """Open the modules for a pass that leaves no trace."""
+    def look(self, still: bool = False) -> Iterator[None]:
+        """Open the modules for a pass that leaves no trace.
+
+        still: raise RuntimeError where the pass moves the model's state, or a module outside runs.
+        """
         with ExitStack() as stack:
 
             def met(module: nn.Module) -> None:
@@ -66,8 +79,19 @@ class StepState:
                 stack.enter_context(
                     _isolated(module, self._starts.get(module) or self._start(module))
                 )
+            before = self._start(self.model) if still else None
             with self._hearing(met):
                 yield
+            if before is not None and self._moved(before):
+                raise RuntimeError("the model keeps state in its passes")
+
+    def _moved(self, before: Start) -> bool:
+        now = self._start(self.model)
+        return not (
+            same(before.buffers, now.buffers)
+            and same([held for _, held in before.attributes], [held for _, held in now.attributes])
+            and same([t for _, t in before.frozen], [t for _, t in now.frozen])
+        )
 
     def _roots(self) -> list[nn.Module]:
         return [self.model, *self._outside]
@@ -96,12 +120,25 @@ class StepState:
         finally:
             handle.remove()
 
+    def _constants(self) -> list[tuple[str, nn.Parameter, int]]:
+        """The frozen parameters of which no copies are kept, by name, with their versions."""
+        kept = {id(p) for start in self._starts.values() for p, _ in start.frozen}
+        return [
+            (name, p, p._version)
+            for module in self._roots()
+            for name, p in module.named_parameters()
+            if not p.requires_grad and id(p) not in kept
+        ]
+
     def _start(self, module: nn.Module) -> Start:
         frozen = [p for p in module.parameters() if not p.requires_grad]
         if sum(p.numel() for p in frozen) > self._limit:
+            frozen = [p for p in frozen if p.shape in self._shapes]
+        if sum(p.numel() for p in frozen) > self._limit:
             frozen = []
         copies = [(p, p.detach().clone()) for p in frozen]
-        return Start(snapshot(module), module_state(module), copies)
+        beside = self.loss if module is self.model else None
+        return Start(snapshot(module), module_state(module, beside), copies)
 
 
 @contextmanager

@@ -30,7 +30,10 @@ def shard_gradients(
         with weights.substituted(point):
             return evaluate(Batch(x, y))
 
+    versions = [leaf._version for leaf in leaves]
     values = vmap(value, in_dims=(0, 0, None if y is None else 0))(leaves, x, y)
+    if [leaf._version for leaf in leaves] != versions:
+        raise RuntimeError("the model writes into its weights in a pass")
     found = differentiate(values.sum(), leaves)
     found = found._replace(others=[(t, g / k) for t, g in found.others])
     rows = [

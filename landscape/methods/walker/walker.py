@@ -72,7 +72,7 @@ class Walker:
         self._logits, self._side = logits, SideData(held_out, fresh)
         self._position = Position(self.weights)
         self._unchanged = Unchanged(model, optimizer)
-        self._passes = Passes(model, self.weights, seed, same_mask, autocast)
+        self._passes = Passes(model, self.weights, loss, seed, same_mask, autocast)
         self._descent = Descent(self.weights, optimizer, max_grad_norm)
         self._descends = True  # along the gradients of the passes to come
         self.step_index = -1
@@ -166,7 +166,7 @@ class Walker:
             shards = zip(batch.shards(num_shards), each, strict=True)
             return torch.stack([self.grad(shard, point) for shard, point in shards])
         points = self._position.read().expand(num_shards, -1) if at is None else at
-        with self._passes.state.look(), torch.enable_grad():  # also at w: nothing is kept
+        with self._passes.stateless(), torch.enable_grad():
             values, gradient, rows = shard_gradients(
                 self.weights,
                 points,
