@@ -80,7 +80,7 @@ def copied(value: Any, memo: dict[int, Any]) -> Any:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two copies of a state hold the same: tensors and arrays bit for bit."""
+    """Tell whether two copies of a state hold the same: tensors and arrays bit for bit."""
     if a is b:
         return True
     if type(a) is not type(b):

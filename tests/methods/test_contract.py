@@ -74,7 +74,7 @@ def test_a_raising_look_leaves_no_trace(name, stepper, batch):
 
         ours = stepper(name, loss=loss, net={"batch_norm": True, "dropout": 0.3})
         rng = torch.get_rng_state()
-        with pytest.raises(RuntimeError, match="out of memory"):
+        with pytest.raises((RuntimeError, ValueError), match="out of memory"):
             for _ in range(3):  # lets looks at held-out data from the second step on
                 ours.step(batch)
         assert torch.equal(rng, torch.get_rng_state())
