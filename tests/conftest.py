@@ -10,14 +10,29 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from landscape.data import DATA
+from landscape.methods import METHODS
 from landscape.methods.walker.walker import Walker
+from landscape.models import MODELS
 from landscape.objective.objective import Batch
+from landscape.tasks.registry import TASKS
 
 # One thread, the fastest on networks this small, unless the environment names another number.
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SOFTWARE_GL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader",
                "--enable-unsafe-swiftshader"]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def registries():
+    """Whatever a test registers is forgotten after it."""
+    kept = [(names, dict(names)) for names in (DATA, METHODS, MODELS, TASKS)]
+    yield
+    for names, before in kept:
+        if names != before:
+            names.clear()
+            names.update(before)
 
 
 def cross_entropy(model, batch):

@@ -88,6 +88,11 @@ class _Reads(TorchDispatchMode):
         super().__init__()
         self.names, self.read = names, set[str]()
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Keep torch from importing its compiler, which takes seconds: passes run eagerly."""
+        return False
+
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
         kwargs = kwargs or {}
         name = func._schema.name.rpartition("::")[2]
