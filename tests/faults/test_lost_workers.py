@@ -28,7 +28,7 @@ def cell(path, method="sgd", seed=0, **training):
 
 def workers():
     """Process numbers of the workers that this process has started."""
-    own = ["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())]
+    own = ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(os.getpid())]
     lines = subprocess.run(own, capture_output=True, text=True).stdout.splitlines()
     return [int(line.split()[0]) for line in lines if "spawn_main" in line]
 
@@ -87,6 +87,7 @@ def test_a_lost_cell_is_tried_again(tmp_path):
     cells = [cell(tmp_path, method, epochs=150) for method in ("sgd", "sam", "asam")]
     assert run_all(cells, 2, silent) == []
     killer.done.set()
+    assert killer.left < 2
     whole = cell(tmp_path / "whole", "asam", epochs=150).run(silent).path
     one, two = (p / "weights.safetensors" for p in (whole, tmp_path / "asam0"))
     assert one.read_bytes() == two.read_bytes()
