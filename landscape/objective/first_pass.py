@@ -166,11 +166,12 @@ def _torch_states(device: torch.device) -> list[Tensor]:
 def _watched(drawn: set[str], device: torch.device) -> Iterator[None]:
     """Adds the libraries whose global generators move while open."""
 
-    def states() -> dict[str, bytes]:
+    def states() -> dict[str, object]:
+        kind, keys, *rest = np.random.get_state(legacy=True)
         return {
             "torch": b"".join(t.numpy().tobytes() for t in _torch_states(device)),
-            "numpy": repr(np.random.get_state()).encode(),
-            "Python": repr(random.getstate()).encode(),
+            "numpy": (kind, np.asarray(keys).tobytes(), *rest),
+            "Python": random.getstate(),
         }
 
     before = states()
