@@ -130,17 +130,14 @@ def _in_others(cells: Sequence[Cell], workers: int, board: ProgressAggregator) -
                 error = future.exception()
                 if isinstance(error, BrokenProcessPool):
                     pool = new_pool()
+                    error = ChildProcessError(LOST)
                     if tries[cell.label] < TRIES:
-                        waiting.appendleft(cell)
-                        error = None
-                    else:
-                        board.finish(cell.label)
-                        yield cell, ChildProcessError(LOST)
+                        start(cell, pool)
+                        continue
                 elif error is not None and not isinstance(error, Exception):
                     raise error  # Ctrl-C, or a signal that reached the workers
-                else:
-                    board.finish(cell.label)
-                    yield cell, error
+                board.finish(cell.label)
+                yield cell, error
                 if waiting:
                     start(waiting.popleft(), pool)
     except BaseException:

@@ -180,7 +180,9 @@ class Run:
     @property
     def unsound(self) -> list[Path]:
         """Records that are damaged, or were not finished; `records` leaves them out."""
-        return [p for p in sorted(self.path.glob("records/*.nc")) if not self.is_sound(p)]
+        sums, paths = manifest.read(self.path), sorted(self.path.glob("records/*.nc"))
+        names = {path: path.relative_to(self.path).as_posix() for path in paths}
+        return [p for p, name in names.items() if not manifest.is_sound(self.path, name, sums)]
 
     def records(self) -> dict[str, records.Record]:
         """Records by kind, those that the metrics make among them."""
