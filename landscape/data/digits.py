@@ -1,5 +1,6 @@
 """The 8x8 handwritten digits that scikit-learn carries: a UCI test set of 1,797 images."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,10 @@ def load(data_dir: Path | None = None) -> DataSet:
     here: the first 500 places of numpy's `RandomState(0).permutation(1797)`, a stream that numpy
     has frozen, in that order; the training set is the rest, in that order.
     """
-    from sklearn.datasets import load_digits  # a second to import, and only this source needs it
-
-    pixels, labels = load_digits(return_X_y=True)
-    order = np.random.RandomState(0).permutation(len(labels))
-    x = torch.tensor(pixels[order] / 16, dtype=torch.float32).view(-1, 1, 8, 8)
-    y = torch.tensor(labels[order], dtype=torch.int64)
+    table = _table()
+    table = table[np.random.RandomState(0).permutation(len(table))]
+    x = torch.tensor(table[:, :-1] / 16, dtype=torch.float32).view(-1, 1, 8, 8)
+    y = torch.tensor(table[:, -1], dtype=torch.int64)
     return DataSet(
         name="digits",
         train_x=x[TEST_EXAMPLES:],
@@ -33,3 +32,13 @@ def load(data_dir: Path | None = None) -> DataSet:
         test_y=y[:TEST_EXAMPLES],
         classes=10,
     )
+
+
+def _table() -> np.ndarray:
+    """Rows of 64 pixels and a class, shape (1797, 65).
+
+    Read from scikit-learn's file without importing scikit-learn, which takes a second.
+    """
+    sklearn = find_spec("sklearn")
+    assert sklearn is not None and sklearn.origin is not None
+    return np.loadtxt(Path(sklearn.origin).parent / "datasets/data/digits.csv.gz", delimiter=",")

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+import pytest
 import torch
-from sklearn.datasets import load_digits
 
 from landscape.data import DATA
 
@@ -17,7 +17,10 @@ def test_digits():
     assert (dataset.train_x.min(), dataset.train_x.max()) == (0, 1)
 
 
+@pytest.mark.slow  # imports scikit-learn, a second; the fingerprint below sees every change
 def test_every_digit_is_there_once_with_its_class():
+    from sklearn.datasets import load_digits
+
     dataset = DATA["digits"](Path("not-read"))
     x = torch.cat((dataset.train_x, dataset.test_x)).view(1797, 64) * 16
     y = torch.cat((dataset.train_y, dataset.test_y))
