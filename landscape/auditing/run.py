@@ -9,7 +9,6 @@ from landscape.analysis.analyze import measure_with
 from landscape.analysis.checkpoint_spec import CheckpointSpec, is_run, objectives_of
 from landscape.analysis.minimum import counter
 from landscape.analysis.subject import TrainTestObjective
-from landscape.auditing.page import write
 from landscape.auditing.requirements import UNCERTAIN, Evaluation, Requirement, parse, settings
 from landscape.auditing.verdicts import Audit, Verdict
 from landscape.measures import MEASURES
@@ -84,6 +83,8 @@ def audit(
     about = {"checkpoint": checkpoint, "baseline": baseline, **spec.described(), "notes": notes}
     if not is_run(as_path(checkpoint), spec):
         about["examples"] = spec.count
+    from landscape.auditing.page import write  # figures need matplotlib
+
     write(judged, folder, about=about, command=command)
     return replace(judged, folder=folder, notes=notes)
 

@@ -47,6 +47,7 @@ def run_all(
 ) -> list[Failure]:
     """Run every cell, in this process or in `workers` others with one thread each.
 
+    One cell runs in this process: another would only have to import everything again.
     stage: the name of the whole where it is one of several, as "tuning".
     A cell that fails does not stop the others; it is returned with its reason. A cell whose process
     is lost, as when the system kills it for its memory, is tried three times. Ctrl-C stops all;
@@ -56,10 +57,8 @@ def run_all(
     """
     jobs = {cell.label: ("", *cell.measures) for cell in cells}
     board = ProgressAggregator(jobs, stage, progress)
-    if workers <= 1:
-        ends = _in_this_process(cells, board)
-    else:
-        ends = _in_others(cells, min(workers, len(cells)), board)
+    workers = min(workers, len(cells))
+    ends = _in_others(cells, workers, board) if workers > 1 else _in_this_process(cells, board)
     with _present_folder_left_out():
         errors = {cell.label: error for cell, error in ends if error is not None}
     if errors and len(errors) == len(cells):

@@ -1,24 +1,36 @@
 """The optimizer that a method's gradients go to, from the settings of a run."""
 
+from functools import cache
+from inspect import unwrap
+from typing import Any
+
 import torch
 from torch import nn
+from torch.optim import SGD, AdamW, Optimizer
 
 from landscape.training.settings import Settings
 
+_MARKED = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
 
-def base_optimizer(model: nn.Module, settings: Settings, method: object) -> torch.optim.Optimizer:
+
+def base_optimizer(model: nn.Module, settings: Settings, method: object) -> Optimizer:
     """Build torch's SGD or AdamW: as the settings name it, else as the method asks, else SGD."""
     t = settings.training
-    known = {"sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}
-    kind = known.get(t.optimizer) or getattr(method, "base", torch.optim.SGD)
+    known: dict[str, type[Optimizer]] = {"sgd": SGD, "adamw": AdamW}
+    kind = known.get(t.optimizer) or getattr(method, "base", SGD)
     parameters = [p for p in model.parameters() if p.requires_grad]
-    if kind is torch.optim.AdamW:
-        return torch.optim.AdamW(parameters, lr=t.lr, weight_decay=t.weight_decay, fused=True)
-    return torch.optim.SGD(
-        parameters,
-        lr=t.lr,
-        momentum=t.momentum,
-        weight_decay=t.weight_decay,
-        nesterov=t.nesterov,
-        fused=True,
-    )
+    options: dict[str, Any] = {"lr": t.lr, "weight_decay": t.weight_decay, "fused": True}
+    if kind is not AdamW:
+        kind, options = SGD, {**options, "momentum": t.momentum, "nesterov": t.nesterov}
+    return _unmarked(kind)(parameters, **options)
+
+
+@cache
+def _unmarked(kind: type[Optimizer]) -> type[Optimizer]:
+    """Subclass an optimizer of torch without its marks for torch's compiler.
+
+    Each mark imports the compiler, which takes a second, though nothing here is compiled.
+    """
+    plain = {name: unwrap(getattr(kind, name)) for name in _MARKED}
+    step = torch.no_grad()(unwrap(kind.step))
+    return type(kind.__name__, (kind,), {**plain, "step": step})

@@ -1,10 +1,12 @@
 """The loop against plain torch, its budgets, its streams, and how it ends badly."""
 
+import copy
 import math
 
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from landscape.data import batches, split
 from landscape.tasks.registry import TASKS
@@ -126,12 +128,38 @@ def test_bf16_autocast_trains(digits):
 def test_adamw_is_the_base_optimizer_of_its_method_and_on_request(digits):
     def kind(method, **options):
         t = training(digits, method, training=options)
-        return type(base_optimizer(t.model, t.settings, t.method))
+        return type(base_optimizer(t.model, t.settings, t.method)).__base__
 
     assert kind("adamw") is torch.optim.AdamW
     assert kind("sam") is torch.optim.SGD
     assert kind("sam", optimizer="adamw") is torch.optim.AdamW
     assert kind("adamw", optimizer="sgd") is torch.optim.SGD
+
+
+@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.AdamW])
+def test_the_base_optimizer_steps_loads_and_is_hooked_as_torchs_own(digits, kind):
+    name = kind.__name__.lower()
+    t = training(digits, "sam", training={"optimizer": name, "weight_decay": 0.1})
+    twins, steps = [], []
+    for i in range(2):
+        p = nn.Parameter(torch.linspace(-1, 1, 5))
+        ours = base_optimizer(nn.ParameterList([p]), t.settings, t.method)
+        settings = {name: ours.defaults[name] for name in ("lr", "weight_decay", "fused")}
+        if kind is torch.optim.SGD:
+            settings |= {"momentum": t.settings.training.momentum}
+        twins.append((p, ours if i else kind([p], **settings)))
+    (p, theirs), (q, ours) = twins
+    ours.register_step_post_hook(lambda *_: steps.append(1))
+    for _ in range(3):
+        p.grad, q.grad = p.detach().sin(), q.detach().sin()
+        theirs.step()
+        ours.step()
+        assert torch.equal(p, q) and q.requires_grad and q.is_leaf
+        ours.load_state_dict(copy.deepcopy(theirs.state_dict()))
+        ours.zero_grad()
+        assert q.grad is None
+    assert len(steps) == 3
+    assert ours.state_dict().keys() == theirs.state_dict().keys()
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:x"])
