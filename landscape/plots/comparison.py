@@ -122,21 +122,27 @@ def _dots(ax: Axes, methods: list[str], values: Array, solid: Array) -> None:
         ax.plot(mean, row, style.marker, color=style.colour, markerfacecolor=face, markersize=5)
 
 
-def _cut(ax: Axes, methods: list[str], values: Array, also: float = math.nan) -> bool:
-    """Leave out the far ends of wide intervals, an arrow in their place; whether any was.
+def in_sight(values: Array, also: float = math.nan) -> tuple[float, float] | None:
+    """Ends of an axis that leaves out the far ends of wide intervals; None where all fit.
 
-    also: a place that has to stay in sight.
+    values: (3, methods): mean, low, high. also: a place that has to stay in sight.
     """
     mean, low, high = (row[np.isfinite(values).all(0)] for row in values)
-    if ax.get_xscale() != "linear" or not mean.size:
-        return False
+    if not mean.size:
+        return None
     first, last = np.nanmin([*low, also]), np.nanmax([*high, also])
     left, right = np.nanmin([*mean, also]), np.nanmax([*mean, also])
     room = max(ROOM * (right - left), 2 * float(np.median(high - low)))
-    left, right = left - room, right + room
-    left, right = max(left, first), min(right, last)
-    if last - first <= TOO_WIDE * (right - left):
+    left, right = max(left - room, first), min(right + room, last)
+    return None if last - first <= TOO_WIDE * (right - left) else (left, right)
+
+
+def _cut(ax: Axes, methods: list[str], values: Array, also: float = math.nan) -> bool:
+    """Leave out the far ends of wide intervals, an arrow in their place; whether any was."""
+    ends = in_sight(values, also) if ax.get_xscale() == "linear" else None
+    if ends is None:
         return False
+    left, right = ends
     ax.set_xlim(left - 0.05 * (right - left), right + 0.05 * (right - left))
     for row, (method, (_, start, end)) in enumerate(zip(methods, values.T, strict=True)):
         for beyond, place, arrow in ((start < left, 0.0, "<"), (end > right, 1.0, ">")):

@@ -30,6 +30,18 @@ def budget(contents: Contents) -> str:
     return f"all have the same budget of {unit.get(str(kind), str(kind))}"
 
 
+def budget_in_short(contents: Contents) -> str:
+    """The budget in two words."""
+    words = budget(contents)
+    return f"equal {words.split(' of ', 1)[1]}" if " of " in words else "budgets differ"
+
+
+def noise_in_short(study: StudyRecord) -> list[str]:
+    """The share of replaced labels in a sentence; none where no label was replaced."""
+    words = _shares(study)
+    return [f"{words} of the training labels were replaced by another class."] if words else []
+
+
 def tuning_rows(study: StudyRecord) -> list[dict[str, Any]]:
     """A row per tuned method: what was chosen, at which cost, out of which trials."""
     return [
@@ -58,11 +70,15 @@ def settings_rows(contents: Contents) -> list[tuple[str, str]]:
     return [*rest, *shared.items()]
 
 
-def _noise(study: StudyRecord) -> list[str]:
+def _shares(study: StudyRecord) -> str:
     shares = sorted(set(study.settings.get("label_noise", {}).values()))
-    if not any(shares):
+    return " or ".join(f"{100 * share:g} %" for share in shares) if any(shares) else ""
+
+
+def _noise(study: StudyRecord) -> list[str]:
+    words = _shares(study)
+    if not words:
         return []
-    words = " or ".join(f"{100 * share:g} %" for share in shares)
     return [
         f"{words} of the training labels, held-out ones included, were replaced by another class; "
         "training losses and curvatures are those of the labels trained on, the test labels are "

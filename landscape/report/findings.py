@@ -1,18 +1,17 @@
-"""The findings in sentences, story first: what differs, what does not, at what cost."""
+"""The findings metric by metric: what differs, what does not, which runs failed, at what cost."""
 
 import math
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from landscape.plots.drawing.prepare import axis_label, plural
-from landscape.records import METRICS, ComparisonRecord
+from landscape.plots.drawing.prepare import axis_label
+from landscape.records import ComparisonRecord
 from landscape.report.contents import Contents
 from landscape.report.numbers import signed, signed_interval
-from landscape.report.verdict import Verdict, verdict
-from landscape.report.wording import capitalised, in_words, listed, method_name, timing_caution
+from landscape.report.verdict import Verdict, verdicts_of
+from landscape.report.wording import capitalised, listed, method_name, timing_caution
 
 TOLD = ("test_accuracy", "test_loss", "generalisation_gap", "lambda_max", "kappa", "noise_sigma_5")
 
@@ -23,22 +22,6 @@ class Finding:
 
     about: str
     text: str
-
-
-def headline(contents: Contents) -> str:
-    """The study in a few sentences."""
-    if contents.count_all("finished") == 0:
-        return (
-            f"No run finished ({plural(contents.count_all('diverged'), 'run')} diverged): "
-            "there is nothing to compare."
-        )
-    if contents.seeds < 2:
-        return "One seed: no interval, no verdict. The numbers describe these runs only."
-    if len(contents.methods) < 2:
-        return "One method: there is nothing to compare it with."
-    headline = [metric for metric in ("test_accuracy", "lambda_max") if metric in contents.computed]
-    sentences = [_counted(contents, metric) for metric in headline or contents.computed[:1]]
-    return " ".join([*sentences, *_price(contents)])
 
 
 def paragraphs(contents: Contents) -> list[Finding]:
@@ -85,34 +68,8 @@ def _title(metric: str) -> str:
 def verdicts(contents: Contents, metric: str) -> dict[str, Verdict]:
     """Verdicts of every method but the baseline, the largest difference first."""
     record = contents.comparison
-    by_method = {m: verdict(record, metric, m) for m in contents.methods if m != record.baseline}
+    by_method = verdicts_of(record, metric)
     return dict(sorted(by_method.items(), key=lambda item: -abs(np.nan_to_num(item[1].difference))))
-
-
-def _counted(contents: Contents, metric: str) -> str:
-    """ "Six of 8 methods reach a significantly higher test accuracy than SGD, one a lower one." """
-    answers = verdicts(contents, metric)
-    label = METRICS[metric].label if metric in METRICS else metric
-    baseline = method_name(contents.comparison.baseline)
-    count = Counter(answer.kind for answer in answers.values())
-    judged = sum(count[kind] for kind in ("higher", "lower", "undecided"))
-    if not judged:
-        return f"{capitalised(label)}: too few runs to compare any method with {baseline}."
-    kinds = [kind for kind in ("higher", "lower") if count[kind]]
-    rest = len(answers) - judged
-    tail = f"; {in_words(rest)} had too few runs to tell" if rest else ""
-    if not kinds:
-        return f"No method differs significantly from {baseline} in {label}{tail}."
-    first, *second = kinds
-    who = f"{in_words(count[first])} of {judged} methods" if judged > 1 else _only(answers, first)
-    reach = "reach" if count[first] > 1 else "reaches"
-    also = "".join(f", {in_words(count[kind])} a {kind} one" for kind in second)
-    sentence = f"{who} {reach} a significantly {first} {label} than {baseline}{also}{tail}."
-    return capitalised(sentence)
-
-
-def _only(answers: Mapping[str, Verdict], kind: str) -> str:
-    return method_name(next(m for m, answer in answers.items() if answer.kind == kind))
 
 
 def _told(contents: Contents, metric: str) -> str:
@@ -171,7 +128,7 @@ def _diverged(contents: Contents) -> list[Finding]:
 def _cost(contents: Contents) -> list[Finding]:
     sentences = []
     for metric, label in (("grad_evals", "Gradient evaluations"), ("seconds", "Training time")):
-        each = [f"{method_name(m)} ×{r:.2f}" for m, r in _ratios(contents, metric).items()]
+        each = [f"{method_name(m)} ×{r:.2f}" for m, r in ratios(contents, metric).items()]
         if each:
             baseline = method_name(contents.comparison.baseline)
             sentences.append(f"{label} relative to {baseline}: {', '.join(each)}.")
@@ -180,17 +137,7 @@ def _cost(contents: Contents) -> list[Finding]:
     return [Finding("Cost", " ".join(sentences))] if sentences else []
 
 
-def _price(contents: Contents) -> list[str]:
-    ratios = _ratios(contents, "grad_evals").values()
-    if not ratios:
-        return []
-    low, high = (f"{r:.2f}" for r in (min(ratios), max(ratios)))
-    times = f"{low} times" if low == high else f"{low} to {high} times"
-    baseline = method_name(contents.comparison.baseline)
-    return [f"The cost is {times} the gradient evaluations of {baseline}."]
-
-
-def _ratios(contents: Contents, metric: str) -> dict[str, float]:
+def ratios(contents: Contents, metric: str) -> dict[str, float]:
     """Mean cost of every other method over that of the baseline."""
     if metric not in contents.computed:
         return {}

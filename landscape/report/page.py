@@ -15,16 +15,25 @@ from landscape.plots.drawing.style import style_of
 from landscape.records import METRICS, ComparisonRecord
 from landscape.report import conditions, findings
 from landscape.report.contents import Contents
+from landscape.report.dots import dots
 from landscape.report.figures import Shown, drawable, figures
+from landscape.report.groups import Group, groups
+from landscape.report.headline import definition, headline
 from landscape.report.inline import inline_svg, variable
+from landscape.report.key_numbers import key_numbers, times_words
 from landscape.report.numbers import number, p_value, signed, signed_interval
+from landscape.report.ordering import flattest_first
 from landscape.report.template import flat, read, rendered
+from landscape.report.tiles import tiles
 from landscape.report.verdict import COSTS, cell, verdict
 from landscape.report.wording import listed, method_name, timing_caution
+
+TABLE_COLUMNS = 7  # beside that of the methods
 
 
 def render(contents: Contents) -> str:
     """The page as text: figures, styles and scripts inside; the same text for the same contents."""
+    contents = flattest_first(contents)
     with distinct_styles(contents.methods):
         return page(contents, figures(contents))
 
@@ -35,22 +44,27 @@ def page(contents: Contents, drawn: Sequence[Shown]) -> str:
     live = {f.name: [json.loads(figure.to_json()) for figure in f.live] for f in drawn}
     correlations = _correlations(contents)
     tuning = conditions.tuning_rows(contents.study)
+    parts = groups(drawn)
     return rendered(
         "page.html.jinja",
         timing=timing_caution(contents.study) if "seconds" in contents.computed else "",
         scripts=_scripts(scene is not None, any(live.values())),
         contents=contents,
-        title=f"{contents.study.task}: {len(contents.methods)} methods compared"
-        if len(contents.methods) > 1
-        else f"{contents.study.task}: {method_name(contents.methods[0])}",
-        sections=_sections(drawn, bool(correlations), bool(tuning)),
-        headline=findings.headline(contents),
+        title=f"{contents.study.task}: {_names(contents)}",
+        sections=_sections(parts),
+        headline=headline(contents),
+        definition=definition(contents),
+        cards=key_numbers(contents),
+        plot=dots(contents),
+        times=times_words,
+        tiles=tiles(contents),
+        groups=parts,
         findings=findings.paragraphs(contents),
         compared=_compared(contents),
-        columns=[_column(metric) for metric in contents.computed],
-        rows=[_row(contents, method) for method in contents.methods],
+        compared_short=_compared_in_short(contents),
+        tables=_tables(contents),
         methods=[_method(method) for method in contents.methods],
-        figures=[(f, inline_svg(f.figure, f.name, f.alt)) for f in drawn],
+        svgs={f.name: inline_svg(f.figure, f.name, f.alt) for f in drawn},
         live=live,
         scene=scene,
         config=CONFIG,
@@ -62,27 +76,30 @@ def page(contents: Contents, drawn: Sequence[Shown]) -> str:
     )
 
 
+def _names(contents: Contents) -> str:
+    count = len(contents.methods)
+    return method_name(contents.methods[0]) if count == 1 else f"{count} methods compared"
+
+
 def _scripts(scene: bool, live: bool) -> list[str]:
     """What the page runs; plotly only where something is drawn with it."""
     if not (scene or live):
-        return [read("table.js")]
+        return [read("page.js"), read("table.js")]
     from plotly.offline import get_plotlyjs
 
-    return [get_plotlyjs(), *(read(f"{name}.js") for name in ("plots", "scene", "table"))]
+    return [get_plotlyjs(), *(read(f"{name}.js") for name in ("page", "plots", "scene", "table"))]
 
 
-def _sections(
-    drawn: Sequence[Shown], correlations: bool, tuning: bool
-) -> list[tuple[str, str]]:  # fmt: skip
-    """Id and title of each part of the page."""
-    return [
-        ("findings", "Findings"),
-        ("table", "All numbers"),
-        *((figure.name, figure.title) for figure in drawn),
-        *[("correlations", "Rank correlations")] * correlations,
-        *[("tuning", "How the settings were chosen")] * tuning,
-        ("reproduce", "How to reproduce"),
-    ]
+def _sections(parts: Sequence[Group]) -> list[tuple[str, str]]:
+    """Id and title of each entry of the navigation."""
+    titles = [("findings", "Finding"), *((part.id, part.title) for part in parts)]
+    return [*titles, ("reproduce", "Reproduce")]
+
+
+def _compared_in_short(contents: Contents) -> str:
+    methods, seeds = plural(len(contents.methods), "method"), plural(contents.seeds, "seed")
+    budget = conditions.budget_in_short(contents)
+    return f"{contents.study.task} · {methods} × {seeds} · {budget}"
 
 
 def _compared(contents: Contents) -> str:
@@ -105,7 +122,19 @@ def _column(metric: str) -> dict[str, str]:
     return {"label": axis_label(metric), "wish": wish.get(known.better if known else "", "")}
 
 
-def _row(contents: Contents, method: str) -> dict[str, Any]:
+def _tables(contents: Contents) -> list[tuple[list[dict[str, str]], list[dict[str, Any]]]]:
+    """Columns and rows of each table of all numbers, none wider than a reader can follow."""
+    parts = [
+        contents.computed[i : i + TABLE_COLUMNS]
+        for i in range(0, len(contents.computed), TABLE_COLUMNS)
+    ]
+    return [
+        ([_column(metric) for metric in part], [_row(contents, m, part) for m in contents.methods])
+        for part in parts or [[]]
+    ]
+
+
+def _row(contents: Contents, method: str, metrics: Sequence[str]) -> dict[str, Any]:
     diverged, missing = contents.count(method, "diverged"), contents.count(method, "missing")
     notes = [f"{n} of {contents.seeds} {word}" for n, word in
              ((diverged, "diverged"), (missing, "missing")) if n]  # fmt: skip
@@ -113,7 +142,7 @@ def _row(contents: Contents, method: str) -> dict[str, Any]:
         **_method(method),
         "baseline": method == contents.comparison.baseline,
         "notes": notes,
-        "cells": [cell(contents, metric, method) for metric in contents.computed],
+        "cells": [cell(contents, metric, method) for metric in metrics],
     }
 
 

@@ -24,4 +24,5 @@ for (const box of document.querySelectorAll(".live")) {
   draw();
   for (const choice of choices) choice.addEventListener("change", draw);
   dark.addEventListener("change", draw);
+  document.addEventListener("theme", draw);
 }

@@ -30,6 +30,11 @@ class Verdict:
     high: float = math.nan
 
     @property
+    def judged(self) -> bool:
+        """True where there is an interval to judge by."""
+        return self.kind in ("higher", "lower", "undecided")
+
+    @property
     def mark(self) -> str:
         """A sign that does not need colour."""
         return {"higher": "▲", "lower": "▼"}.get(self.kind, "")
@@ -49,12 +54,12 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Cell:
-    """value: mean ± half interval; mark and words: of the verdict; tone: better, worse or ""."""
+    """value: mean ± half interval; mark, words and kind: of the verdict, "" where there is none."""
 
     value: str
     mark: str = ""
     words: str = ""
-    tone: str = ""
+    kind: str = ""
 
 
 def verdict(record: ComparisonRecord, metric: str, method: str) -> Verdict:
@@ -67,6 +72,11 @@ def verdict(record: ComparisonRecord, metric: str, method: str) -> Verdict:
     triple = (record.difference[i, j], record.difference_low[i, j], record.difference_high[i, j])
     wanted = METRICS[metric].better if metric in METRICS else ""
     return _verdict(shown(metric, triple), float(record.direction[i, j]), wanted)
+
+
+def verdicts_of(record: ComparisonRecord, metric: str) -> dict[str, Verdict]:
+    """The record's decisions on every method but the baseline, in its order."""
+    return {m: verdict(record, metric, m) for m in map(str, record.methods) if m != record.baseline}
 
 
 def verdicts(
@@ -92,18 +102,26 @@ def verdicts(
     }
 
 
+def mean_words(record: ComparisonRecord, metric: str, method: str) -> str:
+    """The mean of a method with the digits of the metric's column."""
+    return _value(record, metric, method).partition(" ±")[0]
+
+
 def cell(contents: Contents, metric: str, method: str) -> Cell:
     """The cell of a method and a metric; costs, the baseline and single seeds get no verdict."""
     record = contents.comparison
-    i, j = list(record.metrics).index(metric), contents.methods.index(method)
-    triple = [record.mean[i, j], record.low[i, j], record.high[i, j]]
-    mean, low, high = map(float, shown(metric, triple))
-    value = with_interval(mean, low, high, _typical(record, metric))
+    value = _value(record, metric, method)
     answer = verdict(record, metric, method)
     if metric in COSTS or contents.seeds < 2 or answer.kind == "baseline":
         return Cell(value)
-    tone = "" if answer.better is None else "better" if answer.better else "worse"
-    return Cell(value, answer.mark, answer.words, tone)
+    return Cell(value, answer.mark, answer.words, answer.kind if answer.mark else "")
+
+
+def _value(record: ComparisonRecord, metric: str, method: str) -> str:
+    i, j = list(record.metrics).index(metric), list(record.methods).index(method)
+    triple = [record.mean[i, j], record.low[i, j], record.high[i, j]]
+    mean, low, high = map(float, shown(metric, triple))
+    return with_interval(mean, low, high, _typical(record, metric))
 
 
 def _verdict(triple: Iterable[float], direction: float, wanted: str) -> Verdict:

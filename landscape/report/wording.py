@@ -3,8 +3,6 @@
 from landscape.plots.drawing.style import style_of
 from landscape.records import StudyRecord
 
-COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-
 
 def method_name(method: str) -> str:
     """The label of a method, as the figures write it."""
@@ -19,11 +17,6 @@ def capitalised(words: str) -> str:
 def listed(words: list[str]) -> str:
     """Join words as "a", "a and b" or "a, b and c"."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
-
-
-def in_words(count: int) -> str:
-    """A count in words up to ten, in digits beyond."""
-    return COUNTS[count] if count < len(COUNTS) else str(count)
 
 
 def timing_caution(study: StudyRecord) -> str:

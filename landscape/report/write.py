@@ -7,6 +7,7 @@ from landscape.plots.drawing.method_styles import distinct_styles
 from landscape.report import print_tables, tables
 from landscape.report.contents import Contents
 from landscape.report.figures import figures
+from landscape.report.ordering import flattest_first
 from landscape.report.page import page
 from landscape.utils import files
 
@@ -17,16 +18,17 @@ def write(contents: Contents, folder: Path | str) -> Path:
     Every file is written whole or not at all, the page last: where it stands, all of it stands.
     """
     folder = Path(folder)
+    ordered = flattest_first(contents)
     with distinct_styles(contents.methods):
-        drawn = figures(contents)
-        text = page(contents, drawn)
+        drawn = figures(ordered)
+        text = page(ordered, drawn)
     for figure in drawn:
         figure.figure.set_layout_engine("none")  # the page has laid it out
         for ending in ("png", "svg"):
             plots.save(figure.figure, folder / "figures" / f"{figure.name}.{ending}")
     _tables(contents, folder / "tables")
     for name, table in (("md", print_tables.markdown), ("tex", print_tables.latex)):
-        files.write(folder / "tables" / f"comparison.{name}", table(contents))
+        files.write(folder / "tables" / f"comparison.{name}", table(ordered))
     files.write(folder / "report.html", text)
     return folder / "report.html"
 

@@ -57,9 +57,11 @@ def test_the_page_shows_both(small):
     settings = {"label_noise": {"sgd": 0.2}, "tuning": {"sgd": tuned(trial(None), trial(0.75))}}
     record = dataclasses.replace(small.study, settings=settings)
     page = render(dataclasses.replace(small, study=record, cells={}))
-    first = page[page.index("<header>") : page.index("</header>")]
-    assert "20 % of the training labels" in first and "held-out data" in first
-    section = page[page.index('<section id="tuning">') :]
+    first = page[page.index('<section id="findings">') : page.index("</section>")]
+    told = page[page.index('<details id="told">') : page.index("</details>", page.index("told"))]
+    assert "20 % of the training labels" in first and "20 % of the training labels" in told
+    assert "held-out data" in told
+    section = page[page.index('<details id="tuning">') :]
     for words in ("12,345", "sam.rho = 0.05", "diverged", "<td>75</td>"):
         assert words in section
 
@@ -83,8 +85,9 @@ def test_the_budget_is_named_by_its_unit(small, own, words):
     settings = {method: {"training": own} for method in small.methods}
     contents = dataclasses.replace(small, settings=settings, cells={})
     assert conditions.budget(contents) == words
-    head = render(contents)
-    assert words in head[head.index("<header>") : head.index("</header>")]
+    page = render(contents)
+    assert words in page[page.index('<details id="told">') :]
+    assert words.replace("all have the same budget of", "equal") in page[: page.index("</header>")]
     settings["sam"] = {"training": {**own, "epochs": 9}}
     unequal = dataclasses.replace(contents, settings=settings)
     assert conditions.budget(unequal) == "their budgets differ, see the settings"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from landscape.report import findings, render
+from landscape.report.key_numbers import key_numbers
 from landscape.report.print_tables import latex, markdown
 
 
@@ -17,15 +18,6 @@ def about(contents):
 @pytest.fixture(scope="module")
 def nine(make_contents):
     return make_contents(size=9)
-
-
-def test_headline_counts_what_is_shown_and_what_is_not(nine):
-    words = findings.headline(nine)
-    assert (
-        "Six of 8 methods reach a significantly higher test accuracy than SGD, one a lower one."
-        in words
-    )
-    assert "The cost is 1.00 to 4.00 times the gradient evaluations of SGD." in words
 
 
 def test_findings_name_who_differs_by_how_much(nine):
@@ -63,8 +55,6 @@ def test_nothing_differs(make_contents):
     record = contents.comparison
     record.difference_low[:, 1], record.difference_high[:, 1] = -1.0, 1.0
     contents = replace(contents, comparison=replace(record, direction=None))
-    words = findings.headline(contents)
-    assert "No method differs significantly from SGD in test accuracy." in words
     everything = " ".join(finding.text for finding in findings.paragraphs(contents))
     assert "better" not in everything and "worse" not in everything
     assert "Not significant: SAM" in everything
@@ -72,15 +62,12 @@ def test_nothing_differs(make_contents):
 
 def test_one_seed(make_contents):
     contents = make_contents(methods=("sgd", "sam"), seeds=1, diverged=(), size=5)
-    assert findings.headline(contents).startswith("One seed: no interval, no verdict.")
     assert set(about(contents)) == {"Cost"}
 
 
 def test_all_diverged(make_contents):
     every = [(method, seed) for method in ("sgd", "sam") for seed in range(2)]
     contents = make_contents(methods=("sgd", "sam"), seeds=2, diverged=every, size=5)
-    words = findings.headline(contents)
-    assert words == "No run finished (4 runs diverged): there is nothing to compare."
     assert about(contents) == {"Runs that diverged": "SGD: 2 of 2; SAM: 2 of 2."}
 
 
@@ -88,11 +75,6 @@ def test_a_baseline_that_diverged_leaves_no_verdict(make_contents):
     gone = [("sgd", seed) for seed in range(3)]
     contents = make_contents(methods=("sgd", "sam"), seeds=3, diverged=gone, size=5)
     assert "Too few runs to tell: SAM." in about(contents)["λ max of the Hessian"]
-
-
-def test_one_method(make_contents):
-    contents = make_contents(methods=("sam",), seeds=2, diverged=(), size=5)
-    assert findings.headline(contents) == "One method: there is nothing to compare it with."
 
 
 POSITIVE, NEGATIVE, NEITHER = (0.2, 0.8), (-0.8, -0.2), (-0.1, 0.6)
@@ -126,26 +108,6 @@ def test_a_record_from_before_intervals_within_methods_claims_no_direction(nine)
 
 
 @pytest.mark.parametrize(
-    ("kinds", "words"),
-    [
-        ([0, 0], "No method differs significantly from SGD in test accuracy"),
-        ([1, 0], "One of 2 methods reaches a significantly higher test accuracy than SGD"),
-        ([-1, -1], "Two of 2 methods reach a significantly lower test accuracy than SGD"),
-        ([1, -1], "One of 2 methods reaches a significantly higher test accuracy than SGD, "
-         "one a lower one"),
-        ([1], "SAM reaches a significantly higher test accuracy than SGD"),
-        ([np.nan, 0], "No method differs significantly from SGD in test accuracy; "
-         "one had too few runs to tell"),
-        ([np.nan, np.nan], "Test accuracy: too few runs to compare any method with SGD"),
-    ],
-)  # fmt: skip
-def test_the_headline_says_no_more_than_the_record_decided(make_contents, kinds, words):
-    contents = make_contents(("sgd", "sam", "fam")[: 1 + len(kinds)], 2, (), size=5)
-    contents.comparison.direction[:] = [np.nan, *kinds]
-    assert findings.headline(contents).startswith(f"{words}. ")
-
-
-@pytest.mark.parametrize(
     ("runs_at_once", "words"),
     [(8, "Up to 8 runs shared the machine"), (None, "may have shared the machine"), (1, "")],
 )
@@ -164,4 +126,4 @@ def test_a_baseline_without_a_cost_leaves_no_ratio(make_contents):
     for metric in ("grad_evals", "seconds"):
         contents.comparison.mean[list(contents.comparison.metrics).index(metric), 0] = 0.0
     assert "Cost" not in about(contents)
-    assert "cost is" not in findings.headline(contents)
+    assert not any("gradient" in card.about for card in key_numbers(contents))

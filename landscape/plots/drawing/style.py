@@ -22,6 +22,9 @@ R = TypeVar("R")
 
 
 INK, GREY, GRID, PAPER = "#1B1F24", "#636C76", "#D8DEE4", "#FFFFFF"
+# What a colour says: lower or higher than the baseline, as far as shown; not shown; the baseline;
+# the other methods.
+LOWER, HIGHER, NOT_SHOWN, BASELINE, PALE = "#0B62B5", "#C4460B", "#57606A", "#6B7580", "#CDD3DA"
 WHITE = "#FDFDFD"  # on the surfaces: stays white where the paper turns dark
 # What each colour becomes on a dark page.
 DARK: dict[str, str] = {
@@ -29,6 +32,11 @@ DARK: dict[str, str] = {
     GREY: "#9AA4AF",
     GRID: "#343B44",
     PAPER: "#14181D",
+    LOWER: "#6CB4FF",
+    HIGHER: "#FF9457",
+    NOT_SHOWN: "#9AA4AF",
+    BASELINE: "#A8B2BD",
+    PALE: "#3A424C",
     **{style.colour: style.dark for style in METHOD_STYLES.values()},
     **dict(OTHERS),
 }

@@ -1,0 +1,45 @@
+"""Groups of the page's figures: at most seven entries of its navigation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from landscape.report.figures import Shown
+
+# Id, title, figures in order; what is not in FOLDED stands open.
+GROUPS = (
+    ("rise", "Surfaces", ("surface", "profile", "path")),
+    ("curvature", "Curvature", ("spectrum", "density", "sharpness", "scatter")),
+    ("robustness", "Robustness", ("noise", "quantization", "pruning", "worst_case")),
+    ("training", "Training", ("curves", "radius", "stability")),
+    ("numbers", "All numbers", ("differences", "comparison")),
+)
+FOLDED = ("profile", "path", "sharpness", "scatter", "quantization", "pruning", "worst_case",
+          "radius", "stability", "differences", "comparison")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Group:
+    """Part of the page below its first screen: figures that stand open, and folded ones."""
+
+    id: str
+    title: str
+    open: Sequence[Shown]
+    folded: Sequence[Shown]
+
+
+def groups(drawn: Sequence[Shown]) -> list[Group]:
+    """The groups that hold a figure, and that of the numbers."""
+    by_name = {figure.name: figure for figure in drawn}
+    parts = []
+    for id_, title, names in GROUPS:
+        held = [by_name[name] for name in names if name in by_name]
+        if held or id_ == "numbers":
+            parts.append(
+                Group(
+                    id_,
+                    title,
+                    [f for f in held if f.name not in FOLDED],
+                    [f for f in held if f.name in FOLDED],
+                )
+            )
+    return parts
