@@ -1,11 +1,12 @@
 """landscape analyze: ask the measures of runs that are there."""
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from landscape_cli import options, user_code
+from landscape_cli import completion, options, user_code
 from landscape_cli.errors import on_interrupt
 from landscape_cli.say import say
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from landscape.training.run import Run
 
 GO_ON = "Interrupted. Finished measures are kept; the same command goes on."
+MOST = 6  # minima whose outcome is said in sentences
 
 
 def analyze(
@@ -26,7 +28,11 @@ def analyze(
     ],
     measures: Annotated[
         str | None,
-        typer.Option(help="Names with commas between.", show_default="all"),
+        typer.Option(
+            help="Names with commas between.",
+            show_default="all",
+            autocompletion=completion.list_of("measures"),
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Measure again what is there.")] = False,
     examples: options.Examples = None,
@@ -83,10 +89,11 @@ def analyze(
     Example: landscape analyze model.pt --model mine.py:net --data mine.py:data --measures surface
     """
     import landscape as ls
-    from landscape.analysis import hints
+    from landscape.analysis import hints, outcome
     from landscape.analysis.analyze import cross_check as check
     from landscape.analysis.checkpoint_spec import CheckpointSpec, open_minimum
     from landscape.study.dry_run import of_analysis
+    from landscape.utils.files import plain
     from landscape_cli import cross_check as table
     from landscape_cli import progress
     from landscape_cli.plan import show
@@ -107,26 +114,35 @@ def analyze(
         return
     among = [run for run in opened if isinstance(run, ls.Run)]
     made: dict[str, dict[str, Path]] = {}
+    values: dict[str, dict[str, Any]] = {}
+    sentences: list[str] = []
     checks: dict[str, Any] = {}
     warnings: list[str] = []
     with on_interrupt(GO_ON), progress.shown(json, quiet) as listener:
         for minimum in minima:
             for note in () if quiet else minimum.notes:
                 say(f"note: {note}", err=True)
+            began = time.monotonic()
             records = ls.analyze(
                 minimum, asked, options=chosen, to=end, among=among, force=force, progress=listener
             )
             folder = str(minimum.folder)
+            last = minimum.run.metrics[-1] if minimum.run else {}
             made[folder] = {name: minimum.path(name) for name in records}
+            values[folder] = last | outcome.values(records) | {"seconds": time.monotonic() - began}
+            sentences += [f"{folder}:", *outcome.sentences(records, last)]
             warnings += [f"{folder}: {line}" for line in hints.of_records(records)]
             if cross_check:
-                values = chosen.get("eigenvalues")
-                checks[folder] = check(minimum, options=values, progress=listener)
+                options_ = chosen.get("eigenvalues")
+                checks[folder] = check(minimum, options=options_, progress=listener)
     for folder, record in {} if json or quiet else checks.items():
         say(folder, *table.lines(record), "")
+    if not json and not quiet and len(made) <= MOST:
+        say(*sentences)
     options.warn(warnings)
     compared = {folder: table.values(record) for folder, record in checks.items()}
-    result = {"records": made, **({"cross_check": compared} if cross_check else {})}
+    result = {"records": made, "values": plain(values)}
+    result |= {"cross_check": compared} if cross_check else {}
     options.hand_over(result, Path(folder) / "records" if among else folder, json)
 
 

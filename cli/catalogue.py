@@ -20,6 +20,7 @@ def entries() -> dict[str, list[Entry]]:
         "methods": _methods(),
         "tasks": _tasks(),
         "measures": _described(_registry("measures", "MEASURES")),
+        "figures": _described(_registry("plots", "PLOTS")),
         "models": _described(_registry("models", "MODELS")),
         "data": _described(_registry("data", "DATA")),
         "settings": _settings(),

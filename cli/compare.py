@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from landscape_cli import options, user_code
+from landscape_cli import completion, options, user_code
 from landscape_cli.errors import on_interrupt
 from landscape_cli.say import say
 
@@ -18,7 +18,9 @@ def compare(
     methods: Annotated[
         str,
         typer.Option(
-            help="Names with commas between, or all; sam@wide is a variant; file.py:Class your own."
+            help="Names with commas between, or all; sam@wide is a variant; file.py:Class is "
+            "your own.",
+            autocompletion=completion.list_of("methods"),
         ),
     ] = "all",
     model: user_code.Model = None,
@@ -64,7 +66,12 @@ def compare(
         ),
     ] = None,
     measures: Annotated[
-        str | None, typer.Option(help="Names with commas between.", show_default="all")
+        str | None,
+        typer.Option(
+            help="Names with commas between.",
+            show_default="all",
+            autocompletion=completion.list_of("measures"),
+        ),
     ] = None,
     examples: options.Examples = None,
     measure_every: options.MeasureEvery = None,

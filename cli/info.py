@@ -39,6 +39,7 @@ def info(
 
 def _lines(path: Path, found: Mapping[str, Any]) -> Iterator[str]:
     head = dict(found)
+    outcome = head.pop("outcome", ())
     yield f"{path}: {head.pop('what')}"
     for name, value in head.items():
         if not value and value is not False and value != 0:
@@ -52,6 +53,7 @@ def _lines(path: Path, found: Mapping[str, Any]) -> Iterator[str]:
         else:
             listed = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
             yield f"{title}: {listed}"
+    yield from outcome
 
 
 def _table(values: Mapping[str, Any]) -> Iterator[str]:

@@ -2,29 +2,28 @@
 
 import json as json_format
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from landscape_cli import options
+from landscape_cli.completion import CATALOGUE
 from landscape_cli.say import say
 
 Entry = dict[str, Any]
-CATALOGUE = Path(__file__).with_name("catalogue.json")  # written by catalogue.py
 
 
 def list_names(
     kind: Annotated[
         str | None,
         typer.Argument(
-            metavar="[methods|tasks|measures|models|data|settings]",
+            metavar="[methods|tasks|measures|figures|models|data|settings]",
             help="One kind; all of them without.",
         ),
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """List methods, tasks, measures, models, data sets and published settings.
+    """List methods, tasks, measures, figures, models, data sets and published settings.
 
     Example: landscape list methods
     """

@@ -18,6 +18,7 @@ from landscape_cli.plot import plot
 from landscape_cli.report import report
 from landscape_cli.say import accept_every_sign, say
 from landscape_cli.train import train
+from landscape_cli.view import view
 
 app = typer.Typer(
     name="landscape",
@@ -34,6 +35,7 @@ app.command()(analyze)
 app.command()(plot)
 app.command()(audit)
 app.command()(report)
+app.command()(view)
 app.command()(info)
 app.command("list")(list_names)
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from landscape_cli import completion
 from landscape_cli.say import say
 
 
@@ -24,12 +25,19 @@ def at_least(least: int) -> Callable[[int | None], int | None]:
     return check
 
 
-Task = Annotated[str | None, typer.Option(help="What to train on what; see: landscape list tasks.")]
+Task = Annotated[
+    str | None,
+    typer.Option(
+        help="What to train on what; see: landscape list tasks.",
+        autocompletion=completion.one_of("tasks"),
+    ),
+]
 Config = Annotated[
     Path | None,
     typer.Option(
         is_eager=True,  # its entries are the defaults of the other options
         callback=lambda context, config: use_config(context, config),
+        autocompletion=completion.one_of("settings", before="published:"),
         help="TOML file: options of this command as entries, settings as a table for each "
         "section, method or measure; or published:NAME, see: landscape list settings.",
     ),

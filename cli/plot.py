@@ -7,8 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from landscape_cli import options
+from landscape_cli import completion, options
+from landscape_cli.say import say
 
+SAME_RECORD = ("relief", "scene")  # further views of a surface, drawn where they are asked for
 ONE_PER_PANEL = ("surface",)  # kinds of records of which a panel shows one, not a mean
 
 
@@ -20,12 +22,14 @@ def plot(
         ),
     ],
     kind: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="curves, spectrum, noise, surface, scene (in 3-D), profile, path or another "
-            "measure; of a study also comparison, differences or scatter."
+            "measure; of a study also comparison, differences or scatter.",
+            show_default="all that was measured",
+            autocompletion=completion.one_of("figures"),
         ),
-    ],
+    ] = None,
     format_: Annotated[
         str,
         typer.Option("--format", help="png, svg or pdf; html for a surface in 3-D to turn around."),
@@ -46,30 +50,67 @@ def plot(
 ) -> None:
     """Draw what was measured: several runs in one figure, on the same axes and colours.
 
+    Without --kind every figure that the folders have records for.
+
     Example: landscape plot runs/a runs/b --kind surface --format svg
     """
     from landscape.plots import DRAWS, FORMATS, PLOTS, one_column, save
     from landscape.utils.names import canonical
 
     format_ = canonical("format", format_, FORMATS)
-    kind = canonical("kind of figure", kind, PLOTS)
+    named = None if kind is None else canonical("kind of figure", kind, PLOTS)
+    kinds = [named] if named else _measured(folders, format_)
     widths: dict[str, Callable[[], AbstractContextManager[None]]]
     widths = {"page": nullcontext, "column": one_column}
     width = canonical("width", width, widths)
-    inside = widths[width]
     if (width, format_) == ("column", "html"):
         raise ValueError("`--width` has no effect on html: it fills its window.")
+    given = {"quantity": quantity, "other": other}
+    chosen = {name: value for name, value in given.items() if value}
+    if kind is None and chosen:
+        raise ValueError(f"`--{next(iter(chosen))}` needs the figure it is for: --kind surface.")
+    target, paths = out or folders[0] / "figures", []
+    for name in kinds:
+        drawn = _drawn(name, format_)
+        _check(drawn, PLOTS[drawn], chosen)
+        with widths[width]():
+            figure = PLOTS[drawn](_records(folders, DRAWS[drawn]), **chosen)
+        paths.append(save(figure, target / f"{_name(name, folders)}.{format_}"))
+    if kind is None and not json:
+        say(*paths)
+    made = {"figure": paths[0]} if kind else {"figures": paths}
+    options.hand_over(made, target if kind is None else paths[0], json)
+
+
+def _drawn(kind: str, format_: str) -> str:
+    """The plot that draws a kind in a format; ValueError where html cannot show it."""
     three = {"relief": "scene", "surface": "scene"} if format_ == "html" else {"scene": "relief"}
     drawn = three.get(kind, kind)
     if drawn != "scene" and format_ == "html":
         raise ValueError(f"html shows a surface in 3-D, and only that. Got {kind}.")
-    given = {"quantity": quantity, "other": other}
-    chosen = {name: value for name, value in given.items() if value}
-    _check(drawn, PLOTS[drawn], chosen)
-    with inside():
-        figure = PLOTS[drawn](_records(folders, DRAWS[drawn]), **chosen)
-    path = save(figure, (out or folders[0] / "figures") / f"{_name(kind, folders)}.{format_}")
-    options.hand_over({"figure": path}, path, json)
+    return drawn
+
+
+def _measured(folders: list[Path], format_: str) -> list[str]:
+    """Kinds of figures for which every folder holds records, a surface as a map or as a scene.
+
+    Raises ValueError where there is none.
+    """
+    from landscape.plots import DRAWS
+    from landscape.study.folders import records_in
+
+    if format_ == "html":
+        return ["scene"]
+    held: dict[Path, set[str]] = {}
+    for folder, _, records in records_in(folders):
+        held.setdefault(folder, set()).update(records)
+    shared = set[str].intersection(*held.values())
+    if len(folders) == 1 and (folders[0] / "study.json").is_file():
+        shared |= {"study", "comparison"}
+    kinds = [k for k, record in DRAWS.items() if record in shared and k not in SAME_RECORD]
+    if not kinds:
+        raise ValueError(f"Nothing was measured yet: landscape analyze {folders[0]}")
+    return kinds
 
 
 def _check(kind: str, draw: Callable[..., Any], chosen: dict[str, Any]) -> None:

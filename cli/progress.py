@@ -20,9 +20,9 @@ PAUSE = 5.0  # seconds between two plain lines
 ROWS = 8  # of parts on a terminal
 
 
-def line(board: ProgressAggregator, now: float) -> str:
-    """Describe the whole and the part heard last in one line."""
-    left = board.seconds_left(now)
+def line(board: ProgressAggregator, now: float | None = None) -> str:
+    """Describe the whole and the part heard last in one line, with the time left from `now` on."""
+    left = None if now is None else board.seconds_left(now)
     parts = [f"{board.share:4.0%} {board.name}"]
     if left is not None:
         parts.append(f"{clock(left)} left")
@@ -63,8 +63,8 @@ def shown(
 
 
 def _plain(stream: TextIO, now: Callable[[], float]) -> "Listener":
-    """A line when a stage begins, one every few seconds, and one at the end of the whole."""
-    board, told, last = ProgressAggregator(), set[str](), 0.0
+    """A line when a stage begins, one every few seconds where something changed, and the end's."""
+    board, told, last, shown = ProgressAggregator(), set[str](), 0.0, ""
 
     def is_new(event: str) -> bool:
         new = event not in told
@@ -72,16 +72,17 @@ def _plain(stream: TextIO, now: Callable[[], float]) -> "Listener":
         return new
 
     def listen(message: "Progress") -> None:
-        nonlocal last
+        nonlocal last, shown
         board.add(message, now())
         ended = board.whole is message and message.done >= message.total
         news = is_new(message.stage) or (ended and is_new(f"end of {board.name}"))
-        if news or now() - last >= PAUSE:
+        changed = line(board) != shown
+        if news or (changed and now() - last >= PAUSE):
             try:
                 print(printable(line(board, now())), file=stream, flush=True)
             except BrokenPipeError:  # whoever read it has gone; the work goes on
                 discard(stream)
-            last = now()
+            last, shown = now(), line(board)
 
     return listen
 
@@ -128,7 +129,8 @@ def _update_parts(
         display.remove_task(parts.pop(label))
     for label, message in running.items():
         if label not in parts:
-            parts[label] = display.add_task("", total=1.0, remark="")
+            name = f"  {printable(_part(message))}"
+            parts[label] = display.add_task(name, total=1.0, remark="")
         display.update(
             parts[label],
             description=f"  {printable(_part(message))}",

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from landscape_cli import options, user_code
+from landscape_cli import completion, options, user_code
 from landscape_cli.errors import on_interrupt
 from landscape_cli.say import say
 
@@ -15,7 +15,10 @@ GO_ON = "Interrupted. What was trained is kept; the same command with --resume g
 def train(
     method: Annotated[
         str,
-        typer.Option(help="How to train; see: landscape list methods; or file.py:Class."),
+        typer.Option(
+            help="How to train; see: landscape list methods; or file.py:Class.",
+            autocompletion=completion.one_of("methods"),
+        ),
     ],
     task: options.Task = None,
     model: user_code.Model = None,
@@ -64,10 +67,11 @@ def train(
     Example: landscape train --task digits --method sam --set sam.rho=0.1 --out runs/mine
     """
     import landscape as ls
-    from landscape.analysis import hints
+    from landscape.analysis import hints, outcome
     from landscape.study.dry_run import of_training
     from landscape.training.run import has_ended
     from landscape.training.train import folder_of
+    from landscape.utils.files import plain
     from landscape_cli import progress, settings
     from landscape_cli.plan import show
 
@@ -92,5 +96,9 @@ def train(
         run = ls.train(chosen, named, seed, out, **asked, progress=listener)
     if there and not quiet:
         say(f"note: {run.path} was trained before with these settings.", err=True)
+    last = run.metrics[-1]
+    if not json and not quiet:
+        say(outcome.of_training(last))
     options.warn(hints.of_runs([run]))
-    options.hand_over({"run": run.path, "status": run.status}, run.path, json)
+    result = {"run": run.path, "status": run.status, "metrics": plain(last)}
+    options.hand_over(result, run.path, json)

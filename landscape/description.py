@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from landscape.analysis import hints, read_checkpoint
+from landscape.analysis import hints, outcome, read_checkpoint
 from landscape.methods import METHODS
 from landscape.records import Record, load, load_sound
 from landscape.study.study import Study, read_plan
@@ -29,8 +29,9 @@ def describe(path: PathLike, checkpoint_key: str | None = None) -> Tree:
     """Describe a run, a study, an audit, a record (.nc) or a checkpoint as plain values.
 
     "what" names the kind; further entries are those of the kind: settings that differ from the
-    defaults, state, metrics, records, notes, versions; "files" says whether they are what was
-    written. Of a damaged folder what is readable; "notes" names the rest.
+    defaults, state, metrics, records, notes, versions; "outcome" has the sentences of what was
+    found, "files" says whether the files are what was written. Of a damaged folder what is
+    readable; "notes" names the rest.
     checkpoint_key: the entry of a .pt file with the weights, "ema.shadow" for a nested one.
 
     Raises ValueError where it is none of these, or nothing of it is readable.
@@ -91,6 +92,7 @@ def _of_run(path: Path) -> Tree:
         "records": {name: str(record) for name, record in records.items()},
         "environment": reader(lambda: files.read_object(path / "environment.json"), {}),
         "notes": reader.notes + notes,
+        "outcome": reader(lambda: outcome.of_run(last, records), []) if last else [],
     }
 
 
@@ -175,6 +177,7 @@ def _of_records(kept: Mapping[str, Record], unsound: Sequence[Path], reader: _Re
         "records": {name: str(record) for name, record in kept.items()},
         "notes": [*reader.notes, *left_out, *notes],
         "environment": next(iter(kept.values())).provenance if kept else {},
+        "outcome": reader(lambda: outcome.sentences(kept, {}), []),
     }
 
 

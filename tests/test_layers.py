@@ -43,8 +43,8 @@ ROOMS: dict[str, set[str]] = {
         *("data", "tasks"),
     },
     "analysis": {
-        *("utils", "records", "network", "objective", "measures", "measures.space"),
-        *("measures.context", "data", "tasks", "training"),
+        *("utils", "records", "statistics", "network", "objective", "measures"),
+        *("measures.space", "measures.context", "data", "tasks", "training"),
     },
     "plots.drawing": {"utils", "records", "statistics"},
     "plots": {"utils", "records", "statistics", "plots.drawing"},

@@ -35,9 +35,14 @@ def names_of(kind: str, names: Iterable[str], known: Iterable[str]) -> list[str]
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """Message for a wrong name: "Unknown method 'smam'. Did you mean 'msam'? Known: ..."."""
+    """Message for a wrong name: "Unknown method 'smam'. Did you mean 'msam'? Known: ...".
+
+    Where none is near, those that begin so: "eig" is 'eigenvalues'.
+    """
     known = list(known)
     folded = {entry.casefold(): entry for entry in known}
-    near = get_close_matches(str(name).casefold(), folded, n=1, cutoff=0.5)
-    hint = f" Did you mean {folded[near[0]]!r}?" if near else ""
+    word = str(name).casefold()
+    near = get_close_matches(word, folded, n=1, cutoff=0.5)
+    near = near or [entry for entry in folded if word and entry.startswith(word)]
+    hint = f" Did you mean {' or '.join(repr(folded[entry]) for entry in near)}?" if near else ""
     return f"Unknown {kind} {name!r}.{hint} Known: {', '.join(known) or 'none'}."

@@ -1,9 +1,13 @@
 """Progress messages of long work, and their sum; the listener decides how to show them."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from landscape.utils.step_costs import StepCosts
+
 WHOLE = "compare"  # the stage whose messages count the whole work
+LEAST, SOON = 0.02, 30.0  # share, or seconds, after which a pace is known
 SILENCE = 15.0  # seconds without a message after which a part no longer counts as running
 
 
@@ -38,9 +42,10 @@ class ProgressAggregator:
     """Sums up messages: the progress of the whole, and the parts that run.
 
     jobs: the steps of each job by its label, such as {"sam, seed 0": ("", "noise")}; the whole is
-    then counted from the jobs' messages, each step alike. Without them the whole is what messages
-    of the stage "compare" say, or the latest message where there are none. label: of the whole.
-    listener: is told what `hear` and `finish` take in, each time followed by the whole.
+    then counted from the jobs' messages, each step by its time, see `StepCosts`. Without them the
+    whole is what messages of the stage "compare" say, or the latest message where there are none.
+    label: of the whole. listener: is told what `hear` and `finish` take in, each time followed by
+    the whole. clock: the time in seconds, of `hear`.
     """
 
     def __init__(
@@ -48,13 +53,14 @@ class ProgressAggregator:
         jobs: Mapping[str, Sequence[str]] | None = None,
         label: str = "",
         listener: Listener = silent,
+        clock: Callable[[], float] = time.monotonic,
     ):
         self.whole: Progress | None = None
         self.running: dict[str, Progress] = {}  # by part, the one heard last at the end
         self._heard: dict[str, float] = {}  # when, by part
         self._start = (0.0, 0.0)  # time and share when counting began
-        self._jobs, self._label, self._listener = dict(jobs or {}), label, listener
-        self._finished, self._shares = 0, dict[str, float]()
+        self._work, self._label = StepCosts(dict(jobs or {})), label
+        self._listener, self._clock = listener, clock
 
     def add(self, message: Progress, now: float = 0.0) -> None:
         """Take in one message at the time `now`, in seconds."""
@@ -62,27 +68,26 @@ class ProgressAggregator:
         if message.stage != WHOLE:
             self._hear(message, now)
         job, _, step = message.label.partition(": ")
-        if job in self._jobs:
-            steps = self._jobs[job]
+        if job in self._work.jobs:
             share = message.done / message.total if message.total else 0.0
-            self._shares[job] = (steps.index(step.replace(" ", "_")) + share) / len(steps)
+            self._work.hear(job, step.replace(" ", "_"), share, now)
             self._count()
         elif message.stage == WHOLE or self.whole is None or self.whole.stage != WHOLE:
             self.whole = message
         if message.stage == WHOLE and self.share >= 1:
             self.running.clear()
-        if name != self.name or self.share < before:
+        at_the_start = before == self._start[1] == 0 and self.share < LEAST
+        if name != self.name or self.share < before or at_the_start:
             self._start = (now, self.share)
 
     def hear(self, message: Progress) -> None:
         """Take in one message and hand it on."""
-        self.add(message)
+        self.add(message, self._clock())
         self._tell(message)
 
     def finish(self, job: str) -> None:
         """Count a job as done."""
-        self._finished += 1
-        self._shares.pop(job, None)
+        self._work.finish(job)
         self._count()
         self._tell(Progress("measure", job, 1, 1))
 
@@ -101,9 +106,10 @@ class ProgressAggregator:
     def seconds_left(self, now: float) -> float | None:
         """Seconds to the end at the pace so far; None at the end, and before a pace is known."""
         began, share = self._start
-        if self.share <= share or self.share >= 1 or now <= began:
+        gained, passed = self.share - share, now - began
+        if self.share >= 1 or min(gained, passed) <= 0 or (gained < LEAST and passed < SOON):
             return None
-        return (now - began) * (1.0 - self.share) / (self.share - share)
+        return passed * (1.0 - self.share) / gained
 
     def _hear(self, message: Progress, now: float) -> None:
         part = message.label.partition(":")[0]  # "sam, seed 0" of "sam, seed 0: surface"
@@ -113,8 +119,9 @@ class ProgressAggregator:
         self.running = {k: m for k, m in self.running.items() if now - self._heard[k] < SILENCE}
 
     def _count(self) -> None:
-        done = self._finished + sum(self._shares.values())
-        self.whole = Progress(WHOLE, self._label, done, len(self._jobs))
+        before = self.whole.done if self.whole is not None else 0.0
+        done = max(before, self._work.done)  # what was told is not taken back
+        self.whole = Progress(WHOLE, self._label, done, len(self._work.jobs))
 
     def _tell(self, message: Progress) -> None:
         self._listener(message)

@@ -124,3 +124,16 @@ def test_cross_check(landscape, trained):
 def test_an_option_that_a_cross_check_does_not_know(refused, trained):
     (line,) = refused("analyze", trained, "--cross-check", "--backend", "pyhessian")
     assert line.startswith("Unknown setting of cross_check 'backend'.")
+
+
+def test_json_carries_the_values_and_a_person_gets_two_sentences(landscape, trained, tmp_path):
+    asked = ("analyze", trained, "--measures", "eigenvalues", "--examples", "50", "--k", "1")
+    found = json.loads(landscape(*asked, "--json").out)["values"][str(trained)]
+    assert found["lambda_max"] > 0 and found["lambda_max_bound"] > 0 and found["seconds"] >= 0
+    assert 0 <= found["test_accuracy"] <= 1 and found["loss"] > 0
+    lines = landscape(*asked).out.splitlines()
+    assert lines[-3].startswith("The largest eigenvalue of the Hessian is ")
+    assert lines[-2].startswith("Test accuracy ")
+    assert landscape(*asked, "--quiet").out.splitlines() == [str(trained / "records")]
+    described = landscape("info", trained).out.splitlines()
+    assert described[-2].startswith("Test accuracy ") and lines[-3] in described[-1]

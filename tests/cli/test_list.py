@@ -8,14 +8,15 @@ from landscape.data import DATA
 from landscape.measures import MEASURES
 from landscape.methods import METHODS
 from landscape.models import MODELS
+from landscape.plots import PLOTS
 from landscape.tasks.published import names
 from landscape.tasks.registry import TASKS
 from landscape_cli import catalogue
 from landscape_cli.list import CATALOGUE
 
 REGISTRIES = {
-    "methods": METHODS, "tasks": TASKS, "measures": MEASURES, "models": MODELS, "data": DATA,
-    "settings": names(),
+    "methods": METHODS, "tasks": TASKS, "measures": MEASURES, "figures": PLOTS, "models": MODELS,
+    "data": DATA, "settings": names(),
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-COMMANDS = ["compare", "train", "analyze", "plot", "audit", "report", "info", "list"]
+COMMANDS = ["compare", "train", "analyze", "plot", "audit", "report", "view", "info", "list"]
 HELP = """
 import sys, time
 from landscape_cli.main import run

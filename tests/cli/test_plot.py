@@ -110,3 +110,20 @@ def test_two_runs_of_a_method_are_both_drawn_and_overwrite_nothing(landscape, tw
 def test_one_study_is_drawn_at_a_time(refused, trained, tmp_path):
     (line,) = refused("plot", trained, tmp_path, "--kind", "differences")
     assert line == "A figure of the kind comparison shows one study. Got 2."
+
+
+def test_without_a_kind_all_that_was_measured_is_drawn(landscape, trained, tmp_path):
+    """Figures of the records that are there, their paths, the folder last."""
+    landscape("analyze", trained, "--measures", "eigenvalues,noise", "--examples", "50", "--k", "1")
+    code, out, _ = landscape("plot", trained, "--out", tmp_path / "all", "--format", "svg")
+    assert code == 0
+    *figures, folder = out.splitlines()
+    assert folder == str(tmp_path / "all")
+    names = {f"{name}.svg" for name in ("curves", "spectrum", "noise")}
+    assert names <= {path.name for path in (tmp_path / "all").iterdir()}
+    assert sorted(figures) == sorted(str(path) for path in (tmp_path / "all").iterdir())
+
+
+def test_an_option_of_one_figure_needs_its_kind(refused, trained):
+    (line,) = refused("plot", trained, "--quantity", "accuracy")
+    assert line == "`--quantity` needs the figure it is for: --kind surface."

@@ -20,6 +20,16 @@ def test_a_name_in_any_case_is_spelled_as_the_registry_does():
     assert names_of("method", ["SAM", "sam", "sam2"], known) == ["sam", "SAM2"]
 
 
+def test_the_beginning_of_names_suggests_them():
+    known = ["eigenvalues", "trace", "noise_accuracy_curve", "noise_loss_curve"]
+    with pytest.raises(ValueError, match=r"Did you mean 'eigenvalues'\? Known"):
+        look_up("measure", "EIG", dict.fromkeys(known))
+    with pytest.raises(ValueError, match="Did you mean 'noise_accuracy_curve' or 'noise_loss_cur"):
+        look_up("measure", "noi", dict.fromkeys(known))
+    with pytest.raises(ValueError, match="Unknown measure ''\\. Known"):
+        look_up("measure", "", dict.fromkeys(known))
+
+
 def test_keys_of_settings_have_one_spelling():
     with pytest.raises(ValueError, match=r"Unknown setting 'RHO'\. Did you mean 'rho'"):
         look_up("setting", "RHO", {"rho": 1})

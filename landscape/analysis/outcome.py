@@ -1,0 +1,136 @@
+"""Outcome of measuring one minimum: its numbers by name, and two sentences about them."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from landscape.records import (
+    EigenvaluesRecord,
+    NoiseRecord,
+    QuantizationRecord,
+    Record,
+    RelativeFlatnessRecord,
+    TraceRecord,
+)
+from landscape.statistics.noise_curve import sigma_at_drop
+
+DROP = 5  # hundredths of accuracy that noise may cost
+
+
+def values(records: Mapping[str, Record]) -> dict[str, Any]:
+    """Collect the numbers of one minimum by name, as plain numbers and lists.
+
+    loss, grad_norm and w_norm are those at the point; lambda_max has lambda_max_bound, the others
+    their 95 % interval as ..._low and ..._high where the measure states one.
+    """
+    found: dict[str, Any] = {}
+    for record in records.values():
+        if record.point is not None and "loss" not in found:
+            names = ("loss", "grad_norm", "w_norm", "examples", "split")
+            found |= {name: getattr(record.point, name) for name in names}
+        found |= dict(_of_record(record))
+    return found
+
+
+def sentences(records: Mapping[str, Record], metrics: Mapping[str, float]) -> list[str]:
+    """Say in two sentences at most what was found: the curvature, then accuracy and robustness.
+
+    metrics: the last row of a run's metrics; empty for a checkpoint. Only what was measured is
+    said; an empty list where that is nothing.
+    """
+    found = values(records)
+    return [line for line in (_curvature(found), _robustness(found, metrics)) if line]
+
+
+def of_training(metrics: Mapping[str, float]) -> str:
+    """Say how a training ended: accuracy, losses and cost, from the last row of its metrics."""
+    parts = [
+        f"test accuracy {metrics['test_accuracy']:.1%}"
+        if math.isfinite(metrics["test_accuracy"])
+        else "",
+        f"test loss {metrics['test_loss']:.4g}",
+        f"training loss {metrics['train_loss']:.4g} after {metrics['epoch']:g} epochs",
+        f"{metrics['grad_evals']:g} gradient evaluations in {metrics['seconds']:.3g} s",
+    ]
+    return _sentence([part for part in parts if part])
+
+
+def of_run(metrics: Mapping[str, float], records: Mapping[str, Record]) -> list[str]:
+    """Say in two sentences how a run ended and what was measured at its minimum."""
+    measured = sentences(records, {})
+    return [of_training(metrics), " ".join(measured)] if measured else [of_training(metrics)]
+
+
+def _of_record(record: Record) -> Iterator[tuple[str, Any]]:
+    match record:
+        case EigenvaluesRecord():
+            if record.curvature == "hessian" and record.layer is None:
+                i = int(np.nanargmax(record.values))
+                yield "lambda_max", float(record.values[i])
+                yield "lambda_max_bound", float(record.bounds[i])
+                yield "lambda_max_converged", bool(record.converged[i])
+            yield "eigenvalues", [float(value) for value in record.values]
+        case TraceRecord():
+            yield "trace", record.value
+            yield "trace_low", record.low
+            yield "trace_high", record.high
+        case RelativeFlatnessRecord():
+            yield "kappa", record.value
+            yield "kappa_stderr", record.stderr
+        case NoiseRecord():
+            drop = sigma_at_drop(record, points=DROP)
+            yield f"noise_sigma_{DROP}", drop.mean
+            yield f"noise_sigma_{DROP}_low", drop.low
+            yield f"noise_sigma_{DROP}_high", drop.high
+            yield "noise_largest_sigma", float(record.sigma[-1])
+            yield "measured_accuracy", record.clean_accuracy
+        case QuantizationRecord():
+            yield "measured_accuracy", record.clean_accuracy
+            for bits, row in zip(record.bits, record.accuracy, strict=True):
+                yield f"int{int(bits)}_accuracy", float(row[0])
+
+
+def _curvature(found: Mapping[str, Any]) -> str:
+    parts = []
+    if "lambda_max" in found:
+        bound = found["lambda_max_bound"]
+        caution = "" if found["lambda_max_converged"] else ", not converged"
+        within = f"{found['lambda_max']:.4g} (an eigenvalue lies within {bound:.1g}{caution})"
+        parts.append(f"the largest eigenvalue of the Hessian is {within}")
+    if "trace" in found:
+        half = (found["trace_high"] - found["trace_low"]) / 2
+        parts.append(f"the trace {found['trace']:.4g} ± {half:.2g}")
+    if "kappa" in found:
+        parts.append(f"relative flatness κ {found['kappa']:.4g}")
+    if "grad_norm" in found:
+        parts.append(f"‖∇L‖ {found['grad_norm']:.2g} at a loss of {found['loss']:.4g}")
+    return _sentence(parts)
+
+
+def _robustness(found: Mapping[str, Any], metrics: Mapping[str, float]) -> str:
+    parts = []
+    if math.isfinite(metrics.get("test_accuracy", math.nan)):
+        parts.append(f"test accuracy {metrics['test_accuracy']:.1%}")
+    sigma = found.get(f"noise_sigma_{DROP}", math.nan)
+    if math.isfinite(sigma):
+        parts.append(f"noise of σ = {sigma:.2g} on the weights costs {DROP} points of accuracy")
+    elif math.isfinite(found.get("measured_accuracy", math.nan)) and "noise_largest_sigma" in found:
+        largest = found["noise_largest_sigma"]
+        parts.append(f"noise up to σ = {largest:.2g} on the weights costs less than {DROP} points")
+    clean = found.get("measured_accuracy", math.nan)
+    for bits in (8, 4):
+        rounded = found.get(f"int{bits}_accuracy", math.nan)
+        if math.isfinite(rounded) and math.isfinite(clean):
+            change = f"{100 * (rounded - clean):+.1f} points".replace("-", "−")
+            parts.append(f"rounding to {bits} bits {change}")
+    return _sentence(parts)
+
+
+def _sentence(parts: list[str]) -> str:
+    text = ", ".join(parts)
+    if not text:
+        return ""
+    first = text[0].upper() if text[0].isascii() else text[0]  # Λ is not λ
+    return f"{first}{text[1:]}."
