@@ -7,6 +7,7 @@ nothing of the package. Start with `lanczos.py`, then `trace.py` and `quadrature
 from landscape.linalg import probes
 from landscape.linalg.lanczos import LanczosResult, lanczos
 from landscape.linalg.quadrature import Quadrature, stochastic_lanczos
+from landscape.linalg.ritz_of_vectors import RitzPairs, rayleigh_ritz
 from landscape.linalg.subspace import MatVec, Subspace
 from landscape.linalg.trace import TraceEstimate, trace
 
@@ -14,10 +15,12 @@ __all__ = [
     "LanczosResult",
     "MatVec",
     "Quadrature",
+    "RitzPairs",
     "Subspace",
     "TraceEstimate",
     "lanczos",
     "probes",
+    "rayleigh_ritz",
     "stochastic_lanczos",
     "trace",
 ]

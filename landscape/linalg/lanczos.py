@@ -38,6 +38,9 @@ class LanczosResult:
     converged: Tensor  # (p,) bool
     matvecs: int
     norm: float  # max|θ|: the estimate of ‖H‖₂ that `tolerance` is relative to
+    rounding: Tensor  # (p,) the share of the products' rounding in `bounds`
+    moved: Tensor  # (p,) how far the value of this rank came between two looks, within `bounds`
+    ranked: Tensor  # (p,) bool: no other Ritz value can pass it by more than the tolerance
 
 
 def lanczos(
@@ -102,7 +105,7 @@ def lanczos(
     space = Subspace(matvec, n, max_basis, seed=seed, dtype=dtype, device=device)
     before = torch.empty(0, dtype=torch.float64)
     until = 0
-    settled: Tensor | None = None
+    settled: Ritz | None = None
     while True:
         for _ in range(max(2, space.size // 25)):  # a check costs m³: look less often as m grows
             if not space.full and space.matvecs < limit:
@@ -116,11 +119,10 @@ def lanczos(
         if not done:
             settled = None
         elif settled is None:
-            until, settled = space.matvecs + max(GUARD, space.matvecs // 4), ritz.bounds[:pairs]
+            until, settled = space.matvecs + max(GUARD, space.matvecs // 4), ritz
         before = ritz.strength
         if settled is not None and space.matvecs >= until:
-            ritz = replace(ritz, bounds=torch.cat([settled, ritz.bounds[pairs:]]))
-            found = _result(space, ritz, which, pairs, tolerance)
+            found = _result(space, ritz.bounded_as(settled), which, pairs, tolerance)
             spare = min(n - space.size, limit - space.matvecs)
             if k == 1 or spare < PROBES or not _lacks_one(space, ritz, pairs, which, RISE * slack):
                 if callback is not None:
@@ -164,14 +166,14 @@ def _lacks_one(space: Subspace, ritz: Ritz, pairs: int, which: str, slack: float
 
 def _result(space: Subspace, ritz: Ritz, which: str, pairs: int, tolerance: float) -> LanczosResult:
     """The wanted pairs in the order promised, filled up with NaN to `pairs`."""
-    converged = ritz.settled(pairs, which, tolerance * ritz.norm)
-    shown = torch.arange(len(converged))
+    ranked = ritz.ranked(pairs, which, tolerance * ritz.norm)
+    shown = torch.arange(len(ranked))
     if which == "both":
         shown = ritz.values[:pairs].abs().argsort(descending=True, stable=True)
     missing = pairs - len(shown)
 
-    def fill(x: Tensor) -> Tensor:
-        return torch.cat([x[shown], x.new_full((missing,), torch.nan)])
+    def fill(x: Tensor, blank: float = torch.nan) -> Tensor:
+        return torch.cat([x[shown], x.new_full((missing,), blank)])
 
     vectors = space.combine(ritz.weights[:, shown])
     blank = vectors.new_full((missing, space.n), torch.nan)
@@ -181,9 +183,12 @@ def _result(space: Subspace, ritz: Ritz, which: str, pairs: int, tolerance: floa
         residuals=fill(ritz.residuals),
         bounds=fill(ritz.bounds),
         estimates=fill(ritz.estimates),
-        converged=torch.cat([converged[shown], converged.new_zeros(missing)]),
+        converged=fill(ranked & (ritz.bounds[:pairs] <= tolerance * ritz.norm), False),
         matvecs=space.matvecs,
         norm=ritz.norm,
+        rounding=fill(ritz.rounding),
+        moved=fill(ritz.moved),
+        ranked=fill(ranked, False),
     )
 
 

@@ -1,6 +1,6 @@
 """Ritz values of a subspace, with bounds of their distance to the eigenvalues of H."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ class Ritz:
     bounds: Tensor  # (m,) of |θ − λ|: max(r, moved) + rounding, see `lanczos`
     estimates: Tensor  # (m,) of |θ − λ|: min(r, r²/gap) + rounding
     norm: float  # max|θ|
+    moved: Tensor  # (m,) by how much the value of this rank came since the last look; inf if new
 
     @classmethod
     def of(cls, space: Subspace, which: str, before: Tensor) -> "Ritz":
@@ -46,7 +47,12 @@ class Ritz:
             bounds=r.maximum(moved) + rounding,
             estimates=_kato_temple(values, r) + rounding,
             norm=norm,
+            moved=moved,
         )
+
+    def bounded_as(self, earlier: "Ritz") -> "Ritz":
+        """The same pairs with the bounds of an earlier look at them."""
+        return replace(self, bounds=earlier.bounds, moved=earlier.moved, rounding=earlier.rounding)
 
     def passes(self, before: Tensor, which: str, slack: float) -> bool:
         """Test whether a value passes that of its rank in `before` (p,) by more than `slack`."""
@@ -59,23 +65,29 @@ class Ritz:
         return bool((ahead > slack).any())
 
     def settled(self, pairs: int, which: str, slack: float) -> Tensor:
-        """Mask (p,) of the first `pairs` whose bound is ≤ slack and which cannot be passed by more.
+        """Mask (p,) of the first `pairs` whose bound is ≤ slack and which cannot be passed by
+        more.
+        """
+        return (self.bounds[:pairs] <= slack) & self.ranked(pairs, which, slack)
+
+    def ranked(self, pairs: int, which: str, slack: float) -> Tensor:
+        """Mask (p,) of the first `pairs` that no other value can pass by more than slack.
 
         What could still pass them comes up as the outermost of the other values, at either end.
         """
-        safe = self.bounds[:pairs] <= slack
         rivals, doubt, wanted = self.values[pairs:], self.residuals[pairs:], self.strength[:pairs]
+        safe = torch.ones_like(wanted, dtype=torch.bool)
         if len(rivals) == 0:
             return safe
         high = (rivals + doubt)[rivals.argmax()] - slack
         low = (rivals - doubt)[rivals.argmin()] + slack
         if which == "magnitude":
-            return safe & (wanted >= high.maximum(-low))
+            return wanted >= high.maximum(-low)
         if which == "both":
-            safe[0::2] &= wanted[0::2] >= high
-            safe[1::2] &= wanted[1::2] <= low
+            safe[0::2] = wanted[0::2] >= high
+            safe[1::2] = wanted[1::2] <= low
             return safe
-        return safe & (wanted >= high if which == "largest" else wanted <= low)
+        return wanted >= high if which == "largest" else wanted <= low
 
 
 def _order(values: Tensor, which: str) -> Tensor:

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 
 from landscape.linalg import lanczos
 from landscape.measures.context import Progress, signature
+from landscape.measures.curvature.certificate import certified
 from landscape.measures.curvature.operator import CURVATURES, Operator, operator
-from landscape.measures.curvature.product_error import product_error
 from landscape.measures.curvature.with_curvlinops import arpack
 from landscape.measures.curvature.with_pyhessian import power_iteration
 from landscape.objective.objective import Objective
@@ -33,7 +33,8 @@ class Eigenvalues:
     which: "magnitude" sorts by |λ|, descending; "largest", descending; "smallest", ascending;
     "both", k from each end, by |λ| descending.
     tolerance: a pair has converged when its bound is at most tolerance · max|λ|. The bound is that
-    of Lanczos (see `landscape.linalg.lanczos`) plus the estimated error of the products.
+    of Lanczos (see `landscape.linalg.lanczos`) plus the error of the products, which is estimated,
+    and measured in float64 where the estimate alone stops a pair.
     max_hvps: budget of Hessian-vector products; pairs that have not converged by then are marked.
     backend: "lanczos"; for a second opinion "pyhessian", its power iteration ("magnitude" only), or
     "curvlinops", its operator with scipy's `eigsh`. Both are judged by residuals with our products.
@@ -141,18 +142,15 @@ class Eigenvalues:
             device=matrix.like.device,
             callback=progress and (lambda done, _: progress(done, self.max_hvps or 2 * done)),
         )
-        computed = ~result.values.isnan()
-        bounds = result.bounds + product_error(
-            matrix, result.vectors[:, computed.to(matrix.like.device)], self.seed
-        )
-        converged = result.converged & (bounds <= self.tolerance * result.norm)
+        answer = certified(matrix, result, self.which, self.tolerance, self.seed)
         return {
-            "values": result.values.numpy(force=True),
-            "residuals": result.residuals.numpy(force=True),
-            "bounds": bounds.numpy(force=True),
-            "converged": converged.numpy(force=True),
-            "vectors": result.vectors.numpy(force=True),
+            "values": answer.values.numpy(force=True),
+            "residuals": answer.residuals.numpy(force=True),
+            "bounds": answer.bounds.numpy(force=True),
+            "converged": answer.converged.numpy(force=True),
+            "vectors": answer.vectors.numpy(force=True),
             "hvps": matrix.count,
+            "error_from": answer.error_from,
         }
 
     def _other(self, matrix: Operator) -> dict[str, Any]:

@@ -47,6 +47,8 @@ class Precision:
     Raises ValueError for complex or integer parameters, frozen ones too.
     """
 
+    raised = staticmethod(raised)  # the cast
+
     def __init__(self, model: nn.Module):
         for name, p in model.named_parameters():
             if not p.is_floating_point():
@@ -55,24 +57,24 @@ class Precision:
                 )
         names = sorted({str(p.dtype).removeprefix("torch.") for p in model.parameters()})
         self.dtype = ", ".join(names)
-        self._low = any(raised(p) is not p for p in model.parameters())
+        self._low = any(self.raised(p) is not p for p in model.parameters())
         copies: dict[int, Tensor] = {}
         self._frozen: list[tuple[nn.Module, str, Tensor]] = []
         for module in model.modules():
             for key, own in module._parameters.items():  # those of w are substituted in any case
-                if own is not None and not own.requires_grad and raised(own) is not own:
-                    copies.setdefault(id(own), raised(own.detach()))
+                if own is not None and not own.requires_grad and self.raised(own) is not own:
+                    copies.setdefault(id(own), self.raised(own.detach()))
                     self._frozen.append((module, key, copies[id(own)]))
 
     def batch(self, batch: Batch) -> Batch:
         """Inputs and targets as the model's pass needs them."""
         if not self._low:
             return batch
-        return replace(batch, x=mapped(batch.x, raised), y=mapped(batch.y, raised))
+        return replace(batch, x=mapped(batch.x, self.raised), y=mapped(batch.y, self.raised))
 
     def buffers(self, named: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Buffers as the model's pass needs them; shared ones stay shared."""
-        found = {id(b): raised(b) if self._low else b for b in named.values()}
+        found = {id(b): self.raised(b) if self._low else b for b in named.values()}
         return {name: found[id(b)] for name, b in named.items()}
 
     @contextmanager

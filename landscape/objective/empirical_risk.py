@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from landscape.network import batch_norm as bn
 from landscape.network.batch import Batch, LossFn, scalar
+from landscape.network.double_precision import DoublePrecision
 from landscape.network.isolation import (
     dense_embeddings,
     differentiable_kernels,
@@ -80,6 +81,15 @@ class EmpiricalRisk:
         """The same risk under another batch-norm policy."""
         other = copy.copy(self)
         other.policy, other.trained_norms = policy, bn.trained(self.model)
+        return other
+
+    def in_float64(self) -> "EmpiricalRisk":
+        """The same risk at the same weights in float64. Data are cast batch by batch, as they are
+        copied for a pass.
+        """
+        other = copy.copy(self)
+        other.w, other.precision = self.w.double(), DoublePrecision(self.model)
+        other._buffers = other.precision.buffers(self._buffers)
         return other
 
     # --- the data

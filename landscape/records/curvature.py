@@ -13,7 +13,10 @@ class EigenvaluesRecord(Record):
     curvature: "hessian" or "gauss-newton"; layer: the module whose diagonal block it is, or None.
     products: "double backward" or "finite differences"; product_error: their relative error, which
     the bounds include. graphs: "kept" between products, "rebuilt" for each, or "none".
-    product_cost: median time of a product, in units of a gradient.
+    product_cost: median time of a product, in units of a gradient. error_from: how the error of the
+    products within the bounds was found: from products at "rounded weights", with other "step
+    sizes", from "two mixes in float64" of the pairs, or from "all pairs in float64"; None where it
+    is not included.
     """
 
     kind: ClassVar[str] = "eigenvalues"
@@ -30,6 +33,7 @@ class EigenvaluesRecord(Record):
     product_error: float = 0.0
     product_cost: float = float("nan")
     graphs: str = "kept"
+    error_from: str | None = None
     vectors: Array | None = field(default=None, metadata={"transient": True})  # (m, k), not saved
     saved_vectors: Annotated[Array | None, Axes("weight", "pair")] = None  # the same, on request
 

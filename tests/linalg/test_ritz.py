@@ -16,7 +16,7 @@ def pairs(values, residuals, bounds):
     """Ritz pairs in the order given; only what `settled` reads is set."""
     values, residuals, bounds = (torch.tensor(x, dtype=FLOAT) for x in (values, residuals, bounds))
     zero = torch.zeros_like(values)
-    return Ritz(values, zero, values.clone(), residuals, zero, bounds, zero, 1.0)
+    return Ritz(values, zero, values.clone(), residuals, zero, bounds, zero, 1.0, zero)
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ class Operator:
 
     n: m, the length of its vectors. products: "double backward" or "finite differences".
     error: relative error of one product, estimated from a second step size; 0 where exact but for
-    rounding. count: products so far.
+    rounding. count: products so far. build: makes products of a group of batches, see `Products`.
     """
 
     def __init__(self, objective: Objective, curvature: str, layer: str | None):
@@ -55,8 +55,9 @@ class Operator:
         self.block = Block.of(objective.model, objective.weights, layer)
         self.n, self.count = self.block.n, 0
         self.products, self.error = "double backward", 0.0
-        self._builds: dict[str, Build] = {"hessian": hessian, "gauss-newton": gauss_newton}
-        self._exact = Products(self._builds[curvature], self.block, objective.memory)
+        builds: dict[str, Build] = {"hessian": hessian, "gauss-newton": gauss_newton}
+        self.build = builds[curvature]
+        self._exact = Products(self.build, self.block, objective.memory)
         self._differences: Differences | None = None
         self._seconds: list[float] = []
         self._gradient_seconds = float("nan")
