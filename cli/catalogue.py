@@ -11,7 +11,7 @@ import json
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
-from landscape_cli.list import CATALOGUE, Entry
+from landscape_cli.commands.list import CATALOGUE, Entry
 
 
 def entries() -> dict[str, list[Entry]]:

@@ -9,16 +9,16 @@ from typing import Annotated
 import typer
 
 from landscape_cli import errors
-from landscape_cli.analyze import analyze
-from landscape_cli.audit import audit
-from landscape_cli.compare import compare
-from landscape_cli.info import info
-from landscape_cli.list import list_names
-from landscape_cli.plot import plot
-from landscape_cli.report import report
+from landscape_cli.commands.analyze import analyze
+from landscape_cli.commands.audit import audit
+from landscape_cli.commands.compare import compare
+from landscape_cli.commands.info import info
+from landscape_cli.commands.list import list_names
+from landscape_cli.commands.plot import plot
+from landscape_cli.commands.report import report
+from landscape_cli.commands.train import train
+from landscape_cli.commands.view import view
 from landscape_cli.say import accept_every_sign, say
-from landscape_cli.train import train
-from landscape_cli.view import view
 
 app = typer.Typer(
     name="landscape",

@@ -12,7 +12,7 @@ from landscape.plots import PLOTS
 from landscape.tasks.published import names
 from landscape.tasks.registry import TASKS
 from landscape_cli import catalogue
-from landscape_cli.list import CATALOGUE
+from landscape_cli.commands.list import CATALOGUE
 
 REGISTRIES = {
     "methods": METHODS, "tasks": TASKS, "measures": MEASURES, "figures": PLOTS, "models": MODELS,

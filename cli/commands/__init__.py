@@ -1,0 +1,1 @@
+"""Commands of `landscape`, each in its own file."""
