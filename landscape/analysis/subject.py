@@ -11,6 +11,7 @@ DATA_OF: dict[str, str] = {  # the examples that a measure is evaluated on
     "trace": "train",
     "spectral_density": "train",
     "relative_flatness": "train",
+    "rise_area": "train",
     "surface": "train",
     "profile": "train",
     "path": "train",

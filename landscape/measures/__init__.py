@@ -14,6 +14,7 @@ from landscape.measures.profile import Profile
 from landscape.measures.pruning import Pruning
 from landscape.measures.quantization import Quantization
 from landscape.measures.relative_flatness import RelativeFlatness
+from landscape.measures.rise_area import RiseArea
 from landscape.measures.sharpness import Sharpness
 from landscape.measures.space.planes import (
     Plane,
@@ -36,6 +37,7 @@ MEASURES = {
     "pruning": Pruning,
     "worst_case": WorstCase,
     "sharpness": Sharpness,
+    "rise_area": RiseArea,
     "surface": Surface,
     "profile": Profile,
     "path": Path,
@@ -53,6 +55,7 @@ __all__ = [
     "Pruning",
     "Quantization",
     "RelativeFlatness",
+    "RiseArea",
     "Sharpness",
     "SpectralDensity",
     "Surface",

@@ -22,7 +22,13 @@ from landscape.records.robustness import (
     WorstCaseRecord,
 )
 from landscape.records.study import METRICS, ComparisonRecord, Metric, StudyRecord, shown_direction
-from landscape.records.surfaces import PathRecord, ProfileRecord, SurfaceRecord, barrier
+from landscape.records.surfaces import (
+    PathRecord,
+    ProfileRecord,
+    RiseAreaRecord,
+    SurfaceRecord,
+    barrier,
+)
 from landscape.records.training import CurvesRecord, RadiusRecord, SharpnessOverTrainingRecord
 from landscape.utils import manifest
 from landscape.utils.files import one_line
@@ -33,6 +39,7 @@ __all__ = [
     "CurvesRecord", "EigenvaluesRecord", "Metric", "NoiseRecord", "PathRecord", "Point",
     "ProfileRecord",
     "PruningRecord", "QuantizationRecord", "RadiusRecord", "Record", "RelativeFlatnessRecord",
+    "RiseAreaRecord",
     "SharpnessOverTrainingRecord", "SharpnessRecord",
     "SpectralDensityRecord", "StudyRecord", "SurfaceRecord", "TraceRecord",
     "WorstCaseRecord", "axes_of", "barrier", "load", "load_all", "load_sound", "shown_direction",
@@ -50,6 +57,7 @@ RECORDS: dict[str, type[Record]] = {
     "worst_case": WorstCaseRecord,
     "sharpness": SharpnessRecord,
     "surface": SurfaceRecord,
+    "rise_area": RiseAreaRecord,
     "profile": ProfileRecord,
     "path": PathRecord,
     "curves": CurvesRecord,

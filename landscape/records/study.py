@@ -111,6 +111,7 @@ METRICS: dict[str, Metric] = {
     "grad_norm": Metric("‖∇L‖", "", ""),
     "w_norm": Metric("‖w‖", "", ""),
     "lambda_max": Metric("λ max of the Hessian", "", "lower"),
+    "rise_area": Metric("area inside a rise of the loss", "", "higher"),
     "trace": Metric("trace of the Hessian", "", "lower"),
     "kappa": Metric("relative flatness κ", "", "lower"),
     "kappa_hat": Metric("simplified relative flatness κ̂", "", "lower"),

@@ -67,6 +67,39 @@ class SurfaceRecord(WalkRecord):
     preview_error: float | None = None  # largest relative error of the loss at 16 checked points
 
 
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class RiseAreaRecord(SurfaceRecord):
+    """Surface in the plane of the two largest eigenvalues, and the areas inside its contours.
+
+    An area is that of the component of {L − L(w) < rise} that contains w, in squared Euclidean
+    lengths of weight space; NaN where its contour is not closed within the plane or too small for
+    the grid. `no_area` says why the middle one, which `area` is, is NaN.
+    """
+
+    kind: ClassVar[str] = "rise_area"
+    rises: Annotated[Array, Axes("rise")]  # (3,) half the rise, the rise, twice the rise
+    areas: Annotated[Array, Axes("rise")]  # (3,)
+    area_errors: Annotated[Array, Axes("rise")]  # (3,) |area − area on every second point|
+    eigenvalues: Annotated[Array, Axes("coordinate")]  # (2,) of the Hessian, along x and y
+    eigenvalue_bounds: Annotated[Array, Axes("coordinate")]  # (2,) error bounds of these
+    no_area: str = ""
+
+    @property
+    def rise(self) -> float:
+        """Rise of the loss above its value at w."""
+        return float(self.rises[1])
+
+    @property
+    def area(self) -> float:
+        """Area inside the contour of the rise."""
+        return float(self.areas[1])
+
+    @property
+    def height(self) -> Array:
+        """L − L(w), (nx, ny)."""
+        return self.loss - self.centre
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class ProfileRecord(WalkRecord):
     """Loss and accuracy along lines through w: loss[d, i] at w + x_i·direction_d."""

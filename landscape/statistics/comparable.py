@@ -11,7 +11,7 @@ Cells = dict[tuple[str, int], dict[str, Record]]
 # Surfaces and paths are looked at one by one, and may go through other minima for each run.
 COMPARABLE_KINDS = (
     "eigenvalues", "trace", "spectral_density", "relative_flatness", "noise", "quantization",
-    "pruning", "worst_case", "sharpness", "profile",
+    "pruning", "worst_case", "sharpness", "rise_area", "profile",
 )  # fmt: skip
 
 

@@ -12,7 +12,10 @@ from landscape.statistics.rank_correlation import (
     rank_correlation,
 )
 
-FLATNESS = ("lambda_max", "kappa", "kappa_hat", "sharpness", "noise_sigma_5", "grad_norm", "w_norm")
+FLATNESS = (
+    "lambda_max", "rise_area", "kappa", "kappa_hat", "sharpness", "noise_sigma_5", "grad_norm",
+    "w_norm",
+)  # fmt: skip
 GAP = "generalisation_gap"
 
 

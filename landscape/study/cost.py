@@ -32,6 +32,7 @@ GRADIENTS: dict[str, Callable[[Any], float]] = {  # of a measure; typical where 
     "pruning": lambda m: FORWARD * len(m.fractions),
     "worst_case": lambda m: (1 + FORWARD) * len(m.radii) * m.steps * (m.restarts + 1),
     "sharpness": lambda m: (1 + FORWARD) * len(m.radii) * m.steps * (m.restarts + 1),
+    "rise_area": lambda m: FORWARD * m.size**2,
     "surface": lambda m: FORWARD * float(np.prod(np.broadcast_to(m.size, 2))),
     "profile": lambda m: FORWARD * m.lines * m.size,
     "path": lambda m: FORWARD * m.size,

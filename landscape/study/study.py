@@ -261,6 +261,8 @@ def numbers(
         row["lambda_max"] = float(records["eigenvalues"].values.max())
         row["grad_norm"] = records["eigenvalues"].point.grad_norm
         row["w_norm"] = records["eigenvalues"].point.w_norm
+    if "rise_area" in records:
+        row["rise_area"] = records["rise_area"].area
     if "trace" in records:
         row["trace"] = records["trace"].value
     if "relative_flatness" in records:

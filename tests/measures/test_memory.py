@@ -19,6 +19,7 @@ SETTINGS = {
     "pruning": {"fractions": (0.0, 0.5)},
     "worst_case": {"radii": (0.1, 0.2), "steps": 2},
     "sharpness": {"radii": (0.1, 0.2), "steps": 2, "m": 11},
+    "rise_area": {"rise": 0.05, "size": 11, "cells": 1.0},
     "surface": {"size": 3},
     "profile": {"lines": 2, "size": 3},
     "path": {"end": torch.zeros(53), "size": 3},
