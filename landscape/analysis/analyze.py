@@ -82,10 +82,13 @@ def answers(
 ) -> dict[str, Record]:
     """Records of a minimum by measure; one that answers the same question is kept."""
     check_single_process()
-    records = {}
+    records: dict[str, Record] = {}
     for name, measure in measures.items():
         kept = not force and minimum.is_answered(name, measure)
-        records[name] = minimum.record(name) if kept else minimum.answer(name, measure, progress)
+        if kept:
+            records[name] = minimum.record(name)
+        else:
+            records[name] = minimum.answer(name, measure, progress, records)
     return records
 
 

@@ -21,6 +21,7 @@ from landscape.utils.memory import memory_for
 from landscape.utils.progress import Listener, Progress, silent
 
 RESUMABLE = ("surface", "profile", "path")  # long ones: finished rows are kept
+BUILDS_ON = {"rise_area": "eigenvalues"}  # takes the eigenvectors of
 LOWERED = {  # setting of a measure that its memory grows with
     "eigenvalues": "k", "surface": "size", "spectral_density": "steps", "trace": "max_hvps",
 }  # fmt: skip
@@ -87,9 +88,20 @@ class Minimum:
         model = self.objectives.train.model if self.run is None else self.run.model()
         return "reestimated" if bn.layers(model) else "stored"
 
-    def answer(self, name: str, measure: Any, progress: Listener = silent) -> Record:
-        """Evaluate a measure here and keep its record."""
+    def answer(
+        self,
+        name: str,
+        measure: Any,
+        progress: Listener = silent,
+        before: Mapping[str, Record] | None = None,
+    ) -> Record:
+        """Evaluate a measure here and keep its record.
+
+        before: records of this minimum from the same call, which a measure may build on.
+        """
         extra: dict[str, Any] = {}
+        if name in BUILDS_ON and BUILDS_ON[name] in (before or {}):
+            extra[BUILDS_ON[name]] = (before or {})[BUILDS_ON[name]]
         if name in BESIDE and self.has_two_splits:
             extra["other"] = self.objectives.on(BESIDE[name])
         if name in RESUMABLE:

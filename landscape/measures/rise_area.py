@@ -10,6 +10,7 @@ from torch import Tensor
 from landscape.measures.context import Progress, settings_of, signature
 from landscape.measures.eigenvector_plane import SharpestPlane, sharpest_plane
 from landscape.measures.space.evaluate_grid import described, walk
+from landscape.measures.space.planes import Plane
 from landscape.measures.space.sampling_error import relative_stderr
 from landscape.objective.objective import Objective
 from landscape.records import Array, EigenvaluesRecord, RiseAreaRecord
@@ -171,7 +172,7 @@ def _oriented(
         forth, back = (_distance(objective, side, rise, float(start)) for side in (d, -d))
         directions[i] = d if forth >= back else -d
         reach.append(sorted(t if np.isfinite(t) else start for t in (forth, back)))
-    turned = type(plane)(plane.origin, *directions)
+    turned = Plane(plane.origin, directions[0], directions[1])
     return SharpestPlane(turned, sharpest.values, sharpest.bounds), np.array(reach)
 
 

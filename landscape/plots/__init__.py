@@ -19,6 +19,7 @@ from landscape.plots.pruning import pruning
 from landscape.plots.quantization import quantization
 from landscape.plots.radius import radius
 from landscape.plots.relief import relief
+from landscape.plots.rise_area import rise_area
 from landscape.plots.scatter import scatter
 from landscape.plots.scene import scene
 from landscape.plots.sharpness import sharpness
@@ -39,6 +40,7 @@ PLOTS: dict[str, Callable[..., Any]] = {
     "sharpness": sharpness,
     "radius": radius,
     "stability": stability,
+    "rise_area": rise_area,
     "surface": surface,
     "profile": profile,
     "path": path,
@@ -61,6 +63,7 @@ DRAWS: dict[str, str] = {
     "sharpness": "sharpness",
     "radius": "radius",
     "stability": "sharpness_over_training",
+    "rise_area": "rise_area",
     "surface": "surface",
     "profile": "profile",
     "path": "path",
@@ -73,6 +76,7 @@ DRAWS: dict[str, str] = {
 
 __all__ = [
     "DRAWS", "FORMATS", "PLOTS", "comparison", "curves", "density", "differences", "noise",
-    "one_column", "path", "profile", "pruning", "quantization", "radius", "relief", "save",
-    "scatter", "scene", "sharpness", "spectrum", "stability", "surface", "worst_case",
+    "one_column", "path", "profile", "pruning", "quantization", "radius", "relief",
+    "rise_area", "save", "scatter", "scene", "sharpness", "spectrum", "stability", "surface",
+    "worst_case",
 ]  # fmt: skip

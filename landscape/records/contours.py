@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from contourpy import FillType, contour_generator
-from scipy.interpolate import RectBivariateSpline
 
 from landscape.records.record import Array
 
@@ -53,10 +51,14 @@ def contour_around(
 
     Where there is no such closed contour the answer is the reason, in words.
     """
+    from contourpy import FillType, contour_generator
+
     finite = np.isfinite(height)
     fine_x, fine_y, fine = refined(x, y, height, level)
     lines = contour_generator(fine_x, fine_y, fine.T, fill_type=FillType.OuterOffset)
-    for points, offsets in zip(*lines.filled(-np.inf, _compressed(level, level)), strict=True):
+    for points, offsets in zip(
+        *lines.filled(-np.inf, float(_compressed(level, level))), strict=True
+    ):
         rings = [points[a:b] for a, b in pairwise(offsets)]
         if not _contains(rings[0], at) or any(_contains(hole, at) for hole in rings[1:]):
             continue
@@ -79,6 +81,8 @@ def refined(
     """Grid `fine` times as fine, and the heights on it, compressed so that none exceeds
     STEEP · level in size: a point that exploded bends no contour far from it.
     """
+    from scipy.interpolate import RectBivariateSpline
+
     values = _compressed(np.where(np.isfinite(height), height, np.inf), level)
     spline = RectBivariateSpline(x, y, values)
     axes = [_subdivided(axis, fine) for axis in (x, y)]

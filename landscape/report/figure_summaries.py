@@ -207,6 +207,7 @@ SUMMARIES: dict[str, Callable[[Contents], str]] = {
     ),
     "worst_case": _recorded("worst_case", "highest loss found at the middle radius", _middle),
     "sharpness": _first("sharpness"),
+    "rise_area": _first("rise_area"),
     "surface": _recorded("surface", "median rise of the loss over the plane", _rise),
     "profile": _recorded("profile", "mean rise of the loss at the ends of the lines", _rise),
     "path": _recorded("path", "barrier", lambda r: r.barrier),

@@ -53,6 +53,7 @@ TITLES = {
     "pruning": "Pruning",
     "worst_case": "Worst-case loss in a ball",
     "sharpness": "Sharpness by radius",
+    "rise_area": "How far the weights can move before the loss rises",
     "surface": "Loss surfaces",
     "profile": "Loss profiles along lines",
     "path": "Paths between minima",
@@ -88,6 +89,10 @@ HOW_TO_READ = {
     "sharpness": "Left: how much the loss of a batch was seen to rise within each radius; the "
     "smaller the rise, the flatter at that radius. Right: the loss that was reached. Both are "
     "lower bounds.",
+    "rise_area": "Red: the loss is higher by the stated rise than at the trained weights (cross), "
+    "which need not be the minimum of their plane; the larger the area inside, the flatter. "
+    "Lengths are Euclidean: a network whose weights are scaled has another area, so read it "
+    "beside ‖w‖.",
     "surface": "All panels share axes and colours. Colours show the loss itself: a minimum with a "
     "lower loss is darker without being flatter. Flatness is how little the loss rises on the way "
     "from the cross outwards. A plane is two of very many directions.",

@@ -7,7 +7,7 @@ from landscape.report.figures import Shown
 
 # Id, title, figures in order; what is not in FOLDED stands open.
 GROUPS = (
-    ("rise", "Surfaces", ("surface", "profile", "path")),
+    ("rise", "Surfaces", ("rise_area", "surface", "profile", "path")),
     ("curvature", "Curvature", ("spectrum", "density", "sharpness", "scatter")),
     ("robustness", "Robustness", ("noise", "quantization", "pruning", "worst_case")),
     ("training", "Training", ("curves", "radius", "stability")),

@@ -1,25 +1,22 @@
 """Small pictures of the loss around every minimum, all on one scale, with their names as text."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import BoundaryNorm, to_hex
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from landscape.plots.drawing import annotations, output
+from landscape.plots.drawing import annotations, output, rise_panel
+from landscape.plots.drawing.prepare import counts
 from landscape.plots.drawing.style import INK, WHITE
-from landscape.records import Array, SurfaceRecord
+from landscape.records import Array, RiseAreaRecord, SurfaceRecord
 from landscape.report.contents import Contents
 from landscape.report.wording import method_name
 
 RISES = (0.1, 0.2, 0.05, 0.4, 0.025, 0.8, 0.0125)  # the first that lies inside every plane
-BANDS = np.array([0, 0.25, 0.5, 1, 2, 4, 8, 16, 32])  # times the rise
-CONTOUR = "#D1350F"
-COLOURS = "YlGnBu_r"
 INCHES, DOTS = 1.5, 160
 
 
@@ -47,7 +44,11 @@ class Tiles:
 
 
 def tiles(contents: Contents) -> Tiles | None:
-    """The first surface of each method; None where fewer than one can be drawn."""
+    """Planes of the two largest eigenvalues with the area inside a rise, where they were measured;
+    else the first surface of each method; None where there is neither.
+    """
+    if areas := contents.records("rise_area"):
+        return _of_areas(contents, areas)
     records = {
         method: found[0]
         for method, found in contents.records("surface").items()
@@ -64,6 +65,25 @@ def tiles(contents: Contents) -> Tiles | None:
     plane = annotations.words(list(records.values()))[0].partition(" · ")[2]
     drawn = method_name(base) if base in records and len(records) > 1 else ""
     return Tiles(each, rise, _bands(rise), drawn, plane)
+
+
+def _of_areas(contents: Contents, areas: Mapping[str, list[RiseAreaRecord]]) -> Tiles:
+    firsts = rise_panel.first_records(areas)
+    half, base = rise_panel.half_width(list(firsts.values())), contents.comparison.baseline
+    rise, each = rise_panel.rise_of(list(firsts.values())), []
+    for method, record in firsts.items():
+        figure, ax = _canvas()
+        rise_panel.draw(ax, record, firsts.get(base) if method != base else None, half)
+        area = rise_panel.mean_area(areas[method])
+        number = f"{area:#.3g}" if np.isfinite(area) else "–"
+        each.append(Tile(method_name(method), _encoded(figure), number))
+    seeds = counts([len(records) for records in areas.values()], "seed")
+    plane = (
+        f"plane of its two largest eigenvalues; number: area inside, mean of {seeds}, in Euclidean "
+        "lengths"
+    )
+    dashed = method_name(base) if base in firsts and len(firsts) > 1 else ""
+    return Tiles(each, rise, _bands(rise), dashed, plane)
 
 
 def common_rise(records: Sequence[SurfaceRecord]) -> float:
@@ -85,20 +105,28 @@ def _border(values: Array) -> float:
 
 
 def _levels(rise: float) -> Array:
-    return BANDS * (rise or RISES[0])
+    return rise_panel.BANDS * (rise or RISES[0])
 
 
 def _bands(rise: float) -> list[tuple[str, str]]:
     levels = _levels(rise)
-    norm, colours = BoundaryNorm(levels, 256), colormaps[COLOURS]
-    return [(to_hex(colours(norm(low))), f"{low:g}") for low in levels[:-1]]
+    norm = rise_panel.norm_of(rise or RISES[0])
+    return [(to_hex(rise_panel.MAP(norm(low))), f"{low:g}") for low in levels[:-1]]
 
 
 def _picture(record: SurfaceRecord, base: SurfaceRecord | None, rise: float) -> str:
     """One plane without a word in it, as a data URI."""
-    figure = Figure(figsize=(INCHES, INCHES))
-    ax = figure.add_axes((0, 0, 1, 1))
+    figure, ax = _canvas()
     _draw(ax, record, base, rise)
+    return _encoded(figure)
+
+
+def _canvas() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(INCHES, INCHES))
+    return figure, figure.add_axes((0, 0, 1, 1))
+
+
+def _encoded(figure: Figure) -> str:
     png = output.rendered(figure, "png", dpi=DOTS)
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
@@ -109,11 +137,11 @@ def _draw(ax: Axes, record: SurfaceRecord, base: SurfaceRecord | None, rise: flo
     ax.set_axis_off()
     ax.set(xlim=(record.x[0], record.x[-1]), ylim=(record.y[0], record.y[-1]))
     ax.contourf(
-        record.x, record.y, np.clip(height(record), 0, levels[-1] * 1.01).T, levels, cmap=COLOURS,
-        norm=BoundaryNorm(levels, 256), extend="max",
+        record.x, record.y, np.clip(height(record), 0, levels[-1]).T, levels,
+        cmap=rise_panel.MAP, norm=rise_panel.norm_of(rise or RISES[0]),
     )  # fmt: skip
     if rise:
-        for colour, width in ((WHITE, 4.5), (CONTOUR, 2.2)):
+        for colour, width in ((WHITE, 4.5), (rise_panel.CONTOUR, 2.2)):
             ax.contour(record.x, record.y, height(record).T, [rise], colors=colour,
                        linewidths=width)  # fmt: skip
     if rise and base is not None and base is not record:

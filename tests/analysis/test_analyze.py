@@ -54,6 +54,25 @@ def test_audit_and_analyze_of_a_checkpoint_agree(checkpoint):
     np.testing.assert_array_equal(alone.mean, answered["sharpness"].mean)
 
 
+def test_the_area_takes_the_eigenvectors_that_were_just_computed(checkpoint, monkeypatch):
+    options = {"eigenvalues": {"k": 3}, "rise_area": {"size": 11, "cells": 1.0, "rise": 0.02}}
+    asked, solve = [], ls.measures.Eigenvalues.__call__
+
+    def counted(measure, objective, **rest):
+        asked.append(measure.k)
+        return solve(measure, objective, **rest)
+
+    monkeypatch.setattr(ls.measures.Eigenvalues, "__call__", counted)
+    both = ls.analyze("model.pt", list(options), options=options, **checkpoint)
+    assert asked == [3]
+    np.testing.assert_array_equal(
+        both["rise_area"].eigenvalues, sorted(both["eigenvalues"].values)[:-3:-1]
+    )
+    alone = ls.analyze("model.pt", ["rise_area"], options=options, out="alone", **checkpoint)
+    assert asked == [3, 2]
+    np.testing.assert_allclose(alone["rise_area"].areas, both["rise_area"].areas, rtol=1e-2)
+
+
 def nn_loss(model, batch):
     return nn.functional.cross_entropy(model(batch.x), batch.y)
 

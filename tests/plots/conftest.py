@@ -16,6 +16,7 @@ from landscape.records import (
     PruningRecord,
     QuantizationRecord,
     RadiusRecord,
+    RiseAreaRecord,
     SharpnessOverTrainingRecord,
     SharpnessRecord,
     SpectralDensityRecord,
@@ -250,9 +251,24 @@ def _surface(sharp, train, test):
     )  # fmt: skip
 
 
+def _rise_area(sharp, train, **_):
+    """Bowls (λ₁ x² + λ₂ y²)/2 with the areas of their ellipses."""
+    u = np.linspace(-1, 1, 25)
+    reach = np.sqrt(0.2 / np.array([2 * sharp, sharp]))
+    x, y = (3 * r * np.sinh(2.8 * u) / np.sinh(2.8) for r in reach)
+    rise = sharp * (x[:, None] ** 2 + 0.5 * y[None, :] ** 2)
+    rises = np.array([0.05, 0.1, 0.2])
+    areas = 2 * np.pi * rises / (2**0.5 * sharp)
+    return RiseAreaRecord(
+        x=x, y=y, loss=0.01 + rise, accuracy=np.exp(-rise), directions="eigenvectors", cosine=0.0,
+        centre=0.01, rises=rises, areas=areas, area_errors=0.001 * areas, position=np.zeros(2),
+        eigenvalues=np.array([2 * sharp, sharp]), eigenvalue_bounds=np.full(2, 0.01), point=train,
+    )  # fmt: skip
+
+
 MADE_UP = {
     "curves": _curves, "eigenvalues": _eigenvalues, "spectral_density": _density, "noise": _noise,
     "quantization": _quantization, "pruning": _pruning, "worst_case": _worst,
     "sharpness": _sharpness, "radius": _radius, "sharpness_over_training": _stability,
-    "profile": _profile, "path": _path, "surface": _surface,
+    "profile": _profile, "path": _path, "surface": _surface, "rise_area": _rise_area,
 }  # fmt: skip

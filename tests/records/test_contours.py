@@ -88,7 +88,7 @@ def test_a_contour_that_leaves_the_plane_has_no_area(direction):
     height = grid(
         lambda x, y: 0.5 * ((x - a * 0.9) ** 2 + (y - b * 0.9) ** 2) - 0.405 * (a + b) ** 2
     )
-    assert contour_around(AXIS, AXIS, height, 0.2) == OUTSIDE
+    assert contour_around(AXIS, AXIS, height, 0.05) == OUTSIDE
 
 
 def test_a_valley_that_is_open_on_one_side_has_no_area():

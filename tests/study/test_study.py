@@ -21,6 +21,7 @@ SHORT = {"training": {"epochs": 1, "device": "cpu"}}
 SMALL = {
     "eigenvalues": {"k": 2},
     "noise": {"sigmas": (0.0, 0.2), "draws": 2},
+    "rise_area": {"size": 11, "cells": 1.0},
     "surface": {"size": 3},
     "profile": {"lines": 2, "size": 3},
     "trace": {"max_hvps": 30},
@@ -60,6 +61,7 @@ def test_the_table_holds_what_the_runs_say(study):
         assert row["test_accuracy"] == last["test_accuracy"]
         assert row["generalisation_gap"] == last["test_loss"] - last["train_loss"]
         assert row["lambda_max"] == records["eigenvalues"].values.max()
+        np.testing.assert_equal(row["rise_area"], records["rise_area"].area)
         assert row["kappa"] == records["relative_flatness"].value
         assert row["sharpness"] == records["sharpness"].mean[2]
         assert row["noise_accuracy"] == area(records["noise"]).mean
