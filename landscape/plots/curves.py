@@ -16,7 +16,7 @@ from landscape.plots.drawing.prepare import (
     shown,
     t_band,
 )
-from landscape.plots.drawing.style import empty, sheet, style_of, styled
+from landscape.plots.drawing.style import drawing_of, empty, sheet, style_of, styled
 from landscape.records import Array, CurvesRecord
 
 AGAINST = {
@@ -68,7 +68,8 @@ def _panel(ax: Axes, groups: dict[str, list[CurvesRecord]], quantity: str, again
         empty(ax, "not computed for this task")
         return
     for method, runs in groups.items():
-        _method(ax, method, runs, quantity, against)
+        with drawing_of(ax, method):
+            _method(ax, method, runs, quantity, against)
     if against == "epoch":
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     if quantity.endswith("loss"):

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from landscape.plots.drawing.prepare import ByMethod, conditions, counts, grouped, t_band
-from landscape.plots.drawing.style import GREY, sheet, style_of, styled, text
+from landscape.plots.drawing.style import GREY, drawing_of, sheet, style_of, styled, text
 from landscape.records import Array, SpectralDensityRecord
 
 FAR = 10  # times the narrowest kernel: with a wider one beside it, one width would hide too much
@@ -39,8 +39,9 @@ def density(records: ByMethod[SpectralDensityRecord], ax: Axes | None = None) ->
         grid = common_grid(group, sigma)
         mean, low, high = band(group, grid, sigma)
         colour = style_of(method).colour
-        panel.plot(grid, mean, color=colour)
-        panel.fill_between(grid, low, high, color=colour, alpha=0.15, linewidth=0)
+        with drawing_of(panel, method):
+            panel.plot(grid, mean, color=colour)
+            panel.fill_between(grid, low, high, color=colour, alpha=0.15, linewidth=0)
         top = max(top, float(mean.max()))
     lowest = min(1 / (record.n * max(widths) * ROOT) for record in flat)
     panel.set(xlabel=_name(flat), ylabel="density", yscale="log")

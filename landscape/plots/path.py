@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from landscape.plots.drawing.levels import rounded
 from landscape.plots.drawing.method_styles import MethodStyle
 from landscape.plots.drawing.prepare import ByMethod, axis_label, conditions, grouped, shown
-from landscape.plots.drawing.style import GREY, empty, sheet, style_of, styled, text
+from landscape.plots.drawing.style import GREY, drawing_of, empty, sheet, style_of, styled, text
 from landscape.records import PathRecord
 
 
@@ -34,17 +34,21 @@ def path(
 
 def _panel(ax: Axes, groups: dict[str, list[PathRecord]], quantity: str) -> None:
     ax.set_ylabel(axis_label(quantity))
-    flat = [(style_of(method), record) for method, group in groups.items() for record in group]
-    for style, record in flat:
-        colour = style.colour
-        ax.plot(record.t, shown(quantity, getattr(record, quantity)), color=colour)
-        if record.other is not None:
-            values = shown(quantity, getattr(record.other, quantity))
-            ax.plot(record.t, values, "--", color=colour, linewidth=1.0)
-        if quantity == "loss":
-            _barrier(ax, record, style, alone=len(flat) == 1)
+    flat = [(method, record) for method, group in groups.items() for record in group]
+    for method, record in flat:
+        with drawing_of(ax, method):
+            _line(ax, record, quantity, style_of(method), alone=len(flat) == 1)
     if not any(np.isfinite(getattr(record, quantity)).any() for _, record in flat):
         empty(ax, "not computed for this task")
+
+
+def _line(ax: Axes, record: PathRecord, quantity: str, style: MethodStyle, alone: bool) -> None:
+    ax.plot(record.t, shown(quantity, getattr(record, quantity)), color=style.colour)
+    if record.other is not None:
+        values = shown(quantity, getattr(record.other, quantity))
+        ax.plot(record.t, values, "--", color=style.colour, linewidth=1.0)
+    if quantity == "loss":
+        _barrier(ax, record, style, alone)
 
 
 def _barrier(ax: Axes, record: PathRecord, style: MethodStyle, alone: bool) -> None:

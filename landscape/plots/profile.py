@@ -15,7 +15,7 @@ from landscape.plots.drawing.prepare import (
     scale,
     shown,
 )
-from landscape.plots.drawing.style import empty, sheet, style_of, styled
+from landscape.plots.drawing.style import drawing_of, empty, sheet, style_of, styled
 from landscape.records import ProfileRecord
 
 UNITS = {"random": "in filter norms", "eigenvectors": "in weight space, along eigenvectors"}
@@ -56,11 +56,12 @@ def _panel(ax: Axes, groups: dict[str, list[ProfileRecord]], quantity: str) -> N
         colour, x = style_of(method).colour, group[0].x
         values = np.concatenate([shown(quantity, getattr(r, quantity)) for r in group])
         values = np.where(np.isfinite(values), values, np.nan)
-        ax.plot(x, values.mean(0), color=colour)
-        ax.fill_between(x, values.min(0), values.max(0), color=colour, alpha=0.15, linewidth=0)
         others = [shown(quantity, getattr(r.other, quantity)) for r in group if r.other]
-        if others:
-            ax.plot(x, np.concatenate(others).mean(0), "--", color=colour, linewidth=1.0)
+        with drawing_of(ax, method):
+            ax.plot(x, values.mean(0), color=colour)
+            ax.fill_between(x, values.min(0), values.max(0), color=colour, alpha=0.15, linewidth=0)
+            if others:
+                ax.plot(x, np.concatenate(others).mean(0), "--", color=colour, linewidth=1.0)
         drawn.append(values)
     every = np.concatenate(drawn)
     if not np.isfinite(every).any():

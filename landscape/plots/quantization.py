@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from landscape.plots.drawing.bands import QUANTITIES, fitted, labelled, over_minima
 from landscape.plots.drawing.prepare import ByMethod, conditions, grouped, shown, t_band
-from landscape.plots.drawing.style import sheet, style_of, styled
+from landscape.plots.drawing.style import drawing_of, sheet, style_of, styled
 from landscape.records import Array, QuantizationRecord
 
 MILD_FIRST = {"channel": 0, "tensor": 1}
@@ -77,6 +77,7 @@ def _row(record: QuantizationRecord, quantity: str, settings: Sequence[Setting])
 def _dots(ax: Axes, method: str, x: Array, samples: Array) -> Array:
     mean, low, high = t_band(samples)
     style = style_of(method)
-    ax.plot(x, mean, color=style.colour, marker=style.marker, linewidth=0.7, alpha=0.9)
-    ax.vlines(x, low, high, color=style.colour, linewidth=1.2)
+    with drawing_of(ax, method):
+        ax.plot(x, mean, color=style.colour, marker=style.marker, linewidth=0.7, alpha=0.9)
+        ax.vlines(x, low, high, color=style.colour, linewidth=1.2)
     return mean

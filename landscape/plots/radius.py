@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from landscape.plots.drawing.prepare import ByMethod, counts, grouped, t_band
-from landscape.plots.drawing.style import sheet, style_of, styled
+from landscape.plots.drawing.style import drawing_of, sheet, style_of, styled
 from landscape.records import RadiusRecord
 
 PANELS = {"radius": "radius ρ", "negative": "share of steps with ⟨δ, dθ⁺/dρ⟩ < 0"}
@@ -27,7 +27,8 @@ def radius(records: ByMethod[RadiusRecord], ax: Axes | Sequence[Axes] | None = N
         panel.set(xlabel="epoch", ylabel=label)
         panel.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         for method, runs in groups.items():
-            _method(panel, method, runs, quantity)
+            with drawing_of(panel, method):
+                _method(panel, method, runs, quantity)
     page.axes[0].set_yscale("log")
     page.axes[0].yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     page.axes[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -7,7 +7,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from landscape.plots.drawing.prepare import axis_label, scale
-from landscape.plots.drawing.style import TWO_COLUMNS, empty, fitting, sheet, style_of, styled
+from landscape.plots.drawing.style import (
+    TWO_COLUMNS,
+    drawing_of,
+    empty,
+    even_columns,
+    fitting,
+    sheet,
+    style_of,
+    styled,
+)
 from landscape.records import ComparisonRecord, StudyRecord
 
 GAP = "generalisation_gap"
@@ -28,7 +37,7 @@ def scatter(
     Raises ValueError where the study holds no such measure.
     """
     chosen = chosen_measures(study, comparison, measures)
-    columns = len(chosen) if len(chosen) < 3 else 3 if len(chosen) % 3 == 0 else 2
+    columns = even_columns(len(chosen))
     columns, width = fitting(columns, 4.2 if columns == 1 else TWO_COLUMNS)
     page = sheet(ax, len(chosen), columns=columns, width=width, height=2.4, extra=0.6)
     for number, (panel, measure) in enumerate(zip(page.axes, chosen, strict=True)):
@@ -66,9 +75,10 @@ def _points(ax: Axes, study: StudyRecord, measure: str) -> None:
         x, y = study.values(measure, method), study.values(GAP, method)
         both = np.isfinite(x) & np.isfinite(y)
         style = style_of(method)
-        ax.plot(x[both], y[both], style.marker, color=style.colour, alpha=0.85,
-                markersize=5.2 * SIZES.get(style.marker, 1.0), markeredgewidth=0.3,
-                markeredgecolor=ax.get_facecolor())  # fmt: skip
+        with drawing_of(ax, method, [f"seed {seed}" for seed in study.seeds[both]]):
+            ax.plot(x[both], y[both], style.marker, color=style.colour, alpha=0.85,
+                    markersize=5.2 * SIZES.get(style.marker, 1.0), markeredgewidth=0.3,
+                    markeredgecolor=ax.get_facecolor())  # fmt: skip
         drawn |= bool(both.any())
     if not drawn:
         empty(ax, "no minimum has both numbers")

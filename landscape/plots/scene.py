@@ -1,5 +1,6 @@
 """3-D scene for the browser: a menu chooses whose surface is shown; one scale for all."""
 
+import html
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -8,14 +9,19 @@ import numpy as np
 from landscape.plots.drawing import annotations
 from landscape.plots.drawing.levels import Levels, shared_levels
 from landscape.plots.drawing.prepare import SPLITS, ByMethod, axis_label, conditions, grouped, shown
-from landscape.plots.drawing.style import INK
-from landscape.plots.interactive import MUTED, label
+from landscape.plots.drawing.style import INK, style_of
 from landscape.records import Array, SurfaceRecord
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 COLOURS = {"loss": "viridis", "accuracy": "viridis_r"}  # dark is good
+MUTED = "#808890"  # readable on paper and on a dark page
+
+
+def label(method: str) -> str:
+    """Label of a method for plotly, which reads a little HTML in every text, but no &quot;."""
+    return html.escape(style_of(method).label, quote=False)
 
 
 def scene(records: ByMethod[SurfaceRecord], *, views: bool = False) -> "Figure":

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from landscape.plots.drawing.bands import fitted, same_axis
 from landscape.plots.drawing.prepare import ByMethod, conditions, counts, grouped, t_band
-from landscape.plots.drawing.style import INK, sheet, style_of, styled
+from landscape.plots.drawing.style import INK, drawing_of, sheet, style_of, styled
 from landscape.records import Array, SharpnessRecord
 from landscape.records.flatness import mean_and_stderr
 from landscape.statistics.intervals import t_quantile
@@ -34,7 +34,10 @@ def sharpness(
     rules = " / ".join(sorted({UNITS.get(record.rule, record.rule) for record in flat}))
     for panel, (quantity, label) in zip(page.axes, PANELS.items(), strict=True):
         panel.set(xlabel=f"radius, {rules}", ylabel=label, xscale="log")
-        means = [_method(panel, method, group, quantity) for method, group in groups.items()]
+        means = []
+        for method, group in groups.items():
+            with drawing_of(panel, method):
+                means.append(_method(panel, method, group, quantity))
         if fitted(panel, quantity, means):
             radii = np.unique(np.concatenate([record.radii for record in flat]))
             panel.set_xticks(radii, [f"{radius:g}" for radius in radii])

@@ -6,7 +6,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from landscape.plots.drawing.prepare import ByMethod, conditions, counts, grouped
-from landscape.plots.drawing.style import GREY, INK, empty, sheet, style_of, styled, text
+from landscape.plots.drawing.style import (
+    GREY,
+    INK,
+    drawing_of,
+    empty,
+    sheet,
+    style_of,
+    styled,
+    text,
+)
 from landscape.records import Array, EigenvaluesRecord
 
 WIDTH = 0.7  # of a method's slot that its seeds share
@@ -28,7 +37,8 @@ def spectrum(records: ByMethod[EigenvaluesRecord], ax: Axes | None = None) -> Fi
     everything = np.concatenate([record.values for group in groups.values() for record in group])
     if np.isfinite(everything).any():
         for slot, (method, group) in enumerate(groups.items()):
-            _method(panel, slot, method, group, several)
+            with drawing_of(panel, method):
+                _method(panel, slot, method, group, several)
         _scale(panel, everything[np.isfinite(everything)])
     else:
         empty(panel, "no eigenvalue was computed")

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from landscape.plots.drawing.levels import rounded
 from landscape.plots.drawing.prepare import ByMethod, conditions, counts, grouped, scale, t_band
-from landscape.plots.drawing.style import INK, empty, sheet, style_of, styled
+from landscape.plots.drawing.style import INK, drawing_of, empty, sheet, style_of, styled
 from landscape.records import Array, SharpnessOverTrainingRecord
 
 PANELS = {
@@ -71,7 +71,8 @@ def _panel(
     finite = np.concatenate([_of(run, quantity) for runs in groups.values() for run in runs])
     top = np.nanmax(np.where(np.isfinite(finite), finite, np.nan))
     for method, runs in groups.items():
-        _line(ax, method, runs, quantity, against)
+        with drawing_of(ax, method):
+            _line(ax, method, runs, quantity, against)
     if quantity == "lambda_max":
         _thresholds(ax, groups, against)
         edges = np.concatenate([_of(run, "threshold") for runs in groups.values() for run in runs])
@@ -102,7 +103,8 @@ def _thresholds(
     for method, runs in groups.items():
         colour = INK if shared else style_of(method).colour
         run = runs[0]
-        ax.plot(_of(run, against), run.threshold, "--", color=colour, linewidth=0.9, zorder=1)
+        with drawing_of(ax, "" if shared else method):
+            ax.plot(_of(run, against), run.threshold, "--", color=colour, linewidth=0.9, zorder=1)
         if shared:
             return
 

@@ -1,6 +1,6 @@
 """The figures of a report: what is drawn, and one sentence each on how to read it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from landscape import plots
-from landscape.plots import interactive
 from landscape.plots.drawing.style import small_print
 from landscape.report.contents import Contents
 from landscape.report.figure_summaries import summary
@@ -19,7 +18,7 @@ from landscape.report.verdict import COSTS
 class Shown:
     """A figure in its place; how_to_read and summary: one sentence each for its caption.
 
-    live: plotly figures of the same numbers, one per panel, where the page has them.
+    charted: the figure that the page draws again as charts; None where there is none.
     """
 
     name: str
@@ -27,7 +26,17 @@ class Shown:
     figure: Figure
     how_to_read: str
     summary: str = ""
-    live: Sequence[Any] = ()
+    charted: Figure | None = None
+
+    @property
+    def coloured(self) -> bool:
+        """True where each point needs its method's colour."""
+        return self.name == "scatter"
+
+    @property
+    def focused(self) -> bool:
+        """True where methods are curves or points, not places along an axis."""
+        return self.name not in ("comparison", "differences")
 
     @property
     def alt(self) -> str:
@@ -108,11 +117,6 @@ ONE_SEED = {
     "comparison": "Each dot is one run. One seed: no interval, no verdict.",
     "curves": "Each line is one run. The accuracy axis starts after the first climb.",
 }
-LIVE: dict[str, Callable[..., list[Any]]] = {  # figures that answer to the pointer
-    "spectrum": interactive.spectrum,
-    "density": interactive.density,
-    "noise": interactive.noise,
-}
 
 
 def figures(contents: Contents) -> list[Shown]:
@@ -129,18 +133,13 @@ def figures(contents: Contents) -> list[Shown]:
         "surface": (lambda: plots.surface(drawable(contents))) if drawable(contents) else None,
         "scatter": _scatter(contents),
     }
+    drawn = {name: draw() for name, draw in draws.items() if draw is not None}
     return [
-        Shown(name, TITLES[name], draw(), how_to_read[name], summary(contents, name),
-              _live(contents, name))
+        Shown(name, TITLES[name], drawn[name], how_to_read[name], summary(contents, name),
+              None if name == "surface" else drawn[name])
         for name in TITLES
-        if (draw := draws[name]) is not None
+        if name in drawn
     ]  # fmt: skip
-
-
-def _live(contents: Contents, name: str) -> Sequence[Any]:
-    if name == "scatter":
-        return interactive.scatter(contents.study, contents.comparison)
-    return LIVE[name](contents.by_seed(plots.DRAWS[name])) if name in LIVE else ()
 
 
 def drawable(contents: Contents) -> dict[str, list[Any]]:

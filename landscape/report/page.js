@@ -33,3 +33,8 @@ function mark() {
 }
 addEventListener("scroll", mark, { passive: true });
 mark();
+
+// Paper cannot be opened.
+addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll("details")) details.open = true;
+});

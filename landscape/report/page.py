@@ -11,9 +11,10 @@ from landscape import plots
 from landscape.plots.drawing.method_styles import distinct_styles
 from landscape.plots.drawing.output import CONFIG
 from landscape.plots.drawing.prepare import axis_label, plural
-from landscape.plots.drawing.style import style_of
+from landscape.plots.drawing.style import even_columns, style_of
 from landscape.records import METRICS, ComparisonRecord
 from landscape.report import conditions, findings
+from landscape.report.charts import chart
 from landscape.report.contents import Contents
 from landscape.report.dots import dots
 from landscape.report.figures import Shown, drawable, figures
@@ -25,10 +26,17 @@ from landscape.report.numbers import number, p_value, signed, signed_interval
 from landscape.report.ordering import flattest_first
 from landscape.report.template import flat, read, rendered
 from landscape.report.tiles import tiles
-from landscape.report.verdict import COSTS, cell, verdict
+from landscape.report.verdict import COSTS, cell, verdict, verdicts_of
 from landscape.report.wording import listed, method_name, timing_caution
+from landscape.utils.text import printable
 
 TABLE_COLUMNS = 7  # beside that of the methods
+TONES = {  # figure -> metric whose verdicts colour its first panel
+    "spectrum": "lambda_max",
+    "density": "lambda_max",
+    "noise": "noise_accuracy",
+    "sharpness": "sharpness",
+}
 
 
 def render(contents: Contents) -> str:
@@ -41,14 +49,14 @@ def render(contents: Contents) -> str:
 def page(contents: Contents, drawn: Sequence[Shown]) -> str:
     """The page around figures that were drawn before."""
     scene = _scene(contents)
-    live = {f.name: [json.loads(figure.to_json()) for figure in f.live] for f in drawn}
+    live = {f.name: chart(f.charted) for f in drawn if f.charted is not None}
     correlations = _correlations(contents)
     tuning = conditions.tuning_rows(contents.study)
     parts = groups(drawn)
     return rendered(
         "page.html.jinja",
         timing=timing_caution(contents.study) if "seconds" in contents.computed else "",
-        scripts=_scripts(scene is not None, any(live.values())),
+        scripts=_scripts(scene is not None, bool(live)),
         contents=contents,
         title=f"{contents.study.task}: {_names(contents)}",
         sections=_sections(parts),
@@ -63,9 +71,11 @@ def page(contents: Contents, drawn: Sequence[Shown]) -> str:
         compared=_compared(contents),
         compared_short=_compared_in_short(contents),
         tables=_tables(contents),
-        methods=[_method(method) for method in contents.methods],
-        svgs={f.name: inline_svg(f.figure, f.name, f.alt) for f in drawn},
+        methods=[_method(contents, method) for method in contents.methods],
+        svgs={f.name: inline_svg(f.figure, f.name, f.alt) for f in drawn if f.charted is None},
         live=live,
+        about=_about(contents),
+        columns=even_columns,
         scene=scene,
         config=CONFIG,
         correlations=correlations,
@@ -83,11 +93,33 @@ def _names(contents: Contents) -> str:
 
 def _scripts(scene: bool, live: bool) -> list[str]:
     """What the page runs; plotly only where something is drawn with it."""
-    if not (scene or live):
-        return [read("page.js"), read("table.js")]
-    from plotly.offline import get_plotlyjs
+    scripts = ["page", *["charts"] * live, *["scene"] * scene, "table"]
+    first = []
+    if scene:
+        from plotly.offline import get_plotlyjs
 
-    return [get_plotlyjs(), *(read(f"{name}.js") for name in ("page", "plots", "scene", "table"))]
+        first = [get_plotlyjs()]
+    return [*first, *(read(f"{name}.js") for name in scripts)]
+
+
+def _about(contents: Contents) -> dict[str, Any]:
+    """What the charts know of the methods; focus: the one in colour at first."""
+    base = contents.comparison.baseline
+    others = [m for m in contents.methods if m != base]
+    by_figure = {
+        figure: verdicts_of(contents.comparison, metric)
+        for figure, metric in TONES.items()
+        if metric in contents.computed
+    }
+    return {
+        "baseline": base,
+        "focus": others[0] if others else base,
+        "methods": [_method(contents, method) for method in contents.methods],
+        "tones": {
+            figure: {m: v.kind for m, v in by_method.items() if v.mark}
+            for figure, by_method in by_figure.items()
+        },
+    }
 
 
 def _sections(parts: Sequence[Group]) -> list[tuple[str, str]]:
@@ -139,16 +171,20 @@ def _row(contents: Contents, method: str, metrics: Sequence[str]) -> dict[str, A
     notes = [f"{n} of {contents.seeds} {word}" for n, word in
              ((diverged, "diverged"), (missing, "missing")) if n]  # fmt: skip
     return {
-        **_method(method),
-        "baseline": method == contents.comparison.baseline,
+        **_method(contents, method),
         "notes": notes,
         "cells": [cell(contents, metric, method) for metric in metrics],
     }
 
 
-def _method(method: str) -> dict[str, str]:
+def _method(contents: Contents, method: str) -> dict[str, Any]:
     style = style_of(method)
-    return {"name": method, "label": style.label, "colour": variable(style.colour)}
+    return {
+        "name": method,
+        "label": printable(style.label),
+        "colour": variable(style.colour),
+        "baseline": method == contents.comparison.baseline,
+    }
 
 
 def _scene(contents: Contents) -> dict[str, Any] | None:

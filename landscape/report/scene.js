@@ -1,4 +1,14 @@
 // One rotating scene with its controls, or all methods side by side with one camera.
+const CONFIG = JSON.parse(document.getElementById("plotly-config").textContent);
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
+// A colour of the figures is a property of the page, which knows its theme.
+function themed(_, value) {
+  if (typeof value !== "string" || !/^#[0-9a-f]{6}$/i.test(value)) return value;
+  const property = "--c-" + value.slice(1).toLowerCase();
+  return getComputedStyle(document.documentElement).getPropertyValue(property).trim() || value;
+}
+
 const box = document.getElementById("surfaces");
 if (box) {
   const { data, layout } = JSON.parse(box.querySelector("script").textContent);

@@ -28,8 +28,3 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
-
-// Paper cannot be opened.
-addEventListener("beforeprint", () => {
-  for (const details of document.querySelectorAll("details")) details.open = true;
-});

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from landscape.plots.drawing.prepare import SPLITS, axis_label, counts, scale, shown, t_band
-from landscape.plots.drawing.style import empty, style_of
+from landscape.plots.drawing.style import drawing_of, empty, style_of
 from landscape.records import Array, Record
 
 QUANTITIES = ("accuracy", "loss")
@@ -18,8 +18,9 @@ def banded(ax: Axes, method: str, x: Array, samples: Array) -> Array:
     """Draw the mean of samples (k, s) at x (s,) and its band; the mean (s,)."""
     mean, low, high = t_band(samples)
     style = style_of(method)
-    ax.plot(x, mean, color=style.colour, marker=style.marker)
-    ax.fill_between(x, low, high, color=style.colour, alpha=0.15, linewidth=0)
+    with drawing_of(ax, method):
+        ax.plot(x, mean, color=style.colour, marker=style.marker)
+        ax.fill_between(x, low, high, color=style.colour, alpha=0.15, linewidth=0)
     return mean
 
 

@@ -96,6 +96,13 @@ def fitting(columns: int, width: float, most: int = 1) -> tuple[int, float]:
     return (min(columns, most), ONE_COLUMN) if _NARROW.get() else (columns, width)
 
 
+def even_columns(panels: int) -> int:
+    """Columns of so many panels, at most four, such that none stands alone in the last row."""
+    if panels <= 3:
+        return max(1, panels)
+    return next((c for c in (3, 4, 2) if panels % c == 0), 3 if panels % 3 > 1 else 4)
+
+
 def styled(plot: Callable[P, R]) -> Callable[P, R]:
     """Draw under `STYLE`, no two methods alike, and leave matplotlib's settings as they were."""
 
@@ -218,6 +225,20 @@ def handle(method: str, *, line: bool = True, mark: bool = True) -> Line2D:
         [], [], color=style.colour, linestyle="-" if line else "none",
         marker=style.marker if mark else "none", label=text(style.label),
     )  # fmt: skip
+
+
+@contextmanager
+def drawing_of(ax: Axes, method: str, notes: Sequence[str] = ()) -> Iterator[None]:
+    """What is drawn within belongs to this method: its group id, which a page reads.
+
+    notes: what to say of each point besides its place.
+    """
+    before = set(ax.get_children())
+    yield
+    for artist in ax.get_children():
+        if artist not in before:
+            artist.set_gid(method)
+            artist.set_label("_" + "\n".join(notes))
 
 
 def empty(ax: Axes, words: str) -> None:
