@@ -1,12 +1,15 @@
-"""Contents of a report."""
+"""Contents of a report, and one order of the methods for all of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import numpy as np
 
 from landscape.records import ComparisonRecord, Record, StudyRecord
+from landscape.records.record import axes_of
+
+R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,3 +77,31 @@ class Contents:
     def count_all(self, status: str) -> int:
         """Count the study's runs of a status."""
         return int((self.study.status == status).sum())
+
+
+def flattest_first(contents: Contents) -> Contents:
+    """The same contents with the methods by their mean λ max, the lowest first.
+
+    The baseline takes its place among them. A method without λ max comes last; where no λ max
+    was computed the study's order stays.
+    """
+    record = contents.comparison
+    if "lambda_max" not in contents.computed:
+        return contents
+    means = record.mean[list(record.metrics).index("lambda_max")]
+    order = np.argsort(np.where(np.isfinite(means), means, np.inf), kind="stable")
+    return replace(
+        contents,
+        study=_taken(contents.study, StudyRecord, order),
+        comparison=_taken(record, ComparisonRecord, order),
+    )
+
+
+def _taken(record: R, kind: type[R], order: Any) -> R:
+    """The record with every array taken in this order along its axis of methods."""
+    arrays: dict[str, Any] = {
+        name: np.take(value, order, axis=axes.names.index("method"))
+        for name, axes in axes_of(kind).items()
+        if "method" in axes.names and (value := getattr(record, name)) is not None
+    }
+    return replace(record, **arrays)

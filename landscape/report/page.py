@@ -15,7 +15,7 @@ from landscape.plots.drawing.style import even_columns, style_of
 from landscape.records import METRICS, ComparisonRecord
 from landscape.report import conditions, findings
 from landscape.report.charts import chart
-from landscape.report.contents import Contents
+from landscape.report.contents import Contents, flattest_first
 from landscape.report.dots import dots
 from landscape.report.figures import Shown, drawable, figures
 from landscape.report.groups import Group, groups
@@ -23,7 +23,6 @@ from landscape.report.headline import definition, headline
 from landscape.report.inline import inline_svg, variable
 from landscape.report.key_numbers import key_numbers, times_words
 from landscape.report.numbers import number, p_value, signed, signed_interval
-from landscape.report.ordering import flattest_first
 from landscape.report.template import flat, read, rendered
 from landscape.report.tiles import tiles
 from landscape.report.verdict import COSTS, cell, verdict, verdicts_of

@@ -5,9 +5,8 @@ from pathlib import Path
 from landscape import plots
 from landscape.plots.drawing.method_styles import distinct_styles
 from landscape.report import print_tables, tables
-from landscape.report.contents import Contents
+from landscape.report.contents import Contents, flattest_first
 from landscape.report.figures import figures
-from landscape.report.ordering import flattest_first
 from landscape.report.page import page
 from landscape.utils import files
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from landscape.report.contents import flattest_first
 from landscape.report.dots import dots
 from landscape.report.key_numbers import key_numbers
-from landscape.report.ordering import flattest_first
 from landscape.report.verdict import cell
 
 
