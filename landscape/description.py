@@ -13,7 +13,8 @@ import numpy as np
 from landscape.analysis import hints, outcome, read_checkpoint
 from landscape.methods import METHODS
 from landscape.records import Record, load, load_sound
-from landscape.study.study import Study, read_plan
+from landscape.study.plan import read_plan
+from landscape.study.study import Study
 from landscape.tasks.registry import TASKS
 from landscape.training import tables
 from landscape.training.run import Run
@@ -139,6 +140,7 @@ def _of_runs(study: Study) -> Tree:
         "records": {name: f"of {count} runs" for name, count in kinds.items()},
         "notes": hints.of_seeds(len(plan["seeds"])) + hints.of_runs(study.runs.values()),
         "environment": files.read_object(first.path / "environment.json"),
+        "outcome": study.outcome if finished else [],
     }
 
 

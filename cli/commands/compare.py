@@ -127,7 +127,9 @@ def compare(
     failed = [str(failure) for failure in study.failures]
     for line in failed:
         say(f"error: {line}", err=True)
-    made = {"study": study.path, "report": study.report, "failed": failed}
+    if not json and not quiet:
+        say(*study.outcome)
+    made = {"study": study.path, "report": study.report, "failed": failed, "outcome": study.outcome}
     options.hand_over(made, study.report, json)
     if failed:
         raise typer.Exit(CELLS_FAILED)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from landscape.statistics.comparable import comparable_records
 from landscape.statistics.minima import compare_minima
 from landscape.statistics.noise_curve import area, sigma_at_drop
 from landscape.study.design import Design, Overrides
+from landscape.study.plan import most_at_once, read_plan, write_plan
 from landscape.study.pool import Failure, run_all
 from landscape.study.tuning import FIRST_SEED, tune
 from landscape.tasks.recorded import check_plain
@@ -22,6 +23,9 @@ from landscape.utils.environment import environment
 from landscape.utils.paths import PathLike, as_path, inside, refuse_links_out
 from landscape.utils.processes import check_single_process
 from landscape.utils.progress import Listener, Progress, silent
+
+if TYPE_CHECKING:
+    from landscape.report import Contents
 
 
 class Study:
@@ -69,6 +73,17 @@ class Study:
     def report(self) -> Path:
         """The report's page."""
         return self.path / "report.html"
+
+    @property
+    def outcome(self) -> list[str]:
+        """Two sentences on what the study shows: the report's headline and first key number."""
+        from landscape.report.headline import headline
+        from landscape.report.key_numbers import key_numbers
+        from landscape.report.wording import capitalised
+
+        held = contents(self)
+        first = [f"{card.about}: {card.number} ({card.detail})." for card in key_numbers(held)[:1]]
+        return [headline(held), *map(capitalised, first)]
 
     @property
     def record(self) -> StudyRecord:
@@ -177,60 +192,30 @@ def compare(
         "runs_at_once": most_at_once(path / "study.json", min(workers, len(cells))),
         "cells": [[c.method, c.seed, c.path.relative_to(path).as_posix()] for c in cells],
     }
-    _write_plan(path, {**plan, "failed": []})
+    write_plan(path, {**plan, "failed": []})
     failures = run_all(cells, workers, progress)
-    _write_plan(path, {**plan, "failed": [vars(f) for f in failures]})
+    write_plan(path, {**plan, "failed": [vars(f) for f in failures]})
     progress(Progress("report", "", 0, 1))
     report(path)
     return Study(path)
 
 
-PLAN: dict[str, type] = {
-    "task": str, "methods": list, "seeds": list, "budget": str, "command": str,
-    "cells": list,
-}  # fmt: skip
-
-
-def read_plan(folder: Path) -> dict[str, Any]:
-    """The contents of study.json.
-
-    Raises ValueError where it differs from what was written, or lacks something.
-    """
-    path = folder / "study.json"
-    if not manifest.may_be_read(folder, path.name):
-        raise ValueError(
-            f"{path} is damaged or was not finished: its checksum differs. "
-            "The same compare makes it anew, and keeps all runs."
-        )
-    plan = files.read_object(path, **PLAN)
-    for cell in plan["cells"]:
-        if not isinstance(cell, list) or [type(v) for v in cell] != [str, int, str]:
-            raise ValueError(f"{path} is damaged: a cell is a method, a seed and a folder.")
-    return plan
-
-
-def _write_plan(folder: Path, plan: Mapping[str, Any]) -> None:
-    content = files.json_bytes(plan)
-    manifest.reseal(folder, [], {"study.json": content})
-    files.write(folder / "study.json", content)
-
-
-def most_at_once(plan: Path, now: int) -> int | None:
-    """Runs that shared the machine at most, those of interrupted calls included; None: unknown."""
-    try:
-        before = files.read_object(plan).get("runs_at_once") if plan.exists() else now
-    except ValueError:  # damaged, and about to be made anew
-        before = None
-    return None if before is None else max(before, now)
-
-
 def report(path: PathLike) -> Path:
     """Write the report, figures and tables of a study anew from its records; the page's path."""
-    from landscape.report import Contents, write  # figures need matplotlib and plotly
+    from landscape.report import write  # figures need matplotlib and plotly
 
     study = Study(path)
+    page = write(contents(study), study.path)
+    manifest.reseal(study.path, [p for p in study.path.glob("tables/*") if p.is_file()])
+    return page
+
+
+def contents(study: Study) -> "Contents":
+    """Collect what the report of a study is made of."""
+    from landscape.report import Contents
+
     first = next(iter(study.runs.values()))
-    contents = Contents(
+    return Contents(
         study=study.record,
         comparison=study.comparison,
         cells=study.cells,
@@ -239,9 +224,6 @@ def report(path: PathLike) -> Path:
         command=study.plan["command"],
         notes=_notes(study),
     )
-    page = write(contents, study.path)
-    manifest.reseal(study.path, [p for p in study.path.glob("tables/*") if p.is_file()])
-    return page
 
 
 def numbers(

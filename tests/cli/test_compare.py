@@ -20,6 +20,7 @@ def asked(monkeypatch, tmp_path):
         path, report = tmp_path / "study", tmp_path / "study" / "report.html"
         runs: ClassVar = {}
         failures = ()
+        outcome = ("SAM found flatter minima than SGD.",)
 
     def compare(*arguments, **options):
         calls.append((arguments, options))
@@ -67,7 +68,10 @@ def test_the_folder_of_the_data_may_come_from_the_environment(landscape, asked, 
 
 
 def test_json_is_one_object(landscape, asked):
-    assert json.loads(landscape(*COMPARE, "--json").out)["report"].endswith("report.html")
+    made = json.loads(landscape(*COMPARE, "--json").out)
+    assert made["report"].endswith("report.html")
+    assert made["outcome"] == ["SAM found flatter minima than SGD."]
+    assert landscape(*COMPARE).out.splitlines()[-2] == "SAM found flatter minima than SGD."
 
 
 def test_ctrl_c_says_that_the_same_command_goes_on(landscape, monkeypatch):

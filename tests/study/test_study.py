@@ -1,6 +1,7 @@
 """A study: planned before anything runs, content-hashed, gathered, compared."""
 
 import hashlib
+import html
 import importlib
 import json
 import shutil
@@ -13,7 +14,8 @@ from landscape.measures import MEASURES
 from landscape.records import METRICS, StudyRecord, load
 from landscape.statistics.minima import compare_minima
 from landscape.statistics.noise_curve import area
-from landscape.study.study import Study, compare, most_at_once, numbers, report
+from landscape.study.plan import most_at_once
+from landscape.study.study import Study, compare, numbers, report
 from landscape.training.run import Run
 from landscape.utils.files import plain
 
@@ -91,6 +93,13 @@ def test_the_report_and_its_tables_are_there(study):
     names = {p.name for p in study.path.rglob("*") if p.is_file()}
     assert {"study.csv", "study.json", "study.nc", "comparison.csv"} <= names
     assert report(study.path) == study.report
+
+
+def test_the_outcome_is_the_headline_of_the_report_and_a_number(study):
+    headline, *number = study.outcome
+    assert "SGD" in headline and headline.endswith(".")
+    assert headline in html.unescape(study.report.read_text(encoding="utf-8"))
+    assert len(number) <= 1
 
 
 def test_folders_are_named_as_before_there_was_label_noise_and_measuring_on_the_way(study):
