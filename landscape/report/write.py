@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from landscape import plots
+from landscape.plots.drawing import output
 from landscape.plots.drawing.method_styles import distinct_styles
 from landscape.report import print_tables, tables
 from landscape.report.contents import Contents, flattest_first
@@ -22,7 +23,7 @@ def write(contents: Contents, folder: Path | str) -> Path:
         drawn = figures(ordered)
         text = page(ordered, drawn)
     for figure in drawn:
-        figure.figure.set_layout_engine("none")  # the page has laid it out
+        output.settle(figure.figure)  # the page has laid it out
         for ending in ("png", "svg"):
             plots.save(figure.figure, folder / "figures" / f"{figure.name}.{ending}")
     _tables(contents, folder / "tables")

@@ -87,6 +87,12 @@ def rendered(figure: Figure, name: str, *, transparent: bool = False, dpi: float
     return buffer.getvalue()
 
 
+def settle(figure: Figure) -> None:
+    """Keep the layout of a figure that was rendered: each file then costs one drawing, not two."""
+    with only_settings({}):
+        figure.set_layout_engine(None)
+
+
 def scene_html(figure: "go.Figure", name: str, *, whole: bool, height: str = "100vh") -> str:
     """A plotly figure as HTML that asks nothing of the network.
 
