@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,7 @@ MODULES = {"description", "optim", "measures.context"}  # entries that are one m
 MOST_MODULES = 20  # in one folder
 
 
+@cache
 def modules() -> dict[str, Path]:
     """Dotted name below the package -> file; "cli" stands for the command line."""
     found = {}

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from landscape.records import METRICS, StudyRecord
-from landscape.report import conditions, render
+from landscape.report import conditions
+from landscape.report.page import page as page_around
 
 
 def trial(accuracy, lr=0.1, seed=1000):
@@ -56,7 +57,7 @@ def test_trials_are_counted_and_their_cost_told():
 def test_the_page_shows_both(small):
     settings = {"label_noise": {"sgd": 0.2}, "tuning": {"sgd": tuned(trial(None), trial(0.75))}}
     record = dataclasses.replace(small.study, settings=settings)
-    page = render(dataclasses.replace(small, study=record, cells={}))
+    page = page_around(dataclasses.replace(small, study=record, cells={}), [])
     first = page[page.index('<section id="findings">') : page.index("</section>")]
     told = page[page.index('<details id="told">') : page.index("</details>", page.index("told"))]
     assert "20 % of the training labels" in first and "20 % of the training labels" in told
@@ -85,7 +86,7 @@ def test_the_budget_is_named_by_its_unit(small, own, words):
     settings = {method: {"training": own} for method in small.methods}
     contents = dataclasses.replace(small, settings=settings, cells={})
     assert conditions.budget(contents) == words
-    page = render(contents)
+    page = page_around(contents, [])
     assert words in page[page.index('<details id="told">') :]
     assert words.replace("all have the same budget of", "equal") in page[: page.index("</header>")]
     settings["sam"] = {"training": {**own, "epochs": 9}}

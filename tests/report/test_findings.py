@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from landscape.report import findings, render
+from landscape.report import findings
 from landscape.report.key_numbers import key_numbers
+from landscape.report.page import page as page_around
 from landscape.report.print_tables import latex, markdown
 
 
@@ -115,7 +116,7 @@ def test_training_times_of_runs_that_competed_are_qualified(make_contents, runs_
     contents = make_contents(("sgd", "sam"), 2, (), size=5)
     study = replace(contents.study, settings={"runs_at_once": runs_at_once})
     contents = replace(contents, study=study, cells={})
-    page = render(contents)
+    page = page_around(contents, [])
     table = page[page.index('id="table"') : page.index("</section>", page.index('id="table"'))]
     for text in (about(contents)["Cost"], table, markdown(contents), latex(contents)):
         assert words in text if words else "shared the machine" not in text

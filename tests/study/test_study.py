@@ -42,6 +42,12 @@ def study(tmp_path_factory):
     )  # fmt: skip
 
 
+@pytest.fixture
+def no_figures(monkeypatch):
+    """The page without figures, which take longer than all the rest."""
+    monkeypatch.setattr(importlib.import_module("landscape.report.write"), "figures", lambda _: [])
+
+
 @pytest.mark.parametrize(
     ("before", "now", "most"),
     [(None, 3, 3), ({"runs_at_once": 8}, 1, 8), ({"runs_at_once": 1}, 2, 2), ({}, 4, None)],
@@ -88,11 +94,14 @@ def test_the_same_draws_and_the_same_data_for_all_methods(study):
     assert (eigen.split, eigen.examples) == ("train", 60)
 
 
-def test_the_report_and_its_tables_are_there(study):
+def test_the_report_and_its_tables_are_there(study, tmp_path, no_figures):
     assert study.report.is_file()
     names = {p.name for p in study.path.rglob("*") if p.is_file()}
-    assert {"study.csv", "study.json", "study.nc", "comparison.csv"} <= names
-    assert report(study.path) == study.report
+    assert {"study.csv", "study.json", "study.nc", "comparison.csv", "surface.svg"} <= names
+    shutil.copytree(study.path, tmp_path / "s")
+    (tmp_path / "s" / "report.html").unlink()
+    assert report(tmp_path / "s") == tmp_path / "s" / "report.html"
+    assert (tmp_path / "s" / "report.html").is_file()
 
 
 def test_the_outcome_is_the_headline_of_the_report_and_a_number(study):
@@ -123,15 +132,13 @@ def test_a_study_made_before_tuning_still_reads(study, tmp_path):
     assert settings["tuning"] == settings["controls"] == {}
 
 
-def test_a_tuned_study_with_a_control_and_noisy_labels(tmp_path, monkeypatch):
+def test_a_tuned_study_with_a_control_and_noisy_labels(tmp_path, no_figures):
     """The control is Lookbehind's as it was tuned; cost and choice are in record and report."""
-    page = importlib.import_module("landscape.report.write")
-    monkeypatch.setattr(page, "figures", lambda _: [])  # they take longer than all the rest
     given = {**SHORT, "data": {"label_noise": 0.2}, "lookbehind": {"rho": 0.1, "alpha": 0.5}}
     study = compare(
         "digits", ["sgd", "lookbehind"], 1, tmp_path / "s", settings=given,
         grid={"training.lr": (0.01, 0.2), "lookbehind.k": (1, 2)}, controls=True,
-        options=SMALL, examples=60, workers=1,
+        measures=["eigenvalues"], options={"eigenvalues": {"k": 2}}, examples=60, workers=1,
     )  # fmt: skip
     tuning = study.record.settings["tuning"]
     assert {m: len(found["trials"]) for m, found in tuning.items()} == {"sgd": 4, "lookbehind": 4}
@@ -152,7 +159,7 @@ def test_a_tuned_study_with_a_control_and_noisy_labels(tmp_path, monkeypatch):
         assert words in text
 
 
-def test_what_was_measured_otherwise_is_not_compared(study, tmp_path):
+def test_what_was_measured_otherwise_is_not_compared(study, tmp_path, no_figures):
     shutil.copytree(study.path, tmp_path / "s")
     odd = Study(tmp_path / "s").runs["sam", 1]
     analyze(odd, ["noise"], force=True, examples=60, options={"noise": {"sigmas": (0.0, 0.3)}})
@@ -168,13 +175,14 @@ def test_what_was_measured_otherwise_is_not_compared(study, tmp_path):
     assert study.left_out == []
 
 
-def test_other_settings_make_other_folders_and_leave_the_first(study):
-    before = {p.name for p in (study.path / "runs").iterdir()}
+def test_other_settings_make_other_folders_and_leave_the_first(study, tmp_path, no_figures):
+    path = shutil.copytree(study.path, tmp_path / "s")
+    before = {p.name for p in (path / "runs").iterdir()}
     again = compare(
-        "digits", ["sgd"], 1, study.path, settings={"training": {**SHORT["training"], "lr": 0.05}},
-        options=SMALL, examples=60, workers=1,
+        "digits", ["sgd"], 1, path, settings={"training": {**SHORT["training"], "lr": 0.05}},
+        measures=["trace"], options={"trace": SMALL["trace"]}, examples=60, workers=1,
     )  # fmt: skip
-    assert before < {p.name for p in (study.path / "runs").iterdir()}
+    assert before < {p.name for p in (path / "runs").iterdir()}
     assert set(again.runs) == {("sgd", 0)}
 
 
