@@ -72,14 +72,15 @@ def signature(measure: Any, objective: Objective) -> dict[str, Any]:
 
 def settings_of(measure: Any) -> dict[str, Any]:
     """Settings of a measure as a record keeps them, with tensors replaced by fingerprints."""
-    return {f.name: _kept(getattr(measure, f.name)) for f in fields(measure)}
+    return {f.name: recorded(getattr(measure, f.name)) for f in fields(measure)}
 
 
-def _kept(value: Any) -> Any:
+def recorded(value: Any) -> Any:
+    """A setting as a record keeps it."""
     if isinstance(value, Tensor):
         return fingerprint(value)
     if isinstance(value, Mapping):
-        return {key: _kept(item) for key, item in value.items()}
+        return {key: recorded(item) for key, item in value.items()}
     return settings_of(value) if is_dataclass(value) else value
 
 

@@ -1,6 +1,8 @@
 """Robustness to noise on the weights: loss and accuracy at w + σ s ⊙ ξ, ξ ~ N(0, I)."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -9,8 +11,11 @@ from torch import Tensor
 from landscape.linalg import probes
 from landscape.measures.context import Progress, point_of, same_network, signature
 from landscape.measures.space import scales
+from landscape.measures.space.planes import along
 from landscape.objective.objective import Objective
 from landscape.records import Array, NoiseRecord
+
+TOGETHER = 2**25  # bytes of noise that are evaluated together
 
 
 @dataclass(frozen=True)
@@ -78,11 +83,15 @@ class NoiseRobustness:
         asked = [objective] if other is None else [objective, same_network(objective, other)]
         clean = np.array([subject.value_and_accuracy(w) for subject in asked])  # (data, 2)
         found = np.empty((len(asked), 2, len(self.sigmas), self.draws))
-        for draw, xi in enumerate(probes.gaussians(w, self.draws, self.seed)):
-            for subject, at_w, values in zip(asked, clean, found[..., draw], strict=True):
-                values[:] = self._levels(subject, w, unit * xi, at_w)
+        gaussians = probes.gaussians(w, self.draws, self.seed)
+        together = max(1, TOGETHER // (w.numel() * w.element_size()))
+        for first in range(0, self.draws, together):
+            steps = [unit * xi for xi in islice(gaussians, together)]
+            last = first + len(steps)
+            for subject, at_w, values in zip(asked, clean, found[..., first:last], strict=True):
+                values[:] = self._levels(subject, w, steps, at_w)
             if progress is not None:
-                progress(draw + 1, self.draws)
+                progress(last, self.draws)
         return NoiseRecord(
             sigma=np.array(self.sigmas),
             loss=found[0, 0],
@@ -94,14 +103,21 @@ class NoiseRobustness:
             **signature(self, objective),
         )
 
-    def _levels(self, subject: Objective, w: Tensor, step: Tensor, clean: Array) -> Array:
-        """Loss and accuracy at w + σ·step for every level, (2, s); at σ = 0 the clean ones."""
-        found = np.empty((len(self.sigmas), 2))
-        noisy = np.array(self.sigmas) > 0
-        found[~noisy] = clean
-        if noisy.any():
-            found[noisy] = subject.evaluate(w + s * step for s in self.sigmas if s > 0)
-        return found.T
+    def _levels(
+        self, subject: Objective, w: Tensor, steps: Sequence[Tensor], clean: Array
+    ) -> Array:
+        """Loss and accuracy at w + σ·step for every level and step, (2, levels, steps); at σ = 0
+        the clean ones.
+        """
+        noisy = [sigma for sigma in self.sigmas if sigma > 0]
+        points = chain.from_iterable(along(w, step, noisy) for step in steps)
+        answers = subject.evaluate(points, expected=len(noisy) * self.draws)
+        found = np.empty((2, len(self.sigmas), len(steps)))
+        found[...] = clean[:, None, None]
+        found[:, len(self.sigmas) - len(noisy) :] = np.reshape(
+            answers, (len(steps), len(noisy), 2)
+        ).T
+        return found
 
 
 def _beside(other: Objective, clean: Array, found: Array) -> dict[str, Any]:

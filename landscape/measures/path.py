@@ -3,13 +3,15 @@
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path as File
 from typing import ClassVar
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from landscape.measures.context import Progress, settings_of, signature
+from landscape.measures.context import Progress, signature
 from landscape.measures.space.evaluate_grid import described, walk
 from landscape.measures.space.sampling_error import relative_stderr
 from landscape.network import batch_norm as bn
@@ -80,8 +82,8 @@ class Path:
             )
         end, t = self.end.detach().to(w), np.linspace(0.0, 1.0, self.size)
         found = walk(
-            objective, lambda _: (w.lerp(end, share) for share in t.tolist()), (1, self.size),
-            question=settings_of(self), other=other, keep=keep, progress=progress,
+            objective, lambda _: (partial(_between, w, end, share) for share in t.tolist()),
+            (1, self.size), question={"settings": self}, other=other, keep=keep, progress=progress,
         )  # fmt: skip
         return PathRecord(
             t=t,
@@ -93,3 +95,7 @@ class Path:
             relative_stderr=relative_stderr(objective),
             **signature(self, objective),
         )
+
+
+def _between(w: Tensor, end: Tensor, t: float, out: Tensor) -> None:
+    torch.lerp(w, end, t, out=out)

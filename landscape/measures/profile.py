@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from landscape.measures.context import Progress, settings_of, signature
+from landscape.measures.context import Progress, signature
 from landscape.measures.eigenvalues import Eigenvalues
 from landscape.measures.space import grids
 from landscape.measures.space.evaluate_grid import described, walk
-from landscape.measures.space.planes import random_plane
+from landscape.measures.space.planes import Writer, along, random_plane
 from landscape.measures.space.sampling_error import relative_stderr
 from landscape.objective.objective import Objective
 from landscape.records import ProfileRecord
@@ -78,12 +78,11 @@ class Profile:
         w, (x, _) = objective.w, grids.axes(self.size, self.span)
         direction = self._directions(objective)
 
-        def points(line: int) -> Iterator[Tensor]:
-            d = direction(line)
-            return (w + distance * d for distance in x.tolist())
+        def points(line: int) -> Iterator[Writer]:
+            return along(w, direction(line), x.tolist())
 
         found = walk(
-            objective, points, (self.lines, self.size), question=settings_of(self),
+            objective, points, (self.lines, self.size), question={"settings": self},
             other=other, keep=keep, progress=progress,
         )  # fmt: skip
         about: dict[str, Any] = {**found, **described(found, other)}

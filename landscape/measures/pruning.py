@@ -1,6 +1,7 @@
 """Pruning: loss and accuracy with the smallest weights set to zero."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -57,7 +58,8 @@ class Pruning:
         groups = filters.by_tensor(objective).cpu() * (self.scope == "layer")
         place = torch.where(chosen, places(w.abs().cpu(), groups, chosen), 1.0)
         kept = [place >= fraction for fraction in (0.0, *self.fractions)]
-        found = np.array(objective.evaluate(w * k.to(objective.device) for k in kept))
+        points = [partial(_masked, w, k.to(objective.device)) for k in kept]
+        found = np.array(objective.evaluate(points, expected=len(points)))
         if progress is not None:
             progress(len(self.fractions), len(self.fractions))
         return PruningRecord(
@@ -70,6 +72,10 @@ class Pruning:
             clean_accuracy=float(found[0, 1]),
             **signature(self, objective),
         )
+
+
+def _masked(w: Tensor, kept: Tensor, out: Tensor) -> None:
+    torch.mul(w, kept, out=out)
 
 
 def places(size: Tensor, groups: Tensor, chosen: Tensor) -> Tensor:

@@ -69,7 +69,7 @@ class Quantization:
             for b in self.bits
             for name in self.granularity
         ]
-        found = np.array(objective.evaluate([w, *points]))
+        found = np.array(objective.evaluate([w, *points], expected=1 + len(points)))
         if progress is not None:
             progress(len(points), len(points))
         length = w[chosen].double().norm()

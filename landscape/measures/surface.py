@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape.measures.context import Progress, settings_of, signature
+from landscape.measures.context import Progress, signature
 from landscape.measures.eigenvector_plane import eigenvector_plane
 from landscape.measures.space import filters, grids, interpolation
 from landscape.measures.space.evaluate_grid import described, walk
-from landscape.measures.space.planes import Plane, pca_plane, random_plane
+from landscape.measures.space.planes import Plane, Writer, pca_plane, random_plane
 from landscape.measures.space.sampling_error import relative_stderr
 from landscape.objective.objective import Objective
 from landscape.records import Array, SurfaceRecord
@@ -158,10 +158,10 @@ class Surface:
             interpolation.coarse(a) if self.preview else np.arange(len(a)) for a in (x, y)
         )
 
-        def points(i: int) -> Iterator[Tensor]:
-            return (plane.point(x[rows[i]], y[j]) for j in columns)
+        def points(i: int) -> Iterator[Writer]:
+            return plane.row(x[rows[i]], y[columns])
 
-        question = {"settings": settings_of(self), "plane": settings_of(plane), "x": x, "y": y}
+        question = {"settings": self, "plane": plane, "x": x, "y": y}
         shape = len(rows), len(columns)
         found = walk(objective, points, shape, question=question, **options)
         about = described(found, options["other"])
@@ -171,7 +171,8 @@ class Surface:
             log = name.endswith("loss")
             found[name] = interpolation.filled(x, y, rows, columns, values, log)
         cells = interpolation.cells_to_check(found["loss"].shape, rows, columns, self.seed)
-        truth = objective.evaluate(plane.point(x[i], y[j]) for i, j in cells)
+        unmeasured = (plane.point(x[i], y[j]) for i, j in cells)
+        truth = objective.evaluate(unmeasured, expected=len(cells))
         error = interpolation.worst_error([found["loss"][i, j] for i, j in cells], truth)
         return {**found, **about, "preview": True, "preview_error": error}
 

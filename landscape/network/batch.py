@@ -230,6 +230,18 @@ def logits_in(answer: Any) -> Any:
     return held if isinstance(held, Tensor) and held.dim() == 2 else answer
 
 
+def class_logits(answer: Any, y: Any) -> Tensor | None:
+    """The logits (..., classes) in a model's answer, see `logits_in`; None where the targets y are
+    no classes (...).
+    """
+    logits = logits_in(answer)
+    if not (isinstance(logits, Tensor) and isinstance(y, Tensor)):
+        return None
+    if y.is_floating_point() or logits.shape[:-1] != y.shape or logits.shape[-1] == 1:
+        return None
+    return logits
+
+
 def correct(answer: Any, y: Any) -> tuple[Tensor, Tensor] | None:
     """Count the targets that the largest logit names, and all that count, shapes (); None where
     targets are no classes.
@@ -237,10 +249,15 @@ def correct(answer: Any, y: Any) -> tuple[Tensor, Tensor] | None:
     answer: logits (..., classes), or what holds them, see `logits_in`.
     y: (...) integers; labels that are no class, as -100 or 255, are ignored and not counted.
     """
-    logits = logits_in(answer)
-    if not (isinstance(logits, Tensor) and isinstance(y, Tensor)):
-        return None
-    if y.is_floating_point() or logits.shape[:-1] != y.shape or logits.shape[-1] == 1:
-        return None
-    counted = ((y >= 0) & (y < logits.shape[-1])).sum()
-    return (logits.max(-1).indices == y).sum(), counted  # twice as fast as argmax on the CPU
+    logits = class_logits(answer, y)
+    return None if logits is None else (named(logits, y), counted(y, logits.shape[-1]))
+
+
+def named(logits: Tensor, y: Tensor) -> Tensor:
+    """Count the targets that the largest logit (..., classes) names, shape ()."""
+    return (logits.max(-1).indices == y).sum()  # twice as fast as argmax on the CPU
+
+
+def counted(y: Tensor, classes: int) -> Tensor:
+    """Count the targets that are one of the classes, shape ()."""
+    return ((y >= 0) & (y < classes)).sum()

@@ -1,37 +1,32 @@
-"""Loss and accuracy at many points: the model is opened once for all of them, and a faster pass
-stands beside the plain one where the two are seen to agree.
+"""Loss and accuracy at many points: the model is opened once for all of them, and the fastest pass
+is taken that is seen to agree with the plain one.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
-from typing import Any
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from landscape.network.batch import Batch, Logits, correct, mapped
-from landscape.network.linear_layer import answers_of
+from landscape.network.batch import Logits
 from landscape.objective.empirical_risk import EmpiricalRisk, Terms
-from landscape.objective.fold_batch_norm import Chain, chains, folded
-from landscape.utils.rng import seed_of
+from landscape.objective.pass_plan import (
+    Answer,
+    PassPlan,
+    agree,
+    elsewhere,
+    fast_plans,
+    plain_plan,
+)
+from landscape.objective.point_passes import Point, Row, StateMoved, opened
 
-Answer = tuple[float, float]  # L, accuracy
 AT_ONCE = 2**26  # bytes of points between two openings
-TOLERANCE, FLOOR = 1e-5, 0.01  # the two plans may differ by TOLERANCE · max(L, FLOOR)
-FLIPS = 2e-3  # and by rounding's share of answers
-
-
-@dataclass(frozen=True)
-class PassPlan:
-    """Options of a forward pass: the batches with their weight fractions in some memory format,
-    folded layers, and whether all points are written into one buffer or stand in tensors of their
-    own. Views of another tensor cost as much as a layer.
-    """
-
-    terms: Terms
-    chains: Sequence[Chain] = ()
-    in_place: bool = True
+TENSORS, POINTS = 64, 1024  # and how many of them, at most
+FEW = 16  # points for which no plan is chosen: that costs 4 to 14 passes
+GAIN = 0.9  # a plan has to take less than this share of a simpler one's time
+SHORT = 1e-3  # seconds of a pass for which nothing faster is looked for: times are noise there
+LONG = 2e-2  # seconds of a pass that is timed only once
 
 
 class Evaluator:
@@ -43,141 +38,122 @@ class Evaluator:
     def __init__(self, risk: EmpiricalRisk, logits: Logits | None = None):
         self.risk, self.logits = risk, logits
         self._planned: tuple[Terms, PassPlan] | None = None
-        self._none = torch.zeros((), dtype=torch.int64, device=risk.device)
+        self._moves = bool(risk.trained_norms)  # passes move what they start from
 
-    def __call__(self, points: Sequence[Tensor]) -> list[Answer]:
-        """Evaluate a few points: one pair for each."""
-        return self._run(self.plan, points)
+    def __call__(self, points: Sequence[Point], expected: int | None = None) -> list[Answer]:
+        """Evaluate a few points: one pair for each.
 
-    def plainly(self, points: Sequence[Tensor]) -> list[Answer]:
-        """The same without the fast plan."""
-        return self._run(PassPlan(self.risk.terms, in_place=False), points)
+        expected: how many will be asked for in all, default many. For few no plan is chosen.
+        """
+        return self._run(self.plan_for(expected), points)[0]
+
+    def plainly(self, points: Sequence[Point]) -> list[Answer]:
+        """The same without a fast plan."""
+        return self._run(plain_plan(self.risk), points)[0]
+
+    def plan_for(self, expected: int | None) -> PassPlan:
+        """The plan of so many points."""
+        few = expected is not None and expected < FEW
+        return plain_plan(self.risk) if few and not self._is_planned else self.plan
 
     @property
     def plan(self) -> PassPlan:
-        """The fast plan, where it agrees with the plain one at w and at a random point; chosen
-        anew where batches were split.
+        """The fastest plan that agrees with the plain one at w and at a random point; chosen anew
+        where batches were split.
         """
-        if self._planned is None or self._planned[0] is not self.risk.terms:
+        if self._planned is None or not self._is_planned:
             self._planned = self.risk.terms, self._choose()
         return self._planned[1]
 
+    @property
+    def _is_planned(self) -> bool:
+        return self._planned is not None and self._planned[0] is self.risk.terms
+
     def _choose(self) -> PassPlan:
+        chosen, least = plain_plan(self.risk), float("inf")
         if self.risk.differentiates:
-            return PassPlan(self.risk.terms, in_place=False)
+            return chosen
         points = [self.risk.w, elsewhere(self.risk)]
         expected = self.plainly(points)
+        for plans in fast_plans(self.risk):
+            for plan in plans:
+                seconds = self._seconds(plan, points, expected)
+                if seconds < GAIN * least:
+                    chosen, least = plan, seconds
+                if least < SHORT:
+                    return chosen
+            if chosen.in_place:
+                break
+        return chosen
+
+    def _seconds(
+        self, plan: PassPlan, points: Sequence[Tensor], expected: Sequence[Answer]
+    ) -> float:
+        """CPU seconds of a pass of a plan; infinite where it does not agree."""
         try:
-            fast = _fast_plan(self.risk)
-            answers = self._run(fast, points)
+            answers, seconds = self._run(plan, points)
+            if not all(map(agree, answers, expected)):
+                return float("inf")
+            if seconds[-1] < LONG:
+                seconds += self._run(plan, [points[-1]] * 2)[1]
         except Exception:  # a model may refuse another memory format in words of its own
-            return PassPlan(self.risk.terms, in_place=False)
-        agreed = all(map(agree, answers, expected))
-        return fast if agreed else PassPlan(self.risk.terms, in_place=False)
+            return float("inf")
+        return min(seconds[1:])
 
-    def _run(self, plan: PassPlan, points: Sequence[Tensor]) -> list[Answer]:
-        """(L, accuracy) at each of a few points; the device is waited for once.
+    def _run(self, plan: PassPlan, points: Sequence[Point]) -> tuple[list[Answer], list[float]]:
+        """(L, accuracy) at each of a few points, and the CPU seconds of each pass.
 
-        Every pass starts from the same buffers, modes and random numbers.
+        Every pass starts from the same buffers, modes, random numbers and data: these are renewed
+        before each, or, copied once for all passes, are seen not to have moved.
         """
-        risk, rows = self.risk, []
-        weights, place = risk.weights, risk.w.clone().requires_grad_(risk.differentiates)
-        batches = [batch for batch, _ in plan.terms]
-        with (
-            risk.isolated(fused=plan.in_place) as renew,
-            weights.substituted(weights.views(place)) as set_point,
-            folded(plan.chains),
-            answers_of(risk.model) as outputs,
-        ):
-            move = place.copy_ if plan.in_place else set_point
-            for point in points:
-                renew()
-                moved = weights.checked(point.detach().to(place, copy=True))
-                move(moved.requires_grad_(risk.differentiates))
-                rows += self._rows(batches, outputs, renew)
-        shape = (len(points), len(batches))
-        losses, right, counted = (
-            torch.stack(column).view(shape).cpu() for column in zip(*rows, strict=True)
-        )
-        fractions = torch.tensor([fraction for _, fraction in plan.terms], dtype=torch.float64)
-        loss = losses.double() @ fractions
-        accuracy = right.sum(1).double() / counted.sum(1)
-        return list(zip(loss.tolist(), accuracy.tolist(), strict=True))
+        if not self._moves and len(points) > 1:
+            try:
+                return self._passes(plan, points, renewing=False)
+            except StateMoved:
+                self._moves = True
+        return self._passes(plan, points, renewing=True)
 
-    def _rows(
-        self, batches: Sequence[Batch], outputs: list[Any], renew: Callable[[], None]
-    ) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """Of each batch, where the model stands: loss, right answers, of how many.
-
-        Where logits are given, a second pass over all batches starts like the first.
-        """
-        with self.risk.normalised(batches):
-            rows = [self._ask(batch, outputs) for batch in batches]
-        if self.logits is None:
-            return rows
-        renew()
-        with self.risk.normalised(batches):
-            counts = [self._counts(self.logits, batch) for batch in batches]
-        return [(loss, *pair) for (loss, *_), pair in zip(rows, counts, strict=True)]
-
-    def _ask(self, batch: Batch, outputs: list[Any]) -> tuple[Tensor, Tensor, Tensor]:
-        """The loss of a batch, how many answers are right, of how many."""
-        outputs.clear()
-        loss = self.risk.batch_loss(batch)
-        counts = correct(outputs[0], batch.y) if len(outputs) == 1 else None
-        return loss.detach(), *(counts or (self._none, self._none))
-
-    def _counts(self, logits: Logits, batch: Batch) -> tuple[Tensor, Tensor]:
-        """How many of a batch's logits are right, of how many."""
-        counts = correct(self.risk.answer(logits, batch), batch.y)
-        return counts or (self._none, self._none)
+    def _passes(
+        self, plan: PassPlan, points: Sequence[Point], renewing: bool
+    ) -> tuple[list[Answer], list[float]]:
+        """All passes in one opening. Raises StateMoved where they are not renewed and had to be."""
+        rows: list[list[Row]] = []
+        clock = [time.process_time()]
+        with opened(self.risk, self.logits, plan, renewing) as (passes, move):
+            try:
+                for point in points:
+                    move(point)
+                    rows.append(passes.rows())
+                    clock.append(time.process_time())
+            except Exception:  # as a model may raise where its state has moved
+                passes.check()
+                raise
+            passes.check()
+        return _answers(plan, rows), [b - a for a, b in pairwise(clock)]
 
 
-def chunks(points: Iterable[Tensor], w: Tensor) -> Iterator[list[Tensor]]:
+def _answers(plan: PassPlan, rows: Sequence[Sequence[Row]]) -> list[Answer]:
+    """The means over batches, in float64; the device is waited for once."""
+    columns = zip(*(row for of_point in rows for row in of_point), strict=True)
+    losses, right, counts = (torch.stack(c).view(len(rows), -1).cpu() for c in columns)
+    fractions = torch.tensor([fraction for _, fraction in plan.terms], dtype=torch.float64)
+    accuracy = right.sum(1).double() / counts.sum(1)
+    return list(zip((losses.double() @ fractions).tolist(), accuracy.tolist(), strict=True))
+
+
+def chunks(points: Iterable[Point], w: Tensor) -> Iterator[list[Point]]:
     """Group points of the size of `w` into chunks, for each of which the model is opened once.
 
     They are asked for between two openings, while the model stands as its user left it.
     """
-    size = max(1, min(64, AT_ONCE // (w.numel() * w.element_size())))
-    points = iter(points)
-    while chunk := list(islice(points, size)):
+    tensors = max(1, min(TENSORS, AT_ONCE // (w.numel() * w.element_size())))
+    chunk: list[Point] = []
+    held = 0
+    for point in points:
+        chunk.append(point)
+        held += isinstance(point, Tensor)
+        if held == tensors or len(chunk) == POINTS:
+            yield chunk
+            chunk, held = [], 0
+    if chunk:
         yield chunk
-
-
-def _fast_plan(risk: EmpiricalRisk) -> PassPlan:
-    """On the CPU with images in channels_last and stored batch norm folded."""
-    terms = risk.terms
-    if risk.device.type != "cpu":
-        return PassPlan(terms)
-    if any(isinstance(module, nn.Conv2d) for module in risk.model.modules()):
-        terms = [(_in_channels_last(batch), fraction) for batch, fraction in terms]
-    with risk.isolated():
-        layers = chains(risk.model) if risk.policy == "stored" else []
-    return PassPlan(terms, layers)
-
-
-def elsewhere(risk: EmpiricalRisk) -> Tensor:
-    """A random point: every weight moved by about a tenth of those of its tensor, and 0.01."""
-    w = risk.w.clone()
-    generator = torch.Generator().manual_seed(seed_of(risk.seed, "elsewhere"))
-    for values in (w[s] for s in risk.weights.layers.values()):
-        xi = torch.randn(values.shape, generator=generator, dtype=torch.float64).to(w)
-        values += 0.1 * (values.square().mean().sqrt() + 0.1) * xi
-    return w
-
-
-def agree(answer: Answer, expected: Answer) -> bool:
-    """Tell whether two plans' loss and accuracy are the same up to rounding. NaN is not."""
-    off = abs(answer[0] - expected[0]) <= TOLERANCE * max(abs(expected[0]), FLOOR)
-    flips = abs(answer[1] - expected[1])
-    return off and (flips <= FLIPS or flips != flips)
-
-
-def _in_channels_last(batch: Batch) -> Batch:
-    def convert(t: Tensor) -> Tensor:
-        if t.dim() != 4 or not t.is_floating_point():
-            return t
-        # One channel is channels_last already by its shape, but not by its strides.
-        return torch.empty_like(t, memory_format=torch.channels_last).copy_(t)
-
-    return replace(batch, x=mapped(batch.x, convert))

@@ -1,10 +1,8 @@
 """The first passes of an objective: is the loss one function of w, and has it derivatives?"""
 
-import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,6 +13,7 @@ from landscape.network.outside_modules import outside_buffers_kept
 from landscape.objective.empirical_risk import EmpiricalRisk
 from landscape.objective.loss_graph import check_graph, listed
 from landscape.objective.reduction import check_reduction, sample
+from landscape.utils.rng import generator_states
 
 
 def check(risk: EmpiricalRisk) -> None:
@@ -157,24 +156,10 @@ def _reaches(parameter: Tensor, loss: Tensor) -> bool:
     return g is not None
 
 
-def _torch_states(device: torch.device) -> list[Tensor]:
-    cuda = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
-    return [torch.get_rng_state(), *cuda]
-
-
 @contextmanager
 def _watched(drawn: set[str], device: torch.device) -> Iterator[None]:
     """Adds the libraries whose global generators move while open."""
-
-    def states() -> dict[str, object]:
-        kind, keys, *rest = np.random.get_state(legacy=True)
-        return {
-            "torch": b"".join(t.numpy().tobytes() for t in _torch_states(device)),
-            "numpy": (kind, np.asarray(keys).tobytes(), *rest),
-            "Python": random.getstate(),
-        }
-
-    before = states()
+    before = generator_states(device)
     yield
-    after = states()
+    after = generator_states(device)
     drawn.update(name for name in before if before[name] != after[name])

@@ -21,6 +21,7 @@ from landscape.objective.data import fingerprint_of, load_batches, weight_fracti
 from landscape.objective.empirical_risk import EmpiricalRisk
 from landscape.objective.evaluation import Evaluator, chunks
 from landscape.objective.out_of_memory import Answer, OutOfMemoryRetry
+from landscape.objective.point_passes import Point
 
 __all__ = ["Batch", "Logits", "LossFn", "Objective", "Summary"]
 
@@ -192,17 +193,31 @@ class Objective:
         """L and the accuracy, from one forward pass per batch (two where `logits` is given)."""
         return self.retry_on_oom(lambda: self._evaluator.plainly([self._point(at)])[0])
 
-    def evaluate(self, points: Iterable[Tensor]) -> list[tuple[float, float]]:
-        """(L, accuracy) at each of many points (n,), faster than one by one.
+    def evaluate(
+        self, points: Iterable[Point], *, expected: int | None = None
+    ) -> list[tuple[float, float]]:
+        """(L, accuracy) at each of many points, faster than one by one.
 
         Differs from `value_and_accuracy` by rounding where a faster pass is known, see
         `landscape.objective.evaluation`.
+
+        points: tensors (n,), or functions that write a point into the tensor (n,) they are given,
+        `lambda out: torch.add(w, d, alpha=t, out=out)`: points of large networks cost a pass of
+        their own to allocate.
+        expected: number of points of the whole question, where they come in several calls. For
+        few, a faster pass is not looked for. Default: many.
         """
         return [
             answer
             for chunk in chunks(points, self.risk.w)
-            for answer in self.retry_on_oom(lambda chunk=chunk: self._evaluator(chunk))  # type: ignore[misc]
+            for answer in self.retry_on_oom(
+                lambda chunk=chunk: self._evaluator(chunk, expected)  # type: ignore[misc]
+            )
         ]
+
+    def way(self, expected: int | None = None) -> str:
+        """Name the pass by which `evaluate` takes so many points, default many."""
+        return self.retry_on_oom(lambda: str(self._evaluator.plan_for(expected)))
 
     def retry_on_oom(self, ask: Callable[[], Answer], *products: Products) -> Answer:
         """ask(); and again where memory runs out, first without kept graphs, then with halved

@@ -46,6 +46,17 @@ def seeded_everywhere(seed: int, device: torch.device) -> Iterator[Callable[[], 
         np.random.set_state(kept[1])
 
 
+def generator_states(device: torch.device) -> dict[str, object]:
+    """The states of the global generators by library, to be compared."""
+    kind, keys, *rest = np.random.get_state(legacy=True)
+    cuda = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
+    return {
+        "torch": b"".join(t.numpy().tobytes() for t in (torch.get_rng_state(), *cuda)),
+        "numpy": (kind, np.asarray(keys).tobytes(), *rest),
+        "Python": random.getstate(),
+    }
+
+
 def drawn() -> int:
     """A number that changes when Python's or numpy's global generator is drawn from."""
     name, keys, position, *cached = np.random.get_state(legacy=True)

@@ -195,7 +195,7 @@ def test_a_killed_walk_goes_on_with_the_same_numbers(objective, tmp_path):
         Surface(size=5)(objective("conv"), keep=keep, progress=kill)
     subject = objective("conv")
     asked = subject.evaluate
-    subject.evaluate = lambda points: calls.append(1) or asked(points)
+    subject.evaluate = lambda points, **options: calls.append(1) or asked(points, **options)
     record = Surface(size=5)(subject, keep=keep)
     assert len(calls) == 2
     assert record.loss.tobytes() == whole.loss.tobytes()

@@ -13,8 +13,8 @@ from torch import nn
 from landscape.models import convnet, mlp, resnet18
 from landscape.network.batch import Batch
 from landscape.network.batch_norm import POLICIES
-from landscape.objective.evaluation import agree, elsewhere
 from landscape.objective.objective import Objective
+from landscape.objective.pass_plan import agree, elsewhere, fast_plans
 
 
 def cross_entropy(model, batch):
@@ -71,10 +71,60 @@ def test_the_numbers_of_a_naive_loop(make, weight):
     points = around(objective)
     found = objective.evaluate(points)
     assert is_fast(objective)
-    assert len(objective._evaluator.plan.chains) == (2 if make is convnet else 0)
+    assert found == objective.evaluate(point for point in points)
     expected = [naive(warm(make), batches, cross_entropy, point) for point in points]
     torch.testing.assert_close(torch.tensor(found), torch.tensor(expected), rtol=1e-12, atol=0)
-    assert found == objective.evaluate(point for point in points)
+    plans = [plan for kind in fast_plans(objective.risk) for plan in kind]
+    assert [len(plan.chains) for plan in plans] == ([0, 0, 2] * 2 if make is convnet else [0, 0])
+    for plan in plans:
+        found = objective._evaluator._run(plan, points)[0]
+        torch.testing.assert_close(torch.tensor(found), torch.tensor(expected), rtol=1e-12, atol=0)
+
+
+def by_name(risk):
+    return {str(plan): plan for kind in fast_plans(risk) for plan in kind}
+
+
+def test_the_fastest_plan_that_agrees_is_chosen(monkeypatch):
+    objective = Objective(warm(), images(), cross_entropy)
+    evaluator = objective._evaluator
+    plain, *names = ["plain", *by_name(objective.risk)][:4]
+    assert names == [
+        "in place, few classes",
+        "in place, few classes, channels_last",
+        "in place, few classes, channels_last, folded",
+    ]
+    assert objective.way(1) == plain
+    for times, fastest in [
+        ((3, 2, 1), 2),
+        ((3, 1, 2), 1),
+        ((1.0, 0.95, 0.91), 0),
+        ((math.inf, 2, 1), 2),
+        ((1e-4, 1e-5, 1e-6), 0),
+    ]:
+        seconds = dict(zip(names, times, strict=True))
+        monkeypatch.setattr(evaluator, "_seconds", lambda plan, *_, s=seconds: s[str(plan)])
+        evaluator._planned = None
+        assert objective.way() == names[fastest]
+    assert objective.way(1) == names[0]  # known already
+
+
+def test_few_points_are_not_worth_a_choice():
+    objective = Objective(warm(), images(), cross_entropy)
+    points = around(objective)
+    found = objective.evaluate(points, expected=5)
+    assert not objective._evaluator._is_planned
+    assert found == [objective.value_and_accuracy(point) for point in points]
+    objective.evaluate(points, expected=500)
+    assert objective._evaluator._is_planned
+
+
+def test_points_may_be_written_in_place():
+    objective = Objective(warm(mlp), images(), cross_entropy)
+    w, d, t = objective.w, around(objective, 1)[0], torch.linspace(-1, 1, 5).tolist()
+    written = [lambda out, a=a: torch.add(w, d, alpha=a, out=out) for a in t]
+    assert objective.evaluate(written) == objective.evaluate(torch.add(w, d, alpha=a) for a in t)
+    assert objective.evaluate([written[0], w])[1] == objective.evaluate([w])[0]
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -121,7 +171,7 @@ def test_every_pass_starts_alike_and_nothing_is_left(raises):
         value = model(batch.x)
         count.append(model.calls.item())
         seen.append(torch.rand(()).item())
-        if raises and len(count) == 9:
+        if raises and len(count) == 15:
             raise raises("planned")
         return value
 
@@ -212,22 +262,40 @@ def remembered(weight):
     return weight.square().sum().item()
 
 
-UNFIT = {
-    "a look inside": lambda m, b: cross_entropy(m, b) + m.conv1(b.x).square().mean(),
-    "strides matter": lambda m, b: cross_entropy(m, b) + m.conv1(b.x).view(-1).mean(),
-    "no finite number": lambda m, b: cross_entropy(m, b) / 0,
-    "a weight known by its object": lambda m, b: cross_entropy(m, b) + remembered(m.head.weight),
+UNFIT = {  # a loss, and the options of a plan that change it
+    "a look inside": (
+        lambda m, b: cross_entropy(m, b) + m.conv1(b.x).square().mean(),
+        ("folded",),
+    ),
+    "strides matter": (
+        lambda m, b: cross_entropy(m, b) + m.conv1(b.x).view(-1).mean(),
+        ("channels_last",),
+    ),
+    "strides of logits matter": (
+        lambda m, b: F.cross_entropy(m(b.x.repeat(10, 1, 1, 1)).view(-1, 5), b.y.repeat(20) % 5),
+        ("few classes",),
+    ),
+    "no finite number": (lambda m, b: cross_entropy(m, b) / 0, ("in place",)),
+    "a weight known by its object": (
+        lambda m, b: cross_entropy(m, b) + remembered(m.head.weight),
+        ("in place",),
+    ),
 }
 
 
 @pytest.mark.parametrize("reason", UNFIT)
 def test_a_loss_that_sees_the_difference_goes_the_plain_way(reason):
-    objective = Objective(warm(), images(), UNFIT[reason])
+    loss, unfit = UNFIT[reason]
+    objective = Objective(warm(), images(), loss)
     points = around(objective, 2)
-    found = objective.evaluate(points)
-    assert not is_fast(objective)
     expected = [objective.value_and_accuracy(p) for p in points]
-    torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
+    for name, plan in by_name(objective.risk).items():
+        fits = objective._evaluator._seconds(plan, points, expected) < math.inf
+        assert fits is not any(option in name for option in unfit)
+    found = objective.evaluate(points)
+    assert is_fast(objective) is (unfit != ("in place",))
+    exact = {"rtol": 1e-12 if is_fast(objective) else 0, "atol": 0}
+    torch.testing.assert_close(found, expected, **exact, equal_nan=True)
 
 
 def test_the_random_point_moves_every_weight():

@@ -1,19 +1,22 @@
 """Loss and accuracy at many points, row by row, on one or two data sets."""
 
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
-from landscape.measures.context import Progress, fingerprint, point_of, same_network
+from landscape.measures.context import Progress, fingerprint, point_of, recorded, same_network
 from landscape.measures.space.resumable_rows import KeptRows
 from landscape.objective.objective import Objective
+from landscape.objective.point_passes import Point
 from landscape.records import Array
 
-Points = Callable[[int], Iterable[Tensor]]
+Points = Callable[[int], Iterable[Point]]
+BLOCK = 0.2  # seconds of rows that are evaluated together: small networks are opened less often
 
 
 def walk(
@@ -29,7 +32,7 @@ def walk(
     """loss and accuracy, and other_loss and other_accuracy where there is an `other`, of `shape`.
 
     points(i): the points (n,) of row i, made when they are needed: memory does not grow with rows.
-    question: settings and arrays that decide which points these are.
+    question: settings and tensors that decide which points these are.
     keep: file for finished rows; a walk that was killed goes on there, with the same numbers.
     progress: counts points.
 
@@ -37,17 +40,42 @@ def walk(
     """
     objectives = [objective] if other is None else [objective, same_network(objective, other)]
     found = np.empty((2 * len(objectives), *shape))
-    kept = KeptRows(keep, {"points": question, "objectives": [*map(_identity, objectives)]})
+    size = shape[0] * shape[1]
+    identity = [_identity(o, size) for o in objectives] if keep is not None else []
+    kept = KeptRows(keep, {"points": recorded(question) if keep else {}, "objectives": identity})
+    missing = [i for i in range(shape[0]) if kept.get(i) is None]
+    evaluated = _rows(objectives, points, missing, size)
     for i in range(shape[0]):
         row = kept.get(i)
         if row is None:
-            row = np.concatenate([np.array(o.evaluate(points(i))).T for o in objectives])
+            row = next(evaluated)
             kept.add(i, row)
         found[:, i] = row
         if progress is not None:
-            progress((i + 1) * shape[1], shape[0] * shape[1])
+            progress((i + 1) * shape[1], size)
     kept.delete()
     return dict(zip(("loss", "accuracy", "other_loss", "other_accuracy"), found, strict=False))
+
+
+def _rows(
+    objectives: Sequence[Objective], points: Points, rows: Sequence[int], size: int
+) -> Iterator[Array]:
+    """Yield loss and accuracy on each data set (2·data, columns) for each of some rows.
+
+    As many rows are evaluated together as take about `BLOCK` seconds.
+    """
+    count, done = 1, 0
+    while block := rows[done : done + count]:
+        started = time.perf_counter()
+        answers = [
+            np.array(o.evaluate(chain.from_iterable(map(points, block)), expected=size))
+            for o in objectives
+        ]
+        done += len(block)
+        seconds = (time.perf_counter() - started) / len(block)
+        count = max(1, int(BLOCK / seconds))
+        of_rows = [a.reshape(len(block), -1, 2).transpose(0, 2, 1) for a in answers]
+        yield from np.concatenate(of_rows, 1)
 
 
 def described(found: dict[str, Array], other: Objective | None) -> dict[str, Any]:
@@ -59,12 +87,15 @@ def described(found: dict[str, Array], other: Objective | None) -> dict[str, Any
     }
 
 
-def _identity(objective: Objective) -> list[str]:
-    """What decides an objective's numbers; its loss stands for loss function and buffers."""
+def _identity(objective: Objective, size: int) -> list[str]:
+    """What decides an objective's numbers at so many points; its loss stands for loss function and
+    buffers.
+    """
     return [
         fingerprint(objective.w),
         objective.fingerprint,
         objective.batch_norm,
         str(objective.device),
         objective.summary.loss.hex(),
+        objective.way(size),
     ]

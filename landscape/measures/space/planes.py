@@ -1,6 +1,8 @@
 """Planes through weight space, and what to lay them through."""
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -8,6 +10,8 @@ from torch import Tensor
 from landscape.linalg import probes
 from landscape.measures.space import filters
 from landscape.objective.objective import Objective
+
+Writer = Callable[[Tensor], Tensor]  # writes a point (n,) into a tensor, and returns it
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +45,12 @@ class Plane:
 
     def point(self, x: float, y: float) -> Tensor:
         """(n,)."""
-        return self.origin + float(x) * self.d1 + float(y) * self.d2
+        (write,) = self.row(x, [y])
+        return write(torch.empty_like(self.origin))
+
+    def row(self, x: float, ys: Iterable[float]) -> Iterator[Writer]:
+        """Yield for each y a function that writes the point (x, y) into a tensor (n,)."""
+        return along(torch.add(self.origin, self.d1, alpha=float(x)), self.d2, ys)
 
     def at(self, origin: Tensor) -> "Plane":
         """The parallel plane through another point (n,)."""
@@ -70,6 +79,17 @@ class Plane:
         """Cosine of the angle between the two directions; NaN if one has no length."""
         d1, d2 = self.d1.double(), self.d2.double()
         return float(d1 @ d2 / (d1.norm() * d2.norm()))
+
+
+def along(start: Tensor, d: Tensor, steps: Iterable[float]) -> Iterator[Writer]:
+    """Yield for each step t a function that writes the point start + t·d into a tensor (n,), and
+    returns it.
+    """
+    return (partial(_add, start, d, float(t)) for t in steps)
+
+
+def _add(start: Tensor, d: Tensor, t: float, out: Tensor) -> Tensor:
+    return torch.add(start, d, alpha=t, out=out)
 
 
 def random_plane(objective: Objective, seed: int = 0) -> Plane:

@@ -55,7 +55,7 @@ def test_the_same_loss_on_other_data_is_another_question(tmp_path):
     subject = on(-1.0)
     calls = []
     asked = subject.evaluate
-    subject.evaluate = lambda points: calls.append(1) or asked(points)
+    subject.evaluate = lambda points, **options: calls.append(1) or asked(points, **options)
     walk(subject, around(subject), (2, 3), question={}, keep=tmp_path / "rows")
     assert len(calls) == 2
 
