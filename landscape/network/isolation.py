@@ -12,7 +12,14 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils import parametrize
 
-from landscape.network.module_state import ModuleState, plain_attributes, put, put_back, references
+from landscape.network.module_state import (
+    ModuleState,
+    modules_in,
+    plain_attributes,
+    put,
+    put_back,
+    references,
+)
 
 
 @contextmanager
@@ -24,10 +31,10 @@ def isolated_buffers(
 
     values: what the clones start from, as `snapshot` gives it; default the buffers themselves.
     """
-    kept = [(module, dict(module._buffers)) for module in model.modules() if module._buffers]
+    kept = [(module, dict(module._buffers)) for module in modules_in(model) if module._buffers]
     places = [
         (module._buffers, key, b if values is None else values[f"{prefix}.{key}"])
-        for prefix, module in model.named_modules()
+        for prefix, module in (model.named_modules() if kept else ())
         for key, b in module._buffers.items()
         if b is not None
     ]
@@ -52,15 +59,21 @@ def snapshot(model: nn.Module) -> dict[str, Tensor]:
     """Clones of all buffers, by the name of the module and of the buffer; shared buffers stay
     shared.
     """
-    clones: dict[int, Tensor] = {}
-    named: dict[str, Tensor] = {}
-    for prefix, module in model.named_modules():
-        for key, b in module._buffers.items():
-            if b is not None:
-                if id(b) not in clones:
-                    clones[id(b)] = b.detach().clone()
-                named[f"{prefix}.{key}"] = clones[id(b)]
-    return named
+    named = named_buffers(model)
+    clones = {id(b): b.detach().clone() for b in named.values()}
+    return {name: clones[id(b)] for name, b in named.items()}
+
+
+def named_buffers(model: nn.Module) -> dict[str, Tensor]:
+    """All buffers, by the name of the module and of the buffer; a shared one under each."""
+    if not any(module._buffers for module in modules_in(model)):
+        return {}
+    return {
+        f"{prefix}.{key}": b
+        for prefix, module in model.named_modules()
+        for key, b in module._buffers.items()
+        if b is not None
+    }
 
 
 @contextmanager
@@ -94,7 +107,7 @@ def kept_modes(model: nn.Module) -> Iterator[None]:
 
 def modes_of(model: nn.Module) -> list[tuple[nn.Module, bool]]:
     """Each module with its mode: is it in training."""
-    return [(module, module.training) for module in model.modules()]
+    return [(module, module.training) for module in modules_in(model)]
 
 
 def set_modes(modes: Sequence[tuple[nn.Module, bool]]) -> None:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
+from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 from torch.nn.parameter import is_lazy
 
 from landscape.network.filters import filter_numbers, roles
@@ -78,10 +79,10 @@ class Weights:
         zeros.
         """
         parts = [
-            p.new_zeros(p.numel()) if t is None else t.reshape(-1)
+            p.new_zeros(p.shape) if t is None else t
             for p, t in zip(self._parameters.values(), tensors, strict=True)
         ]
-        return torch.cat(parts) if len(parts) > 1 else parts[0].clone()
+        return _flatten_dense_tensors(parts) if len(parts) > 1 else parts[0].reshape(-1).clone()
 
     def split(self, w: Tensor) -> list[Tensor]:
         """`w` (n,) -> views in the parameters' shapes, and memory formats. Differentiable, one
@@ -110,7 +111,14 @@ class Weights:
 
         For a first derivative cheaper than one flat leaf: a tenth of a pass on a ResNet-18.
         """
-        return [part.detach().requires_grad_() for part in self.split(w.detach())]
+        return [part.requires_grad_() for part in self.cut(w.detach())]
+
+    def cut(self, w: Tensor) -> Sequence[Tensor]:
+        """`split` for a `w` (n,) without a graph, in a quarter of its time."""
+        if not all(self._sizes):  # empty parameters, whose shape is lost there
+            return self.split(w)
+        parts = _unflatten_dense_tensors(self.checked(w), self.parameters)
+        return list(map(in_format_of, self._parameters.values(), parts))
 
     @contextmanager
     def substituted(
@@ -191,6 +199,8 @@ def check_initialised(model: nn.Module) -> None:
 
 def in_format_of(parameter: Tensor, view: Tensor) -> Tensor:
     """The view itself, or a copy in the parameter's channels_last format."""
+    if parameter.dim() < 4:
+        return view
     for dims, memory_format in ((4, torch.channels_last), (5, torch.channels_last_3d)):
         if (
             parameter.dim() == dims

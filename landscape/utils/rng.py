@@ -4,9 +4,12 @@ import hashlib
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
+
+from landscape.utils import global_generators
 
 
 @contextmanager
@@ -15,24 +18,30 @@ def seeded(seed: int, device: torch.device) -> Iterator[Callable[[], None]]:
 
     Yields a function that seeds them again.
     """
-    devices = [device] if device.type == "cuda" else []
+    cuda = device.type == "cuda"
+    kept = torch.get_rng_state()
+    kept_on_device = torch.cuda.get_rng_state(device) if cuda else None
 
     def start() -> None:
         torch.random.default_generator.manual_seed(seed)
-        if devices:
+        if cuda:
             torch.cuda.manual_seed(seed)
 
-    with torch.random.fork_rng(devices=devices):
+    try:
         start()
         yield start
+    finally:
+        torch.set_rng_state(kept)
+        if kept_on_device is not None:
+            torch.cuda.set_rng_state(kept_on_device, device)
 
 
 @contextmanager
 def seeded_everywhere(seed: int, device: torch.device) -> Iterator[Callable[[], None]]:
     """`seeded`, and the same for the global generators of numpy and of Python."""
-    kept = random.getstate(), np.random.get_state()
+    kept = global_generators.python.state()
     try:
-        with seeded(seed, device) as start_torch:
+        with seeded(seed, device) as start_torch, global_generators.numpy_replaced():
 
             def start() -> None:
                 start_torch()
@@ -42,8 +51,7 @@ def seeded_everywhere(seed: int, device: torch.device) -> Iterator[Callable[[], 
             start()
             yield start
     finally:
-        random.setstate(kept[0])
-        np.random.set_state(kept[1])
+        random.setstate(kept)
 
 
 def generator_states(device: torch.device) -> dict[str, object]:
@@ -57,10 +65,12 @@ def generator_states(device: torch.device) -> dict[str, object]:
     }
 
 
-def drawn() -> int:
-    """A number that changes when Python's or numpy's global generator is drawn from."""
-    name, keys, position, *cached = np.random.get_state(legacy=True)
-    return hash((random.getstate(), name, np.asarray(keys).tobytes(), position, *cached))
+def drawn() -> tuple[Any, ...]:
+    """What changes when Python's or numpy's global generator is drawn from, inside of
+    `seeded_everywhere`.
+    """
+    python = global_generators.python_numbers() or random.getstate()
+    return python, global_generators.numpy_numbers()
 
 
 def seed_of(*parts: int | str) -> int:

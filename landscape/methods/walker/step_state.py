@@ -14,8 +14,14 @@ from weakref import WeakSet
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from landscape.network.isolation import isolated_buffers, kept_modes, kept_module_state, snapshot
-from landscape.network.module_state import ModuleState, module_state, same
+from landscape.network.isolation import (
+    isolated_buffers,
+    kept_modes,
+    kept_module_state,
+    named_buffers,
+    snapshot,
+)
+from landscape.network.module_state import ModuleState, module_state, modules_in, same
 
 
 class Start(NamedTuple):
@@ -102,15 +108,16 @@ class StepState:
 
         Not beside a compiled model: torch compiles it again for a global hook.
         """
-        if any(hasattr(module, "_orig_mod") for module in self.model.modules()):
+        modules = modules_in(self.model)
+        if any("_orig_mod" in module._modules for module in modules):
             yield
             return
-        known = {id(module) for root in self._roots() for module in root.modules()}
+        known = {*modules, *(module for root in self._outside for module in modules_in(root))}
         thread = threading.get_ident()
 
         def hear(module: nn.Module, _: Any) -> None:
-            if id(module) not in known and threading.get_ident() == thread:
-                known.update(map(id, module.modules()))
+            if module not in known and threading.get_ident() == thread:
+                known.update(modules_in(module))
                 self._outside.add(module)
                 met(module)
 
@@ -122,6 +129,8 @@ class StepState:
 
     def _constants(self) -> list[tuple[str, nn.Parameter, int]]:
         """The frozen parameters of which no copies are kept, by name, with their versions."""
+        if not any(map(_frozen, self._roots())):
+            return []
         kept = {id(p) for start in self._starts.values() for p, _ in start.frozen}
         return [
             (name, p, p._version)
@@ -131,7 +140,7 @@ class StepState:
         ]
 
     def _start(self, module: nn.Module) -> Start:
-        frozen = [p for p in module.parameters() if not p.requires_grad]
+        frozen = _frozen(module)
         if sum(p.numel() for p in frozen) > self._limit:
             frozen = [p for p in frozen if p.shape in self._shapes]
         if sum(p.numel() for p in frozen) > self._limit:
@@ -145,10 +154,10 @@ class StepState:
 def _isolated(module: nn.Module, start: Start) -> Iterator[None]:
     """While open, the module works on copies of its state that begin at `start`."""
     kept = [(p, p.data) for p, _ in start.frozen]
-    buffers = {**_buffers(module), **start.buffers}  # one may be newer than the start
+    # a buffer may be newer than the start
     with (
         kept_modes(module),
-        isolated_buffers(module, buffers),
+        isolated_buffers(module, {**named_buffers(module), **start.buffers}),
         kept_module_state(module, start.attributes),
     ):
         try:
@@ -160,10 +169,12 @@ def _isolated(module: nn.Module, start: Start) -> Iterator[None]:
                 p.data = value
 
 
-def _buffers(module: nn.Module) -> dict[str, Tensor]:
-    return {
-        f"{prefix}.{key}": b
-        for prefix, inner in module.named_modules()
-        for key, b in inner._buffers.items()
-        if b is not None
+def _frozen(module: nn.Module) -> list[nn.Parameter]:
+    """The parameters without a gradient, each once."""
+    parameters = {
+        id(p): p
+        for inner in modules_in(module)
+        for p in inner._parameters.values()
+        if p is not None and not p.requires_grad
     }
+    return list(parameters.values())
