@@ -4,8 +4,7 @@ import _random
 import ctypes
 import random
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -82,18 +81,18 @@ class KnownNumpy(Known):
 numpy = KnownNumpy(numpy_numbers, lambda: np.random.get_state(legacy=False))
 
 
-@contextmanager
-def numpy_replaced() -> Iterator[None]:
-    """While open, numpy's global functions draw from another generator: swapping takes less than
-    saving and restoring. Only the second of a pair of Gaussians would be lost, and is put back.
+def put_another_numpy() -> tuple[Any, Any]:
+    """Let numpy's global functions draw from another generator: swapping takes less than saving and
+    restoring. Return what `put_numpy_back` takes.
     """
     before, state = NUMPY.get_bit_generator(), numpy.state()
-    other = _spare.pop() if _spare else np.random.MT19937(0)
-    NUMPY.set_bit_generator(other)
-    try:
-        yield
-    finally:
-        NUMPY.set_bit_generator(before)
-        _spare.append(other)
-        if state.get("has_gauss"):
-            np.random.set_state(state)
+    NUMPY.set_bit_generator(_spare.pop() if _spare else np.random.MT19937(0))
+    return before, state
+
+
+def put_numpy_back(generator: Any, state: Any) -> None:
+    """Undo `put_another_numpy`, which by itself loses the second of a pair of Gaussians."""
+    _spare.append(NUMPY.get_bit_generator())
+    NUMPY.set_bit_generator(generator)
+    if state.get("has_gauss"):
+        np.random.set_state(state)

@@ -36,22 +36,37 @@ def seeded(seed: int, device: torch.device) -> Iterator[Callable[[], None]]:
             torch.cuda.set_rng_state(kept_on_device, device)
 
 
-@contextmanager
-def seeded_everywhere(seed: int, device: torch.device) -> Iterator[Callable[[], None]]:
-    """`seeded`, and the same for the global generators of numpy and of Python."""
-    kept = global_generators.python.state()
-    try:
-        with seeded(seed, device) as start_torch, global_generators.numpy_replaced():
+class seeded_everywhere:
+    """`seeded`, and the same for the global generators of numpy and of Python.
 
-            def start() -> None:
-                start_torch()
-                random.seed(seed)
-                np.random.seed(seed % 2**32)
+    A class, because it is entered in every pass of training.
+    """
 
-            start()
-            yield start
-    finally:
-        random.setstate(kept)
+    def __init__(self, seed: int, device: torch.device):
+        self.seed, self.device = seed, device
+
+    def __enter__(self) -> Callable[[], None]:
+        self._of_python = global_generators.python.state()
+        self._of_numpy = global_generators.put_another_numpy()
+        self._of_torch = torch.random.default_generator.get_state()
+        cuda = self.device.type == "cuda"
+        self._of_device = torch.cuda.get_rng_state(self.device) if cuda else None
+        self._start()
+        return self._start
+
+    def __exit__(self, *_: object) -> None:
+        torch.random.default_generator.set_state(self._of_torch)
+        if self._of_device is not None:
+            torch.cuda.set_rng_state(self._of_device, self.device)
+        global_generators.put_numpy_back(*self._of_numpy)
+        random.setstate(self._of_python)
+
+    def _start(self) -> None:
+        torch.random.default_generator.manual_seed(self.seed)
+        if self._of_device is not None:
+            torch.cuda.manual_seed(self.seed)
+        random.seed(self.seed)
+        np.random.seed(self.seed % 2**32)
 
 
 def generator_states(device: torch.device) -> dict[str, object]:

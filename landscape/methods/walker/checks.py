@@ -4,6 +4,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from landscape.network.module_state import modules_in
 from landscape.network.weights import Weights
 
 
@@ -51,8 +52,9 @@ class Unchanged:
 
     def _current(self) -> tuple[list[int], list[int]]:
         groups = self.optimizer.param_groups
+        in_model = (p for m in modules_in(self.model) for p in m._parameters.values())
         return (
-            [id(p) for p in self.model.parameters() if p.requires_grad],
+            [id(p) for p in in_model if p is not None and p.requires_grad],
             [id(p) for group in groups for p in group["params"] if p.requires_grad],
         )
 

@@ -79,7 +79,7 @@ class Descent:
         first = [not optimizer.state.get(p) for p in parameters]
         self._last = LastStep(w, g, first, reached)
         handed = self._clip(g).clone()  # some of torch's optimizers write into what they get
-        for p, part, moves in zip(parameters, self.weights.split(handed), reached, strict=True):
+        for p, part, moves in zip(parameters, self.weights.cut(handed), reached, strict=True):
             p.grad = _laid_out_as(p, part) if moves else None
         optimizer.step()
         for p in parameters:
@@ -126,9 +126,10 @@ class Descent:
 
     def _reached(self, reach: Reach, g: Tensor) -> list[bool]:
         """Per parameter, whether it gets a gradient; one that is not zero is never dropped."""
+        everything = len(self.weights.parameters)
+        if not reach.weight or len(reach.parameters) == everything:  # or a gradient from elsewhere
+            return [True] * everything
         parts: Sequence[Tensor] = self.weights.views(g)
-        if not reach.weight:  # a gradient from elsewhere
-            return [True] * len(parts)
         return [i in reach.parameters or bool(part.any()) for i, part in enumerate(parts)]
 
     def _clip(self, g: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Pass through the model: at a point, with its own random draws, in the walker's precision."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -58,7 +58,8 @@ class Passes:
                 return
             values = [point] if isinstance(point, Tensor) else point
             still = unwritten(values, compare=self.step <= 1)
-            with self.weights.substituted(point), still, self._dense_tables():
+            tables = self._dense_tables() if self._sparse else nullcontext()
+            with self.weights.substituted(point), still, tables:
                 yield
 
     @contextmanager
@@ -95,9 +96,10 @@ class Passes:
 
     def value(self, loss: LossFn, batch: Batch) -> Tensor:
         """The loss, in a block of autocast of its own, since it caches casts of weights (R6)."""
-        with torch.autocast(
-            self.device.type, dtype=self.autocast, enabled=self.autocast is not None
-        ):
+        device = self.device.type
+        if self.autocast is None and not torch.is_autocast_enabled(device):
+            return scalar(loss(self.model, batch))
+        with torch.autocast(device, dtype=self.autocast, enabled=self.autocast is not None):
             return scalar(loss(self.model, batch))
 
     def product(self, loss: LossFn, batch: Batch, leaf: Tensor, v: Tensor) -> Tensor:

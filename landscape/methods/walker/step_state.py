@@ -8,12 +8,13 @@ for modules outside the model that the loss runs: a teacher, a discriminator, a 
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import WeakSet
 
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
+from landscape.methods.walker.steady import Start, Steady, is_steady
 from landscape.network.isolation import (
     isolated_buffers,
     kept_modes,
@@ -21,15 +22,7 @@ from landscape.network.isolation import (
     named_buffers,
     snapshot,
 )
-from landscape.network.module_state import ModuleState, module_state, modules_in, same
-
-
-class Start(NamedTuple):
-    """State from which passes start: buffers by name, plain attributes, frozen parameters."""
-
-    buffers: dict[str, Tensor]
-    attributes: ModuleState
-    frozen: list[tuple[nn.Parameter, Tensor]]
+from landscape.network.module_state import module_state, modules_in, same
 
 
 class StepState:
@@ -46,6 +39,7 @@ class StepState:
         self._limit = 2 * sum(p.numel() for p in trainable)
         self._shapes = {p.shape for p in trainable}
         self._outside: WeakSet[nn.Module] = WeakSet()
+        self._steady: Steady | None = None  # of the model
         self.forget()
 
     def forget(self) -> None:
@@ -82,9 +76,11 @@ class StepState:
                 stack.enter_context(_isolated(module, self._start(module)))
 
             for module in self._roots():
-                stack.enter_context(
-                    _isolated(module, self._starts.get(module) or self._start(module))
-                )
+                start = self._starts.get(module) or self._start(module)
+                if self._steady and start is self._steady.start and self._steady.unchanged():
+                    stack.callback(self._steady.restore)
+                else:
+                    stack.enter_context(_isolated(module, start))
             before = self._start(self.model) if still else None
             with self._hearing(met):
                 yield
@@ -129,17 +125,24 @@ class StepState:
 
     def _constants(self) -> list[tuple[str, nn.Parameter, int]]:
         """The frozen parameters of which no copies are kept, by name, with their versions."""
-        if not any(map(_frozen, self._roots())):
+        roots = self._outside if self._is_steady() else self._roots()
+        if not any(map(_frozen, roots)):
             return []
         kept = {id(p) for start in self._starts.values() for p, _ in start.frozen}
         return [
             (name, p, p._version)
-            for module in self._roots()
+            for module in roots
             for name, p in module.named_parameters()
             if not p.requires_grad and id(p) not in kept
         ]
 
+    def _is_steady(self) -> bool:
+        """Tell whether the model holds only what it held when it kept no state."""
+        return self._steady is not None and self._steady.unchanged()
+
     def _start(self, module: nn.Module) -> Start:
+        if module is self.model and self._steady and self._steady.unchanged():
+            return self._steady.start
         frozen = _frozen(module)
         if sum(p.numel() for p in frozen) > self._limit:
             frozen = [p for p in frozen if p.shape in self._shapes]
@@ -147,7 +150,10 @@ class StepState:
             frozen = []
         copies = [(p, p.detach().clone()) for p in frozen]
         beside = self.loss if module is self.model else None
-        return Start(snapshot(module), module_state(module, beside), copies)
+        start = Start(snapshot(module), module_state(module, beside), copies)
+        if module is self.model:
+            self._steady = Steady(module, start) if is_steady(module, start.attributes) else None
+        return start
 
 
 @contextmanager
