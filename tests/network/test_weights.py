@@ -105,3 +105,22 @@ def test_a_point_of_the_wrong_length_is_refused():
 def test_nothing_to_train_is_refused():
     with pytest.raises(ValueError, match="no trainable parameters"):
         Weights(nn.ReLU())
+
+
+def test_empty_parameters_keep_their_shape():
+    net = nn.Linear(2, 3)
+    net.register_parameter("nothing", nn.Parameter(torch.zeros(0, 4)))
+    weights = Weights(net)
+    w = torch.arange(float(weights.n))
+    for cut, split in zip(weights.cut(w), weights.split(w), strict=True):
+        assert cut.shape == split.shape
+        assert torch.equal(cut, split)
+
+
+def test_cut_is_split_for_points_without_a_graph():
+    net = nn.Sequential(nn.Conv2d(2, 3, 2), nn.BatchNorm2d(3), nn.Linear(3, 2))
+    weights = Weights(net.to(memory_format=torch.channels_last))
+    w = torch.randn(weights.n)
+    for cut, split in zip(weights.cut(w), weights.split(w), strict=True):
+        assert cut.stride() == split.stride()
+        assert torch.equal(cut, split)
