@@ -128,7 +128,7 @@ def analyze(
             )
             folder = str(minimum.folder)
             last = minimum.run.metrics[-1] if minimum.run else {}
-            made[folder] = {name: minimum.path(name) for name in records}
+            made[folder] = {name: minimum.path(name, record) for name, record in records.items()}
             values[folder] = last | outcome.values(records) | {"seconds": time.monotonic() - began}
             sentences += [f"{folder}:", *outcome.sentences(records, last)]
             warnings += [f"{folder}: {line}" for line in hints.of_records(records)]

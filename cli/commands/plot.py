@@ -1,6 +1,6 @@
 """landscape plot: one figure of the records of runs or of a study."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +11,9 @@ from landscape_cli import completion, options
 from landscape_cli.say import say
 
 SAME_RECORD = ("relief", "scene")  # further views of a surface, drawn where they are asked for
-ONE_PER_PANEL = ("surface",)  # kinds of records of which a panel shows one, not a mean
+KNOWN = ("random", "eigenvectors", "trajectory", "minima", "plane")
+ALONG = ("surface", "profile")  # kinds of records that stand beside others along other directions
+ONE_PER_PANEL = ("surface", "rise_area")  # kinds of records of which a panel shows one, not a mean
 
 
 def plot(
@@ -40,6 +42,14 @@ def plot(
     other: Annotated[
         bool, typer.Option("--other", help="Beside it the other data: train and test.")
     ] = False,
+    directions: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a surface or profile that was measured along several: random, eigenvectors, "
+            "trajectory, minima or plane.",
+            show_default="random",
+        ),
+    ] = None,
     width: Annotated[
         str, typer.Option(help="page, 7 inches, or column, 3.4 inches with a panel a row.")
     ] = "page",
@@ -69,13 +79,17 @@ def plot(
     chosen = {name: value for name, value in given.items() if value}
     if kind is None and chosen:
         raise ValueError(f"`--{next(iter(chosen))}` needs the figure it is for: --kind surface.")
+    directions = directions and canonical("kind of directions", directions, KNOWN)
+    if directions and (named is None or DRAWS[named] not in ALONG):
+        raise ValueError("`--directions` is for surfaces and profiles: --kind surface.")
     target, paths = out or folders[0] / "figures", []
     for name in kinds:
         drawn = _drawn(name, format_)
         _check(drawn, PLOTS[drawn], chosen)
         with widths[width]():
-            figure = PLOTS[drawn](_records(folders, DRAWS[drawn]), **chosen)
-        paths.append(save(figure, target / f"{_name(name, folders)}.{format_}"))
+            figure = PLOTS[drawn](_records(folders, DRAWS[drawn], directions), **chosen)
+        stem = _name(f"{name}-{directions}" if directions else name, folders)
+        paths.append(save(figure, target / f"{stem}.{format_}"))
     if kind is None and not json:
         say(*paths)
     made = {"figure": paths[0]} if kind else {"figures": paths}
@@ -121,8 +135,10 @@ def _check(kind: str, draw: Callable[..., Any], chosen: dict[str, Any]) -> None:
         raise ValueError(f"`--{name}` has no effect on a figure of the kind {kind}.")
 
 
-def _records(folders: list[Path], kind: str) -> Any:
+def _records(folders: list[Path], kind: str, directions: str | None = None) -> Any:
     """The record of a study, or records by method, of checkpoints by the name of their folder.
+
+    directions: of a surface or profile; default the random ones, or the first measured.
 
     Raises ValueError for a folder without such a record: it is not left out of the figure.
     """
@@ -134,10 +150,15 @@ def _records(folders: list[Path], kind: str) -> Any:
             raise ValueError(f"A figure of the kind {kind} shows one study. Got {len(folders)}.")
         study = ls.Study(folders[0])
         return study.record if kind == "study" else study.comparison
-    held = [(folder, label, r[kind]) for folder, label, r in records_in(folders) if kind in r]
+    held = [
+        (folder, label, record)
+        for folder, label, records in records_in(folders)
+        if (record := _record(records, kind, directions)) is not None
+    ]
     having = {folder for folder, _, _ in held}
     for folder in (folder for folder in folders if folder not in having):
-        raise ValueError(f"{folder} holds no record of {kind}. {_remedy(folder, kind)}")
+        what = f"{kind} along {directions}" if directions else kind
+        raise ValueError(f"{folder} holds no record of {what}. {_remedy(folder, kind, directions)}")
     found: dict[str, list[Any]] = {}
     for folder, label, record in held:
         shared = {other for other, name, _ in held if name == label}
@@ -145,6 +166,14 @@ def _records(folders: list[Path], kind: str) -> Any:
         name = f"{label}@{folder.resolve().name}" if apart else label
         found.setdefault(name, []).append(record)
     return found
+
+
+def _record(records: Mapping[str, Any], kind: str, directions: str | None) -> Any:
+    """The record of a kind, or that along these directions; None where there is none."""
+    if directions is None:
+        return records.get(kind)
+    alike = (r for r in records.values() if r.kind == kind and r.directions == directions)
+    return next(alike, None)
 
 
 def _name(kind: str, folders: list[Path]) -> str:
@@ -156,7 +185,7 @@ def _name(kind: str, folders: list[Path]) -> str:
     return f"{kind}-with-{words}" if others else kind
 
 
-def _remedy(folder: Path, kind: str) -> str:
+def _remedy(folder: Path, kind: str, directions: str | None = None) -> str:
     """What to do to get a record of this kind."""
     import landscape as ls
     from landscape.measures import MEASURES
@@ -166,6 +195,7 @@ def _remedy(folder: Path, kind: str) -> str:
     if kind not in MEASURES:
         return "Training writes it, of methods and runs that have it."
     options = f"--measures {kind}" + " --to RUN" * (kind == "path")
+    options += f" --set {kind}.directions={directions}" if directions else ""
     if (folder / "settings.json").is_file():
         options += " --trust" if ls.Run(folder).settings.own else ""
         return f"Measure it: landscape analyze {folder} {options}"

@@ -84,11 +84,8 @@ def answers(
     check_single_process()
     records: dict[str, Record] = {}
     for name, measure in measures.items():
-        kept = not force and minimum.is_answered(name, measure)
-        if kept:
-            records[name] = minimum.record(name)
-        else:
-            records[name] = minimum.answer(name, measure, progress, records)
+        kept = None if force else minimum.answered(name, measure)
+        records[name] = kept or minimum.answer(name, measure, progress, records)
     return records
 
 

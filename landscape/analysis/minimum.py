@@ -14,6 +14,7 @@ from landscape.analysis.subject import BESIDE, DATA_OF, TrainTestObjective
 from landscape.measures.context import fingerprint, settings_of
 from landscape.network import batch_norm as bn
 from landscape.records import Record, load, load_sound
+from landscape.records.variants import files_of, variant
 from landscape.training.run import Run
 from landscape.utils import manifest
 from landscape.utils.files import plain
@@ -58,25 +59,32 @@ class Minimum:
             return True
         return self.objectives.train.fingerprint != self.objectives.test.fingerprint
 
-    def path(self, measure: str) -> Path:
-        """The file of a measure's record."""
-        return self.folder / "records" / f"{measure}.nc"
-
-    def record(self, measure: str) -> Record:
-        """The record of a measure that is there."""
-        return load(self.path(measure))
-
-    def is_answered(self, name: str, measure: Any) -> bool:
-        """A record of the same settings, policy and examples is there; of a checkpoint, also with
-        the same data and loss.
+    def path(self, name: str, record: Record | None = None) -> Path:
+        """The file of a record: that which holds its variant, else `name`.nc where it is free, else
+        one named by the variant. Without a record: that of the first question of a measure.
         """
-        if not self._is_sound(name):
-            return False
-        if not is_answered(self.path(name), measure, self.examples, self.policy_of(measure)):
+        first, *others = files_of(self.folder, name)
+        if record is None or not self._is_sound(first):
+            return first
+        sound = [path for path in (first, *others) if self._is_sound(path)]
+        same = (path for path in sound if variant(load(path)) == variant(record))
+        return next(same, first.with_name(f"{name}-{variant(record)}.nc"))
+
+    def answered(self, name: str, measure: Any) -> Record | None:
+        """The record of the same settings, policy and examples; of a checkpoint, also with the same
+        data and loss. None where there is none.
+        """
+        for path in files_of(self.folder, name):
+            if self._is_sound(path) and self._answers(path, name, measure):
+                return load(path)
+        return None
+
+    def _answers(self, path: Path, name: str, measure: Any) -> bool:
+        if not is_answered(path, measure, self.examples, self.policy_of(measure)):
             return False
         if self.run is not None:
             return True
-        point, objective = load(self.path(name)).point, self.objectives.objective(name)
+        point, objective = load(path).point, self.objectives.objective(name)
         assert point is not None
         same = math.isclose(point.loss, objective.summary.loss, rel_tol=1e-4)
         return same and point.fingerprint == objective.fingerprint
@@ -124,24 +132,26 @@ class Minimum:
         asked = {"examples_asked_for": self.examples}
         signed = {**record.provenance, **self.provenance, **asked}
         kept: Record = replace(record, **located, provenance=signed)
-        kept.save(self.path(name))
+        path = self.path(name, kept)
+        kept.save(path)
         if self.run is not None:
-            self.run.seal_record(self.path(name))
+            self.run.seal_record(path)
         else:
-            self._seal(self.path(name))
+            self._seal(path)
         return kept
 
-    def _is_sound(self, name: str) -> bool:
+    def _is_sound(self, path: Path) -> bool:
         """Test whether a record is there as it was sealed."""
         if self.run is not None:
-            return self.run.is_sound(self.path(name))
-        return name in load_sound(self.folder)[0]
+            return self.run.is_sound(path)
+        return path.exists() and path not in load_sound(self.folder)[1]
 
     def _seal(self, path: Path) -> None:
         """Note the sum of a checkpoint's record; in a folder of an older version those of all."""
         written = {path}
         if not (self.folder / manifest.NAME).exists():
-            written |= {self.path(name) for name in load_sound(self.folder)[0]}
+            unsound = load_sound(self.folder)[1]
+            written |= {p for p in self.folder.glob("records/*.nc") if p not in unsound}
         manifest.reseal(self.folder, written)
 
 

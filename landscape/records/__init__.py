@@ -30,6 +30,7 @@ from landscape.records.surfaces import (
     barrier,
 )
 from landscape.records.training import CurvesRecord, RadiusRecord, SharpnessOverTrainingRecord
+from landscape.records.variants import by_name
 from landscape.utils import manifest
 from landscape.utils.files import one_line
 from landscape.utils.paths import PathLike, as_path
@@ -42,7 +43,8 @@ __all__ = [
     "RiseAreaRecord",
     "SharpnessOverTrainingRecord", "SharpnessRecord",
     "SpectralDensityRecord", "StudyRecord", "SurfaceRecord", "TraceRecord",
-    "WorstCaseRecord", "axes_of", "barrier", "load", "load_all", "load_sound", "shown_direction",
+    "WorstCaseRecord", "axes_of", "barrier", "by_name", "load", "load_all", "load_sound",
+    "shown_direction",
 ]  # fmt: skip
 
 RECORDS: dict[str, type[Record]] = {
@@ -92,7 +94,7 @@ def load_sound(folder: PathLike) -> tuple[dict[str, Record], list[Path]]:
             sound[path.stem] = load(path)
         except ValueError:
             unsound.append(path)
-    return sound, unsound
+    return by_name(sound), unsound
 
 
 def load(path: PathLike) -> Record:

@@ -64,6 +64,9 @@ TITLES = {
     "sharpness": "Sharpness by radius",
     "rise_area": "How far the weights can move before the loss rises",
     "surface": "Loss surfaces",
+    "surface-trajectory": "Loss on the plane of each training",
+    "surface-minima": "Loss on the plane of the minima",
+    "surface-eigenvectors": "Loss along eigenvectors of the Hessian",
     "profile": "Loss profiles along lines",
     "path": "Paths between minima",
     "scatter": "Flatness and generalisation gap",
@@ -105,6 +108,13 @@ HOW_TO_READ = {
     "surface": "All panels share axes and colours. Colours show the loss itself: a minimum with a "
     "lower loss is darker without being flatter. Flatness is how little the loss rises on the way "
     "from the cross outwards. A plane is two of very many directions.",
+    "surface-trajectory": "The plane of the two principal directions of the weights along the "
+    "training, drawn as a line; it ends at the cross. Most of the way lies off the plane where the "
+    "shares of the variance are small.",
+    "surface-minima": "One plane through several minima, drawn as markers, near which they lie as "
+    "far as the small print says. A ridge between two of them is one along this plane only.",
+    "surface-eigenvectors": "The plane of the two eigenvalues of largest size. Colours show the "
+    "loss itself; its curvature along the axes is the eigenvalue.",
     "profile": "The loss along lines through each minimum. The rise from the centre is the "
     "sharpness along a line. The band is the range over lines, not a confidence interval.",
     "path": "The loss on the straight line from one minimum to another. A rise above the dotted "
@@ -113,6 +123,7 @@ HOW_TO_READ = {
     "varies, is stronger evidence than correlation across methods, which differ in more than "
     "flatness.",
 }
+MAPS = ("rise_area", *(name for name in TITLES if name.startswith("surface")))  # no curves
 ONE_SEED = {
     "comparison": "Each dot is one run. One seed: no interval, no verdict.",
     "curves": "Each line is one run. The accuracy axis starts after the first climb.",
@@ -130,25 +141,37 @@ def figures(contents: Contents) -> list[Shown]:
     draws |= {
         "comparison": (lambda: plots.comparison(contents.comparison)) if estimated else None,
         "differences": (lambda: plots.differences(contents.comparison)) if paired else None,
-        "surface": (lambda: plots.surface(drawable(contents))) if drawable(contents) else None,
+        **{name: _surface(contents, name) for name in MAPS if name != "rise_area"},
         "scatter": _scatter(contents),
     }
     drawn = {name: draw() for name, draw in draws.items() if draw is not None}
     return [
         Shown(name, TITLES[name], drawn[name], how_to_read[name], summary(contents, name),
-              None if name == "surface" else drawn[name])
+              None if name in MAPS else drawn[name])
         for name in TITLES
         if name in drawn
     ]  # fmt: skip
 
 
-def drawable(contents: Contents) -> dict[str, list[Any]]:
-    """Surfaces with at least one finite loss, the first of each method."""
+def _surface(contents: Contents, name: str) -> Callable[[], Figure] | None:
+    found = drawable(contents, name)
+    return (lambda: plots.surface(found)) if found else None
+
+
+def drawable(contents: Contents, name: str = "surface") -> dict[str, list[Any]]:
+    """Surfaces with at least one finite loss, the first of each method.
+
+    name: of the record, as surface-trajectory for one along other directions.
+    """
     found = {
         method: [r for r in records if np.isfinite(r.loss).any()][:1]
-        for method, records in contents.records("surface").items()
+        for method, records in contents.records(name).items()
     }
-    return {method: records for method, records in found.items() if records}
+    shown = [records[0].directions for records in found.values() if records]
+    usual = max(shown, key=shown.count, default="")  # others cannot stand beside them
+    return {
+        m: records for m, records in found.items() if records and records[0].directions == usual
+    }
 
 
 def _cells(contents: Contents, plot: str) -> Callable[[], Figure] | None:

@@ -5,16 +5,17 @@ from dataclasses import dataclass
 
 from landscape.report.figures import Shown
 
+OTHERS = ("surface-trajectory", "surface-minima", "surface-eigenvectors")  # planes
 # Id, title, figures in order; what is not in FOLDED stands open.
 GROUPS = (
-    ("rise", "Surfaces", ("rise_area", "surface", "profile", "path")),
+    ("rise", "Surfaces", ("rise_area", "surface", *OTHERS, "profile", "path")),
     ("curvature", "Curvature", ("spectrum", "density", "sharpness", "scatter")),
     ("robustness", "Robustness", ("noise", "quantization", "pruning", "worst_case")),
     ("training", "Training", ("curves", "radius", "stability")),
     ("numbers", "All numbers", ("differences", "comparison")),
 )
-FOLDED = ("profile", "path", "sharpness", "scatter", "quantization", "pruning", "worst_case",
-          "radius", "stability", "differences", "comparison")  # fmt: skip
+FOLDED = (*OTHERS, "profile", "path", "sharpness", "scatter", "quantization", "pruning",
+          "worst_case", "radius", "stability", "differences", "comparison")  # fmt: skip
 
 
 @dataclass(frozen=True)

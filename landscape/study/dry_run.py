@@ -15,6 +15,7 @@ from landscape.analysis.subject import BESIDE
 from landscape.auditing.requirements import parse
 from landscape.auditing.run import asked_for
 from landscape.auditing.run import folder_of as audit_folder
+from landscape.records.variants import files_of
 from landscape.study.cost import (
     GRADIENTS,
     gradient_seconds,
@@ -103,8 +104,9 @@ def of_study(design: Design) -> Plan:
     gradient = cache(partial(study_gradient_seconds, design, dataset))
     for name in design.asked:
         measure = measure_of(task, name, design.options)
-        paths = [c.path / "records" / f"{name}.nc" for c in cells if name in c.measures]
-        answered = (is_answered(p, measure, design.measured, design.batch_norm) for p in paths)
+        paths = [files_of(c.path, name) for c in cells if name in c.measures]
+        question = measure, design.measured, design.batch_norm
+        answered = (any(is_answered(path, *question) for path in each) for each in paths)
         kept, splits = 0 if tuning else sum(answered), 1 + (name in BESIDE)
         units = GRADIENTS[name](measure) * splits
         parts.append(Part(name, len(paths) - kept, kept, gradient, units))
@@ -121,7 +123,7 @@ def of_analysis(
     gradient = cache(lambda: gradient_seconds(minima[0].objectives.train))
     for minimum in minima:
         for name, measure in measures_of(minimum, names, options or {}, runs, to).items():
-            kept = not force and minimum.is_answered(name, measure)
+            kept = not force and minimum.answered(name, measure) is not None
             splits = 1 + (name in BESIDE and minimum.has_two_splits)
             before = parts.get(name) or Part(name, 0, 0, gradient)
             parts[name] = replace(

@@ -188,7 +188,7 @@ class Run:
         """Records by kind, those that the metrics make among them."""
         unsound = self.unsound
         sound = [p for p in sorted(self.path.glob("records/*.nc")) if p not in unsound]
-        found = {path.stem: records.load(path) for path in sound}
+        found = records.by_name({path.stem: records.load(path) for path in sound})
         made = records_of_tables(self)
         settings, environment = self.settings.to_dict(), self._environment
         signed = (replace(r, settings=settings, provenance=environment) for r in made)

@@ -73,6 +73,17 @@ def test_the_area_takes_the_eigenvectors_that_were_just_computed(checkpoint, mon
     np.testing.assert_allclose(alone["rise_area"].areas, both["rise_area"].areas, rtol=1e-2)
 
 
+def test_planes_of_a_checkpoint_stand_side_by_side(checkpoint):
+    found = {}
+    for directions in ("random", "eigenvectors", "random"):
+        options = {"surface": {"size": 3, "directions": directions}}
+        found[directions] = ls.analyze("model.pt", ["surface"], options=options, **checkpoint)
+    kept = records.load_all("minima/model")
+    assert set(kept) == {"surface", "surface-eigenvectors"}
+    for name, directions in (("surface", "random"), ("surface-eigenvectors", "eigenvectors")):
+        np.testing.assert_array_equal(kept[name].loss, found[directions]["surface"].loss)
+
+
 def nn_loss(model, batch):
     return nn.functional.cross_entropy(model(batch.x), batch.y)
 

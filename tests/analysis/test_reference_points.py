@@ -1,5 +1,7 @@
 """Surfaces and paths between runs: trajectories, planes of minima, lines."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from landscape.analysis import reference_points
 from landscape.analysis.analyze import analyze
 from landscape.network.weights import Weights
+from landscape.training.run import Run
 from landscape.training.train import train
 
 
@@ -55,6 +58,31 @@ def test_one_plane_of_minima_for_all_runs(runs):
         np.testing.assert_allclose(record.position, record.points[i], atol=1e-5)
         assert record.points_off_plane.max() < 1e-4  # three points lie on their plane
     assert found[0].point_names.tolist() == ["sgd, seed 0", "sgd, seed 1", "sgd, seed 2"]
+
+
+def test_planes_of_one_run_stand_side_by_side(runs, tmp_path):
+    """Each keeps its numbers, is not asked twice, and replaces itself alone."""
+    copy = shutil.copytree(runs[0].path, tmp_path / "run")
+    shutil.rmtree(copy / "records", ignore_errors=True)
+    run = Run(copy)
+    way = ask(run, "surface", directions="trajectory")
+    random = ask(run, "surface", directions="random")
+    ask(run, "profile", directions="eigenvectors", lines=2)
+    ask(run, "profile", lines=2)
+    files = ["profile-random.nc", "profile.nc", "surface-random.nc", "surface.nc"]
+    assert sorted(p.name for p in copy.glob("records/*.nc")) == files
+    kept = run.records()
+    np.testing.assert_array_equal(kept["surface"].loss, random.loss)
+    np.testing.assert_array_equal(kept["surface-trajectory"].loss, way.loss)
+    assert kept["profile-eigenvectors"].directions == "eigenvectors"
+    before = {p: p.stat().st_mtime_ns for p in copy.glob("records/*.nc")}
+    ask(run, "surface", directions="trajectory")
+    ask(run, "surface", directions="random")
+    assert {p: p.stat().st_mtime_ns for p in before} == before
+    larger = ask(run, "surface", directions="random", size=5)
+    assert {p.name for p in before if p.stat().st_mtime_ns != before[p]} == {"surface-random.nc"}
+    np.testing.assert_array_equal(run.records()["surface"].loss, larger.loss)
+    assert not run.unsound
 
 
 def test_a_path_ends_at_the_other_run(runs):

@@ -107,6 +107,29 @@ def test_two_runs_of_a_method_are_both_drawn_and_overwrite_nothing(landscape, tw
     assert len(drawn) == 2 and all(len(records) == 1 for records in drawn.values())
 
 
+def test_a_surface_along_other_directions_is_an_option_away(landscape, refused, two, monkeypatch):
+    from landscape import plots
+
+    a, _, options = two
+    (line,) = refused("plot", a, "--kind", "surface", "--directions", "eigenvectors")
+    assert line == (
+        f"{a} holds no record of surface along eigenvectors. Measure it: landscape analyze {a} "
+        "--measures surface --set surface.directions=eigenvectors"
+    )
+    (line,) = refused("plot", a, "--kind", "noise", "--directions", "random")
+    assert line == "`--directions` is for surfaces and profiles: --kind surface."
+    done = landscape("analyze", a, *options, "--set", "surface.directions=eigenvectors")
+    assert done.code == 0
+    drawn, plot = [], plots.PLOTS["surface"]
+    monkeypatch.setitem(
+        plots.PLOTS, "surface", lambda r: drawn.append(r["sam"][0].directions) or plot(r)
+    )
+    landscape("plot", a, "--kind", "surface")
+    last = landscape("plot", a, "--kind", "surface", "--directions", "eigenvectors").last_line
+    assert drawn == ["random", "eigenvectors"]
+    assert last == str(a / "figures" / "surface-eigenvectors.png")
+
+
 def test_one_study_is_drawn_at_a_time(refused, trained, tmp_path):
     (line,) = refused("plot", trained, tmp_path, "--kind", "differences")
     assert line == "A figure of the kind comparison shows one study. Got 2."

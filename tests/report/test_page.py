@@ -12,7 +12,8 @@ import pytest
 
 from landscape.plots.drawing.method_styles import distinct_styles, style_of
 from landscape.report import render
-from landscape.report.figures import figures
+from landscape.report.figures import drawable, figures
+from landscape.report.groups import groups
 
 FEW = ("test_accuracy", "generalisation_gap", "lambda_max", "grad_evals")
 LOADS = {"src", "href", "srcset", "data", "poster", "action", "xlink:href"}
@@ -191,6 +192,23 @@ def test_surfaces_without_a_finite_loss_are_left_out(small):
     nothing = dataclasses.replace(found, loss=np.full_like(found.loss, np.inf))
     contents = dataclasses.replace(small, cells={("sam", 0): {"surface": nothing}})
     assert "surface" not in {figure.name for figure in figures(contents)}
+
+
+def test_planes_along_other_directions_have_figures_of_their_own(small):
+    """Folded beside the usual ones; a record along other directions leaves no figure undrawn."""
+    found = small.cells["sam", 0]["surface"]
+    way = dataclasses.replace(found, directions="trajectory")
+    cells = {
+        key: records | ({"surface-trajectory": way} if "surface" in records else {})
+        for key, records in small.cells.items()
+    }
+    drawn = figures(dataclasses.replace(small, cells=cells))
+    assert {"surface", "surface-trajectory"} <= {figure.name for figure in drawn}
+    (surfaces,) = (part for part in groups(drawn) if part.id == "rise")
+    assert "surface-trajectory" in [figure.name for figure in surfaces.folded]
+    mixed = {**small.cells, ("sam", 0): {**small.cells["sam", 0], "surface": way}}
+    kept = drawable(dataclasses.replace(small, cells=mixed))
+    assert len({records[0].directions for records in kept.values()}) == 1
 
 
 def test_study_and_comparison_must_agree(small, make_contents):
