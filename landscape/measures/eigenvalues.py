@@ -33,8 +33,8 @@ class Eigenvalues:
     which: "magnitude" sorts by |λ|, descending; "largest", descending; "smallest", ascending;
     "both", k from each end, by |λ| descending.
     tolerance: a pair has converged when its bound is at most tolerance · max|λ|. The bound is that
-    of Lanczos (see `landscape.linalg.lanczos`) plus the error of the products, which is estimated,
-    and measured in float64 where the estimate alone stops a pair.
+    of Lanczos (see `landscape.linalg.lanczos`) plus the error of the products, which is measured
+    in float64 at the same weights.
     max_hvps: budget of Hessian-vector products; pairs that have not converged by then are marked.
     backend: "lanczos"; for a second opinion "pyhessian", its power iteration ("magnitude" only), or
     "curvlinops", its operator with scipy's `eigsh`. Both are judged by residuals with our products.

@@ -14,9 +14,9 @@ class EigenvaluesRecord(Record):
     products: "double backward" or "finite differences"; product_error: their relative error, which
     the bounds include. graphs: "kept" between products, "rebuilt" for each, or "none".
     product_cost: median time of a product, in units of a gradient. error_from: how the error of the
-    products within the bounds was found: from products at "rounded weights", with other "step
-    sizes", from "two mixes in float64" of the pairs, or from "all pairs in float64"; None where it
-    is not included.
+    products within the bounds was found: from "mixes in float64" of the pairs, with "residuals in
+    float64", from products at "rounded weights" or of other "step sizes"; None where it is not
+    included.
     """
 
     kind: ClassVar[str] = "eigenvalues"
