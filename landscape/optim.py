@@ -57,6 +57,10 @@ class Stepper(Optimizer):
         self._fresh = None if fresh is None else (as_batch(b).to(walker.device) for b in fresh)
         walker.feed(self._held_out, self._fresh)
 
+    def __repr__(self) -> str:
+        inner = type(unwrapped(self.optimizer)).__name__
+        return f"Stepper({self.method}, {inner}, {self.walker.step_index} steps taken)"
+
     def step(  # type: ignore[override]
         self,
         batch: Batch | Iterable[Any] | Callable[[], Any] | None = None,

@@ -15,6 +15,7 @@ from landscape.utils.names import look_up, names_of
 from landscape.utils.paths import PathLike
 from landscape.utils.processes import check_single_process
 from landscape.utils.progress import Listener, silent
+from landscape.utils.progress_display import listening
 
 Options = Mapping[str, Mapping[str, Any]]
 
@@ -39,7 +40,7 @@ def analyze(
     trust: bool = False,
     data_dir: PathLike | None = None,
     device: str | None = None,
-    progress: Listener = silent,
+    progress: Listener | bool = silent,
 ) -> dict[str, Record]:
     """Measure the minimum of a run or a checkpoint and keep the answers: records by measure.
 
@@ -70,7 +71,8 @@ def analyze(
     minimum = opened(subject, out)
     end = None if to is None else opened(to, None)
     asked = measures_of(minimum, measures, options or {}, among, end)
-    return answers(minimum, asked, force=force, progress=progress)
+    with listening(progress) as tell:
+        return answers(minimum, asked, force=force, progress=tell)
 
 
 def answers(

@@ -15,6 +15,7 @@ from landscape.measures import MEASURES
 from landscape.utils.names import canonical
 from landscape.utils.paths import PathLike, as_path
 from landscape.utils.progress import Listener, silent
+from landscape.utils.progress_display import listening
 
 ON_UNCERTAIN = ("fail", "pass", "more")
 USUAL = ("eigenvalues", "relative_flatness", "noise", "quantization", "worst_case")
@@ -44,7 +45,7 @@ def audit(
     data_dir: PathLike | None = None,
     device: str | None = None,
     command: str = "",
-    progress: Listener = silent,
+    progress: Listener | bool = silent,
 ) -> Audit:
     """Measure a checkpoint, hold it against thresholds, and write the records and the page.
 
@@ -70,14 +71,15 @@ def audit(
     other, of_baseline = None, tuple[str, ...]()
     if baseline is not None:
         other, of_baseline = objectives_of(baseline, spec, key=checkpoint_key, trust=trust)
-    judged = judge(
-        objectives,
-        requirements,
-        baseline=other,
-        on_uncertain=on_uncertain,
-        options=options,
-        progress=progress,
-    )
+    with listening(progress) as tell:
+        judged = judge(
+            objectives,
+            requirements,
+            baseline=other,
+            on_uncertain=on_uncertain,
+            options=options,
+            progress=tell,
+        )
     folder = folder_of(checkpoint, out)
     notes = (*notes, *(f"Baseline: {note}" for note in of_baseline))
     about = {"checkpoint": checkpoint, "baseline": baseline, **spec.described(), "notes": notes}

@@ -3,17 +3,38 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
-from functools import partial
-from typing import Any
+from functools import partial, wraps
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
 
 from landscape.objective.objective import Objective
 from landscape.records import Point
+from landscape.utils import progress as messages
 from landscape.utils.environment import environment
+from landscape.utils.progress_display import listening
 
 Progress = Callable[[int, int], None]  # (done, total); the total may be an upper limit
+Call = TypeVar("Call", bound=Callable[..., Any])
+
+
+def shows_progress(call: Call) -> Call:
+    """Let a measure's `progress=True` show a bar, in a terminal or a notebook."""
+
+    @wraps(call)
+    def shown(self: Any, *objective: Any, progress: Any = None, **options: Any) -> Any:
+        if progress is not True:
+            return call(self, *objective, progress=progress or None, **options)
+        name = type(self).__name__
+        with listening(True) as listener:
+
+            def tell(done: int, total: int) -> None:
+                listener(messages.Progress("measure", name, done, total))
+
+            return call(self, *objective, progress=tell, **options)
+
+    return cast(Call, shown)
 
 
 def point_of(objective: Objective, split: str = "given") -> Point:

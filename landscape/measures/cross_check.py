@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from landscape.measures.context import Progress, signature
+from landscape.measures.context import Progress, shows_progress, signature
 from landscape.measures.eigenvalues import BACKENDS, Eigenvalues
 from landscape.objective.objective import Objective
 from landscape.records import CrossCheckRecord, EigenvaluesRecord
@@ -27,6 +27,7 @@ class CrossCheck:
     layer: str | None = None
     seed: int = 0
 
+    @shows_progress
     def __call__(
         self, objective: Objective, *, progress: Progress | None = None
     ) -> CrossCheckRecord:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from landscape.linalg import lanczos
-from landscape.measures.context import Progress, signature
+from landscape.measures.context import Progress, shows_progress, signature
 from landscape.measures.curvature.certificate import certified
 from landscape.measures.curvature.operator import CURVATURES, Operator, operator
 from landscape.measures.curvature.with_curvlinops import arpack
@@ -96,6 +96,7 @@ class Eigenvalues:
                 'backend="lanczos".'
             )
 
+    @shows_progress
     def __call__(
         self, objective: Objective, *, progress: Progress | None = None
     ) -> EigenvaluesRecord:

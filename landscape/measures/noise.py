@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from landscape.linalg import probes
-from landscape.measures.context import Progress, point_of, same_network, signature
+from landscape.measures.context import Progress, point_of, same_network, shows_progress, signature
 from landscape.measures.space import scales
 from landscape.measures.space.planes import along
 from landscape.objective.objective import Objective
@@ -65,6 +65,7 @@ class NoiseRobustness:
             raise ValueError(f"`draws` must be at least 2, for an interval. Got {self.draws}.")
         scales.check(self.scale)
 
+    @shows_progress
     def __call__(
         self,
         objective: Objective,

@@ -2,17 +2,18 @@
 (arXiv 1912.05671); Entezari et al., ICLR 2022 (arXiv 2110.06296).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path as File
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from landscape.measures.context import Progress, signature
+from landscape.measures.context import Progress, shows_progress, signature
 from landscape.measures.space.evaluate_grid import described, walk
+from landscape.measures.space.points import point_at
 from landscape.measures.space.sampling_error import relative_stderr
 from landscape.network import batch_norm as bn
 from landscape.objective.objective import Objective
@@ -25,7 +26,8 @@ class Path:
 
     barrier = max_t L(t) − ((1 − t) L(0) + t L(1)). The record holds loss and accuracy (size,).
 
-    end: another point (n,), usually the final weights of another run; required.
+    end: another point: a tensor (n,) as `Objective(...).w`, a module of the same architecture, its
+    state dict, or a `Run`; required.
     size: points on the line, both ends included, at least 3.
     name: name of the end, for figures.
 
@@ -48,7 +50,7 @@ class Path:
     (array([5., 0., 5.]), 0.0)
     """
 
-    end: Tensor | None = None
+    end: Any = None
     size: int = 21
     name: str = "end"
 
@@ -58,6 +60,7 @@ class Path:
         if self.size < 3:
             raise ValueError(f"`size` must be at least 3. Got {self.size}.")
 
+    @shows_progress
     def __call__(
         self,
         objective: Objective,
@@ -71,19 +74,11 @@ class Path:
         w = objective.w
         if self.end is None:
             raise ValueError("A path needs its other `end`: on the command line, --to RUN.")
-        if not isinstance(self.end, Tensor):
-            kind = type(self.end).__name__
-            raise ValueError(f"`end` must be a tensor (n,), as `Objective(...).w`. Got {kind}.")
-        if not bool(self.end.isfinite().all()):
-            raise ValueError("`end` must be finite. Got NaN or infinite numbers.")
-        if self.end.shape != w.shape:
-            raise ValueError(
-                f"`end` must have shape {tuple(w.shape)}, as w. Got {tuple(self.end.shape)}."
-            )
-        end, t = self.end.detach().to(w), np.linspace(0.0, 1.0, self.size)
+        end, t = point_at(self.end, objective), np.linspace(0.0, 1.0, self.size)
+        asked = replace(self, end=end)
         found = walk(
             objective, lambda _: (partial(_between, w, end, share) for share in t.tolist()),
-            (1, self.size), question={"settings": self}, other=other, keep=keep, progress=progress,
+            (1, self.size), question={"settings": asked}, other=other, keep=keep, progress=progress,
         )  # fmt: skip
         return PathRecord(
             t=t,
@@ -93,7 +88,7 @@ class Path:
             end=self.name,
             stale=objective.batch_norm == "stored" and bool(bn.layers(objective.model)),
             relative_stderr=relative_stderr(objective),
-            **signature(self, objective),
+            **signature(asked, objective),
         )
 
 

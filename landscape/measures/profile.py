@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from landscape.measures.context import Progress, signature
+from landscape.measures.context import Progress, shows_progress, signature
 from landscape.measures.eigenvalues import Eigenvalues
 from landscape.measures.space import grids
 from landscape.measures.space.evaluate_grid import described, walk
@@ -66,6 +66,7 @@ class Profile:
                 f"`directions` must be one of {', '.join(DIRECTIONS)}. Got {self.directions!r}."
             )
 
+    @shows_progress
     def __call__(
         self,
         objective: Objective,

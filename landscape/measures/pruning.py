@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape.measures.context import Progress, signature
+from landscape.measures.context import Progress, shows_progress, signature
 from landscape.measures.space import filters, scales
 from landscape.objective.objective import Objective
 from landscape.records import PruningRecord
@@ -52,6 +52,7 @@ class Pruning:
         if self.scope not in SCOPES:
             raise ValueError(f"`scope` must be one of {', '.join(SCOPES)}. Got {self.scope!r}.")
 
+    @shows_progress
     def __call__(self, objective: Objective, *, progress: Progress | None = None) -> PruningRecord:
         """Measure at the objective's point; `progress` counts fractions."""
         w, chosen = objective.w, filters.mask(objective).cpu()

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape.measures.context import Progress, signature
+from landscape.measures.context import Progress, shows_progress, signature
 from landscape.measures.space import filters
 from landscape.objective.objective import Objective
 from landscape.records import QuantizationRecord
@@ -58,6 +58,7 @@ class Quantization:
             if len(set(values)) < len(values):
                 raise ValueError(f"`{name}` must be different ones. Got {values}.")
 
+    @shows_progress
     def __call__(
         self, objective: Objective, *, progress: Progress | None = None
     ) -> QuantizationRecord:

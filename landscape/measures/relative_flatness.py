@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from landscape.measures.context import Progress, signature
+from landscape.measures.context import Progress, shows_progress, signature
 from landscape.measures.flatness.layer import LinearLayer, deviations, find
 from landscape.measures.flatness.random_signs import by_signs, inverse
 from landscape.network import flatness
@@ -94,6 +94,7 @@ class RelativeFlatness:
         if self.max_products < 0:
             raise ValueError(f"`max_products` must be non-negative. Got {self.max_products}.")
 
+    @shows_progress
     def __call__(
         self, objective: Objective, *, progress: Progress | None = None
     ) -> RelativeFlatnessRecord:

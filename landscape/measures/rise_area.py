@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from landscape.measures.context import Progress, settings_of, signature
+from landscape.measures.context import Progress, settings_of, shows_progress, signature
 from landscape.measures.eigenvector_plane import SharpestPlane, sharpest_plane
 from landscape.measures.space.evaluate_grid import described, walk
 from landscape.measures.space.planes import Plane
@@ -74,6 +74,7 @@ class RiseArea:
         if not self.cells > 0:
             raise ValueError(f"`cells` must be positive. Got {self.cells}.")
 
+    @shows_progress
     def __call__(
         self,
         objective: Objective,

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_sequence, unpack_sequence
 
 from landscape.linalg import probes
-from landscape.measures.context import Progress, signature
+from landscape.measures.context import Progress, shows_progress, signature
 from landscape.measures.space import ball_ascent
 from landscape.network.batch import Batch, has_entries
 from landscape.objective.derivative import derivative, total
@@ -79,6 +79,7 @@ class Sharpness:
         if not self.eta >= 0:
             raise ValueError(f"`eta` must be non-negative. Got {self.eta}.")
 
+    @shows_progress
     def __call__(
         self, objective: Objective, *, progress: Progress | None = None
     ) -> SharpnessRecord:

@@ -8,7 +8,7 @@ import numpy as np
 
 from landscape.linalg import Quadrature, stochastic_lanczos
 from landscape.linalg.quadratic_forms import Floats
-from landscape.measures.context import Progress, signature
+from landscape.measures.context import Progress, shows_progress, signature
 from landscape.measures.curvature.operator import operator
 from landscape.objective.objective import Objective
 from landscape.records import SpectralDensityRecord
@@ -64,6 +64,7 @@ class SpectralDensity:
         if not 1e-5 <= self.width <= 1:
             raise ValueError(f"`width` must lie between 1e-5 and 1. Got {self.width}.")
 
+    @shows_progress
     def __call__(
         self, objective: Objective, *, progress: Progress | None = None
     ) -> SpectralDensityRecord:

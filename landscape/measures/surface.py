@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape.measures.context import Progress, signature
+from landscape.measures.context import Progress, shows_progress, signature
 from landscape.measures.eigenvector_plane import eigenvector_plane
 from landscape.measures.space import filters, grids, interpolation
 from landscape.measures.space.evaluate_grid import described, walk
@@ -90,6 +90,7 @@ class Surface:
                 f"`directions` must be one of {', '.join(DIRECTIONS)}. Got {self.directions!r}."
             )
 
+    @shows_progress
     def __call__(
         self,
         objective: Objective,

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from landscape.linalg import MatVec, probes, trace
 from landscape.linalg.quadratic_forms import project_out
-from landscape.measures.context import Progress, signature
+from landscape.measures.context import Progress, shows_progress, signature
 from landscape.measures.curvature.operator import Operator, operator
 from landscape.objective.objective import Objective
 from landscape.records import EigenvaluesRecord, TraceRecord
@@ -65,6 +65,7 @@ class Trace:
         if self.method not in METHODS:
             raise ValueError(f"`method` must be one of {', '.join(METHODS)}. Got {self.method!r}.")
 
+    @shows_progress
     def __call__(
         self,
         objective: Objective,

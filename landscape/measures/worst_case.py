@@ -6,7 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from landscape.linalg import probes
-from landscape.measures.context import Progress, signature
+from landscape.measures.context import Progress, shows_progress, signature
 from landscape.measures.space import ball_ascent, scales
 from landscape.objective.objective import Objective
 from landscape.records import WorstCaseRecord
@@ -57,6 +57,7 @@ class WorstCase:
         ball_ascent.check(self.radii, self.steps, self.restarts)
         scales.check(self.scale)
 
+    @shows_progress
     def __call__(
         self, objective: Objective, *, progress: Progress | None = None
     ) -> WorstCaseRecord:

@@ -83,6 +83,13 @@ class Objective:
         self._delegate()
         self.retry_on_oom(lambda: first_pass.check(self.risk))
 
+    def __repr__(self) -> str:
+        name, n = type(self.model).__name__, self.weights.n
+        return (
+            f"Objective({name} with {n} weights, {self.examples} examples in "
+            f"{len(self.given)} batches, batch norm {self.batch_norm}, on {self.device})"
+        )
+
     def _delegate(self) -> None:
         """Hand on to the risk what is its own, and to its helpers what they do with it."""
         self.opened, self.isolated = self.risk.opened, self.risk.isolated

@@ -53,7 +53,7 @@ class PointPasses:
             raise StateMoved
 
     def rows(self) -> list[Row]:
-        """One row for each batch, where the model stands.
+        """Answer a row for each batch, where the model stands.
 
         Where logits are given, a second pass over all batches starts like the first.
         """

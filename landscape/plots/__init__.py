@@ -27,6 +27,7 @@ from landscape.plots.spectrum import spectrum
 from landscape.plots.stability import stability
 from landscape.plots.surface import surface
 from landscape.plots.worst_case import worst_case
+from landscape.records import Record
 
 # Name of a plot -> function(records, ...) -> figure.
 PLOTS: dict[str, Callable[..., Any]] = {
@@ -74,8 +75,20 @@ DRAWS: dict[str, str] = {
     "scatter": "study",
 }
 
+
+def draw(record: Record, **options: Any) -> Any:
+    """Draw a record as the first kind of figure that shows its kind, alone.
+
+    Raises ValueError for a kind that has no figure of its own.
+    """
+    for name, kind in DRAWS.items():
+        if kind == record.kind:
+            return PLOTS[name](record, **options)
+    raise ValueError(f"A record of the kind {record.kind} has no figure. Its numbers: its fields.")
+
+
 __all__ = [
-    "DRAWS", "FORMATS", "PLOTS", "comparison", "curves", "density", "differences", "noise",
+    "DRAWS", "FORMATS", "PLOTS", "comparison", "curves", "density", "differences", "draw", "noise",
     "one_column", "path", "profile", "pruning", "quantization", "radius", "relief",
     "rise_area", "save", "scatter", "scene", "sharpness", "spectrum", "stability", "surface",
     "worst_case",

@@ -5,9 +5,12 @@ back, and to JSON (one way). Arrays that could not be computed hold NaN; arrays 
 for are None, and so are those that an older version did not know.
 """
 
+import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from html import escape
+from importlib import import_module
 from types import UnionType
 from typing import (
     TYPE_CHECKING,
@@ -88,6 +91,42 @@ class Record:
         """Show one line, for a notebook; the arrays are in the fields."""
         return f"{type(self).__name__}({self})"
 
+    def plot(self, **options: Any) -> Any:
+        """Draw the record as its figure in `landscape.plots`, with that function's options.
+
+        Raises ValueError for a kind that has no figure of its own.
+        """
+        return _plots().draw(self, **options)
+
+    def _repr_html_(self) -> str:
+        """Show the figure, where the kind has one, and the quantities, in a notebook."""
+        drawable = self.kind in _plots().DRAWS.values()
+        picture = _picture(self.plot()) if drawable else ""
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{escape(name)}</th>"
+            f"<td style='text-align:left'>{escape(value)}</td></tr>"
+            for name, value in self._quantities()
+        )
+        return f"<div><b>{escape(self.kind)}</b><br>{picture}<table>{rows}</table></div>"
+
+    def _quantities(self) -> Iterator[tuple[str, str]]:
+        """Names and values of the fields as text, the point's at the end."""
+        axes = axes_of(type(self))
+        for f in fields(self):
+            if f.name not in Record.__dataclass_fields__ and not _is_transient(f):
+                word = _word(f.name, getattr(self, f.name), f.name in axes)
+                if word:
+                    yield f.name, word.removeprefix(f"{f.name} ")
+        if self.point is not None:
+            yield (
+                "L(w), ‖∇L‖, ‖w‖",
+                ", ".join(
+                    f"{value:.4g}"
+                    for value in (self.point.loss, self.point.grad_norm, self.point.w_norm)
+                ),
+            )
+            yield "examples", f"{self.point.examples} ({self.point.split})"
+
     def to_dataset(self) -> "xr.Dataset":
         """Convert to a dataset: arrays over named axes, everything else as JSON attributes."""
         import xarray as xr
@@ -143,6 +182,17 @@ class Record:
         """Write `path` atomically: NetCDF, or JSON where the name ends in .json."""
         path = as_path(path)
         files.write(path, self.to_json() if path.suffix == ".json" else self.to_netcdf())
+
+
+def _plots() -> Any:
+    """The drawing side, found by name when a figure is asked for: records are read without it."""
+    return import_module("landscape.plots")
+
+
+def _picture(figure: Any) -> str:
+    """A matplotlib figure as an image inside the page."""
+    png = base64.b64encode(figure._repr_png_()).decode()
+    return f"<img style='max-width:100%' src='data:image/png;base64,{png}'>"
 
 
 def axes_of(record: type[Record]) -> dict[str, Axes]:

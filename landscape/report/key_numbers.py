@@ -28,7 +28,7 @@ class Card:
 
 
 def key_numbers(contents: Contents) -> list[Card]:
-    """As many of the three as the study has verdicts and costs for."""
+    """List those of the three that the study has verdicts and costs for."""
     if len(contents.methods) < 2 or not contents.count_all("finished"):
         return []
     cards = []

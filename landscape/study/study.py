@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from landscape.utils.environment import environment
 from landscape.utils.paths import PathLike, as_path, inside, refuse_links_out
 from landscape.utils.processes import check_single_process
 from landscape.utils.progress import Listener, Progress, silent
+from landscape.utils.progress_display import listening
 
 if TYPE_CHECKING:
     from landscape.report import Contents
@@ -73,6 +75,18 @@ class Study:
     def report(self) -> Path:
         """The report's page."""
         return self.path / "report.html"
+
+    def __repr__(self) -> str:
+        plan = self.plan
+        methods, seeds = ", ".join(plan["methods"]), len(plan["seeds"])
+        return (
+            f"Study({plan['task']}: {methods}; {seeds} seeds, {len(self.runs)} runs: {self.path})"
+        )
+
+    def _repr_html_(self) -> str:
+        """Show the outcome and the comparison, in a notebook."""
+        said = "".join(f"<p>{escape(line)}</p>" for line in self.outcome)
+        return f"<div>{said}{self.comparison._repr_html_()}</div>"
 
     @property
     def outcome(self) -> list[str]:
@@ -149,7 +163,7 @@ def compare(
     options: Overrides | None = None,
     data_dir: PathLike | None = None,
     command: str = "",
-    progress: Listener = silent,
+    progress: Listener | bool = silent,
 ) -> Study:
     """Train methods x seeds, measure every minimum, compare them, write the report.
 
@@ -173,21 +187,26 @@ def compare(
         task, tuple(methods), seeds, out, settings or {}, grid or {}, tune_seeds, controls,
         workers, measures, examples, batch_norm, options or {}, data_dir,
     )  # fmt: skip
+    with listening(progress) as tell:
+        return _compared(design, command, tell)
+
+
+def _compared(design: Design, command: str, progress: Listener) -> Study:
     refuse_links_out(design.path)
-    path, workers, first_seed = design.path, design.processes, max(FIRST_SEED, seeds)
-    tuning = tune(design.untuned, design.grid, tune_seeds, first_seed, workers, progress)
+    path, workers, first_seed = design.path, design.processes, max(FIRST_SEED, design.seeds)
+    tuning = tune(design.untuned, design.grid, design.tune_seeds, first_seed, workers, progress)
     overrides, words = design.overrides(tuning.chosen)
     cells = design.cells(overrides)
     plan = {
         "task": design.task,
         "methods": list(overrides),
-        "seeds": list(range(seeds)),
+        "seeds": list(range(design.seeds)),
         "budget": design.training.budget,
-        "settings": settings or {},
+        "settings": design.settings,
         "tuning": tuning.to_dict(),
         "controls": words,
         "examples": design.measured,
-        "batch_norm": batch_norm,
+        "batch_norm": design.batch_norm,
         "command": command,
         "runs_at_once": most_at_once(path / "study.json", min(workers, len(cells))),
         "cells": [[c.method, c.seed, c.path.relative_to(path).as_posix()] for c in cells],

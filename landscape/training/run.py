@@ -58,6 +58,10 @@ class Run:
                 f"{self.path}/settings.json is not a run's settings: {files.one_line(error)}."
             ) from None
 
+    def __repr__(self) -> str:
+        s = self.settings
+        return f"Run({s.method} on {s.task}, seed {s.seed}, {self.status['state']}: {self.path})"
+
     @classmethod
     def open(cls, path: PathLike) -> "Run":
         """A run that has ended, its files checked against their sums.

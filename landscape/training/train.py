@@ -23,6 +23,7 @@ from landscape.utils.optional import optional
 from landscape.utils.paths import PathLike, as_path
 from landscape.utils.processes import check_single_process
 from landscape.utils.progress import Listener, Progress, silent
+from landscape.utils.progress_display import listening
 
 SAID_EVERY = 50  # steps between two messages of progress
 SEALED = (".json", ".jsonl", ".csv", ".safetensors")
@@ -39,7 +40,7 @@ def train(
     resume: bool = False,
     tensorboard: bool = False,
     checkpoint_every: int | str = "10min",
-    progress: Listener = silent,
+    progress: Listener | bool = silent,
 ) -> Run:
     """Train one network into the folder `out`, by default runs/TASK-METHOD-seedSEED.
 
@@ -71,8 +72,11 @@ def train(
     with one_writer(path):
         ended = ended_in(path, chosen, resume=resume)  # by whoever held the lock before
         remedy = f"Lower data.batch_size, now {chosen.data.batch_size}, or train a smaller network."
-        with memory_for(f"the training of {method}, seed {seed}", remedy):
-            return ended or _train(path, chosen, as_path(data_dir), tensorboard, clock, progress)
+        with (
+            memory_for(f"the training of {method}, seed {seed}", remedy),
+            listening(progress) as tell,
+        ):
+            return ended or _train(path, chosen, as_path(data_dir), tensorboard, clock, tell)
 
 
 def folder_of(task: str, method: str, seed: int, out: PathLike | None) -> Path:

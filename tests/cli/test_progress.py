@@ -4,9 +4,10 @@ import io
 
 import pytest
 
+from landscape.utils import progress_display as progress
 from landscape.utils.progress import SILENCE, Progress, ProgressAggregator
-from landscape_cli import progress
-from landscape_cli.progress import clock, line, shown
+from landscape.utils.progress_display import clock, line
+from landscape_cli.progress import shown
 
 
 class Clock:

@@ -116,7 +116,7 @@ def test_what_is_refused(objective):
         Path(torch.zeros(3), size=2)
     with pytest.raises(ValueError, match=r"`end` must have shape \(53,\), as w. Got \(3,\)."):
         Path(torch.zeros(3))(objective())
-    with pytest.raises(ValueError, match=r"`end` must be a tensor \(n,\).* Got Linear"):
+    with pytest.raises(ValueError, match=r"`end` is another network: "):
         Path(nn.Linear(2, 2))(objective())
     with pytest.raises(ValueError, match=r"`end` must be finite"):
         Path(objective().w * torch.nan)(objective())
@@ -162,3 +162,31 @@ def test_running_statistics_of_a_users_own_are_refused_unless_stored():
                 with pytest.raises(ValueError, match=r"'0' \(OwnNorm\) keep running statistics"):
                     ask()
         assert not model[0].running_mean.any() and model[0].training
+
+
+def test_the_end_may_be_a_module_a_state_dict_or_a_run(objective):
+    """All of them are the same point as the tensor."""
+    here = objective()
+    torch.manual_seed(3)
+    other = copy.deepcopy(here.model)
+    for p in other.parameters():
+        p.data = torch.randn_like(p)
+
+    class AsARun:
+        def model(self):
+            return other
+
+    point = Weights(other).read()
+    expected = Path(point, size=3)(here)
+    for end in (other, other.state_dict(), AsARun()):
+        found = Path(end, size=3)(here)
+        assert np.array_equal(found.loss, expected.loss) and found.length == expected.length
+        assert found.settings == expected.settings
+    with pytest.raises(ValueError, match=r"a state dict or a run\. Got list"):
+        Path([1.0])(here)
+    lacking = dict(list(other.state_dict().items())[1:])
+    with pytest.raises(ValueError, match="`end` is another network: it has no "):
+        Path(lacking)(here)
+    wrong = {name: value[..., :1] for name, value in other.state_dict().items()}
+    with pytest.raises(ValueError, match=r"`end` is another network: .* must have shape"):
+        Path(wrong)(here)

@@ -27,6 +27,7 @@ _FILES: dict[str, Any] = {
     "svg.fonttype": "path",
     "pdf.fonttype": 42,  # TrueType: publishers refuse the Type 3 that is the default
 }
+SCREEN = 110  # dots per inch of a figure in a notebook
 CONFIG = {
     "showSendToCloud": False,  # the button would post the data to a cloud service
     "displaylogo": False,
@@ -85,6 +86,13 @@ def rendered(figure: Figure, name: str, *, transparent: bool = False, dpi: float
             buffer, format=name, dpi=dpi, metadata=_UNDATED[name], transparent=transparent
         )
     return buffer.getvalue()
+
+
+class NotebookFigure(Figure):
+    """A figure that a notebook shows by itself, without matplotlib's pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        return rendered(self, "png", dpi=SCREEN)
 
 
 def settle(figure: Figure) -> None:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from landscape.plots.drawing.method_styles import METHOD_STYLES, OTHERS, distinct_styles, style_of
-from landscape.plots.drawing.output import only_settings
+from landscape.plots.drawing.output import NotebookFigure, only_settings
 from landscape.utils.text import printable_lines
 
 P = ParamSpec("P")
@@ -184,7 +184,7 @@ def sheet(
     if width > ONE_COLUMN:
         columns, width = fitting(columns, width)
     rows = -(-panels // columns)
-    figure = Figure(figsize=(width, rows * height + extra), layout="constrained")
+    figure = NotebookFigure(figsize=(width, rows * height + extra), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.07, h_pad=0.05)  # type: ignore[union-attr, call-arg]
     grid = figure.subplots(
         rows, columns, sharex=sharex, sharey=sharey, squeeze=False,
@@ -229,7 +229,7 @@ def handle(method: str, *, line: bool = True, mark: bool = True) -> Line2D:
 
 @contextmanager
 def drawing_of(ax: Axes, method: str, notes: Sequence[str] = ()) -> Iterator[None]:
-    """What is drawn within belongs to this method: its group id, which a page reads.
+    """Mark what is drawn within as this method's: its group id, which a page reads.
 
     notes: what to say of each point besides its place.
     """
