@@ -12,7 +12,7 @@ from landscape.utils.rng import generator_states
 
 
 class Unmoved:
-    """State that an open model's passes start from, kept to be compared with what they leave behind.
+    """State that an open model's passes start from, compared with what they leave.
 
     That is buffers, modes, plain attributes, the global generators, and the batches: `given` as
     they are, `copies` as passes get them. The point is not among it.

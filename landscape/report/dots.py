@@ -27,9 +27,9 @@ LETTER = 6.6  # pixels of a digit below the axis
 
 @dataclass(frozen=True)
 class Dot:
-    """Difference from the baseline: kind of its verdict; at, start, end in % of the column, NaN where missing.
+    """Difference from the baseline in a column of dots.
 
-    beyond: the sides on which the interval goes on. words: for who listens or points at it.
+    kind: of its verdict. at, start, end: in % of the column, NaN where missing. beyond: the sides on which the interval goes on. words: for who listens or points at it.
     """
 
     kind: str
@@ -42,7 +42,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class Column:
-    """Column of dots: its metric, title and head, a dot per method, ticks (place, text) and zero."""
+    """Column of dots: metric, title and head, a dot per method, ticks (place, text) and zero."""
 
     metric: str
     title: tuple[str, str]

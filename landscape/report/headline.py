@@ -16,7 +16,7 @@ SHOWN = "Shown: a 95 % interval without 0 and p < 0.05 after Holm’s correction
 
 @dataclass(frozen=True)
 class Question:
-    """Forms of a sentence that tells the verdicts on one metric; {who}, {is} and {base} are filled in.
+    """Sentences that tell the verdicts on one metric; {who}, {is} and {base} are filled in.
 
     leading: the direction told first. first, second: of methods shown to lie in it, in the other
     one. also: of the second group after the first. none, instead: where no method lies in the
