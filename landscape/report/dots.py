@@ -29,7 +29,8 @@ LETTER = 6.6  # pixels of a digit below the axis
 class Dot:
     """Difference from the baseline in a column of dots.
 
-    kind: of its verdict. at, start, end: in % of the column, NaN where missing. beyond: the sides on which the interval goes on. words: for who listens or points at it.
+    kind: of its verdict. at, start, end: in % of the column, NaN where missing. beyond: the sides
+    on which the interval goes on. words: for who listens or points at it.
     """
 
     kind: str
