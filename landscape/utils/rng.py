@@ -81,7 +81,7 @@ def generator_states(device: torch.device) -> dict[str, object]:
 
 
 def drawn() -> tuple[Any, ...]:
-    """What changes when Python's or numpy's global generator is drawn from, inside of
+    """State that changes when Python's or numpy's global generator is drawn from, inside of
     `seeded_everywhere`.
     """
     python = global_generators.python_numbers() or random.getstate()
