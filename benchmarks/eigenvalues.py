@@ -1,14 +1,14 @@
-"""Top 10 eigenvalues of small networks: right, in how many products, in what time, against peers.
+"""Top 10 eigenvalues of small networks: right, and in how many products, beside other solvers.
 
     python benchmarks/eigenvalues.py [--only NAME] [--out benchmarks/results/eigenvalues.md]
 
 Each network is measured in float32 on 300 of the digits; the truth is the spectrum of the dense
-Hessian at the same weights in float64, by double backward, column by column, from LAPACK.
+Hessian at the same weights in float64, by double backward, column by column, from LAPACK. Times are
+those of `peers.py`.
 """
 
 import argparse
 import copy
-import time
 import warnings
 from importlib.metadata import version
 from pathlib import Path
@@ -29,7 +29,6 @@ K, WANTED = 10, 1e-4
 CAP = 3000  # products that PyHessian may take
 LOOSE = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 1e-4, 1e-5, 1e-6)  # tolerances of ours
 STRICT = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)  # of PyHessian
-ROUNDS = 3  # of each timed solver, in turn
 
 
 def main():
@@ -57,7 +56,7 @@ def measured(network: Network) -> dict:
     scale = np.abs(exact[0])
     ours = measures.Eigenvalues(k=K)(objective)
     error, missed = compared(ours.values, exact)
-    seconds, theirs, values = timed(network, objective)
+    values = curvlinops_values(network)
     return {
         "name": network.name,
         "n": objective.weights.n,
@@ -68,11 +67,7 @@ def measured(network: Network) -> dict:
         "hvps": ours.hvps,
         "loose": ours_at_equal_accuracy(objective, exact),
         "pyhessian": pyhessian_at_equal_accuracy(objective, exact),
-        "seconds": seconds,
-        "curvlinops": theirs,
-        "their error": np.nan if values is None else compared(values, exact)[0].max() / scale,
-        "kept": cost(objective),
-        "rebuilt": cost(network.objective(torch.float32, memory=0)),
+        "curvlinops": None if values is None else compared(values, exact)[0].max() / scale,
     }
 
 
@@ -127,27 +122,9 @@ def pyhessian_at_equal_accuracy(objective, exact):
     return None
 
 
-def timed(network, objective):
-    """Median CPU seconds of ours and of curvlinops, in turn; and its values, None where it
-    refuses.
-    """
-    ours, theirs, values = [], [], None
-    for _ in range(ROUNDS):
-        started = time.process_time()
-        measures.Eigenvalues(k=K)(objective)
-        ours.append(time.process_time() - started)
-        started = time.process_time()
-        try:
-            values = curvlinops_values(network)
-        except (NotImplementedError, RuntimeError):  # layers without forward mode
-            break
-        theirs.append(time.process_time() - started)
-    return median(ours), np.nan if values is None else median(theirs), values
-
-
 def curvlinops_values(network):
     """As its documentation says: the operator, handed to scipy's eigsh at tol=1e-3; attention by
-    the kernels that can be differentiated.
+    the kernels that can be differentiated. None where it cannot differentiate the network.
     """
     from curvlinops import HessianLinearOperator
 
@@ -159,22 +136,12 @@ def curvlinops_values(network):
         [network.data(torch.float32)],
         check_deterministic=False,
     )
-    with sdpa_kernel(SDPBackend.MATH):
-        values = eigsh(operator.to_scipy(np.float32), k=K, which="LM", tol=1e-3)[0]
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            values = eigsh(operator.to_scipy(np.float32), k=K, which="LM", tol=1e-3)[0]
+    except (NotImplementedError, RuntimeError):  # layers without forward mode
+        return None
     return values[np.argsort(-np.abs(values))].astype(float)
-
-
-def cost(objective):
-    """CPU time of a Hessian-vector product in gradients: medians of 20 of each, in turn."""
-    v = torch.randn(objective.weights.n, generator=torch.Generator().manual_seed(0))
-    objective.hvp(v)
-    seconds = {objective.grad: [], objective.hvp: []}
-    for _ in range(20):
-        for call, arguments in ((objective.grad, ()), (objective.hvp, (v,))):
-            started = time.process_time()
-            call(*arguments)
-            seconds[call].append(time.process_time() - started)
-    return median(seconds[objective.hvp]) / median(seconds[objective.grad])
 
 
 def page(rows):
@@ -194,24 +161,23 @@ def page(rows):
 
 
 HEAD = """\
-Float32, 300 digits, one thread, one run, CPU seconds; torch {torch}, PyHessian 0.1, curvlinops
-{curvlinops}. Truth: the dense float64 Hessian by double backward, LAPACK. *Error*: worst of the ten
-in units of max|λ|. *Inside*: how many lie within their stated bound. *Missed*: larger eigenvalues
-that are not among the ten. *Products*: Hessian-vector products of ours with the default tolerance,
-checks and certificate included; then at equal accuracy, where both solvers get the loosest
-tolerance at which all ten are right to 1e-4 max|λ|: ours, and PyHessian's power iteration, "never"
-where it is not within {cap}. *Time*: ours, everything included, over curvlinops with scipy's eigsh
-at tol 1e-3, with its worst error; "refuses" where it cannot differentiate the network. *A product
-in gradients*: with graphs kept, and rebuilt each time.
+Float32, 300 digits, one run; torch {torch}, PyHessian 0.1, curvlinops {curvlinops}. Truth: the
+dense float64 Hessian by double backward, LAPACK. *Error*: worst of the ten in units of max|λ|.
+*Inside*: how many lie within their stated bound. *Missed*: larger eigenvalues that are not among
+the ten. *Products*: Hessian-vector products of ours with the default tolerance, checks and
+certificate included; then at equal accuracy, where both solvers get the loosest tolerance at which
+all ten are right to 1e-4 max|λ|: ours, and PyHessian's power iteration, "never" where it is not
+within {cap}. *curvlinops*: its worst error with scipy's eigsh at tol 1e-3; "refuses" where it
+cannot differentiate the network.
 
 | network | weights | error | inside | missed | products | ours, equal accuracy | PyHessian, equal \
-accuracy | time / curvlinops | its error | product, kept | rebuilt |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
+accuracy | curvlinops |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
 
 
 def cells(row):
     """One line of the table."""
-    refused = np.isnan(row["curvlinops"])
+    theirs = row["curvlinops"]
     return (
         row["name"],
         f"{row['n']:,}",
@@ -221,10 +187,7 @@ def cells(row):
         str(row["hvps"]),
         str(row["loose"] or "never"),
         str(row["pyhessian"] or "never"),
-        "refuses" if refused else f"{row['seconds'] / row['curvlinops']:.2f}",
-        "" if refused else f"{row['their error']:.0e}",
-        f"{row['kept']:.1f}",
-        f"{row['rebuilt']:.1f}",
+        "refuses" if theirs is None else f"{theirs:.0e}",
     )
 
 
@@ -232,7 +195,6 @@ def summary(rows):
     """Medians over the networks; "never" counts as the cap."""
     equal = [(row["loose"] or CAP) / (row["pyhessian"] or CAP) for row in rows]
     default = [row["hvps"] / (row["pyhessian"] or CAP) for row in rows]
-    speed = [row["seconds"] / row["curvlinops"] for row in rows if row["curvlinops"] > 0]
     right = [row["error"] <= WANTED and row["inside"] == K and not row["missed"] for row in rows]
     yield f"* All ten right to 1e-4, inside their bounds, none missed: {sum(right)} of {len(rows)}."
     for words, ratios in (("at equal accuracy", equal), ("with our default tolerance", default)):
@@ -241,14 +203,6 @@ def summary(rows):
             f"{median(ratios):.3f}, worst {max(ratios):.2f}, at most 1/10 on "
             f"{sum(r <= 0.1 for r in ratios)} of {len(rows)}."
         )
-    yield (
-        f"* Time, ours over curvlinops: median {median(speed):.2f}, worst {max(speed):.2f}, "
-        f"{len(speed)} networks."
-    )
-    yield (
-        f"* A product in gradients: median {median(row['kept'] for row in rows):.1f} with graphs "
-        f"kept, {median(row['rebuilt'] for row in rows):.1f} rebuilt."
-    )
 
 
 if __name__ == "__main__":

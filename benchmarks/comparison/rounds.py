@@ -10,7 +10,9 @@ from typing import Any
 import torch
 
 OURS = "landscape"
-PATIENCE = 20.0  # seconds that one contender may take beyond its first two rounds
+LONG = 4.0  # seconds of a call from which its warm-up is timed as its first round
+PATIENCE = 12.0  # seconds that a contender may take beyond its first round
+SEEDS = 2  # on which the loosest setting is chosen
 
 
 @dataclass(frozen=True)
@@ -82,51 +84,64 @@ class Line:
 
 
 def measure(block: Block, scale: Scale) -> list[Line]:
-    """Run every contender once without a clock, then all in turn, each round from another one on.
+    """Warm every contender up by one call, then time all in turn, each round from another one on.
 
     A slow contender takes part in fewer rounds. Ratios are to ours of the same round.
     """
-    lines = {name: Line(name) for name in block.contenders}
-    answers: dict[str, list[Any]] = {name: [] for name in lines}
-    seconds: dict[str, dict[int, float]] = {name: {} for name in lines}
-    turns = {name: _first(block, name, lines[name], scale) for name in lines}
-    names = list(lines)
+    entries = {name: _Entry(block, name, scale) for name in block.contenders}
+    names = list(entries)
     for turn in range(block.rounds):
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            if turn < turns[name]:
-                contender = block.contenders[name]
-                seconds[name][turn], answer = _timed(contender, turn, block.repeats, scale)
-                answers[name].append(answer)
-    for name, line in lines.items():
-        ours = seconds.get(OURS, {})
-        line.seconds = list(seconds[name].values())
-        line.ratios = [t / ours[turn] for turn, t in seconds[name].items() if turn in ours]
-        if line.seconds:
-            contender = block.contenders[name]
-            line.accuracy = contender.judge(answers[name])
-            line.at_least, line.at_most = contender.at_least, contender.at_most
-    return list(lines.values())
+            entries[name].take(turn)
+    ours = entries[OURS].seconds if OURS in entries else {}
+    return [entry.line(ours) for entry in entries.values()]
 
 
-def _first(block: Block, name: str, line: Line, scale: Scale) -> int:
-    """Warm a contender up; in how many rounds it takes part: 0 where it does not run."""
-    contender = block.contenders[name]
-    if isinstance(contender, str):
-        line.reason = contender
-        return 0
-    try:
-        seconds, _ = _timed(contender, 0, 1, scale)
-    except ImportError as error:
-        line.reason = f"not installed: `pip install -e '.[peers]'` ({error.name})"
-        return 0
-    except Exception as error:
-        if name == OURS:
-            raise
-        words = (str(error).strip() or "no message").splitlines()[0]
-        line.reason = f"does not run: {type(error).__name__}: {words[:120]}"
-        return 0
-    extra = PATIENCE / max(seconds * block.repeats, 1e-9)
-    return int(min(block.rounds, 1 + extra))
+class _Entry:
+    """A contender at its turns: seconds by round, and answers."""
+
+    def __init__(self, block: Block, name: str, scale: Scale):
+        self.contender, self.repeats, self.scale = block.contenders[name], block.repeats, scale
+        self.name, self.reason, self.rounds = name, "", 0
+        self.seconds: dict[int, float] = {}
+        self.answers: list[Any] = []
+        if isinstance(self.contender, str):
+            self.reason = self.contender
+            return
+        try:
+            seconds, answer = _timed(self.contender, 0, 1, scale)
+        except ImportError as error:
+            self.reason = f"not installed: `pip install -e '.[peers]'` ({error.name})"
+            return
+        except Exception as error:
+            if name == OURS:
+                raise
+            words = (str(error).strip() or "no message").splitlines()[0]
+            self.reason = f"does not run: {type(error).__name__}: {words[:120]}"
+            return
+        if seconds > LONG:
+            self.seconds[0], self.answers = seconds, [answer]
+        extra = PATIENCE / max(seconds * block.repeats, 1e-9)
+        self.rounds = int(min(block.rounds, 1 + extra))
+
+    def take(self, turn: int) -> None:
+        """Time one round, unless the contender is through."""
+        if turn < self.rounds and turn not in self.seconds:
+            self.seconds[turn], answer = _timed(self.contender, turn, self.repeats, self.scale)
+            self.answers.append(answer)
+
+    def line(self, ours: Mapping[int, float]) -> Line:
+        """What is known of it; ours: our seconds by round."""
+        if self.reason:
+            return Line(self.name, reason=self.reason)
+        return Line(
+            self.name,
+            list(self.seconds.values()),
+            [t / ours[turn] for turn, t in self.seconds.items() if turn in ours],
+            self.contender.judge(self.answers),
+            at_least=self.contender.at_least,
+            at_most=self.contender.at_most,
+        )
 
 
 def _timed(contender: Contender, turn: int, repeats: int, scale: Scale) -> tuple[float, Any]:
@@ -140,16 +155,15 @@ def loosest(
     settings: Mapping[str, Callable[[int], Any]],
     error: Callable[[Any], float],
     wanted: float,
-    rounds: int,
 ) -> tuple[str, Callable[[int], Any]]:
-    """What to call the first of the settings that is right in every round, and its call.
+    """What to call the first of the settings that is right for the first seeds, and its call.
 
     Settings stand loosest first. Without one that is right the strictest stands in, and says so.
     What does not run is for the timing to find.
     """
     for words, call in settings.items():
         try:
-            if all(error(call(turn)) <= wanted for turn in range(rounds)):
+            if all(error(call(turn)) <= wanted for turn in range(SEEDS)):
                 return f"{words}: the loosest right to {wanted:.0e}", call
         except Exception:
             return words, call
