@@ -167,5 +167,14 @@ def test_every_row_runs(row, tmp_path):
     assert "does not run" not in table
 
 
+def test_the_docs_hold_the_summary_of_the_results(tmp_path):
+    results = (ROOT / "benchmarks" / "results" / "peers.md").read_text()
+    assert peers.between_marks(peers.COMPARED.read_text()) == peers.between_marks(results)
+    page, first, last = tmp_path / "page.md", *peers.MARKS
+    page.write_text(f"above {first} old {last} below")
+    peers.renew(page, f"table {first} new {last}")
+    assert page.read_text() == f"above {first} new {last} below"
+
+
 def test_subjects_are_made_once():
     assert small_mlp(Scale(quick=True)) is small_mlp(Scale(quick=True))

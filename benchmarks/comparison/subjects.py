@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
+from comparison.pictures import images
 from comparison.rounds import Scale
 from landscape import Objective
 from landscape.models import language_model, lenet, mlp, resnet18
@@ -85,20 +86,6 @@ def sequences(count: int, length: int, words: int) -> tuple[Tensor, Tensor]:
         token = torch.where(torch.rand(count, generator=draw) < 0.8, usual, other)
     tokens = torch.stack(columns, 1)
     return tokens[:, :-1], tokens[:, 1:]
-
-
-def images(count: int, side: int = 32) -> tuple[Tensor, Tensor]:
-    """Pictures (count, 3, side, side), a pattern of their class (count,) in noise."""
-    draw = torch.Generator().manual_seed(0)
-    patterns = torch.randn(10, 3, side, side, generator=draw)
-    y = torch.randint(10, (count,), generator=draw)
-    return patterns[y] + torch.randn(count, 3, side, side, generator=draw), y
-
-
-def splits(count: int, side: int = 32) -> dict[str, tuple[Tensor, Tensor]]:
-    """Such pictures to train on, and a tenth as many to test on."""
-    x, y = images(count + max(count // 10, 10), side)
-    return {"train": (x[:count], y[:count]), "test": (x[count:], y[count:])}
 
 
 def trained(name, build, data, steps: int, lr: float, device: str) -> Subject:
