@@ -8,8 +8,7 @@ lookahead take anything that perturbs, fam anything that makes a step.
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import reduce
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -53,7 +52,7 @@ class Ascent(Perturbs):
     def step(self, walker: Walker, batch: Batch) -> None:
         """Make one step on one batch."""
         e = self.ascend(walker, batch)
-        walker.descend(walker.grad(batch, at=walker.w + e))
+        walker.descend(walker.grad(batch, at=walker.w.add_(e)))
 
     def ascend(self, walker: Walker, shard: Batch) -> Tensor:
         """The perturbation e (n,) from w, by the step's own pass over a shard."""
@@ -80,7 +79,7 @@ def length(g: Tensor) -> Tensor:
 
 def sam(g: Tensor, w: Tensor, rho: Radius) -> Tensor:
     """Steepest ascent in the Euclidean ball: e = ρ g/‖g‖. One norm over all of (n,)."""
-    return rho * g / length(g)
+    return (rho * g).div_(length(g))
 
 
 def asam(g: Tensor, w: Tensor, rho: Radius, eta: float, unscaled: Iterable[slice]) -> Tensor:
@@ -103,9 +102,11 @@ def mean(parts: Sequence[Batch], gradients: Iterable[Tensor]) -> Tensor:
     """Mean Σ_j (n_j/n) g_j over the shards of one batch, (n,)."""
     if len(parts) == 1:
         return next(iter(gradients))
-    total = sum(shard.share for shard in parts)
-    weighed = (p.share / total * g for p, g in zip(parts, gradients, strict=True))
-    return reduce(torch.add, weighed)  # one at a time: they need not be in memory together
+    total, averaged = sum(shard.share for shard in parts), None
+    for shard, g in zip(parts, gradients, strict=True):  # they need not be in memory together
+        weight = shard.share / total
+        averaged = weight * g if averaged is None else averaged.add_(g, alpha=weight)
+    return cast(Tensor, averaged)
 
 
 def start(method: Any) -> Any:

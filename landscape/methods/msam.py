@@ -78,8 +78,9 @@ class MSAM(ascent.Ascent):
                 if self.mode == "vmap":
                     raise _refusal(str(error).splitlines()[0].rstrip(".")) from error
                 self.refused = True
-        shards, w = self.parts(batch), walker.w
-        gradients = (walker.grad(shard, at=w + self.ascend(walker, shard)) for shard in shards)
+        shards, w, rho = self.parts(batch), walker.w, ascent.start(self)
+        climbs = (self.climb(walker, self.gradient(walker, s), w, rho) for s in shards)
+        gradients = (walker.grad(shard, at=w + e) for shard, e in zip(shards, climbs, strict=True))
         try:
             g = ascent.mean(shards, gradients)
         except torch.OutOfMemoryError:
