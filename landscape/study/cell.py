@@ -12,7 +12,7 @@ from landscape.tasks.imports import allow
 from landscape.tasks.registration import UserCode, register
 from landscape.training.run import Run
 from landscape.training.settings import Settings
-from landscape.training.train import train
+from landscape.training.train import settings_for, train
 from landscape.utils import files
 from landscape.utils.progress import Listener, Progress
 
@@ -42,6 +42,12 @@ class Cell:
     def label(self) -> str:
         """Label of a cell in progress messages; unique among cells that run at the same time."""
         return self.title or f"{self.method}, seed {self.seed}"
+
+    @property
+    def device(self) -> str:
+        """Device as the settings name it."""
+        settings = settings_for(self.task, self.method, self.seed, self.overrides)
+        return settings.training.device
 
     def run(self, progress: Listener) -> Run:
         """Train and measure; what is finished already is not done again."""

@@ -18,7 +18,7 @@ from landscape.tasks.registry import task as find_task
 from landscape.training.run import load_data
 from landscape.training.settings import TrainingSettings
 from landscape.training.train import settings_for
-from landscape.utils.device import device_of
+from landscape.utils.device import cards_for, device_of
 from landscape.utils.names import canonical, names_of
 from landscape.utils.paths import PathLike, as_path
 
@@ -95,9 +95,12 @@ class Design:
 
     @property
     def processes(self) -> int:
-        """Number of processes: `workers`, or one per core on the CPU, one on CUDA."""
-        on_cuda = device_of(self.training.device).type == "cuda"
-        return self.workers or (1 if on_cuda else os.cpu_count() or 1)
+        """Number of processes: `workers`, or one per core on the CPU, one per card on CUDA."""
+        if self.workers:
+            return self.workers
+        if device_of(self.training.device).type == "cuda":
+            return len(cards_for(self.training.device)) or 1
+        return os.cpu_count() or 1
 
     @cached_property
     def untuned(self) -> list[Cell]:

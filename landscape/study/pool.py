@@ -19,6 +19,7 @@ import torch
 
 from landscape.study.cell import Cell
 from landscape.utils import interrupt
+from landscape.utils.device import cards_for, visible_cards
 from landscape.utils.progress import Listener, Progress, ProgressAggregator
 
 MESSAGE_SECONDS = 0.2  # between two messages of a worker
@@ -101,17 +102,21 @@ def _in_this_process(cells: Sequence[Cell], board: ProgressAggregator) -> Iterat
 
 
 def _in_others(cells: Sequence[Cell], workers: int, board: ProgressAggregator) -> Iterator[End]:
-    """Each worker is a pool of one process, so that a lost process names its cell."""
+    """Each worker is a pool of one process, so that a lost process names its cell, and that it can
+    be told its card; one that takes the place of a lost one gets the same.
+    """
     context = multiprocessing.get_context("spawn")
     messages, stop = context.Queue(), context.Event()
     waiting, tries = deque(cells), Counter[str]()
-    pools: list[ProcessPoolExecutor] = []
+    cards = shared_cards(cells, workers)
+    card_of: dict[ProcessPoolExecutor, str | None] = {}
     running: dict[Future[None], tuple[Cell, ProcessPoolExecutor]] = {}
 
-    def new_pool() -> ProcessPoolExecutor:
-        options: dict[str, Any] = {"initializer": _start_worker, "initargs": (messages, stop)}
-        pools.append(ProcessPoolExecutor(1, mp_context=context, **options))
-        return pools[-1]
+    def new_pool(card: str | None) -> ProcessPoolExecutor:
+        options: dict[str, Any] = {"initializer": _start_worker, "initargs": (messages, stop, card)}
+        pool = ProcessPoolExecutor(1, mp_context=context, **options)
+        card_of[pool] = card
+        return pool
 
     def start(cell: Cell, pool: ProcessPoolExecutor) -> None:
         tries[cell.label] += 1
@@ -119,8 +124,8 @@ def _in_others(cells: Sequence[Cell], workers: int, board: ProgressAggregator) -
             running[pool.submit(_run_cell, cell)] = cell, pool
 
     try:
-        for _ in range(workers):
-            start(waiting.popleft(), new_pool())
+        for card in cards:
+            start(waiting.popleft(), new_pool(card))
         while running:
             done, _ = wait(running, timeout=MESSAGE_SECONDS, return_when=FIRST_COMPLETED)
             _drain(messages, board.hear)
@@ -128,7 +133,7 @@ def _in_others(cells: Sequence[Cell], workers: int, board: ProgressAggregator) -
                 cell, pool = running.pop(future)
                 error = future.exception()
                 if isinstance(error, BrokenProcessPool):
-                    pool = new_pool()
+                    pool = new_pool(card_of[pool])
                     error = ChildProcessError(LOST)
                     if tries[cell.label] < TRIES:
                         start(cell, pool)
@@ -143,7 +148,7 @@ def _in_others(cells: Sequence[Cell], workers: int, board: ProgressAggregator) -
         stop.set()
         raise
     finally:
-        for pool in pools:
+        for pool in card_of:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -171,13 +176,26 @@ def _drain(messages: Any, hear: Callable[[Progress], None]) -> None:
 _messages: Any = None
 
 
-def _start_worker(messages: Any, stop: Any) -> None:
-    """Initialise a worker: single-threaded, ignores SIGINT, exits with its parent.
+def shared_cards(cells: Sequence[Cell], workers: int) -> list[str | None]:
+    """The card of each worker: all that are visible, in turn; None leaves the choice to the cells,
+    where there is one card or some cell names its own.
+    """
+    cards = visible_cards()
+    if len(cards) < 2 or not all(cards_for(cell.device) for cell in cells):
+        return [None] * workers
+    return [cards[i % len(cards)] for i in range(workers)]
+
+
+def _start_worker(messages: Any, stop: Any, card: str | None = None) -> None:
+    """Initialise a worker: single-threaded, ignores SIGINT, exits with its parent, and sees one
+    card alone where it is told one; CUDA reads that when it is first used.
 
     SIGTERM and SIGUSR1, which a scheduler sends to all processes of a job, stop it at a safe point.
     """
     global _messages
     _messages = messages
+    if card is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = card
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in ("SIGTERM", "SIGUSR1"):

@@ -176,7 +176,7 @@ def compare(
     many trials for every method, with `tune_seeds` seeds or more that the study does not use. See
     `landscape.study.tuning`. controls: adds those of `landscape.study.controls`; they are derived,
     not tuned.
-    workers: processes; default one per core on the CPU, one on CUDA.
+    workers: processes; default one per core on the CPU, one per visible card on CUDA.
     Cells that are finished are not done again, so the same call goes on where it was interrupted.
 
     Raises ValueError for unknown names and bad settings, before anything is trained, and where a

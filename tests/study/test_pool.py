@@ -8,7 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
+from landscape.study import pool
 from landscape.study.cell import Cell
 from landscape.study.pool import run_all
 from landscape.utils.progress import silent
@@ -42,6 +44,45 @@ def test_finished_cells_are_not_done_again(tmp_path):
 def test_a_diverged_cell_is_not_measured(tmp_path):
     run = cell(tmp_path, lr=1e4, momentum=0.99).run(silent)
     assert run.status["state"] == "diverged" and not list(tmp_path.rglob("*.nc"))
+
+
+@pytest.mark.parametrize(
+    ("devices", "visible", "expected"),
+    [
+        (["cuda", "auto"], ["4", "6"], ["4", "6", "4"]),
+        (["auto", "auto"], ["4"], [None] * 3),
+        (["cuda", "cuda:1"], ["4", "6"], [None] * 3),
+        (["cpu", "cpu"], ["4", "6"], [None] * 3),
+        (["auto"], [], [None] * 3),
+    ],
+)
+def test_workers_take_the_visible_cards_in_turn(devices, visible, expected, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(visible))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(visible))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ",".join(visible))
+    cells = [cell(tmp_path, device=device) for device in devices]
+    assert pool.shared_cards(cells, 3) == expected
+
+
+class Told:
+    """A cell that writes down which card its process sees."""
+
+    measures = ()
+
+    def __init__(self, path):
+        self.label = self.method = path.name
+        self.path, self.seed = path, 0
+
+    def run(self, tell):
+        self.path.write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "all"))
+
+
+@pytest.mark.slow
+def test_each_worker_sees_its_card(tmp_path, monkeypatch):
+    monkeypatch.setattr(pool, "shared_cards", lambda cells, workers: ["4", "6"])
+    paths = [tmp_path / name for name in "ab"]
+    assert run_all([Told(p) for p in paths], 2, silent) == []
+    assert [p.read_text() for p in paths] == ["4", "6"]
 
 
 @pytest.mark.slow
