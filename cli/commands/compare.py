@@ -62,7 +62,9 @@ def compare(
     workers: Annotated[
         int | None,
         typer.Option(
-            callback=options.at_least(1), help="Processes at once.", show_default="one per core, or per CUDA card"
+            callback=options.at_least(1),
+            help="Processes at once.",
+            show_default="one per core, or per CUDA card",
         ),
     ] = None,
     measures: Annotated[
