@@ -15,7 +15,7 @@ from torch import Tensor
 
 from landscape.linalg import probes
 from landscape.linalg.quadratic_forms import LEVEL, project_out
-from landscape.linalg.subspace import MatVec, Subspace
+from landscape.linalg.subspace import MatVec
 
 LOOKED_AT = 4  # what a vector takes away is averaged over the last few
 
@@ -40,41 +40,25 @@ class Deflation:
 def nothing(
     matvec: MatVec, like: Tensor, tolerance: float, most: int, seed: int, known: float = 0.0
 ) -> Deflation:
-    """No subspace: plain Hutchinson. Arguments as for `krylov`."""
+    """No subspace: plain Hutchinson. Arguments as for `sketch`."""
     return Deflation(known=known, reach=abs(known))
-
-
-def krylov(
-    matvec: MatVec, like: Tensor, tolerance: float, most: int, seed: int, known: float = 0.0
-) -> Deflation:
-    """The whole basis of Lanczos, one product a vector: the outer eigenvalues first.
-
-    like: (n,) of the dtype and on the device to work with; most: vectors at the most.
-    tolerance: relative, of the interval of the trace that this is for; known: a share of that trace
-    that the matvec leaves out.
-    """
-    space = Subspace(matvec, len(like), most, seed=seed, dtype=like.dtype, device=like.device)
-    captured = [0.0]
-    while not space.full and _pays(captured, known + float(space.projected.trace()), tolerance, 1):
-        space.expand()
-        outside = float(space.coupling.square().sum())
-        captured.append(float(space.projected.square().sum()) + 2 * outside)
-    products = torch.cat([space.projected, space.coupling[None]]).norm(dim=0)
-    reach = abs(known) + float(products.sum())
-    return Deflation(space.basis, known + float(space.projected.trace()), reach)
 
 
 def sketch(
     matvec: MatVec, like: Tensor, tolerance: float, most: int, seed: int, known: float = 0.0
 ) -> Deflation:
     """The range of H on random vectors, two products a vector: Hutch++ (Meyer, Musco, Musco &
-    Woodruff 2021, arXiv 2010.09649). Arguments as for `krylov`.
+    Woodruff 2021, arXiv 2010.09649).
+
+    like: (n,) of the dtype and on the device to work with; most: vectors at the most.
+    tolerance: relative, of the interval of the trace that this is for; known: a share of that trace
+    that the matvec leaves out.
     """
     basis = like.new_zeros(most, len(like))
     reach, m, captured = abs(known), 0, [0.0]
     eps = torch.finfo(like.dtype).eps
     for z in probes.gaussians(like, most, seed):
-        if not _pays(captured, known, tolerance, 2):
+        if not _pays(captured, known, tolerance):
             break
         image = matvec(z)
         rest = project_out(basis[:m], image)
@@ -95,8 +79,8 @@ def sketch(
     return Deflation(basis[:m], known, reach)
 
 
-def _pays(captured: list[float], known: float, tolerance: float, cost: int) -> bool:
-    """Decide whether another vector saves more directions than it costs products.
+def _pays(captured: list[float], known: float, tolerance: float) -> bool:
+    """Decide whether another vector saves more directions than its two products.
 
     An interval of ± tolerance·|known| takes 2(z/(tolerance·known))²·‖PHP‖² directions.
     """
@@ -106,11 +90,10 @@ def _pays(captured: list[float], known: float, tolerance: float, cost: int) -> b
         return True
     taken = (captured[-1] - captured[-1 - LOOKED_AT]) / LOOKED_AT
     quantile = float(ndtri((1 + LEVEL) / 2))
-    return 2 * (quantile / (tolerance * known)) ** 2 * taken > cost
+    return 2 * (quantile / (tolerance * known)) ** 2 * taken > 2
 
 
 METHODS: dict[str, Callable[[MatVec, Tensor, float, int, int, float], Deflation]] = {
-    "krylov": krylov,
     "hutch++": sketch,
     "hutchinson": nothing,
 }

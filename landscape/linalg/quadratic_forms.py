@@ -29,21 +29,41 @@ class Estimate(NamedTuple):
     half: Floats
 
 
-def estimate(forms: Floats, squares: Floats, d: int) -> Estimate:
+class Moments(NamedTuple):
+    """A mean of forms, (...): its variance, and the variance of that variance's estimate."""
+
+    value: Floats
+    variance: Floats
+    doubt: Floats
+
+
+def moments(forms: Floats, squares: Floats, d: int) -> Moments:
     """tr A from forms xᵀAx and squares ‖Ax‖², (q, ...) each, of q ≥ 2 directions.
 
-    The variance is 2d/(d + 2) times the mean of ‖(A − c)x‖², c = tr(A)/d; Student's t with the
-    degrees of freedom of that mean (Satterthwaite): 2/(its relative variance).
+    The variance of a form is 2d/(d + 2) times the mean of ‖(A − c)x‖², c = tr(A)/d.
     """
-    from scipy.special import stdtrit
-
     q = len(forms)
     value = forms.mean(axis=0)
     centred = np.maximum(squares - 2 * value / d * forms + value**2 / d, 0.0)
-    norm, doubt = centred.mean(axis=0), centred.var(axis=0, ddof=1) / q
-    stderr = np.sqrt(2 * d / (d + 2) * norm / q)
-    freedom = 2 * norm**2 / np.maximum(doubt, 1e-9 * norm**2 + np.finfo(float).tiny)
+    scale = 2 * d / (d + 2) / q
+    return Moments(value, scale * centred.mean(axis=0), scale**2 * centred.var(axis=0, ddof=1) / q)
+
+
+def interval(moments: Moments) -> Estimate:
+    """The 95 % interval: Student's t with the degrees of freedom of the variance (Satterthwaite),
+    2/(its relative variance).
+    """
+    from scipy.special import stdtrit
+
+    value, variance, doubt = moments
+    freedom = 2 * variance**2 / np.maximum(doubt, 1e-9 * variance**2 + np.finfo(float).tiny)
+    stderr = np.sqrt(variance)
     return Estimate(value, stderr, stdtrit(freedom.clip(1), (1 + LEVEL) / 2) * stderr)
+
+
+def estimate(forms: Floats, squares: Floats, d: int) -> Estimate:
+    """tr A with its interval from forms xᵀAx and squares ‖Ax‖², (q, ...) each, q ≥ 2."""
+    return interval(moments(forms, squares, d))
 
 
 def directions(
@@ -55,8 +75,12 @@ def directions(
     """
     d = len(like) if basis is None else len(like) - len(basis)
     for z in probes.gaussians(like, draws, seed):
-        x = project_out(basis, z)
-        yield x * (d**0.5 / torch.linalg.vector_norm(x, dtype=torch.float64).to(x))
+        yield on_sphere(project_out(basis, z), d)
+
+
+def on_sphere(x: Tensor, d: int) -> Tensor:
+    """X (n,) with length √d."""
+    return x * (d**0.5 / torch.linalg.vector_norm(x, dtype=torch.float64).to(x))
 
 
 def project_out(basis: Tensor | None, v: Tensor) -> Tensor:

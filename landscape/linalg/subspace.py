@@ -54,6 +54,11 @@ class Subspace:
         return self._rows[: self.size]
 
     @property
+    def following(self) -> Tensor:
+        """The next basis vector v, (n,)."""
+        return self._rows[self.size]
+
+    @property
     def projected(self) -> Tensor:
         """C = VᵀHV as computed, (m, m) float64: symmetric but for rounding."""
         return self._projected[: self.size, : self.size]

@@ -4,17 +4,21 @@ One share is exact in a subspace; the rest is estimated from random directions.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from landscape.linalg.deflation import METHODS, Deflation
+from landscape.linalg.block_trace import diagonal_blocks, estimate_blocks, merged
+from landscape.linalg.deflation import METHODS as DEFLATIONS
+from landscape.linalg.deflation import Deflation
 from landscape.linalg.quadratic_forms import Estimate, directions, estimate, project_out
 from landscape.linalg.subspace import ROUNDING, MatVec
 
+METHODS = ("krylov", *DEFLATIONS)
+PRODUCTS = {"hutch++": 2, "hutchinson": 1}  # for a vector of the subspace
 FEWEST = 10  # directions: with fewer the interval falls short where one eigenvalue dominates
 SPARE = 1.05  # more directions than the last look asks for: most runs end at the second look
 OTHERS = 2**31  # added to the seed: directions that have nothing to do with the subspace
@@ -39,6 +43,7 @@ def trace(
     like: Tensor,
     *,
     method: str = "krylov",
+    blocks: Sequence[int] | None = None,
     tolerance: float = 0.01,
     max_matvecs: int = 300,
     memory: int = 2**31,
@@ -52,11 +57,13 @@ def trace(
     matvec: v (n,) ↦ H v (n,), H symmetric; like: (n,) of its dtype and on its device.
     method: of the subspace, a name in `METHODS`; it takes at most half of the products, and as many
         vectors as `memory` bytes hold.
+    blocks: sizes of the diagonal blocks of which "krylov" adds up the traces, of sum n; default
+        one, H itself. Several are merged where the products do not suffice for them.
     known: a share of the trace that the matvec leaves out: of vectors that it projects away.
     error: relative, of one product, where it is more than rounding; it widens the interval.
     callback: called as callback(matvecs) after each product.
 
-    Stopping does not bend the interval: the subspace is chosen by what it takes away, the number of
+    Stopping hardly bends the interval: the subspace is chosen by what it takes away, the number of
     directions by a variance that ten of them tell nearly exactly (see `quadratic_forms`), in few
     looks.
 
@@ -68,22 +75,30 @@ def trace(
         raise ValueError(f"`tolerance` must be non-negative. Got {tolerance}.")
     if max_matvecs < 2 * FEWEST:
         raise ValueError(f"`max_matvecs` must be at least {2 * FEWEST}. Got {max_matvecs}.")
-    n, counted = len(like), _Counted(matvec, callback)
-    cost = 2 if method == "hutch++" else 1
-    affordable = memory // (n * like.dtype.itemsize) - 1
-    most = max(1, min(n, max_matvecs // 2 // cost, affordable))
-    deflation = METHODS[method](counted, like, tolerance, most, seed, known)
-    spent = counted.calls
+    counted = _Counted(matvec, callback)
     error = max(error, ROUNDING * torch.finfo(like.dtype).eps)
-    found = _rest(counted, like, deflation, tolerance, max_matvecs - spent, seed, error)
+    if method == "krylov":
+        sizes = merged(blocks or [len(like)], max_matvecs)
+        parts = diagonal_blocks(counted, like, sizes, max_matvecs // 2, memory, seed)
+        found = estimate_blocks(parts, tolerance, max_matvecs, error, known)
+        deflated = sum(b.space.size for b in parts)
+        draws = counted.calls - deflated
+    else:
+        affordable = memory // (len(like) * like.dtype.itemsize) - 1
+        most = max(1, min(len(like), max_matvecs // 2 // PRODUCTS[method], affordable))
+        deflation = DEFLATIONS[method](counted, like, tolerance, most, seed, known)
+        left = max_matvecs - counted.calls
+        found = _rest(counted, like, deflation, tolerance, left, seed, error)
+        deflated = deflation.size
+        draws = counted.calls - max_matvecs + left
     value, half = float(found.value), float(found.half)
     return TraceEstimate(
         value=value,
         stderr=float(found.stderr),
         low=value - half,
         high=value + half,
-        draws=counted.calls - spent,
-        deflated=deflation.size,
+        draws=draws,
+        deflated=deflated,
         matvecs=counted.calls,
         converged=half <= tolerance * abs(value),
     )

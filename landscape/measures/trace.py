@@ -14,7 +14,7 @@ from landscape.objective.objective import Objective
 from landscape.records import EigenvaluesRecord, TraceRecord
 from landscape.utils.memory import basis_bytes
 
-METHODS = ("krylov", "hutch++", "hutchinson")
+METHODS = ("layers", "krylov", "hutch++", "hutchinson")
 LEAST = 24  # products: for checks, a basis, and directions enough for an interval
 
 
@@ -22,15 +22,16 @@ LEAST = 24  # products: for checks, a basis, and directions enough for an interv
 class Trace:
     """Trace of ∇²L(w), with a 95 % interval.
 
-    tr H = tr(V H Vᵀ) + E[xᵀHx], where the rows of V are an orthonormal basis of a Krylov space and
-    x is random in its orthogonal complement (see `landscape.linalg.trace`). The unit is that of the
-    loss per squared unit of w.
+    tr H = Σ_l tr H_ll over the layers l, and of each tr H_ll = tr(V H_ll Vᵀ) + E[xᵀH_ll x], where
+    the rows of V are an orthonormal basis of a Krylov space and x is random in its orthogonal
+    complement. Curvature between layers has no trace, but scatters xᵀHx
+    (see `landscape.linalg.block_trace`). The unit is that of the loss per squared unit of w.
 
     tolerance: target half-width of the interval, relative to the value.
     max_hvps: budget of Hessian-vector products. When it runs out first, `converged` is False and
-    the interval is wider, as near initialisation, where positive and negative eigenvalues cancel.
-    method: "krylov"; "hutch++", with a basis from random products (Meyer et al. 2021); or
-    "hutchinson", random directions alone.
+    the interval is wider, as where positive and negative eigenvalues of a layer cancel.
+    method: "layers"; "krylov", the same without blocks; "hutch++", with a basis from random
+    products (Meyer et al. 2021); or "hutchinson", random directions alone.
     curvature: "hessian" or "gauss-newton".
     layer: name of a module; selects the diagonal block of its parameters.
     seed: seed of the random directions.
@@ -52,7 +53,7 @@ class Trace:
 
     tolerance: float = 0.01
     max_hvps: int = 300
-    method: str = "krylov"
+    method: str = "layers"
     curvature: str = "hessian"
     layer: str | None = None
     seed: int = 0
@@ -76,18 +77,21 @@ class Trace:
         """Estimate the trace at the objective's point.
 
         pairs: eigenpairs of the same curvature, as `Eigenvalues` returned them. Their share of the
-        trace is taken as known instead of being estimated again.
+        trace is taken as known instead of being estimated again; they belong to the whole matrix,
+        so "krylov" stands in for "layers".
         progress: counts Hessian-vector products; the total, `max_hvps`, is an upper limit.
         """
         matrix = operator(objective, self.curvature, self.layer, self.seed)
         matvec, known = (
             (matrix.matvec, 0.0) if pairs is None else _without(matrix, pairs, self.seed)
         )
+        method = "krylov" if self.method == "layers" and pairs is not None else self.method
         spent = matrix.count
         found = trace(
             matvec,
             matrix.like,
-            method=self.method,
+            method="krylov" if method == "layers" else method,
+            blocks=matrix.block.module_sizes if method == "layers" else None,
             tolerance=self.tolerance,
             max_matvecs=self.max_hvps - spent,
             memory=basis_bytes(matrix.like.device),
@@ -107,7 +111,7 @@ class Trace:
             deflated=found.deflated,
             hvps=matrix.count,
             converged=found.converged,
-            method=self.method,
+            method=method,
             curvature=self.curvature,
             layer=self.layer,
             n=matrix.n,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate, groupby, pairwise
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +49,13 @@ class Block:
     def n(self) -> int:
         """Its number of coordinates, m."""
         return sum(s.stop - s.start for s in self._slices)
+
+    @property
+    def module_sizes(self) -> list[int]:
+        """Numbers of coordinates, one module after the other; their sum is m."""
+        module = [self.weights.names[i].rpartition(".")[0] for i in self.positions]
+        sized = zip(module, self._sizes, strict=True)
+        return [sum(size for _, size in run) for _, run in groupby(sized, lambda pair: pair[0])]
 
     def read(self, w: Tensor) -> Tensor:
         """w (n,) -> a copy of the block's coordinates, (m,)."""

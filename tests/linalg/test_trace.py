@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from landscape.linalg.deflation import METHODS, krylov, sketch
-from landscape.linalg.trace import OTHERS, trace
+from landscape.linalg.deflation import sketch
+from landscape.linalg.trace import METHODS, trace
 
 FLOAT = torch.float64
 N = 60
@@ -59,30 +59,27 @@ def test_the_identity_is_exact(method):
 def test_a_basis_of_everything_leaves_nothing_to_chance():
     values = spectra(12)["indefinite"]
     found = asked(values, tolerance=1e-6)
-    assert (found.draws, found.deflated, found.matvecs) == (0, 12, 12)
+    assert (found.draws, found.deflated, found.matvecs) == (2, 12, 14)  # two before the basis
     assert found.value == pytest.approx(float(values.sum()), rel=1e-12)
     assert found.stderr == 0 and found.converged
     assert 0 < found.high - found.low < 1e-10
 
 
-@pytest.mark.parametrize("grow", [krylov, sketch])
-def test_the_known_share_is_that_of_the_basis(grow):
+def test_the_known_share_is_that_of_the_basis():
     values = spectra()["heavy"]
-    share = grow(lambda v: values * v, values, 0.01, 14, 0)
+    share = sketch(lambda v: values * v, values, 0.01, 14, 0)
     v = share.basis
     assert 5 <= share.size <= 14
     torch.testing.assert_close(v @ v.T, torch.eye(share.size, dtype=FLOAT), rtol=0, atol=1e-12)
     assert share.known == pytest.approx(float((v * values * v).sum()), rel=1e-12)
 
 
-@pytest.mark.parametrize(("grow", "least"), [(krylov, 5), (sketch, 3)])
-def test_a_basis_stops_where_directions_are_cheaper(grow, least):
+@pytest.mark.parametrize(("method", "least"), [("krylov", 4), ("hutch++", 3)])
+def test_a_basis_stops_where_directions_are_cheaper(method, least):
     """Of three eigenvalues above a flat floor; at a loose tolerance the floor is not worth it."""
     values = spectra()["near low rank"]
-    share = grow(lambda v: values * v, values, 0.05, N, 0)
-    assert least <= share.size <= 9
-    rest = values - (share.basis * values).square().sum(0).sqrt()  # what is left is the floor
-    assert share.known > 0.98 * float(values[:3].sum()) and rest[3:].max() < 0.02
+    found = asked(values, method=method, tolerance=0.05)
+    assert least <= found.deflated <= 9
 
 
 def test_an_exhausted_range_ends_the_sketch():
@@ -91,21 +88,6 @@ def test_an_exhausted_range_ends_the_sketch():
     found = asked(values, method="hutch++", tolerance=1e-3)
     assert found.deflated == 2
     assert found.value == pytest.approx(1.0, rel=1e-9)
-
-
-def test_directions_are_no_relatives_of_the_basis():
-    """The first direction of the same seed would be the Krylov start itself: nothing left of it."""
-    seen = []
-    values = spectra()["positive"]
-
-    def matvec(v):
-        seen.append(v.clone())
-        return values * v
-
-    found = trace(matvec, values, tolerance=0.2, seed=0)
-    again = krylov(lambda v: values * v, values, 0.2, 150, OTHERS)
-    first = seen[found.deflated]
-    assert abs(float(again.basis[0] @ first)) > 0.5 * float(first.norm())
 
 
 def test_it_says_where_it_did_not_converge():

@@ -8,17 +8,32 @@ import torch
 import torch.nn.functional as F
 
 from landscape.measures import Eigenvalues, Trace
+from landscape.measures.curvature.operator import Operator
 
 
 @pytest.mark.parametrize("name", ["mlp", "relu", "layer_norm", "tied", "conv"])
 def test_the_interval_holds_the_trace_of_the_dense_hessian(objective, dense_hessian, name):
     made = objective(name)
     exact = float(dense_hessian(made).trace())
-    for method in ("krylov", "hutchinson"):
+    for method in ("layers", "krylov", "hutchinson"):
         record = Trace(max_hvps=40, method=method, seed=1)(made)
         assert record.stderr > 0
         assert record.low <= exact <= record.high
         assert record.value == pytest.approx((record.low + record.high) / 2)
+
+
+def test_curvature_between_layers_is_no_trace(objective, dense_hessian):
+    """At initialisation it is most of the Hessian; the layers alone need fewer products."""
+    made = objective("relu")
+    h = dense_hessian(made)
+    sizes = Operator(made, "hessian", None).block.module_sizes
+    assert sizes == [35, 18]
+    record, whole = (
+        Trace(method=m, tolerance=0.02, max_hvps=100)(made) for m in ("layers", "krylov")
+    )
+    assert record.low <= float(h.trace()) <= record.high
+    assert (record.method, whole.method) == ("layers", "krylov")
+    assert record.converged and record.hvps <= whole.hvps
 
 
 @pytest.mark.parametrize("policy", ["batch", "reestimated"])
@@ -33,7 +48,7 @@ def test_a_module_has_the_trace_of_its_block(objective, dense_hessian):
     made = objective()
     h = dense_hessian(made)
     head = slice(35, 53)
-    record = Trace(layer="2")(made)
+    record = Trace(layer="2", tolerance=1e-9)(made)
     assert (record.n, record.layer) == (18, "2")
     assert record.value == pytest.approx(float(h[head, head].trace()), rel=1e-9)
 
@@ -72,6 +87,7 @@ def test_rough_eigenpairs_do_not_bend_the_trace(objective, dense_hessian):
     pairs = Eigenvalues(k=5, max_hvps=8)(made)
     assert not pairs.converged.all()
     record = Trace(tolerance=1e-6)(made, pairs)
+    assert record.method == "krylov"  # they are of the whole matrix
     assert record.value == pytest.approx(float(dense_hessian(made).trace()), rel=1e-6)
 
 
@@ -135,7 +151,10 @@ def test_the_interval_holds_over_seeds(objective, dense_hessian):
     [
         ({"tolerance": -1}, "`tolerance` must be non-negative. Got -1"),
         ({"max_hvps": 23}, "`max_hvps` must be at least 24. Got 23"),
-        ({"method": "exact"}, "`method` must be one of krylov, hutch.*hutchinson. Got 'exact'"),
+        (
+            {"method": "exact"},
+            "`method` must be one of layers, krylov, hutch.*hutchinson. Got 'exact'",
+        ),
     ],
 )
 def test_settings_out_of_range(settings, words):
