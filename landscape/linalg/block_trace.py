@@ -25,7 +25,7 @@ SPARE = 1.02  # narrower than asked for: most runs end at the second look
 
 
 def merged(sizes: Sequence[int], products: int) -> list[int]:
-    """As many blocks as products suffice for: the smallest neighbours are put together."""
+    """Merge the smallest neighbours until the products suffice for every block."""
     sizes, most = list(sizes), max(1, products // COST)
     while len(sizes) > most:
         sums = [a + b for a, b in pairwise(sizes)]

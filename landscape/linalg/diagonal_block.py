@@ -55,7 +55,7 @@ class DiagonalBlock:
 
     @property
     def reach(self) -> float:
-        """What the relative error of a product multiplies in the trace."""
+        """The sum of norms that the relative error of a product multiplies in the trace."""
         columns = torch.cat([self.space.projected, self.space.coupling[None]]).norm(dim=0)
         return float(columns.sum()) + (self._products / (EARLY + self.draws)) ** 0.5 * bool(
             self.left
@@ -83,7 +83,7 @@ class DiagonalBlock:
 
     @property
     def gain(self) -> float:
-        """How much less `norm` is expected to be with another basis vector."""
+        """The expected decrease of `norm` by another basis vector."""
         norm = self.norm
         if len(self._captured) <= LOOKED_AT:
             return norm / LOOKED_AT
