@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from landscape.plots.drawing.multiples import curves_page
 from landscape.plots.drawing.prepare import (
     ByMethod,
     axis_label,
@@ -16,7 +17,7 @@ from landscape.plots.drawing.prepare import (
     shown,
     t_band,
 )
-from landscape.plots.drawing.style import drawing_of, empty, sheet, style_of, styled
+from landscape.plots.drawing.style import drawing_of, empty, style_of, styled
 from landscape.records import Array, CurvesRecord
 
 AGAINST = {
@@ -32,19 +33,20 @@ def curves(
     quantities: Sequence[str] = ("train_loss", "test_accuracy"),
     against: str = "epoch",
     ax: Axes | Sequence[Axes] | None = None,
+    *,
+    baseline: str = "",
 ) -> Figure:
     """Draw one panel per quantity, one line per method.
 
     against: "epoch", "grad_evals" or "seconds". A run that stopped early or left the finite numbers
     counts in no mean: it is drawn thin, up to a cross where it ended.
+    More than three methods on a figure of its own: small multiples, the baseline (default sgd, or
+    the first) in grey.
     Raises ValueError for another `against`.
     """
     if against not in AGAINST:
         raise ValueError(f"`against` must be one of {', '.join(AGAINST)}. Got {against!r}.")
     groups = grouped(records, CurvesRecord)
-    page = sheet(ax, len(quantities), columns=min(2, len(quantities)), extra=0.5)
-    for panel, quantity in zip(page.axes, quantities, strict=True):
-        _panel(panel, groups, quantity, against)
     seeds = counts([len(runs) for runs in groups.values()], "seed")
     several = any(len(runs) > 1 for runs in groups.values())
     words = f"mean over {seeds}, band: 95 % t interval" if several else f"{seeds}: no band"
@@ -55,8 +57,11 @@ def curves(
         for quantity in quantities
         if np.isfinite(getattr(run, quantity)).any()
     )
-    page.foot(groups, words + (" · ×: where a run diverged or stopped" if ended else ""))
-    return page.figure
+    return curves_page(
+        groups, len(quantities), lambda panel, i: _panel(panel, groups, quantities[i], against),
+        words + (" · ×: where a run diverged or stopped" if ended else ""), ax=ax,
+        baseline=baseline, extra=0.5,
+    ).figure  # fmt: skip
 
 
 def _panel(ax: Axes, groups: dict[str, list[CurvesRecord]], quantity: str, against: str) -> None:

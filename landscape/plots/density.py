@@ -4,8 +4,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from landscape.plots.drawing.multiples import curves_page
 from landscape.plots.drawing.prepare import ByMethod, conditions, counts, grouped, t_band
-from landscape.plots.drawing.style import GREY, drawing_of, sheet, style_of, styled, text
+from landscape.plots.drawing.style import GREY, drawing_of, style_of, styled, text
 from landscape.records import Array, SpectralDensityRecord
 
 FAR = 10  # times the narrowest kernel: with a wider one beside it, one width would hide too much
@@ -19,20 +20,33 @@ Band = tuple[Array, Array, Array]  # density and the ends of its interval, (g,) 
 
 
 @styled
-def density(records: ByMethod[SpectralDensityRecord], ax: Axes | None = None) -> Figure:
+def density(
+    records: ByMethod[SpectralDensityRecord], ax: Axes | None = None, *, baseline: str = ""
+) -> Figure:
     """Density on a logarithmic axis, a line and a band per method.
 
     One minimum per method: the band is the 95 % interval over the probes. Several: their mean, with
     the 95 % t interval over the minima. All are shown with the widest of their kernels, because a
     height means little without it; but where the widths differ by more than a factor of 10, each
     with its own, and the eigenvalue axis is then linear near zero and logarithmic beyond.
+
+    More than three methods on a figure of its own: small multiples, the baseline (default sgd, or
+    the first) in grey.
     """
     groups = grouped(records, SpectralDensityRecord)
     flat = [record for group in groups.values() for record in group]
     widths = [record.width for record in flat]
     common = max(widths) <= FAR * min(widths)
-    page = sheet(ax, 1, columns=1, height=3.0, extra=0.4)
-    panel = page.axes[0]
+    return curves_page(
+        groups, 1, lambda panel, _: _panel(panel, groups, common),
+        _caption(groups, flat, common), ax=ax, baseline=baseline, height=3.0, extra=0.4, mark=False,
+    ).figure  # fmt: skip
+
+
+def _panel(panel: Axes, groups: dict[str, list[SpectralDensityRecord]], common: bool) -> None:
+    """common: all with the widest kernel."""
+    flat = [record for group in groups.values() for record in group]
+    widths = [record.width for record in flat]
     top = 0.0
     for method, group in groups.items():
         sigma = max(widths if common else [record.width for record in group])
@@ -53,8 +67,6 @@ def density(records: ByMethod[SpectralDensityRecord], ax: Axes | None = None) ->
         _mark(panel, lowest)
     if len(groups) == 1:
         panel.set_title(text(style_of(next(iter(groups))).label))
-    page.foot(groups, _caption(groups, flat, common), mark=False)
-    return page.figure
 
 
 def common_grid(group: list[SpectralDensityRecord], sigma: float) -> Array:

@@ -8,10 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from landscape.plots.drawing.bands import QUANTITIES, banded, fitted, labelled, same_axis
+from landscape.plots.drawing.multiples import curves_page
 from landscape.plots.drawing.prepare import ByMethod, conditions, counts, grouped, shown
-from landscape.plots.drawing.style import sheet, styled
+from landscape.plots.drawing.style import styled
 from landscape.records import Array, NoiseRecord
 
+LABEL = 0.33  # inches of a level's label
 UNITS = {
     "max": "in units of the layer's largest |weight|",
     "rms": "in units of the layer's root mean square",
@@ -28,12 +30,15 @@ def noise(
     ax: Axes | Sequence[Axes] | None = None,
     *,
     other: bool = False,
+    baseline: str = "",
 ) -> Figure:
     """Mean and 95 % t interval at each level; the levels are spaced as √σ, so that 0 is there.
 
     One minimum per method: the band is over draws of the noise. Several: over the minima, each
     counted with its mean over draws (a method with one minimum then has no
     band). A level with a draw that is not finite has no mean: a gap.
+    More than three methods on a figure of its own: small multiples, the baseline (default sgd, or
+    the first) in grey.
     other: beside each panel one for the other data that the records hold, on the same y axis.
 
     Raises ValueError where the records of one method have different levels, and for `other` where
@@ -41,17 +46,16 @@ def noise(
     """
     groups = grouped(records, NoiseRecord)
     sides = [groups, _others(groups)] if other else [groups]
-    columns = min(2, len(quantities) * len(sides))
-    page = sheet(ax, len(quantities) * len(sides), columns=columns, extra=0.6)
     asked = [(quantity, side) for quantity in quantities for side in sides]
-    for panel, (quantity, side) in zip(page.axes, asked, strict=True):
-        _panel(panel, side, quantity)
+    flat = [record for side in sides for group in side.values() for record in group]
+    where = conditions(flat)
+    page = curves_page(
+        groups, len(asked), lambda panel, i: _panel(panel, asked[i][1], asked[i][0]),
+        _band(groups) + (f" · {where}" if where else ""), ax=ax, baseline=baseline, overlaid=other,
+    )  # fmt: skip
     if other:
         for first, second in zip(page.axes[::2], page.axes[1::2], strict=True):
             _on_one_scale(first, second)
-    flat = [record for side in sides for group in side.values() for record in group]
-    where = conditions(flat)
-    page.foot(groups, _band(groups) + (f" · {where}" if where else ""))
     return page.figure
 
 
@@ -103,9 +107,10 @@ def _levels(ax: Axes, sigma: Array) -> None:
     ax.set_xscale("function", functions=(_root, _square))
     top = float(sigma.max()) or 1.0
     ax.set_xlim(-0.0006 * top, 1.06 * top)
+    apart = max(0.11, LABEL / (ax.bbox.width / ax.figure.dpi))
     kept: list[float] = []
     for level in sigma[::-1]:  # from the largest: drop a label that would touch its neighbour
-        if not kept or _root(kept[-1]) - _root(level) > 0.11 * _root(sigma.max()):
+        if not kept or _root(kept[-1]) - _root(level) > apart * _root(sigma.max()):
             kept.append(float(level))
     ax.set_xticks(kept, [f"{level:g}" for level in kept])
     ax.set_xticks([], minor=True)

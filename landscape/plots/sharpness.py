@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from landscape.plots.drawing.bands import fitted, same_axis
+from landscape.plots.drawing.multiples import curves_page
 from landscape.plots.drawing.prepare import ByMethod, conditions, counts, grouped, t_band
-from landscape.plots.drawing.style import INK, drawing_of, sheet, style_of, styled
+from landscape.plots.drawing.style import drawing_of, style_of, styled
 from landscape.records import Array, SharpnessRecord
 from landscape.records.flatness import mean_and_stderr
 from landscape.statistics.intervals import t_quantile
@@ -20,7 +20,10 @@ PANELS = {"rise": "rise of the loss, lower bound", "level": "highest loss found"
 
 @styled
 def sharpness(
-    records: ByMethod[SharpnessRecord], ax: Axes | Sequence[Axes] | None = None
+    records: ByMethod[SharpnessRecord],
+    ax: Axes | Sequence[Axes] | None = None,
+    *,
+    baseline: str = "",
 ) -> Figure:
     """Two panels over the radius: the rise S_ρ, and the level that it leads to, L + S_ρ.
 
@@ -30,23 +33,23 @@ def sharpness(
     """
     groups = grouped(records, SharpnessRecord)
     flat = [record for group in groups.values() for record in group]
-    page = sheet(ax, len(PANELS), columns=2, extra=0.6)
     rules = " / ".join(sorted({UNITS.get(record.rule, record.rule) for record in flat}))
-    for panel, (quantity, label) in zip(page.axes, PANELS.items(), strict=True):
+    radii = np.unique(np.concatenate([record.radii for record in flat]))
+
+    def draw(panel: Axes, i: int) -> None:
+        quantity, label = list(PANELS.items())[i]
         panel.set(xlabel=f"radius, {rules}", ylabel=label, xscale="log")
         means = []
         for method, group in groups.items():
             with drawing_of(panel, method):
                 means.append(_method(panel, method, group, quantity))
         if fitted(panel, quantity, means):
-            radii = np.unique(np.concatenate([record.radii for record in flat]))
             panel.set_xticks(radii, [f"{radius:g}" for radius in radii])
             panel.set_xticks([], minor=True)
-    dashed = Line2D([], [], color=INK, linewidth=0.8, linestyle="--", label="after one step")
-    page.axes[0].legend(handles=[dashed], loc="upper left")
-    where = conditions(flat)
-    page.foot(groups, _band(groups) + (f" · {where}" if where else ""))
-    return page.figure
+
+    parts = [_band(groups), "dashed: after one step", conditions(flat)]
+    words = " · ".join(filter(None, parts))
+    return curves_page(groups, len(PANELS), draw, words, ax=ax, baseline=baseline).figure
 
 
 def _method(ax: Axes, method: str, group: list[SharpnessRecord], quantity: str) -> Array:

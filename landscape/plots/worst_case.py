@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from landscape.plots.drawing.bands import QUANTITIES, over_minima, panel_of
+from landscape.plots.drawing.multiples import curves_page
 from landscape.plots.drawing.prepare import ByMethod, conditions, grouped
-from landscape.plots.drawing.style import sheet, styled
+from landscape.plots.drawing.style import styled
 from landscape.plots.noise import UNITS
 from landscape.records import Array, WorstCaseRecord
 
@@ -20,6 +21,8 @@ def worst_case(
     records: ByMethod[WorstCaseRecord],
     quantities: Sequence[str] = QUANTITIES,
     ax: Axes | Sequence[Axes] | None = None,
+    *,
+    baseline: str = "",
 ) -> Figure:
     """Each quantity at the worst point group within each radius, from the clean one at 0.
 
@@ -28,16 +31,19 @@ def worst_case(
     """
     groups = grouped(records, WorstCaseRecord)
     flat = [record for group in groups.values() for record in group]
-    page = sheet(ax, len(quantities), columns=min(2, len(quantities)), extra=0.6)
     units = " / ".join(sorted({UNITS.get(record.scale, record.scale) for record in flat}))
-    for panel, quantity in zip(page.axes, quantities, strict=True):
-        panel.set_xlabel(f"radius ρ, {units}")
-        panel.set_title(TITLES[quantity])
-        panel_of(panel, quantity, groups, _radii, _from_clean)
-    words = "lower bound of the worst loss, by projected gradient ascent · "
     where = conditions(flat)
-    page.foot(groups, words + over_minima(groups) + (f" · {where}" if where else ""))
-    return page.figure
+    words = ["lower bound of the worst loss, by projected gradient ascent", over_minima(groups)]
+
+    def draw(panel: Axes, i: int) -> None:
+        panel.set_xlabel(f"radius ρ, {units}")
+        panel.set_title(TITLES[quantities[i]])
+        panel_of(panel, quantities[i], groups, _radii, _from_clean)
+
+    return curves_page(
+        groups, len(quantities), draw, " · ".join(filter(None, [*words, where])), ax=ax,
+        baseline=baseline,
+    ).figure  # fmt: skip
 
 
 def _radii(record: WorstCaseRecord) -> Array:
