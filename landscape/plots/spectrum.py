@@ -54,8 +54,9 @@ def spectrum(records: ByMethod[EigenvaluesRecord], ax: Axes | None = None) -> Fi
             part
             for part in (
                 _asked(flat),
-                "filled: positive, hollow: negative",
-                "×: not converged, bars: residual bounds",
+                "hollow: negative" if any((r.values < 0).any() for r in flat) else "",
+                "×: not converged" if any(not np.all(r.converged) for r in flat) else "",
+                "bars: residual bounds",
                 f"{seeds} side by side" if several or len(flat) > 1 else "",
                 conditions(flat),
             )

@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -32,7 +31,7 @@ POWER = re.compile(r"\^\{([^}]*)\}")
 
 def chart(figure: Figure) -> list[dict[str, Any]]:
     """The panels of a figure: title, names and ticks of the axes, marks."""
-    FigureCanvasAgg(figure).draw()  # ticks are known once it was laid out
+    figure.draw_without_rendering()  # ticks are known once it was laid out
     panels = [ax for ax in figure.axes if ax.get_visible() and ax.axison]
     return [_panel(ax, panels) for ax in panels]
 

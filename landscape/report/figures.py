@@ -1,5 +1,6 @@
 """The figures of a report: what is drawn, and one sentence each on how to read it."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,15 +19,21 @@ from landscape.report.verdict import COSTS
 class Shown:
     """A figure in its place; how_to_read and summary: one sentence each for its caption.
 
-    charted: the figure that the page draws again as charts; None where there is none.
+    draw: makes the figure for paper. charted: the figure that the page draws again as charts; None
+    where there is none.
     """
 
     name: str
     title: str
-    figure: Figure
+    draw: Callable[[], Figure]
     how_to_read: str
     summary: str = ""
     charted: Figure | None = None
+
+    @functools.cached_property
+    def figure(self) -> Figure:
+        """The figure for paper, drawn when it is first asked for."""
+        return self.draw()
 
     @property
     def coloured(self) -> bool:
@@ -46,22 +53,22 @@ class Shown:
     @property
     def conditions(self) -> str:
         """The small print under the drawing."""
-        return small_print(self.figure)
+        return small_print(self.charted or self.figure)
 
 
 TITLES = {
     "comparison": "Results by method",
-    "differences": "Differences from the baseline",
+    "differences": "Differences from the baseline, by metric",
     "curves": "Training curves",
     "radius": "Learned radius",
     "stability": "Sharpness during training",
     "spectrum": "Eigenvalues of the Hessian",
-    "density": "Spectral density of the Hessian",
-    "noise": "Robustness to weight noise",
-    "quantization": "Quantisation",
-    "pruning": "Pruning",
-    "worst_case": "Worst-case loss in a ball",
-    "sharpness": "Sharpness by radius",
+    "density": "How many directions have which curvature",
+    "noise": "Accuracy and loss under noise on the weights",
+    "quantization": "Accuracy and loss after rounding the weights",
+    "pruning": "Accuracy and loss without the smallest weights",
+    "worst_case": "Highest loss found within a radius (lower bound)",
+    "sharpness": "How much the loss can rise within a radius",
     "rise_area": "How far the weights can move before the loss rises",
     "surface": "Loss surfaces",
     "surface-trajectory": "Loss on the plane of each training",
@@ -69,12 +76,13 @@ TITLES = {
     "surface-eigenvectors": "Loss along eigenvectors of the Hessian",
     "profile": "Loss profiles along lines",
     "path": "Paths between minima",
-    "scatter": "Flatness and generalisation gap",
+    "scatter": "Do flatter minima generalise better here?",
 }
+# Figures of curves, which stand as small multiples on paper: their panels when overlaid.
+CURVES = {"curves": 2, "density": 1, "noise": 2, "pruning": 2, "worst_case": 2, "sharpness": 2}
 HOW_TO_READ = {
     "comparison": "Each dot is a mean over seeds, each bar the 95 % interval of that mean. Whether "
-    "two bars overlap is not a test; the differences from the baseline are tested in the next "
-    "figure.",
+    "two bars overlap is not a test; the differences from the baseline are.",
     "differences": "Each dot is a mean paired difference, each bar its 95 % interval. Filled dots "
     "are significant: the interval excludes zero and the p value is below 0.05 after Holm’s "
     "correction over the methods. Hollow dots are not, even where the bar misses zero.",
@@ -86,7 +94,7 @@ HOW_TO_READ = {
     "stability": "Dashed: the stability threshold, the curvature above which steps of the base "
     "optimizer overshoot. Full-batch gradient descent tends to rise to it and stay near it.",
     "spectrum": "Each column is one minimum, each marker one eigenvalue. The largest is the "
-    "curvature in the steepest direction; hollow markers are negative: there the loss curves down.",
+    "curvature in the steepest direction; below zero the loss curves down.",
     "density": "How many directions have which curvature, on a logarithmic axis. The right tail "
     "holds the steepest directions; left of zero the loss curves down.",
     "noise": "The fall in accuracy or rise in loss from σ = 0 is the cost of the noise. Curves "
@@ -144,12 +152,11 @@ def figures(contents: Contents) -> list[Shown]:
         **{name: _surface(contents, name) for name in MAPS if name != "rise_area"},
         "scatter": _scatter(contents),
     }
-    drawn = {name: draw() for name, draw in draws.items() if draw is not None}
     return [
-        Shown(name, TITLES[name], drawn[name], how_to_read[name], summary(contents, name),
-              None if name in MAPS else drawn[name])
+        Shown(name, TITLES[name], draw, how_to_read[name], summary(contents, name),
+              _charted(contents, name, draw))
         for name in TITLES
-        if name in drawn
+        if (draw := draws[name]) is not None
     ]  # fmt: skip
 
 
@@ -176,7 +183,20 @@ def drawable(contents: Contents, name: str = "surface") -> dict[str, list[Any]]:
 
 def _cells(contents: Contents, plot: str) -> Callable[[], Figure] | None:
     records = contents.records(plots.DRAWS[plot])
-    return (lambda: plots.PLOTS[plot](records)) if records else None
+    asked = {"baseline": contents.comparison.baseline} if plot in CURVES else {}
+    return (lambda: plots.PLOTS[plot](records, **asked)) if records else None
+
+
+def _charted(contents: Contents, name: str, draw: Callable[[], Figure]) -> Figure | None:
+    """The figure for a chart: all curves of a quantity in one panel."""
+    if name in MAPS:
+        return None
+    if name not in CURVES:
+        return draw()
+    overlaid = Figure(figsize=(7, 3), layout="constrained")
+    panels = overlaid.subplots(1, CURVES[name], squeeze=False).ravel()
+    plots.PLOTS[name](contents.records(plots.DRAWS[name]), ax=list(panels))
+    return overlaid
 
 
 def _scatter(contents: Contents) -> Callable[[], Figure] | None:

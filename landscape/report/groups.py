@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from landscape.report.figures import Shown
 
 OTHERS = ("surface-trajectory", "surface-minima", "surface-eigenvectors")  # planes
-# Id, title, figures in order; what is not in FOLDED stands open.
+# Id, title, figures in order; what is not in FOLDED stands open. The tiles of the first screen stand
+# for rise_area.
 GROUPS = (
-    ("rise", "Surfaces", ("rise_area", "surface", *OTHERS, "profile", "path")),
+    ("rise", "Surfaces", ("surface", *OTHERS, "profile", "path")),
     ("curvature", "Curvature", ("spectrum", "density", "sharpness", "scatter")),
     ("robustness", "Robustness", ("noise", "quantization", "pruning", "worst_case")),
     ("training", "Training", ("curves", "radius", "stability")),

@@ -23,7 +23,7 @@ from landscape.report.headline import definition, headline
 from landscape.report.inline import inline_svg, variable
 from landscape.report.key_numbers import key_numbers, times_words
 from landscape.report.numbers import number, p_value, signed, signed_interval
-from landscape.report.template import flat, read, rendered
+from landscape.report.template import compressed, flat, read, rendered
 from landscape.report.tiles import tiles
 from landscape.report.verdict import COSTS, cell, verdict, verdicts_of
 from landscape.report.wording import listed, method_name, timing_caution
@@ -48,6 +48,7 @@ def render(contents: Contents) -> str:
 def page(contents: Contents, drawn: Sequence[Shown]) -> str:
     """The page around figures that were drawn before."""
     scene = _scene(contents)
+    plotly = _plotly() if scene else ""
     live = {f.name: chart(f.charted) for f in drawn if f.charted is not None}
     correlations = _correlations(contents)
     tuning = conditions.tuning_rows(contents.study)
@@ -56,6 +57,8 @@ def page(contents: Contents, drawn: Sequence[Shown]) -> str:
         "page.html.jinja",
         timing=timing_caution(contents.study) if "seconds" in contents.computed else "",
         scripts=_scripts(scene is not None, bool(live)),
+        packed=[plotly] if plotly else [],
+        plotly=compressed(plotly) if plotly else "",
         contents=contents,
         title=f"{contents.study.task}: {_names(contents)}",
         sections=_sections(parts),
@@ -91,14 +94,16 @@ def _names(contents: Contents) -> str:
 
 
 def _scripts(scene: bool, live: bool) -> list[str]:
-    """What the page runs; plotly only where something is drawn with it."""
+    """What the page runs at once; the scene unpacks plotly when it comes into sight."""
     scripts = ["page", *["charts"] * live, *["scene"] * scene, "table"]
-    first = []
-    if scene:
-        from plotly.offline import get_plotlyjs
+    return [read(f"{name}.js") for name in scripts]
 
-        first = [get_plotlyjs()]
-    return [*first, *(read(f"{name}.js") for name in scripts)]
+
+def _plotly() -> str:
+    """The library of the scene."""
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
 
 
 def _about(contents: Contents) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Our pages: jinja templates with everything escaped, and the colours of the figures."""
 
 import base64
+import functools
+import gzip
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,11 +16,13 @@ from landscape.utils.text import printable_lines
 TEMPLATES = Path(__file__).parent
 
 
-def rendered(template: str, *, scripts: Sequence[str] = (), **values: Any) -> str:
+def rendered(
+    template: str, *, scripts: Sequence[str] = (), packed: Sequence[str] = (), **values: Any
+) -> str:
     """A page from one of the templates; style, light and dark are given to it.
 
-    scripts: run at its end, in this order. The page's policy lets no other script run, and no
-    request leave it.
+    scripts: run at its end, in this order. packed: scripts that the page holds compressed and runs
+    when it needs them. Its policy lets no other script run, and no request leave it.
     """
     import jinja2
 
@@ -35,7 +39,7 @@ def rendered(template: str, *, scripts: Sequence[str] = (), **values: Any) -> st
         light=Markup(colour_variables(dark=False)),
         dark=Markup(colour_variables(dark=True)),
         scripts=[Markup(script) for script in scripts],
-        policy=Markup(_policy(scripts)),
+        policy=Markup(_policy([*packed, *scripts])),
         **values,
     )
 
@@ -43,6 +47,12 @@ def rendered(template: str, *, scripts: Sequence[str] = (), **values: Any) -> st
 def _shown(value: Any) -> Any:
     """Text without signs that reorder or hide it; what is markup already stays."""
     return printable_lines(value) if type(value) is str else value
+
+
+@functools.cache
+def compressed(script: str) -> str:
+    """A script as base64 of gzip, which a page unpacks: a third as long as its text."""
+    return base64.b64encode(gzip.compress(script.encode(), mtime=0)).decode()
 
 
 def read(name: str) -> str:

@@ -59,7 +59,7 @@ def test_says_which_eigenvalues_these_are(eigenvalues_record, words):
         return words(spectrum({"sgd": record})).replace("\n", " ")
 
     record = eigenvalues_record()
-    assert "the 3 largest in magnitude · filled: positive" in said(record)
+    assert "the 3 largest in magnitude · hollow: negative" in said(record)
     both = replace(eigenvalues_record((8.0, 4.0, -1.0, -2.0), *[(1,) * 4] * 2), which="both")
     assert "the 2 largest and the 2 smallest" in said(both)
 
