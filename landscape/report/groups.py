@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from landscape.report.figures import Shown
 
 OTHERS = ("surface-trajectory", "surface-minima", "surface-eigenvectors")  # planes
-# Id, title, figures in order; what is not in FOLDED stands open. The tiles of the first screen stand
-# for rise_area.
+# Id, title, figures in order; what is not in FOLDED stands open. The first screen has rise_area.
 GROUPS = (
     ("rise", "Surfaces", ("surface", *OTHERS, "profile", "path")),
     ("curvature", "Curvature", ("spectrum", "density", "sharpness", "scatter")),
