@@ -153,6 +153,7 @@ def run_tests(copy, tests):
     os.environ["CI"] = "1"  # hypothesis draws the same examples each time
     sys.path.insert(0, str(copy))
     sys.dont_write_bytecode = True  # a bug as long as the text, in the same second, looks unchanged
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     watch, output = FirstFailure(), io.StringIO()
     with contextlib.redirect_stdout(output):
         code = pytest.main([*OPTIONS, f"--ignore={GOLDEN}", *tests], plugins=[watch])
