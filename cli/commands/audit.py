@@ -57,6 +57,12 @@ def audit(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results.", show_default="audits/NAME")
     ] = None,
+    suggest: Annotated[
+        bool,
+        typer.Option(
+            "--suggest", help="Write requirements that this checkpoint meets, for its successors."
+        ),
+    ] = False,
     dry_run: options.DryRun = False,
     quiet: options.Quiet = False,
     json: options.Json = False,
@@ -73,6 +79,8 @@ def audit(
     from landscape_cli.plan import show
 
     texts, chosen = _asked(require or [], requirements, config, set_ or [])
+    if suggest and texts:
+        raise ValueError("`--suggest` makes requirements, so it takes none. Leave out one of them.")
     folder = folder_of(checkpoint, out)
     asked: dict[str, Any] = {
         "baseline": baseline, "options": chosen, "checkpoint_key": checkpoint_key, "out": out,
@@ -90,7 +98,20 @@ def audit(
             checkpoint, texts, **asked, **sources, on_uncertain=on_uncertain,
             command=options.command(), progress=listener,
         )  # fmt: skip
-    _hand_over(audited, folder, json=json, quiet=quiet)
+    if suggest:
+        _suggest(audited, folder, quiet=quiet or json)
+    _hand_over(audited, folder, json=json, quiet=quiet or suggest)
+
+
+def _suggest(audited: "Audit", folder: Path, *, quiet: bool) -> None:
+    """Write requirements.toml into the folder of the audit, and print it."""
+    from landscape.auditing.suggest import as_toml, suggested
+    from landscape.utils import files
+
+    text = as_toml(suggested(audited))
+    files.write(folder / "requirements.toml", text)
+    if not quiet:
+        say(*text.rstrip().split("\n"), f"note: {folder / 'requirements.toml'} holds these lines.")
 
 
 def _hand_over(audited: "Audit", folder: Path, *, json: bool, quiet: bool) -> None:

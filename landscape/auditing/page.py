@@ -1,4 +1,4 @@
-"""An audit as files: audit.json for programs, junit.xml for pipelines, audit.html for people."""
+"""Files of an audit: audit.json for programs, junit.xml for pipelines, audit.html for people."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -9,12 +9,14 @@ from xml.etree import ElementTree
 from matplotlib.figure import Figure
 
 from landscape import plots
-from landscape.auditing.requirements import HOLDS, NOT_REFUTED, QUANTITIES, UNCERTAIN
+from landscape.auditing.badge import badge
+from landscape.auditing.requirements import CHANGE, HOLDS, NOT_REFUTED, QUANTITIES, UNCERTAIN
 from landscape.auditing.verdicts import Audit, Verdict
 from landscape.plots.drawing.method_styles import distinct_styles
 from landscape.records import Record
 from landscape.report.inline import inline_svg
 from landscape.report.template import flat, rendered
+from landscape.statistics.intervals import Interval
 from landscape.utils import files, manifest
 from landscape.utils.text import printable
 
@@ -34,7 +36,7 @@ FIGURES = {  # measure -> how to read its figure
 
 
 def write(audit: Audit, folder: Path | str, *, about: Mapping[str, Any], command: str = "") -> Path:
-    """Write audit.json, junit.xml, the records and audit.html; answer the path of the page.
+    """Write audit.json, junit.xml, badge.svg, the records and audit.html; return the page's path.
 
     about: what was audited: checkpoint, model, data and how they were read, for the record.
     """
@@ -64,8 +66,9 @@ def write(audit: Audit, folder: Path | str, *, about: Mapping[str, Any], command
         command=command,
     )
     files.write(folder / "audit.html", page)
+    files.write(folder / "badge.svg", badge(audit))
     kept = [folder / "records" / f"{name}.nc" for name in records]
-    names = ("audit.json", "junit.xml", "audit.html")
+    names = ("audit.json", "junit.xml", "audit.html", "badge.svg")
     manifest.reseal(folder, [*kept, *(folder / name for name in names)])
     return folder / "audit.html"
 
@@ -129,21 +132,24 @@ def _headline(audit: Audit) -> str:
 
 
 def measured(audit: Audit) -> list[dict[str, Any]]:
-    """Every single number that the records answer, with its interval."""
+    """Every single number that the records answer, with its interval; beside a baseline the
+    changes, too, new minus old.
+    """
     rows = []
     for name, quantity in QUANTITIES.items():
-        record = audit.answers.get(quantity.measure)
+        record, old = audit.answers.get(quantity.measure), None
+        if audit.baseline is not None:
+            old = audit.baseline.get(quantity.measure)
         for argument in () if record is None else _arguments(record, bool(quantity.argument)):
-            number = quantity.read(record, argument)
-            rows.append(
-                {
-                    "name": f"{name}@{argument}" if argument else name,
-                    "value": number.mean,
-                    "low": number.low,
-                    "high": number.high,
-                }
-            )
+            full = f"{name}@{argument}" if argument else name
+            rows.append(_row(full, quantity.read(record, argument)))
+            if old is not None:
+                rows.append(_row(CHANGE + full, quantity.change_of(record, old, argument)))
     return [row for row in rows if row["value"] == row["value"]]
+
+
+def _row(name: str, number: Interval) -> dict[str, Any]:
+    return {"name": name, "value": number.mean, "low": number.low, "high": number.high}
 
 
 def _arguments(record: Any, takes_one: bool) -> list[str]:

@@ -60,6 +60,13 @@ class Quantity:
     change: Callable[[Any, Any, str], Interval] | None = None
     searched: bool = False
 
+    def change_of(self, record: Any, old: Any, argument: str) -> Interval:
+        """New minus old, with its interval."""
+        if self.change is not None:
+            return self.change(record, old, argument)
+        was, now = self.read(old, argument), self.read(record, argument)
+        return Interval(now.mean - was.mean, now.low - was.high, now.high - was.low, now.n)
+
 
 @dataclass(frozen=True)
 class Requirement:
@@ -87,12 +94,8 @@ class Requirement:
             number = quantity.read(record, self.argument)
         elif baseline is None:
             raise ValueError(f"{self.text!r} needs a checkpoint to compare with: --baseline.")
-        elif quantity.change is not None:
-            number = quantity.change(record, baseline[quantity.measure], self.argument)
         else:
-            old = quantity.read(baseline[quantity.measure], self.argument)
-            new = quantity.read(record, self.argument)
-            number = Interval(new.mean - old.mean, new.low - old.high, new.high - old.low, new.n)
+            number = quantity.change_of(record, baseline[quantity.measure], self.argument)
         if math.isnan(number.mean):
             raise ValueError(
                 f"{self.text!r} does not apply: {self.name} is not a number on these data."

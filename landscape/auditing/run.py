@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from landscape.analysis.analyze import measure_with
-from landscape.analysis.checkpoint_spec import CheckpointSpec, is_run, objectives_of
+from landscape.analysis.checkpoint_spec import CheckpointSpec, objectives_of
 from landscape.analysis.minimum import counter
 from landscape.analysis.subject import TrainTestObjective
 from landscape.auditing.requirements import UNCERTAIN, Evaluation, Requirement, parse, settings
@@ -82,13 +82,24 @@ def audit(
         )
     folder = folder_of(checkpoint, out)
     notes = (*notes, *(f"Baseline: {note}" for note in of_baseline))
+    notes += () if other is None else _other_examples(objectives, other)
     about = {"checkpoint": checkpoint, "baseline": baseline, **spec.described(), "notes": notes}
-    if not is_run(as_path(checkpoint), spec):
-        about["examples"] = spec.count
+    about["examples"] = {"train": objectives.train.examples, "test": objectives.test.examples}
     from landscape.auditing.page import write  # figures need matplotlib
 
     write(judged, folder, about=about, command=command)
     return replace(judged, folder=folder, notes=notes)
+
+
+def _other_examples(new: TrainTestObjective, old: TrainTestObjective) -> tuple[str, ...]:
+    """Notes on the splits whose examples are not the same for both checkpoints."""
+    splits = {"training": (new.train, old.train), "test": (new.test, old.test)}
+    return tuple(
+        f"The two checkpoints were not measured on the same {name} examples: their changes are "
+        "also those of the data. Give both the same --data."
+        for name, (one, two) in splits.items()
+        if one.fingerprint != two.fingerprint
+    )
 
 
 def folder_of(checkpoint: PathLike, out: PathLike | None) -> Path:

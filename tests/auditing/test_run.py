@@ -12,7 +12,7 @@ from landscape import Objective
 from landscape.analysis.subject import TrainTestObjective
 from landscape.auditing.page import write
 from landscape.auditing.requirements import HOLDS, SHORT, parse
-from landscape.auditing.run import MOST_DRAWS, judge
+from landscape.auditing.run import MOST_DRAWS, _other_examples, judge
 from landscape.measures import NoiseRobustness
 
 
@@ -146,3 +146,12 @@ def test_files(tmp_path):
     assert "<script>x" not in text and "<b>note" not in text
     assert "http://" not in text.replace("http://www.w3.org", "")
     assert (tmp_path / "records" / "noise.nc").exists()
+
+
+def test_other_examples_of_the_baseline_are_noted():
+    """The fingerprints of the data decide, not their number."""
+    one = subject()
+    assert _other_examples(one, subject()) == ()
+    changed = TrainTestObjective(one.train, subject(seed=1).test)
+    (line,) = _other_examples(one, changed)
+    assert line.startswith("The two checkpoints were not measured on the same test examples")

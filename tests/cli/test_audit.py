@@ -1,7 +1,9 @@
 """landscape audit on networks and files that this project has never seen."""
 
 import json
+import tomllib
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -266,3 +268,63 @@ def test_one_example(landscape, mine):
 def test_a_foreign_checkpoint_needs_its_model(mine, refused):
     (line,) = refused("audit", "model.pt", "--data", "mine.py:batches")
     assert "--model pkg.mod:name or file.py:name" in line
+
+
+def test_suggested_requirements_hold_for_the_checkpoint_and_not_for_a_worse_one(landscape, mine):
+    """Each of them has room: it holds for the same weights, and some fail for others."""
+    few = ("--set", "noise.draws=4", "--set", "noise.sigmas=[0.05, 0.5]")
+    done = landscape("audit", "model.pt", *GIVEN, *few, "--suggest")
+    assert done.code == 0, done.err
+    assert "requirements.toml holds these lines" in done.out
+    texts = tomllib.loads(Path("audits/model/requirements.toml").read_text())["require"]
+    names = {text.partition(" ")[0].partition("@")[0] for text in texts}
+    assert {"accuracy", "loss", "noise.accuracy", "eigenvalues.max", "worst.loss"} <= names
+    again = ("--requirements", "audits/model/requirements.toml", *few)
+    same = landscape("audit", "model.pt", *GIVEN, *again, "--out", "same")
+    assert same.code == 0, same.out
+    torch.save({k: -3 * v for k, v in torch.load("model.pt").items()}, "worse.pt")
+    assert landscape("audit", "worse.pt", *GIVEN, *again, "--out", "worse").code == 1
+
+
+def test_suggestions_and_requirements_exclude_each_other(refused, mine):
+    (line,) = refused("audit", "model.pt", *GIVEN, *FAST, "--suggest")
+    assert line.startswith("`--suggest` makes requirements, so it takes none")
+
+
+def test_beside_a_baseline_the_changes_are_in_the_table_and_the_badge_counts(landscape, mine):
+    torch.save({k: 2 * v for k, v in torch.load("model.pt").items()}, "old.pt")
+    few = ("--set", "noise.draws=4", "--set", "noise.sigmas=[0.05]")
+    done = landscape("audit", "model.pt", *GIVEN, *few, *FAST, "--baseline", "old.pt")
+    assert done.code == 0, done.err
+    tree = json.loads(Path("audits/model/audit.json").read_text())
+    measured = tree["measured"]
+    change = measured["change.loss"]
+    assert change["value"] == change["low"] == change["high"] != 0
+    assert "change.noise.accuracy@0.05" in measured
+    assert "change.noise.accuracy@0.05" in Path("audits/model/audit.html").read_text()
+    assert tree["about"]["examples"] == {"train": 40, "test": 40}
+    badge = ElementTree.parse("audits/model/badge.svg").getroot()
+    assert badge.attrib["aria-label"] == "minimum audited: 1 of 1 hold"
+
+
+def test_numbers_of_examples_are_those_that_were_measured(landscape, mine):
+    splits = ("--model", "mine.py:net", "--data", "mine.py:splits")
+    landscape("audit", "model.pt", *splits, *FAST, "--examples", "30", "--set", "noise.draws=2")
+    tree = json.loads(Path("audits/model/audit.json").read_text())
+    assert tree["about"]["examples"] == {"train": 30, "test": 20}
+
+
+def test_the_workflow_of_the_docs_audits(landscape, mine):
+    """Its command, with the requirements that were suggested, on a network of one's own."""
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "audit-in-ci.md"
+    block = page.read_text(encoding="utf-8").split("```yaml")[1].split("```")[0]
+    command = block.split("- run: >")[1].split("- uses")[0].split()
+    with Path("mine.py").open("a") as file:
+        file.write("def test_set():\n    return batches()\n")
+    few = ("--set", "noise.draws=2", "--set", "noise.sigmas=[0.05]")
+    landscape("audit", "model.pt", *GIVEN, *few, "--suggest", "--out", "old")
+    Path("old/requirements.toml").rename("requirements.toml")
+    done = landscape(*command[1:], *few)
+    assert done.code == 0, done.out + done.err
+    names = {path.name for path in Path("audit").iterdir()}
+    assert {"audit.html", "junit.xml", "badge.svg", "audit.json"} <= names
