@@ -149,14 +149,14 @@ def arguments(scale: Scale, count: int) -> list[str]:
 def study(scale: Scale) -> Iterator[Block]:
     """Nine methods, five epochs each, four measures on 250 images, and the report."""
     count = scale.pick(45_000, 32)
-    chosen, asked = scale.pick(("all", FOUR), ("sgd", "noise"))
+    chosen, asked = scale.pick(("all", FOUR), ("sgd", "surface"))
 
     def call(turn: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             command(
                 "compare", *arguments(scale, count), "--methods", chosen, "--seeds", "1",
                 "--epochs", scale.pick("5", "1"), "--measures", asked, "--examples",
-                scale.pick("250", "8"), "--set", "surface.size=25",
+                scale.pick("250", "8"), "--set", f"surface.size={scale.pick(25, 3)}",
                 "--out", f"{folder}/study", turn,
             )  # fmt: skip
 

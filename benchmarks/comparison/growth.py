@@ -54,6 +54,8 @@ class Line:
         whole, end = self.slopes
         if abs(whole - 1) <= STRAIGHT:
             return "a straight line"
+        if self.fixed > max(self.sizes):
+            return "mostly a fixed part at these sizes"
         if whole < 1:
             return f"a fixed part as large as the cost of {self.fixed:,.0f} {self.axis}"
         return "steeper than the size" if end > 1 + STRAIGHT else "straight at the large end"
@@ -169,7 +171,7 @@ def rows(grown: list[Line]) -> Iterator[str]:
 def draw(grown: list[Line], path: Path) -> None:
     """One panel for each axis; grey: proportional to the size."""
     axes = list(dict.fromkeys(line.axis for line in grown))
-    with matplotlib.rc_context({"svg.hashsalt": "cost", "font.size": 8}):
+    with matplotlib.rc_context({"svg.hashsalt": "cost", "svg.fonttype": "none", "font.size": 8}):
         figure = Figure(figsize=(2.4 * len(axes), 2.8), layout="constrained")
         for axis, ax in zip(axes, figure.subplots(1, len(axes)), strict=True):
             for line in (line for line in grown if line.axis == axis):
