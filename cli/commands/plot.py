@@ -10,7 +10,11 @@ import typer
 from landscape_cli import completion, options
 from landscape_cli.say import say
 
-SAME_RECORD = ("relief", "scene")  # further views of a surface, drawn where they are asked for
+SAME_RECORD = (
+    "relief",
+    "scene",
+    "bowl_scene",
+)  # further views of a surface, drawn where they are asked for
 KNOWN = ("random", "eigenvectors", "trajectory", "minima", "plane")
 ALONG = ("surface", "profile")  # kinds of records that stand beside others along other directions
 ONE_PER_PANEL = ("surface", "rise_area")  # kinds of records of which a panel shows one, not a mean
@@ -84,7 +88,7 @@ def plot(
         raise ValueError("`--directions` is for surfaces and profiles: --kind surface.")
     target, paths = out or folders[0] / "figures", []
     for name in kinds:
-        drawn = _drawn(name, format_)
+        drawn = _drawn(name, format_, lambda: _has_bowl(folders, directions))
         _check(drawn, PLOTS[drawn], chosen)
         with widths[width]():
             figure = PLOTS[drawn](_records(folders, DRAWS[drawn], directions), **chosen)
@@ -96,13 +100,30 @@ def plot(
     options.hand_over(made, target if kind is None else paths[0], json)
 
 
-def _drawn(kind: str, format_: str) -> str:
-    """The plot that draws a kind in a format; ValueError where html cannot show it."""
-    three = {"relief": "scene", "surface": "scene"} if format_ == "html" else {"scene": "relief"}
-    drawn = three.get(kind, kind)
-    if drawn != "scene" and format_ == "html":
+def _drawn(kind: str, format_: str, bowl: Callable[[], bool]) -> str:
+    """The plot that draws a kind in a format; ValueError where the two do not fit.
+
+    bowl: the areas inside a rise were measured, so that a scene is one of bowls.
+    """
+    if format_ != "html":
+        if kind == "bowl_scene":
+            raise ValueError("A bowl to turn around needs --format html.")
+        return "relief" if kind == "scene" else kind
+    if kind in ("rise_area", "bowl_scene") or (kind == "scene" and bowl()):
+        return "bowl_scene"
+    if kind not in ("scene", "relief", "surface"):
         raise ValueError(f"html shows a surface in 3-D, and only that. Got {kind}.")
-    return drawn
+    return "scene"
+
+
+def _has_bowl(folders: list[Path], directions: str | None) -> bool:
+    """The areas inside a rise were measured in every folder, and no other plane is asked for."""
+    from landscape.study.folders import records_in
+
+    if directions is not None:
+        return False
+    having = {folder for folder, _, records in records_in(folders) if "rise_area" in records}
+    return having == set(folders)
 
 
 def _measured(folders: list[Path], format_: str) -> list[str]:

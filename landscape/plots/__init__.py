@@ -7,6 +7,7 @@ Needs no torch and no data. Imports `records` and `statistics`. Start with `curv
 from collections.abc import Callable
 from typing import Any
 
+from landscape.plots.bowl.scene import bowl_scene
 from landscape.plots.comparison import comparison, differences
 from landscape.plots.curves import curves
 from landscape.plots.density import density
@@ -47,6 +48,7 @@ PLOTS: dict[str, Callable[..., Any]] = {
     "path": path,
     "relief": relief,
     "scene": scene,
+    "bowl_scene": bowl_scene,
     "comparison": comparison,
     "differences": differences,
     "scatter": scatter,
@@ -70,6 +72,7 @@ DRAWS: dict[str, str] = {
     "path": "path",
     "relief": "surface",
     "scene": "surface",
+    "bowl_scene": "rise_area",
     "comparison": "comparison",
     "differences": "comparison",
     "scatter": "study",
@@ -88,8 +91,8 @@ def draw(record: Record, **options: Any) -> Any:
 
 
 __all__ = [
-    "DRAWS", "FORMATS", "PLOTS", "comparison", "curves", "density", "differences", "draw", "noise",
-    "one_column", "path", "profile", "pruning", "quantization", "radius", "relief",
+    "DRAWS", "FORMATS", "PLOTS", "bowl_scene", "comparison", "curves", "density", "differences",
+    "draw", "noise", "one_column", "path", "profile", "pruning", "quantization", "radius", "relief",
     "rise_area", "save", "scatter", "scene", "sharpness", "spectrum", "stability", "surface",
     "worst_case",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -128,6 +129,23 @@ def test_a_surface_along_other_directions_is_an_option_away(landscape, refused, 
     last = landscape("plot", a, "--kind", "surface", "--directions", "eigenvectors").last_line
     assert drawn == ["random", "eigenvectors"]
     assert last == str(a / "figures" / "surface-eigenvectors.png")
+
+
+def test_a_scene_is_one_of_bowls_where_areas_were_measured(landscape, refused, two):
+    a, *_ = two
+    plain = landscape("plot", a, "--kind", "scene", "--format", "html").last_line
+    assert "How far can the weights move" not in Path(plain).read_text(encoding="utf-8")
+    small = ("--set", "rise_area.size=11", "--set", "rise_area.cells=1")
+    done = landscape("analyze", a, "--measures", "rise_area", *small, "--examples", "16")
+    assert done.code == 0
+    bowl = landscape("plot", a, "--kind", "scene", "--format", "html").last_line
+    assert "How far can the weights move" in Path(bowl).read_text(encoding="utf-8")
+    random = landscape(
+        "plot", a, "--kind", "scene", "--format", "html", "--directions", "random"
+    ).last_line
+    assert "How far can the weights move" not in Path(random).read_text(encoding="utf-8")
+    (line,) = refused("plot", a, "--kind", "bowl_scene")
+    assert line == "A bowl to turn around needs --format html."
 
 
 def test_one_study_is_drawn_at_a_time(refused, trained, tmp_path):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib
 from matplotlib.figure import Figure
 
+from landscape.plots.drawing import bowl_page
 from landscape.utils import files
 from landscape.utils.paths import PathLike, as_path
 
@@ -60,6 +61,8 @@ def save(figure: "Figure | go.Figure", path: PathLike) -> Path:
         raise ValueError(f"`path` must end in .{', .'.join(fitting)}. Got {path.name!r}.")
     if isinstance(figure, Figure):
         files.write(path, rendered(figure, name))
+    elif figure.layout.meta and "methods" in figure.layout.meta:
+        files.write(path, bowl_page.html(figure))
     else:
         files.write(path, scene_html(figure, "scene", whole=True))
     return path
