@@ -56,7 +56,10 @@ class Pruning:
     def __call__(self, objective: Objective, *, progress: Progress | None = None) -> PruningRecord:
         """Measure at the objective's point; `progress` counts fractions."""
         w, chosen = objective.w, filters.mask(objective).cpu()
-        groups = filters.by_tensor(objective).cpu() * (self.scope == "layer")
+        groups = torch.zeros(len(w), dtype=torch.int64)
+        if self.scope == "layer":
+            for number, layer in enumerate(objective.layers.values()):
+                groups[layer] = number
         place = torch.where(chosen, places(w.abs().cpu(), groups, chosen), 1.0)
         kept = [place >= fraction for fraction in (0.0, *self.fractions)]
         points = [partial(_masked, w, k.to(objective.device)) for k in kept]

@@ -11,7 +11,7 @@ from landscape.measures.space import filters
 from landscape.objective.objective import Objective
 from landscape.records import QuantizationRecord
 
-# Name -> the number of each coordinate's group, (n,), that shares one scale.
+# Name -> the groups of weights that share one scale.
 GRANULARITIES = {"tensor": filters.by_tensor, "channel": filters.by_filter}
 
 
@@ -65,11 +65,8 @@ class Quantization:
         """Measure at the objective's point; `progress` counts settings."""
         w, chosen = objective.w, filters.mask(objective)
         shape = len(self.bits), len(self.granularity)
-        points = [
-            torch.where(chosen, quantized(w, GRANULARITIES[name](objective), b), w)
-            for b in self.bits
-            for name in self.granularity
-        ]
+        largest = [filters.largest(GRANULARITIES[g](objective), w) for g in self.granularity]
+        points = [torch.where(chosen, quantized(w, m, b), w) for b in self.bits for m in largest]
         found = np.array(objective.evaluate([w, *points], expected=1 + len(points)))
         if progress is not None:
             progress(len(points), len(points))
@@ -87,13 +84,13 @@ class Quantization:
         )
 
 
-def quantized(w: Tensor, groups: Tensor, bits: int) -> Tensor:
-    """Round w (n,) to the nearest of 2^bits − 1 levels, ties to even; groups (n,) share a scale.
+def quantized(w: Tensor, largest: Tensor, bits: int) -> Tensor:
+    """Round w (n,) to the nearest of 2^bits − 1 levels, ties to even.
 
-    Computed in float64, so that the levels are those of the formula. Zeros stay zero, and so does a
-    group of zeros.
+    largest: (n,), max |w| of the group that shares a scale. Computed in float64, so that the levels
+    are those of the formula. Zeros stay zero, and so does a group of zeros.
     """
     levels = 2 ** (bits - 1) - 1
-    scale = filters.largest(groups, w).double() / levels
+    scale = largest.double() / levels
     rounded = torch.round(w.double() / scale.clamp(min=torch.finfo(torch.float64).tiny))
     return (scale * rounded).to(w)

@@ -139,7 +139,7 @@ class Surface:
         return [*map(str, names)], torch.stack(rows)
 
     def _plane(self, objective: Objective, points: Tensor | None) -> Plane:
-        w = objective.w
+        w = objective.risk.w
         if self.plane is None:
             if points is None and self.directions in FITTED:
                 raise ValueError(f"The plane of a {self.directions} needs `points` to go through.")
@@ -193,7 +193,7 @@ def _self_check(
     objective: Objective, plane: Plane, x: Array, y: Array, loss: Array
 ) -> dict[str, Any]:
     """Self-check of the record: position of w, loss measured there, cosine, filter ratios."""
-    (position,), (off_plane,) = plane.project(objective.w[None])
+    (position,), (off_plane,) = plane.project(objective.risk.w[None])
     at = np.flatnonzero(x == float(position[0])), np.flatnonzero(y == float(position[1]))
     on_grid = off_plane == 0 and all(len(found) for found in at)
     ratios = [filters.ratios(objective, d) for d in (plane.d1, plane.d2)]

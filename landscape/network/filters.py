@@ -70,21 +70,34 @@ def roles(model: nn.Module) -> dict[int, Role]:
     return found
 
 
+def filter_view(role: Role, t: Tensor) -> Tensor | None:
+    """A tensor in the parameter's shape as a view (groups, outputs, inputs, kernel), where [g, o]
+    is a filter; None for a parameter without filters.
+    """
+    shape = t.shape
+    if len(shape) < 2 or role.gain or not _is_weight(role, shape):
+        return None
+    layer: Any = role.layer
+    kernel = shape[2:].numel()
+    if isinstance(layer, TRANSPOSED):  # (inputs, outputs of a group, ...)
+        inputs = shape[0] // layer.groups
+        return t.view(layer.groups, inputs, shape[1], kernel).transpose(1, 2)
+    if is_conv1d(layer):
+        return t.view(1, shape[0], shape[1], kernel).transpose(1, 2)
+    return t.view(1, shape[0], shape[1], kernel)
+
+
 def filter_numbers(role: Role, shape: torch.Size) -> Tensor | None:
     """The number of each coordinate's filter within the parameter, from 0, in its shape; None for a
     parameter without filters.
     """
-    if len(shape) < 2 or role.gain or not _is_weight(role, shape):
+    numbers = torch.empty(shape, dtype=torch.int64)
+    filters = filter_view(role, numbers)
+    if filters is None:
         return None
-    layer: Any = role.layer
-    if isinstance(layer, TRANSPOSED):  # (inputs, outputs of a group, ...)
-        groups = torch.arange(shape[0]) // (shape[0] // layer.groups)
-        numbers = groups[:, None] * shape[1] + torch.arange(shape[1])
-    elif is_conv1d(layer):
-        numbers = torch.arange(shape[1]).expand(shape[0], -1)
-    else:
-        numbers = torch.arange(shape[0])[:, None]
-    return numbers.reshape(*numbers.shape, *[1] * (len(shape) - numbers.dim())).expand(shape)
+    groups, outputs = filters.shape[:2]
+    filters.copy_(torch.arange(groups * outputs).view(groups, outputs, 1, 1))
+    return numbers
 
 
 def _is_weight(role: Role, shape: torch.Size) -> bool:

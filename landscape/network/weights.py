@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 from torch.nn.parameter import is_lazy
 
-from landscape.network.filters import filter_numbers, roles
+from landscape.network.filters import filter_numbers, filter_view, roles
 
 
 class Weights:
@@ -154,6 +154,12 @@ class Weights:
                 parts.append(count + numbers.reshape(-1))
                 count += int(numbers.max()) + 1
         return torch.cat(parts)
+
+    def filters(self, v: Tensor) -> list[Tensor | None]:
+        """`v` (n,) -> of each parameter a view (groups, outputs, inputs, kernel), where [g, o] is
+        a filter; None of parameters without filters.
+        """
+        return [filter_view(*pair) for pair in zip(self._roles, self.views(v), strict=True)]
 
     @property
     def gains(self) -> list[bool]:

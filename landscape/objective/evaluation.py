@@ -25,7 +25,7 @@ AT_ONCE = 2**26  # bytes of points between two openings
 TENSORS, POINTS = 64, 1024  # and how many of them, at most
 FEW = 16  # points for which no plan is chosen: that costs 4 to 14 passes
 GAIN = 0.9  # a plan has to take less than this share of a simpler one's time
-SHORT = 1e-3  # seconds of a pass for which nothing faster is looked for: times are noise there
+SHORT = 3e-3  # seconds of a pass for which nothing faster is looked for: times are noise there
 LONG = 2e-2  # seconds of a pass that is timed only once
 
 

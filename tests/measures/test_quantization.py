@@ -15,8 +15,9 @@ from landscape.measures.quantization import quantized
 
 def rounded(values, bits, groups=None, dtype=torch.float64):
     w = torch.tensor(values, dtype=dtype)
-    groups = torch.zeros(len(w), dtype=torch.int64) if groups is None else torch.tensor(groups)
-    return quantized(w, groups, bits)
+    groups = [0] * len(values) if groups is None else groups
+    largest = [max(abs(v) for v, g in zip(values, groups, strict=True) if g == h) for h in groups]
+    return quantized(w, torch.tensor(largest, dtype=dtype), bits)
 
 
 def test_three_bits_by_hand():
@@ -40,14 +41,15 @@ def test_what_is_representable_stays_bit_for_bit(bits):
     top = 2 ** (bits - 1) - 1
     scale = torch.tensor(0.7).double() / top
     w = (torch.arange(-top, top + 1, dtype=torch.float64) * scale).float()
-    again = quantized(w, torch.zeros(len(w), dtype=torch.int64), bits)
+    largest = w.abs().max().expand(len(w))
+    again = quantized(w, largest, bits)
     assert torch.equal(again, w)
-    assert torch.equal(quantized(again, torch.zeros(len(w), dtype=torch.int64), bits), again)
+    assert torch.equal(quantized(again, largest, bits), again)
 
 
 def test_no_weight_moves_by_more_than_half_a_level():
     w = torch.randn(1000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    found = quantized(w, torch.zeros(1000, dtype=torch.int64), 4)
+    found = quantized(w, w.abs().max().expand(1000), 4)
     assert (found - w).abs().max() <= w.abs().max() / 7 / 2 * (1 + 1e-12)
     assert 13 <= len(found.unique()) <= 15
 

@@ -16,7 +16,7 @@ from landscape.objective.point_passes import Point
 from landscape.records import Array
 
 Points = Callable[[int], Iterable[Point]]
-BLOCK = 0.2  # seconds of rows that are evaluated together: small networks are opened less often
+BLOCK = 1.0  # seconds of rows that are evaluated together: small networks are opened less often
 
 
 def walk(
@@ -92,7 +92,7 @@ def _identity(objective: Objective, size: int) -> list[str]:
     buffers.
     """
     return [
-        fingerprint(objective.w),
+        fingerprint(objective.risk.w),
         objective.fingerprint,
         objective.batch_norm,
         str(objective.device),

@@ -1,8 +1,9 @@
 """Planes through weight space, and what to lay them through."""
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from landscape.measures.space import filters
 from landscape.objective.objective import Objective
 
 Writer = Callable[[Tensor], Tensor]  # writes a point (n,) into a tensor, and returns it
+SLAB = 2**16  # numbers that stay in a cache as float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +40,7 @@ class Plane:
                 raise ValueError(
                     f"`{name}` must have shape (n,), as the origin. Got {tuple(v.shape)}."
                 )
-            if not v.isfinite().all():
+            if not all(bool(end.isfinite()) for end in v.aminmax()):
                 raise ValueError(f"`{name}` must be finite. Got NaN or infinite numbers.")
         if not abs(self.cosine) < 0.999:
             raise ValueError(f"`d1`, `d2` must span a plane. Got a cosine of {self.cosine:.4f}.")
@@ -58,27 +60,60 @@ class Plane:
 
     def to(self, w: Tensor) -> "Plane":
         """With the device and type of numbers of `w`."""
-        origin, d1, d2 = (v.detach().to(w) for v in (self.origin, self.d1, self.d2))
+        vectors = self.origin, self.d1, self.d2
+        moved = [v.detach().to(w) for v in vectors]
+        if all(new is old for new, old in zip(moved, vectors, strict=True)):
+            return self
+        origin, d1, d2 = moved
         return Plane(origin, d1, d2, self.explained, self.through_minima)
 
     def project(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Project points (k, n): coordinates (k, 2) of the nearest points of the plane, and how
         far they are from it (k,), both float64 on the CPU.
         """
-        basis = torch.stack([self.d1, self.d2]).double()
         coordinates, distances = [], []
         for point in points:
-            offset = (point.to(self.origin) - self.origin).double()
-            found = torch.linalg.solve(basis @ basis.T, basis @ offset)
+            point = point.to(self.origin)
+            if torch.equal(point, self.origin):
+                coordinates.append(self.origin.new_zeros(2, dtype=torch.float64))
+                distances.append(self.origin.new_zeros((), dtype=torch.float64))
+                continue
+            offset = point - self.origin
+            found = torch.linalg.solve(self._gram, _products([self.d1, self.d2], [offset])[:, 0])
+            x, y = found.tolist()
+            squares = (
+                (o.double() - x * u.double() - y * v.double()).square().sum()
+                for o, u, v in _slabs(offset, self.d1, self.d2)
+            )
             coordinates.append(found)
-            distances.append((offset - found @ basis).norm())
+            distances.append(sum(squares, torch.zeros(())).sqrt())
         return torch.stack(coordinates).cpu(), torch.stack(distances).cpu()
+
+    @cached_property
+    def _gram(self) -> Tensor:
+        """Products of the two directions, (2, 2) float64."""
+        return _products([self.d1, self.d2], [self.d1, self.d2])
 
     @property
     def cosine(self) -> float:
         """Cosine of the angle between the two directions; NaN if one has no length."""
-        d1, d2 = self.d1.double(), self.d2.double()
-        return float(d1 @ d2 / (d1.norm() * d2.norm()))
+        (d1_d1, d1_d2), (_, d2_d2) = self._gram.tolist()
+        lengths = math.sqrt(d1_d1) * math.sqrt(d2_d2)
+        return d1_d2 / lengths if lengths else math.nan
+
+
+def _slabs(*vectors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """The same parts of vectors (n,), one after the other."""
+    return zip(*(v.split(SLAB) for v in vectors), strict=True)
+
+
+def _products(some: Sequence[Tensor], others: Sequence[Tensor]) -> Tensor:
+    """Products of vectors (n,) with others, in float64, (some, others)."""
+    total = torch.zeros(len(some), len(others), dtype=torch.float64, device=some[0].device)
+    for parts in _slabs(*some, *others):
+        rows = torch.stack(parts).double()
+        total += rows[: len(some)] @ rows[len(some) :].T
+    return total
 
 
 def along(start: Tensor, d: Tensor, steps: Iterable[float]) -> Iterator[Writer]:
@@ -102,27 +137,72 @@ def random_plane(objective: Objective, seed: int = 0) -> Plane:
 
     Raises ValueError where no two such directions exist: hardly any weights.
     """
-    w, groups = objective.w, filters.by_filter(objective)
-    wanted = filters.length(groups, w.double()) * filters.mask(objective)
+    w, d1, d2 = objective.w, *probes.gaussians(objective.risk.w, 2, seed)
+    filters.moved(objective)
+    for d in (d1, d2):
+        for view, part in zip(objective.weights.filters(d), objective.layers.values(), strict=True):
+            if view is None:
+                d[part] = 0.0
+    of_w, of_1, of_2 = (_filters(objective, v) for v in (w, d1, d2))
+    a, b, c = _orthogonal(*_products_by_filter(of_w, of_1, of_2))
+    start = 0
+    for g1, g2 in zip(of_1, of_2, strict=True):
+        shape = (*g1.shape[:2], 1, 1)
+        stop = start + shape[0] * shape[1]
+        by_a, by_b, by_c = (t[start:stop].view(shape).to(w) for t in (a, b, c))
+        g2.mul_(by_b).addcmul_(g1, by_c)
+        g1.mul_(by_a)
+        start = stop
+    return Plane(w, d1, d2)
 
-    def normalised(v: Tensor) -> Tensor:
-        found = filters.length(groups, v)
-        return v * torch.where(found > 0, wanted / found, 0.0)
 
-    def cosine(a: Tensor, b: Tensor) -> float:
-        return float(a @ b / (a.norm() * b.norm()))
-
-    d1, d2 = (normalised(g.double()) for g in probes.gaussians(w, 2, seed))
+def _orthogonal(
+    wanted: Tensor, squares1: Tensor, squares2: Tensor, products: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Factors a, b, c of each filter (f,): d1 = a g1 and d2 = b g2 + c g1 are orthogonal, and their
+    filters as long as `wanted`. From g1·g1, g2·g2 and g1·g2 of each filter: the two vectors stay in
+    the span of the filters of g1 and g2.
+    """
+    a, b, c = _over(wanted, squares1.sqrt()), _over(wanted, squares2.sqrt()), wanted * 0.0
+    d1_d1 = wanted[squares1 > 0].square().sum()
     for _ in range(100):
-        if abs(cosine(d1, d2)) < 1e-12:
+        length = (b * b * squares2 + 2 * b * c * products + c * c * squares1).clamp(min=0).sqrt()
+        b, c = b * _over(wanted, length), c * _over(wanted, length)
+        d1_d2 = a @ (b * products + c * squares1)
+        cosine = d1_d2 / (d1_d1.sqrt() * wanted[length > 0].norm())
+        if abs(cosine) < 1e-12:
             break
-        d2 = normalised(d2 - (d2 @ d1) / (d1 @ d1) * d1)
-    if not abs(cosine(d1, d2)) < 0.5:
+        c = c - d1_d2 / d1_d1 * a
+    if not abs(cosine) < 0.5:
         raise ValueError(
             "The weights are too few for two independent directions with given filter lengths. "
             "Give a plane."
         )
-    return Plane(w, d1.to(w), d2.to(w))
+    return a, b, c
+
+
+def _filters(objective: Objective, v: Tensor) -> list[Tensor]:
+    """Views (groups, outputs, inputs, kernel) of the parameters that have filters."""
+    return [view for view in objective.weights.filters(v) if view is not None]
+
+
+def _products_by_filter(*vectors: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """‖w‖, g1·g1, g2·g2 and g1·g2 of each filter of w, g1 and g2, (f,) float64."""
+    found = []
+    for views in zip(*vectors, strict=True):
+        outputs, of_view = max(1, SLAB // max(1, views[0][0, 0].numel())), []
+        for parts in zip(*(view.split(outputs, 1) for view in views), strict=True):
+            w, g1, g2 = (part.double() for part in parts)
+            pairs = (w, w), (g1, g1), (g2, g2), (g1, g2)
+            of_view.append(torch.stack([(u * v).sum((2, 3)) for u, v in pairs]))
+        found.append(torch.cat(of_view, 2).flatten(1))
+    squares_of_w, of_1, of_2, of_both = torch.cat(found, 1)
+    return squares_of_w.sqrt(), of_1, of_2, of_both
+
+
+def _over(length: Tensor, by: Tensor) -> Tensor:
+    """Divide, 0 where the divisor is."""
+    return torch.where(by > 0, length / by, 0.0)
 
 
 def pca_plane(points: Tensor, origin: Tensor | None = None) -> Plane:

@@ -24,7 +24,7 @@ def unit(objective: Objective, scale: str, biases: bool, normalisation: bool) ->
     Raises ValueError where nothing may change.
     """
     moved = filters.mask(objective, biases, normalisation)
-    return SCALES[scale](objective, objective.w) * moved
+    return SCALES[scale](objective, objective.risk.w) * moved
 
 
 def check(scale: str) -> None:

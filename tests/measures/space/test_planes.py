@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from landscape import Objective, Plane
+from landscape.linalg import probes
 from landscape.measures import (
     Eigenvalues,
     Surface,
@@ -15,6 +16,7 @@ from landscape.measures import (
     random_plane,
 )
 from landscape.measures.eigenvector_plane import eigenvector_plane
+from landscape.measures.space import planes
 
 
 @pytest.mark.parametrize("name", ["mlp", "conv", "layer_norm", "tied"])
@@ -33,6 +35,38 @@ def test_random_directions(objective, name):
             else:
                 lengths = d.flatten(1).norm(dim=1) / w.flatten(1).norm(dim=1)
                 torch.testing.assert_close(lengths, torch.ones_like(lengths), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("slab", [2**16, 7])
+def test_random_directions_are_those_of_whole_vectors(monkeypatch, slab):
+    """A plain loop in float64: bend the second direction, correct its filters, again and again."""
+    monkeypatch.setattr(planes, "SLAB", slab)
+    model = nn.Sequential(
+        nn.ConvTranspose2d(4, 6, 2, groups=2), nn.Conv2d(6, 2, 2), nn.Flatten(), nn.Linear(8, 3)
+    ).double()
+    batches = [(torch.ones(2, 4, 2, 2, dtype=torch.float64), None)]
+    subject = Objective(model, batches, lambda m, b: m(b.x).square().mean())
+    index, w = subject.weights.filter_index(), subject.w
+
+    def corrected(v):
+        v = v.clone()
+        v[index < 0] = 0.0
+        for i in range(int(index.max()) + 1):
+            v[index == i] *= w[index == i].norm() / v[index == i].norm()
+        return v
+
+    d1, d2 = (corrected(g) for g in probes.gaussians(w, 2, 3))
+    for _ in range(50):
+        d2 = corrected(d2 - (d2 @ d1) / (d1 @ d1) * d1)
+    plane = random_plane(subject, seed=3)
+    torch.testing.assert_close(plane.d1, d1, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(plane.d2, d2, rtol=1e-9, atol=1e-10)
+    off = plane.origin + 2 * d1 + torch.linspace(0, 1, len(w), dtype=torch.float64)
+    basis = torch.stack([d1, d2])
+    (found,), (distance,) = plane.project(off[None])
+    expected = torch.linalg.lstsq(basis.T, (off - w)[:, None]).solution[:, 0]
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(distance, (off - w - expected @ basis).norm())
 
 
 def test_the_gaussian_depends_on_the_seed_alone(objective):
