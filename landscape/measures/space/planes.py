@@ -13,6 +13,7 @@ from landscape.measures.space import filters
 from landscape.objective.objective import Objective
 
 Writer = Callable[[Tensor], Tensor]  # writes a point (n,) into a tensor, and returns it
+ROUNDING = 1e-12  # of a sum that cancels: what is smaller is zero
 SLAB = 2**16  # numbers that stay in a cache as float64
 
 
@@ -166,7 +167,9 @@ def _orthogonal(
     a, b, c = _over(wanted, squares1.sqrt()), _over(wanted, squares2.sqrt()), wanted * 0.0
     d1_d1 = wanted[squares1 > 0].square().sum()
     for _ in range(100):
-        length = (b * b * squares2 + 2 * b * c * products + c * c * squares1).clamp(min=0).sqrt()
+        apart = b * b * squares2 + c * c * squares1
+        squares = apart + 2 * b * c * products
+        length = torch.where(squares > ROUNDING * apart, squares, 0.0).sqrt()
         b, c = b * _over(wanted, length), c * _over(wanted, length)
         d1_d2 = a @ (b * products + c * squares1)
         cosine = d1_d2 / (d1_d1.sqrt() * wanted[length > 0].norm())

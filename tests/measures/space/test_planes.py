@@ -91,9 +91,11 @@ def test_filters_of_one_weight(data):
     subject = Objective(model, data(), lambda m, b: m(b.x).square().mean())
     assert abs(random_plane(subject).cosine) < 1e-10
     tiny = nn.Linear(1, 1).double()
-    subject = Objective(tiny, [(torch.ones(2, 1).double(), None)], lambda m, b: m(b.x).mean())
-    with pytest.raises(ValueError, match=r"too few.*Give a plane"):
-        random_plane(subject)
+    for weight in torch.linspace(0.1, 3, 20).tolist():
+        tiny.weight.data.fill_(weight)
+        subject = Objective(tiny, [(torch.ones(2, 1).double(), None)], lambda m, b: m(b.x).mean())
+        with pytest.raises(ValueError, match=r"too few.*Give a plane"):
+            random_plane(subject, seed=int(10 * weight))
 
 
 def test_eigenvector_plane(objective):
