@@ -2,6 +2,7 @@
 a browser.
 """
 
+import importlib
 import os
 import shutil
 import sys
@@ -54,6 +55,12 @@ def registries():
         if names != before:
             names.clear()
             names.update(before)
+
+
+@pytest.fixture
+def no_figures(monkeypatch):
+    """Reports without figures, which take longer than all the rest."""
+    monkeypatch.setattr(importlib.import_module("landscape.report.write"), "figures", lambda _: [])
 
 
 def cross_entropy(model, batch):

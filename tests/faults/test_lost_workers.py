@@ -62,7 +62,7 @@ def test_where_every_cell_fails_the_first_error_is_raised(tmp_path):
         run_all([cell(tmp_path, lr=-1.0), cell(tmp_path, "sam", lr=-1.0)], 1, silent)
 
 
-def test_failures_stand_in_the_study_and_in_its_notes(tmp_path, monkeypatch):
+def test_failures_stand_in_the_study_and_in_its_notes(tmp_path, monkeypatch, no_figures):
     plain = Cell.run
 
     def run(self, progress):
@@ -76,7 +76,7 @@ def test_failures_stand_in_the_study_and_in_its_notes(tmp_path, monkeypatch):
     study = compare("digits", ["sgd"], 2, tmp_path / "s", **call)
     assert [str(f) for f in study.failures] == ["sgd, seed 1: RuntimeError: the disk is on fire"]
     assert "the disk is on fire" in study.report.read_text()
-    monkeypatch.undo()
+    monkeypatch.setattr(Cell, "run", plain)
     assert not compare("digits", ["sgd"], 2, tmp_path / "s", **call).failures
 
 

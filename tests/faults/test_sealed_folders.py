@@ -97,7 +97,7 @@ def study(tmp_path_factory):
 
 
 @pytest.mark.parametrize("content", [None, "[]", "{}", "null"])
-def test_a_damaged_study_is_named_and_made_anew(study, tmp_path, content):
+def test_a_damaged_study_is_named_and_made_anew(study, tmp_path, no_figures, content):
     path, call = study
     copy = shutil.copytree(path, tmp_path / "s")
     assert describe(copy)["files"] == "all match their checksums"

@@ -2,7 +2,6 @@
 
 import hashlib
 import html
-import importlib
 import json
 import shutil
 
@@ -40,12 +39,6 @@ def study(tmp_path_factory):
         "digits", ["sgd", "sam"], 2, out, settings=SHORT, options=SMALL, examples=60, workers=1,
         command="landscape compare ...",
     )  # fmt: skip
-
-
-@pytest.fixture
-def no_figures(monkeypatch):
-    """The page without figures, which take longer than all the rest."""
-    monkeypatch.setattr(importlib.import_module("landscape.report.write"), "figures", lambda _: [])
 
 
 @pytest.mark.parametrize(
