@@ -107,7 +107,7 @@ class Batch:
             return t.to(device)
 
         x, y = (mapped(tree, move, move) for tree in (self.x, self.y))
-        return replace(self, x=x, y=y)
+        return self if x is self.x and y is self.y else replace(self, x=x, y=y)
 
 
 LossFn = Callable[[nn.Module, Batch], Tensor]

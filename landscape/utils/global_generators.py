@@ -4,51 +4,12 @@ import _random
 import ctypes
 import random
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 WORDS = 625  # of a Mersenne twister in memory, 4 bytes each: its numbers and its position
 NUMPY: Any = np.random
-
-
-class Known:
-    """State of a generator, read anew when its numbers in memory have changed.
-
-    To read a state takes as long as a small pass, to compare its numbers less than a microsecond.
-
-    numbers: those in memory, None where they cannot be read or are not the whole state.
-    """
-
-    def __init__(self, numbers: Callable[[], bytes | None], read: Callable[[], Any]):
-        self._numbers, self._read = numbers, read
-        self._before: bytes | None = None
-        self._state: Any = None
-
-    def state(self) -> Any:
-        """Return the present state."""
-        now = self._numbers()
-        if now is None or now != self._before:
-            self._before, self._state = now, self._read()
-        return self._state
-
-
-def python_numbers() -> bytes | None:
-    """Numbers of Python's global generator; None where they do not lie behind its object's head,
-    or where it also holds the second of a pair of Gaussians.
-    """
-    if PYTHONS_NUMBERS is None or PYTHONS_GENERATOR.gauss_next is not None:
-        return None
-    return ctypes.string_at(PYTHONS_NUMBERS, 4 * WORDS)
-
-
-def numpy_numbers() -> bytes | None:
-    """Numbers of numpy's global generator; None where it is not the usual Mersenne twister."""
-    generator = NUMPY.get_bit_generator()
-    if type(generator) is not np.random.MT19937:
-        return None
-    return ctypes.string_at(generator.ctypes.state_address, 4 * WORDS)
 
 
 def _address_of_pythons_numbers() -> int | None:
@@ -63,29 +24,64 @@ def _address_of_pythons_numbers() -> int | None:
 
 PYTHONS_GENERATOR: Any = random.random.__self__  # type: ignore[attr-defined]
 PYTHONS_NUMBERS = _address_of_pythons_numbers()
-python = Known(python_numbers, random.getstate)
-_spare: list[Any] = []  # generators of numpy that are not in use
 
 
-class KnownNumpy(Known):
-    """The same of numpy, whose state may hold a Gaussian that its numbers do not show."""
+def python_state() -> Any:
+    """State of Python's global generator, for `put_python_back`: its numbers as they lie in memory
+    where they are all of it, which takes a fiftieth of the time of `random.getstate`.
+    """
+    if PYTHONS_NUMBERS is None or PYTHONS_GENERATOR.gauss_next is not None:
+        return random.getstate()
+    return ctypes.string_at(PYTHONS_NUMBERS, 4 * WORDS)
 
-    def state(self) -> Any:
+
+def put_python_back(state: Any) -> None:
+    """Give Python's global generator a state that `python_state` returned."""
+    if not isinstance(state, bytes):
+        random.setstate(state)
+        return
+    ctypes.memmove(PYTHONS_NUMBERS, state, len(state))  # type: ignore[arg-type]
+    PYTHONS_GENERATOR.gauss_next = None
+
+
+def numpy_numbers() -> bytes | None:
+    """Numbers of numpy's global generator; None where it is not the usual Mersenne twister."""
+    generator = NUMPY.get_bit_generator()
+    if type(generator) is not np.random.MT19937:
+        return None
+    return ctypes.string_at(generator.ctypes.state_address, 4 * WORDS)
+
+
+class NumpyState:
+    """State of numpy's global generator, read anew when its numbers have changed: to read it takes
+    as long as a small pass, to compare the numbers less than a microsecond.
+
+    They do not show whether it holds the second of a pair of Gaussians; while it does, it is read
+    each time.
+    """
+
+    def __init__(self) -> None:
+        self._before: bytes | None = None
+        self._state: Any = None
+
+    def __call__(self) -> Any:
         """Return the present state."""
-        state = super().state()
-        if state.get("has_gauss"):
-            self._before = None  # so that it is read the next time
-        return state
+        now = numpy_numbers()
+        if now is None or now != self._before:
+            self._state = np.random.get_state(legacy=False)
+            self._before = None if self._state.get("has_gauss") else now
+        return self._state
 
 
-numpy = KnownNumpy(numpy_numbers, lambda: np.random.get_state(legacy=False))
+numpy_state = NumpyState()
+_spare: list[Any] = []  # generators of numpy that are not in use
 
 
 def put_another_numpy() -> tuple[Any, Any]:
     """Let numpy's global functions draw from another generator: swapping takes less than saving and
     restoring. Return what `put_numpy_back` takes.
     """
-    before, state = NUMPY.get_bit_generator(), numpy.state()
+    before, state = NUMPY.get_bit_generator(), numpy_state()
     NUMPY.set_bit_generator(_spare.pop() if _spare else np.random.MT19937(0))
     return before, state
 

@@ -46,7 +46,7 @@ class seeded_everywhere:
         self.seed, self.device = seed, device
 
     def __enter__(self) -> Callable[[], None]:
-        self._of_python = global_generators.python.state()
+        self._of_python = global_generators.python_state()
         self._of_numpy = global_generators.put_another_numpy()
         self._of_torch = torch.random.default_generator.get_state()
         cuda = self.device.type == "cuda"
@@ -59,7 +59,7 @@ class seeded_everywhere:
         if self._of_device is not None:
             torch.cuda.set_rng_state(self._of_device, self.device)
         global_generators.put_numpy_back(*self._of_numpy)
-        random.setstate(self._of_python)
+        global_generators.put_python_back(self._of_python)
 
     def _start(self) -> None:
         torch.random.default_generator.manual_seed(self.seed)
@@ -84,8 +84,7 @@ def drawn() -> tuple[Any, ...]:
     """State that changes when Python's or numpy's global generator is drawn from, inside of
     `seeded_everywhere`.
     """
-    python = global_generators.python_numbers() or random.getstate()
-    return python, global_generators.numpy_numbers()
+    return global_generators.python_state(), global_generators.numpy_numbers()
 
 
 def seed_of(*parts: int | str) -> int:

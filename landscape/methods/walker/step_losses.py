@@ -18,5 +18,7 @@ class StepLosses:
         """Mean by weight, shape (); NaN where there was no pass."""
         if not self._values:
             return torch.tensor(float("nan"))
+        if len(self._values) == 1:
+            return self._values[0][0]
         total = sum(weight for _, weight in self._values)
         return torch.stack([value * (weight / total) for value, weight in self._values]).sum()

@@ -77,7 +77,7 @@ class StepState:
 
             for module in self._roots():
                 start = self._starts.get(module) or self._start(module)
-                if self._steady and start is self._steady.start and self._steady.unchanged():
+                if self._steady and start is self._steady_start():
                     stack.callback(self._steady.restore)
                 else:
                     stack.enter_context(_isolated(module, start))
@@ -108,7 +108,9 @@ class StepState:
         if any("_orig_mod" in module._modules for module in modules):
             yield
             return
-        known = {*modules, *(module for root in self._outside for module in modules_in(root))}
+        known = set(modules)
+        for root in self._outside:
+            known.update(modules_in(root))
         thread = threading.get_ident()
 
         def hear(module: nn.Module, _: Any) -> None:
@@ -125,7 +127,8 @@ class StepState:
 
     def _constants(self) -> list[tuple[str, nn.Parameter, int]]:
         """The frozen parameters of which no copies are kept, by name, with their versions."""
-        roots = self._outside if self._is_steady() else self._roots()
+        steady = self._steady and self._starts[self.model] is self._steady.start
+        roots = list(self._outside) if steady else self._roots()
         if not any(map(_frozen, roots)):
             return []
         kept = {id(p) for start in self._starts.values() for p, _ in start.frozen}
@@ -136,13 +139,14 @@ class StepState:
             if not p.requires_grad and id(p) not in kept
         ]
 
-    def _is_steady(self) -> bool:
-        """Tell whether the model holds only what it held when it kept no state."""
-        return self._steady is not None and self._steady.unchanged()
+    def _steady_start(self) -> Start | None:
+        """Start of a model that holds only what it held when it kept no state; None otherwise."""
+        return self._steady.start if self._steady and self._steady.unchanged() else None
 
     def _start(self, module: nn.Module) -> Start:
-        if module is self.model and self._steady and self._steady.unchanged():
-            return self._steady.start
+        steady = self._steady_start() if module is self.model else None
+        if steady is not None:
+            return steady
         frozen = _frozen(module)
         if sum(p.numel() for p in frozen) > self._limit:
             frozen = [p for p in frozen if p.shape in self._shapes]

@@ -53,7 +53,7 @@ def test_what_makes_a_model_keep_state():
     """Each of these is copied before a pass; a plain network is not."""
     state = StepState(plain := nn.Sequential(nn.Linear(2, 2), nn.Tanh()), F.cross_entropy)
     state._start(plain)
-    assert state._is_steady()
+    assert state._steady_start() is not None
     for change in (
         lambda m: setattr(m[0], "queue", []),
         lambda m: setattr(m[0], "h", torch.zeros(1)),
@@ -64,8 +64,8 @@ def test_what_makes_a_model_keep_state():
         model = nn.Sequential(nn.Linear(2, 2), nn.Tanh())
         state = StepState(model, F.cross_entropy)
         state._start(model)
-        assert state._is_steady()
+        assert state._steady_start() is not None
         change(model)
-        assert not state._is_steady()
+        assert state._steady_start() is None
         state._start(model)
-        assert not state._is_steady()
+        assert state._steady_start() is None
