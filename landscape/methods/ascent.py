@@ -52,7 +52,7 @@ class Ascent(Perturbs):
     def step(self, walker: Walker, batch: Batch) -> None:
         """Make one step on one batch."""
         e = self.ascend(walker, batch)
-        walker.descend(walker.grad(batch, at=walker.w.add_(e)))
+        walker.descend(walker.grad(batch, at=walker.w + e))
 
     def ascend(self, walker: Walker, shard: Batch) -> Tensor:
         """The perturbation e (n,) from w, by the step's own pass over a shard."""
