@@ -12,6 +12,7 @@ from landscape.measures.curvature.certificate import certified
 from landscape.measures.curvature.operator import CURVATURES, Operator, operator
 from landscape.measures.curvature.with_curvlinops import arpack
 from landscape.measures.curvature.with_pyhessian import power_iteration
+from landscape.network.precision import arithmetic_of
 from landscape.objective.objective import Objective
 from landscape.records import EigenvaluesRecord
 from landscape.utils.memory import free_bytes
@@ -42,6 +43,8 @@ class Eigenvalues:
     layer: name of a module; selects the diagonal block of its parameters.
     vectors: store the eigenvectors in the record's file, too.
     seed: seed of the start vector.
+    precision: of the products on CUDA: "ieee", "tf32", or "auto", which is ieee; with "tf32"
+    the bounds hold for float64 all the same.
 
     Defaults are the project's own. Raises ValueError for settings out of range, for k > n, and for
     products that are not those of a symmetric matrix.
@@ -67,8 +70,10 @@ class Eigenvalues:
     curvature: str = "hessian"
     layer: str | None = None
     vectors: bool = False
+    precision: str = "auto"
 
     def __post_init__(self) -> None:
+        arithmetic_of(self.precision)
         if self.k < 1:
             raise ValueError(f"`k` must be at least 1. Got {self.k}.")
         if self.which not in WHICH:
@@ -104,7 +109,7 @@ class Eigenvalues:
 
         progress: counts Hessian-vector products; the total is not known in advance.
         """
-        matrix = operator(objective, self.curvature, self.layer, self.seed)
+        matrix = operator(objective, self.curvature, self.layer, self.seed, self.precision)
         if self.k > matrix.n:
             raise ValueError(
                 f"`k` must be at most n = {matrix.n}, the number of weights. Got {self.k}."
@@ -122,6 +127,9 @@ class Eigenvalues:
             layer=self.layer,
             products=matrix.products,
             product_error=matrix.error,
+            ways=matrix.ways,
+            precision=matrix.precision,
+            precision_error=matrix.precision_error,
             product_cost=matrix.cost,
             graphs=matrix.graphs,
             saved_vectors=solution["vectors"] if self.vectors else None,

@@ -10,6 +10,7 @@ from landscape.linalg import MatVec, probes, trace
 from landscape.linalg.quadratic_forms import project_out
 from landscape.measures.context import Progress, shows_progress, signature
 from landscape.measures.curvature.operator import Operator, operator
+from landscape.network.precision import arithmetic_of
 from landscape.objective.objective import Objective
 from landscape.records import EigenvaluesRecord, TraceRecord
 from landscape.utils.memory import basis_bytes
@@ -35,6 +36,8 @@ class Trace:
     curvature: "hessian" or "gauss-newton".
     layer: name of a module; selects the diagonal block of its parameters.
     seed: seed of the random directions.
+    precision: of the products on CUDA: "ieee", "tf32", or "auto", which is ieee; with "tf32"
+    the interval includes twice the measured error of xᵀHx.
 
     Defaults are the project's own. Raises ValueError for settings out of range, and for a curvature
     that the loss does not have.
@@ -57,8 +60,10 @@ class Trace:
     curvature: str = "hessian"
     layer: str | None = None
     seed: int = 0
+    precision: str = "auto"
 
     def __post_init__(self) -> None:
+        arithmetic_of(self.precision)
         if not self.tolerance >= 0:
             raise ValueError(f"`tolerance` must be non-negative. Got {self.tolerance}.")
         if self.max_hvps < LEAST:
@@ -81,7 +86,7 @@ class Trace:
         so "krylov" stands in for "layers".
         progress: counts Hessian-vector products; the total, `max_hvps`, is an upper limit.
         """
-        matrix = operator(objective, self.curvature, self.layer, self.seed)
+        matrix = operator(objective, self.curvature, self.layer, self.seed, self.precision)
         matvec, known = (
             (matrix.matvec, 0.0) if pairs is None else _without(matrix, pairs, self.seed)
         )
@@ -97,7 +102,7 @@ class Trace:
             memory=basis_bytes(matrix.like.device),
             seed=self.seed,
             known=known,
-            error=matrix.error,
+            error=max(matrix.error, 2 * matrix.form_error),
             callback=progress and (lambda done: progress(spent + done, self.max_hvps)),
         )
         if progress is not None:
@@ -117,6 +122,9 @@ class Trace:
             n=matrix.n,
             products=matrix.products,
             product_error=matrix.error,
+            ways=matrix.ways,
+            precision=matrix.precision,
+            precision_error=matrix.precision_error,
             **signature(self, objective),
         )
 

@@ -20,6 +20,7 @@ from landscape.network.module_state import (
     put_back,
     references,
 )
+from landscape.network.precision import float32_arithmetic
 
 
 @contextmanager
@@ -197,7 +198,10 @@ def no_autocast() -> Iterator[None]:
 
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
-    """Float32 as IEEE has it: no TF32, no bfloat16 inside products on the CPU, no autocast (R7)."""
+    """Float32 as IEEE has it: no TF32, no bfloat16 inside products on the CPU, no autocast (R7).
+
+    Inside `precision.arithmetic("tf32")` CUDA computes in TF32.
+    """
     settings: tuple[Any, ...] = (
         torch.backends.cuda.matmul,
         torch.backends.cudnn.conv,  # type: ignore[attr-defined]
@@ -210,6 +214,8 @@ def full_precision(device: torch.device) -> Iterator[None]:
     try:
         for s in settings:
             s.fp32_precision = "ieee"
+        for s in settings[:3]:  # of CUDA
+            s.fp32_precision = float32_arithmetic()
         with torch.autocast(device.type, enabled=False):
             yield
     finally:

@@ -1,5 +1,6 @@
 """Models in bfloat16 or float16 are measured in float32, so that no curvature drowns in rounding:
-parameters, buffers and inputs are cast, the user's model stays as it is.
+parameters, buffers and inputs are cast, the user's model stays as it is. Float32 is that of IEEE,
+unless curvature products are asked for in TF32.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,6 +13,35 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from landscape.network.batch import Batch, mapped
+
+ARITHMETICS = ("auto", "ieee", "tf32")  # auto: ieee
+_float32 = "ieee"
+
+
+def arithmetic_of(precision: str) -> str:
+    """The arithmetic of a name in `ARITHMETICS`, "ieee" or "tf32".
+
+    Raises ValueError for another name.
+    """
+    if precision not in ARITHMETICS:
+        raise ValueError(f"`precision` must be one of {', '.join(ARITHMETICS)}. Got {precision!r}.")
+    return "ieee" if precision == "auto" else precision
+
+
+@contextmanager
+def arithmetic(name: str) -> Iterator[None]:
+    """While open, matrix products and convolutions in float32 are "ieee" or "tf32"."""
+    global _float32
+    kept, _float32 = _float32, name
+    try:
+        yield
+    finally:
+        _float32 = kept
+
+
+def float32_arithmetic() -> str:
+    """The arithmetic in force, "ieee" or "tf32"."""
+    return _float32
 
 
 def raised(t: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from landscape.network.isolation import full_precision
 from landscape.network.parameter_block import Block
 from landscape.objective.derivative import derivative, total
 from landscape.objective.empirical_risk import EmpiricalRisk, Terms
+from landscape.utils.memory import graph_bytes
 
 Product = Callable[[Tensor], Tensor]
 Build = Callable[[EmpiricalRisk, Terms, Tensor], Product]
@@ -26,13 +27,13 @@ def hessian(risk: EmpiricalRisk, terms: Terms, leaf: Tensor) -> Product:
 class Products:
     """v ↦ A v for a curvature matrix A, the sum of what `build` makes of each group of batches.
 
-    The graphs of the last point are kept for further products while they fit `memory` bytes, else
-    they are rebuilt group by group. Re-estimated batch-norm statistics tie all batches into one
-    graph, which is kept until memory runs out.
+    The graphs of the last point are kept for further products while they fit `memory` bytes, by
+    default a share of what is free, else they are rebuilt group by group. Re-estimated batch-norm
+    statistics tie all batches into one graph, which is kept until memory runs out.
     keeps: whether graphs are kept; None before the first product.
     """
 
-    def __init__(self, build: Build, block: Block, memory: int):
+    def __init__(self, build: Build, block: Block, memory: int | None = None):
         self.build, self.block, self.memory = build, block, memory
         self.keeps: bool | None = None
         self._kept: tuple[Tensor, list[Product]] | None = None
@@ -95,7 +96,8 @@ class Products:
         if len(first) > 1:  # one graph by nature
             return True
         ((batch, _),) = first
-        return sum(saved.values()) * risk.examples / batch.size <= self.memory
+        memory = graph_bytes(risk.device) if self.memory is None else self.memory
+        return sum(saved.values()) * risk.examples / batch.size <= memory
 
 
 def _recomputes(model: nn.Module, product: Product, leaf: Tensor) -> bool:

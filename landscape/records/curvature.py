@@ -11,8 +11,10 @@ class EigenvaluesRecord(Record):
     """Extreme eigenvalues of the curvature; each true one lies within `bounds` of its value.
 
     curvature: "hessian" or "gauss-newton"; layer: the module whose diagonal block it is, or None.
-    products: "double backward" or "finite differences"; product_error: their relative error, which
-    the bounds include. graphs: "kept" between products, "rebuilt" for each, or "none".
+    products: "double backward", "forward over reverse" or "finite differences"; ways: how the
+    first two compared; product_error: their relative error, which the bounds include. precision:
+    "ieee" or "tf32"; precision_error: of such a product, relative to an ieee one. graphs: "kept"
+    between products, "rebuilt" for each, or "none".
     product_cost: median time of a product, in units of a gradient. error_from: how the error of the
     products within the bounds was found: from "mixes in float64" of the pairs, with "residuals in
     float64", from products at "rounded weights" or of other "step sizes"; None where it is not
@@ -32,6 +34,9 @@ class EigenvaluesRecord(Record):
     products: str = "double backward"
     product_error: float = 0.0
     product_cost: float = float("nan")
+    ways: str = ""
+    precision: str = "ieee"
+    precision_error: float = 0.0
     graphs: str = "kept"
     error_from: str | None = None
     vectors: Array | None = field(default=None, metadata={"transient": True})  # (m, k), not saved
@@ -83,6 +88,9 @@ class TraceRecord(Record):
     n: int = 0  # of the matrix
     products: str = "double backward"
     product_error: float = 0.0  # relative, of one product
+    ways: str = ""  # how forward over reverse compared with double backward
+    precision: str = "ieee"  # of the products: "ieee" or "tf32"
+    precision_error: float = 0.0  # of such a product, relative to an ieee one
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -107,3 +115,6 @@ class SpectralDensityRecord(Record):
     layer: str | None = None
     products: str = "double backward"
     product_error: float = 0.0  # relative, of one product
+    ways: str = ""  # how forward over reverse compared with double backward
+    precision: str = "ieee"  # of the products: "ieee" or "tf32"
+    precision_error: float = 0.0  # of such a product, relative to an ieee one

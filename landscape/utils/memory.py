@@ -59,6 +59,14 @@ def basis_bytes(device: torch.device) -> int:
     return MOST_KEPT if free is None else min(MOST_KEPT, free // 2)
 
 
+def graph_bytes(device: torch.device) -> int:
+    """Bytes for graphs that are kept: half of what is free on a CUDA device; a quarter on the CPU,
+    whose memory several processes may share; 1 GiB where the system does not tell.
+    """
+    free = free_bytes(device)
+    return 2**30 if free is None else free // (2 if device.type == "cuda" else 4)
+
+
 def _available() -> int | None:
     """Bytes that Linux can hand out without swapping; elsewhere the pages that are unused."""
     try:

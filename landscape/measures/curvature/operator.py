@@ -11,15 +11,23 @@ from landscape.measures.curvature.finite_differences import Differences, of_the_
 from landscape.measures.curvature.gauss_newton import gauss_newton, of_the_output
 from landscape.network.higher_order import NoSecondDerivative, has_custom_functions
 from landscape.network.parameter_block import Block
+from landscape.network.precision import arithmetic, arithmetic_of
 from landscape.objective.curvature_products import Build, Products, hessian
+from landscape.objective.forward_over_reverse import forward_over_reverse
 from landscape.objective.objective import Objective
 
 CURVATURES = ("hessian", "gauss-newton")
+MEASURED_ON = ("cuda",)  # devices where double backward has a rival; on the CPU it is the fastest
+PAYS = 0.9  # of the time of double backward
 TICK = 1e-9  # seconds: a coarse clock may not advance between two readings
 
 
 def operator(
-    objective: Objective, curvature: str = "hessian", layer: str | None = None, seed: int = 0
+    objective: Objective,
+    curvature: str = "hessian",
+    layer: str | None = None,
+    seed: int = 0,
+    precision: str = "ieee",
 ) -> "Operator":
     """The curvature of an objective at its point, checked for symmetry.
 
@@ -27,6 +35,7 @@ def operator(
     the model's output.
     layer: name of a module: the diagonal block of its parameters, vectors then have its length.
     seed: of the vectors that the checks use.
+    precision: of the products, a name in `ARITHMETICS`; the checks are in ieee.
 
     Products are made by double backward. Where the model or loss does not allow that, or where a
     custom autograd.Function in it silently breaks it, finite differences stand in, as
@@ -37,7 +46,7 @@ def operator(
     """
     if curvature not in CURVATURES:
         raise ValueError(f"`curvature` must be one of {', '.join(CURVATURES)}. Got {curvature!r}.")
-    made = Operator(objective, curvature, layer)
+    made = Operator(objective, curvature, layer, arithmetic_of(precision))
     made.check(seed)
     return made
 
@@ -45,12 +54,17 @@ def operator(
 class Operator:
     """A symmetric matrix (m, m): `matvec`, and what a record says of how products are made.
 
-    n: m, the length of its vectors. products: "double backward" or "finite differences".
+    n: m, the length of its vectors. products: "double backward", "forward over reverse" or "finite
+    differences"; ways: what the comparison of the first two said, "" where there was none.
+    precision: "ieee" or "tf32"; precision_error: ‖Ĥv − Hv‖/‖Hv‖ of its products Ĥv against ieee,
+    form_error: |vᵀ(Ĥ − H)v|/(‖v‖·‖Hv‖), each the larger of two random vectors.
     error: relative error of one product, estimated from a second step size; 0 where exact but for
     rounding. count: products so far. build: makes products of a group of batches, see `Products`.
     """
 
-    def __init__(self, objective: Objective, curvature: str, layer: str | None):
+    def __init__(
+        self, objective: Objective, curvature: str, layer: str | None, precision: str = "ieee"
+    ):
         self.objective, self.curvature, self.layer = objective, curvature, layer
         self.block = Block.of(objective.model, objective.weights, layer)
         self.n, self.count = self.block.n, 0
@@ -59,6 +73,8 @@ class Operator:
         self.build = builds[curvature]
         self._exact = Products(self.build, self.block, objective.memory)
         self._differences: Differences | None = None
+        self.precision, self.precision_error, self.form_error = precision, 0.0, 0.0
+        self.ways = ""
         self._seconds: list[float] = []
         self._gradient_seconds = float("nan")
 
@@ -69,10 +85,10 @@ class Operator:
 
     @property
     def graphs(self) -> str:
-        """State of the graphs: "kept" between products or "rebuilt" for each; "none" were used
-        by finite differences.
+        """State of the graphs: "kept" between products or "rebuilt" for each; "none" are used
+        but by double backward.
         """
-        if self._differences is not None:
+        if self.products != "double backward":
             return "none"
         own = self.objective.keeps_graphs if self._shares_graphs else self._exact.keeps
         return "kept" if own else "rebuilt"
@@ -93,10 +109,16 @@ class Operator:
 
     def product(self, v: Tensor, at: Tensor | None = None) -> Tensor:
         """A v with the matrix of another point (n,)."""
+        with arithmetic(self.precision):
+            return self._product(v, at)
+
+    def _product(self, v: Tensor, at: Tensor | None) -> Tensor:
         self.count += 1
         point = self.objective.w if at is None else at
         if self._differences is not None:
             return self._differences(v, point)
+        if self.products == "forward over reverse":
+            return self._forward(v, point)
         if self._shares_graphs:
             return self.objective.hvp(v, at)
         exact, risk = self._exact, self.objective.risk
@@ -112,7 +134,8 @@ class Operator:
     def check(self, seed: int) -> None:
         """Decide how products are made, and refuse those that no eigenvalue could be trusted of."""
         u, v = probes.gaussians(self.like, 2, seed)
-        allowed = 3 * torch.finfo(u.dtype).eps ** 0.5
+        precision, self.precision = self.precision, "ieee"
+        rounding = allowed = 3 * torch.finfo(u.dtype).eps ** 0.5
         self._check_gradients(allowed)
         hu, hv = self._first_product(u, allowed), self.matvec(v)
         asymmetry = float((u @ hv - v @ hu).abs())
@@ -123,6 +146,11 @@ class Operator:
                 f"where {allowed:.2g} is allowed. Look for a custom backward or a detached part in "
                 "the model or loss, or try the model in float64."
             )
+        if self.objective.device.type in MEASURED_ON and self.products == "double backward":
+            self._choose([(u, hu), (v, hv)], rounding)
+        if precision != "ieee":
+            self.precision = precision
+            self._measure_precision([(u, hu), (v, hv)])
 
     def _check_gradients(self, allowed: float) -> None:
         """Two evaluations at the same point agree; the faster one is the unit of cost."""
@@ -159,6 +187,46 @@ class Operator:
         self.products, self.error = "finite differences", differences.error
         self._seconds.clear()
         return approximate
+
+    def _choose(self, exact: list[tuple[Tensor, Tensor]], allowed: float) -> None:
+        """Take forward over reverse where it agrees with double backward, and is faster.
+
+        exact: vectors and their products by double backward, the last of which was timed.
+        """
+        if self.curvature != "hessian":
+            return
+        apart, seconds = 0.0, 0.0
+        try:
+            for v, hv in exact:  # the first one warms up
+                started = self._clock()
+                product = self._forward(v, self.objective.w)
+                seconds = self._clock() - started
+                apart = max(apart, float((product - hv).norm() / hv.norm()))
+        except (RuntimeError, MemoryError) as error:
+            reason = str(error).strip().splitlines()[0]
+            self.ways = f"forward over reverse is not available: {reason}"
+            return
+        self.count += len(exact)
+        share = seconds / max(self._seconds[-1], TICK)
+        self.ways = f"forward over reverse takes {share:.2f} of the time of double backward"
+        if not apart <= allowed:
+            self.ways += f", but differs by {apart:.1g}: not used"
+        elif share < PAYS:
+            self.products, self._seconds = "forward over reverse", [seconds]
+
+    def _forward(self, v: Tensor, at: Tensor) -> Tensor:
+        """A v by forward over reverse, at a point (n,)."""
+        risk, block = self.objective.risk, self.block
+        return self.objective.retry_on_oom(
+            lambda: forward_over_reverse(risk, block, v, at), self._exact
+        )
+
+    def _measure_precision(self, exact: list[tuple[Tensor, Tensor]]) -> None:
+        """Compare products in the operator's arithmetic with ieee ones, (v, Hv) each."""
+        for v, hv in exact:
+            apart, size = self.product(v) - hv, float(hv.norm())
+            self.precision_error = max(self.precision_error, float(apart.norm()) / size)
+            self.form_error = max(self.form_error, float((v @ apart).abs() / v.norm()) / size)
 
     def _has_custom_functions(self) -> bool:
         risk = self.objective.risk
