@@ -66,7 +66,7 @@ function draw(chart, box, panel, number) {
   const names = panel.yt.filter(([, text]) => /\p{L}/u.test(text)).length > 1;
   const left = Math.min(width * 0.4, Math.max(0, ...panel.yt.map(([, text]) => wide(text))) + 10), right = 14, top = 8;
   const { ticks, turned } = across(panel.xt, width - left - right);
-  const bottom = turned ? Math.max(...ticks.map(([, text]) => wide(text))) * 0.72 + 14 : 22;
+  const bottom = turned ? Math.max(...ticks.map(([, text]) => wide(text))) + 14 : 22;
   const inner = names ? Math.max(120, 24 * panel.yt.length) : 220;
   const [X, Y] = [(v) => left + (v / 1000) * (width - left - right), (v) => top + (1 - v / 1000) * inner];
   box.replaceChildren();
@@ -82,7 +82,7 @@ function draw(chart, box, panel, number) {
   }
   for (const [at, text] of ticks) {
     add(svg, "path", { class: "grid", d: `M${X(at)} ${top}V${top + inner}` });
-    const place = turned ? { transform: `translate(${X(at) + 4} ${top + inner + 14}) rotate(-40)`, "text-anchor": "end" } : { x: Math.min(X(at), width - wide(text) / 2), y: top + inner + 16, "text-anchor": "middle" };
+    const place = turned ? { transform: `translate(${X(at) + 4} ${top + inner + 8}) rotate(-90)`, "text-anchor": "end" } : { x: Math.min(X(at), width - wide(text) / 2), y: top + inner + 16, "text-anchor": "middle" };
     add(svg, "text", place, text);
   }
   const groups = new Map();
