@@ -30,16 +30,28 @@ def plot(
     kind: Annotated[
         str | None,
         typer.Option(
-            help="curves, spectrum, noise, surface, scene (in 3-D), profile, path or another "
-            "measure; of a study also comparison, differences or scatter.",
+            help="curves, spectrum, noise, surface, scene (in 3-D), animation, profile, path or "
+            "another measure; of a study also comparison, differences or scatter.",
             show_default="all that was measured",
             autocompletion=completion.one_of("figures"),
         ),
     ] = None,
     format_: Annotated[
-        str,
-        typer.Option("--format", help="png, svg or pdf; html for a surface in 3-D to turn around."),
-    ] = "png",
+        str | None,
+        typer.Option(
+            "--format",
+            help="png, svg or pdf; html for a surface in 3-D to turn around; gif or mp4 of an "
+            "animation.",
+            show_default="png, or gif",
+        ),
+    ] = None,
+    of: Annotated[
+        str | None,
+        typer.Option(
+            help="Of an animation: bowl, which turns, or trajectory, the training on its surface.",
+            show_default="bowl",
+        ),
+    ] = None,
     quantity: Annotated[
         str | None, typer.Option(help="Of a surface: loss or accuracy.", show_default="loss")
     ] = None,
@@ -71,7 +83,14 @@ def plot(
     from landscape.plots import DRAWS, FORMATS, PLOTS, one_column, save
     from landscape.utils.names import canonical
 
-    format_ = canonical("format", format_, FORMATS)
+    target, paths = out or folders[0] / "figures", []
+    if of is not None or (kind or "").casefold() == "animation":
+        if (kind or "").casefold() != "animation":
+            raise ValueError("`--of` says what an animation shows: --kind animation.")
+        path = _animated(folders, of or "bowl", format_ or "gif", target)
+        options.hand_over({"figure": path}, path, json)
+        return
+    format_ = canonical("format", format_ or "png", FORMATS)
     named = None if kind is None else canonical("kind of figure", kind, PLOTS)
     kinds = [named] if named else _measured(folders, format_)
     widths: dict[str, Callable[[], AbstractContextManager[None]]]
@@ -86,7 +105,6 @@ def plot(
     directions = directions and canonical("kind of directions", directions, KNOWN)
     if directions and (named is None or DRAWS[named] not in ALONG):
         raise ValueError("`--directions` is for surfaces and profiles: --kind surface.")
-    target, paths = out or folders[0] / "figures", []
     for name in kinds:
         drawn = _drawn(name, format_, lambda: _has_bowl(folders, directions))
         _check(drawn, PLOTS[drawn], chosen)
@@ -98,6 +116,22 @@ def plot(
         say(*paths)
     made = {"figure": paths[0]} if kind else {"figures": paths}
     options.hand_over(made, target if kind is None else paths[0], json)
+
+
+def _animated(folders: list[Path], of: str, format_: str, target: Path) -> Path:
+    """Draw and save an animation; its path."""
+    from landscape.plots import ANIMATIONS, save_animation
+    from landscape.utils.names import canonical
+
+    of = canonical("animation", of, ANIMATIONS)
+    draw, kind = ANIMATIONS[of]
+    records = _records(folders, kind, of if of == "trajectory" else None)
+    if of == "trajectory":
+        first, *others = [record for found in records.values() for record in found]
+        if others:
+            raise ValueError(f"A training's animation shows one run. Got {1 + len(others)}.")
+        records = first
+    return save_animation(draw(records), target / f"{_name(f'animation-{of}', folders)}.{format_}")
 
 
 def _drawn(kind: str, format_: str, bowl: Callable[[], bool]) -> str:

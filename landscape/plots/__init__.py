@@ -7,7 +7,10 @@ Needs no torch and no data. Imports `records` and `statistics`. Start with `curv
 from collections.abc import Callable
 from typing import Any
 
+from landscape.plots.bowl.animation import Animation, save_animation
 from landscape.plots.bowl.scene import bowl_scene
+from landscape.plots.bowl.trajectory import descending
+from landscape.plots.bowl.turning import turning
 from landscape.plots.comparison import comparison, differences
 from landscape.plots.curves import curves
 from landscape.plots.density import density
@@ -53,6 +56,11 @@ PLOTS: dict[str, Callable[..., Any]] = {
     "differences": differences,
     "scatter": scatter,
 }
+# Name of an animation -> function(records, ...) -> Animation, and the name of what it draws.
+ANIMATIONS: dict[str, tuple[Callable[..., Animation], str]] = {
+    "bowl": (turning, "rise_area"),
+    "trajectory": (descending, "surface"),
+}
 # Name of a plot -> kind of the record that it draws. The last three take the one record of a
 # study, the others one record, or a mapping method -> record or records.
 DRAWS: dict[str, str] = {
@@ -91,8 +99,8 @@ def draw(record: Record, **options: Any) -> Any:
 
 
 __all__ = [
-    "DRAWS", "FORMATS", "PLOTS", "bowl_scene", "comparison", "curves", "density", "differences",
-    "draw", "noise", "one_column", "path", "profile", "pruning", "quantization", "radius", "relief",
-    "rise_area", "save", "scatter", "scene", "sharpness", "spectrum", "stability", "surface",
-    "worst_case",
+    "ANIMATIONS", "DRAWS", "FORMATS", "PLOTS", "Animation", "bowl_scene", "comparison", "curves",
+    "density", "descending", "differences", "draw", "noise", "one_column", "path", "profile",
+    "pruning", "quantization", "radius", "relief", "rise_area", "save", "save_animation",
+    "scatter", "scene", "sharpness", "spectrum", "stability", "surface", "turning", "worst_case",
 ]  # fmt: skip

@@ -148,6 +148,26 @@ def test_a_scene_is_one_of_bowls_where_areas_were_measured(landscape, refused, t
     assert line == "A bowl to turn around needs --format html."
 
 
+def test_animations(landscape, refused, two, monkeypatch):
+    from landscape.plots.bowl import turning
+
+    monkeypatch.setattr(turning, "FRAMES", 2)
+    a, *_ = two
+    small = ("--set", "rise_area.size=11", "--set", "rise_area.cells=1")
+    assert landscape("analyze", a, "--measures", "rise_area", *small, "--examples", "16").code == 0
+    drawn = landscape("plot", a, "--kind", "animation")
+    assert (drawn.code, drawn.last_line) == (0, str(a / "figures" / "animation-bowl.gif"))
+    assert (a / "figures" / "animation-bowl.gif").read_bytes()[:4] == b"GIF8"
+    (line,) = refused("plot", a, "--kind", "animation", "--of", "trajectory")
+    assert line.startswith(f"{a} holds no record of surface along trajectory. Measure it: ")
+    (line,) = refused("plot", a, "--kind", "animation", "--of", "walk")
+    assert "bowl, trajectory" in line
+    (line,) = refused("plot", a, "--kind", "animation", "--format", "png")
+    assert "must end in .gif or .mp4" in line
+    (line,) = refused("plot", a, "--kind", "surface", "--of", "bowl")
+    assert line == "`--of` says what an animation shows: --kind animation."
+
+
 def test_one_study_is_drawn_at_a_time(refused, trained, tmp_path):
     (line,) = refused("plot", trained, tmp_path, "--kind", "differences")
     assert line == "A figure of the kind comparison shows one study. Got 2."

@@ -13,8 +13,8 @@ from landscape.records import Array, RiseAreaRecord
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-COLOURS = [
-    [0, "#1A2A7C"], [0.125, "#2351A2"], [0.25, "#2384BC"], [0.5, "#45B0C4"], [1, "#C9EBC0"]
+COLOURS: list[tuple[float, str]] = [
+    (0, "#1A2A7C"), (0.125, "#2351A2"), (0.25, "#2384BC"), (0.5, "#45B0C4"), (1, "#C9EBC0")
 ]  # fmt: skip
 THIN, DASHED = "#8A97A6", "#6B7580"
 LIT = {"ambient": 0.78, "diffuse": 0.42, "specular": 0.1, "roughness": 0.6, "fresnel": 0.05}
@@ -55,7 +55,7 @@ def bowl_scene(records: ByMethod[RiseAreaRecord], *, baseline: str = "sgd") -> "
             "xaxis": axis, "yaxis": axis, "aspectmode": "manual",
             "zaxis": {"visible": False, "range": [(FLOOR - 0.05) * CUT * rise, 1.02 * CUT * rise]},
             "aspectratio": {"x": 1, "y": 1, "z": ASPECT},
-            "camera": {"eye": {"x": 0.92, "y": -0.92, "z": 0.66},
+            "camera": {"eye": {"x": 0.86, "y": -0.86, "z": 0.62},
                        "center": {"x": 0, "y": 0, "z": -0.07}},
         },
         meta=_words(groups, rise, base is not None, baseline),

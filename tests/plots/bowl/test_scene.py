@@ -81,6 +81,7 @@ def ink(page):
 @pytest.mark.parametrize(("width", "height"), [(1440, 900), (1024, 800), (390, 844)])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fills_its_window_over_a_full_turn(opened, records, tmp_path, width, height, scheme):
+    """Bowls of areas 1 : 4 on one scale; of the digits' methods all fill 48 to 86 %."""
     path = save(bowl_scene(records), tmp_path / "s.html")
     page = opened(
         path, viewport={"width": width, "height": height}, color_scheme=scheme,
@@ -97,7 +98,7 @@ def test_it_fills_its_window_over_a_full_turn(opened, records, tmp_path, width, 
             )
             page.wait_for_timeout(500)
             share, free = ink(page)
-            assert 0.3 <= share <= 0.97 and free >= 4
+            assert (0.33 if name == "SGD" else 0.6) <= share <= 0.95 and free >= 12
     assert page.errors == []
     assert [u for u in page.requests if not u.startswith(("data:", "blob:"))] == [path.as_uri()]
 
