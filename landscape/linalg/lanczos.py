@@ -19,6 +19,7 @@ ENDS = ("magnitude", "largest", "smallest", "both")
 GUARD = 2  # products at least between settling and the end
 BESIDE = 4  # vectors held beside the basis and the answer: the next one and those of a product
 PROBES = 4  # products from a second random vector
+LOOSE = 1e-3  # a tolerance above which runs are short, and a second random vector takes twice these
 RISE = 0.1  # of the tolerance, by which a value must pass another to count
 
 
@@ -84,9 +85,9 @@ def lanczos(
     missed one of ten in an indefinite bulk, with it none. The bounds are those at settling: a Ritz
     value between two close eigenvalues may get a smaller residual and be no nearer to either.
 
-    A Krylov space holds one copy of a multiple eigenvalue. So for k > 1, at the end, 4 products
-    from a second random vector, orthogonal to what was found, look for a value that belongs among
-    the wanted ones; where there is one, all goes on until there is none.
+    A Krylov space holds one copy of a multiple eigenvalue. So for k > 1, at the end, 4 products, 8
+    for tolerances above 1e-3, from a second random vector, orthogonal to what was found, look for a
+    value that belongs among the wanted ones; where there is one, all goes on until there is none.
 
     What no bound covers: eigenvalues closer together than about tolerance·max|θ| may be counted
     once, and the ranks behind them then move up, as they do where a multiple eigenvalue stands out
@@ -104,10 +105,12 @@ def lanczos(
         max_basis = min(max_basis, _largest_basis(n, pairs, k, free, dtype))
     space = Subspace(matvec, n, max_basis, seed=seed, dtype=dtype, device=device)
     before = torch.empty(0, dtype=torch.float64)
+    probes = PROBES if tolerance <= LOOSE else 2 * PROBES
     until = 0
     settled: Ritz | None = None
     while True:
-        for _ in range(max(2, space.size // 25)):  # a check costs m³: look less often as m grows
+        ahead = until if settled is not None else pairs
+        for _ in range(max(2, space.size // 25, ahead - space.matvecs)):  # a check costs m³
             if not space.full and space.matvecs < limit:
                 space.expand()
         ritz = Ritz.of(space, which, before)
@@ -124,7 +127,8 @@ def lanczos(
         if settled is not None and space.matvecs >= until:
             found = _result(space, ritz.bounded_as(settled), which, pairs, tolerance)
             spare = min(n - space.size, limit - space.matvecs)
-            if k == 1 or spare < PROBES or not _lacks_one(space, ritz, pairs, which, RISE * slack):
+            rise = RISE * slack
+            if k == 1 or spare < probes or not _lacks_one(space, ritz, pairs, which, rise, probes):
                 if callback is not None:
                     callback(space.matvecs, worst)
                 return replace(found, matvecs=space.matvecs)
@@ -152,13 +156,15 @@ def _largest_basis(n: int, pairs: int, k: int, free: int, dtype: torch.dtype) ->
     return size
 
 
-def _lacks_one(space: Subspace, ritz: Ritz, pairs: int, which: str, slack: float) -> bool:
+def _lacks_one(
+    space: Subspace, ritz: Ritz, pairs: int, which: str, slack: float, probes: int
+) -> bool:
     """Test with a second random vector whether a wanted value is missing, as copies of a multiple
     eigenvalue are. The space then holds the pairs and that vector's Krylov space.
     """
     kept = slice(pairs)
     space.renew(ritz.values[kept], ritz.weights[:, kept], float(ritz.rounding[kept].max()))
-    for _ in range(min(PROBES, space.capacity - space.size)):
+    for _ in range(min(probes, space.capacity - space.size)):
         space.expand()
     before = ritz.strength[kept]
     return Ritz.of(space, which, before).passes(before, which, slack)

@@ -8,6 +8,7 @@ products.
 """
 
 from collections.abc import Callable
+from math import isfinite
 
 import torch
 from torch import Tensor
@@ -45,6 +46,7 @@ class Subspace:
         self._rows = torch.empty(self.capacity + 1, n, dtype=dtype, device=device)  # basis, then v
         self._projected = torch.zeros(self.capacity + 1, self.capacity + 1, dtype=torch.float64)
         self._lost = self._projected[:0]  # couplings to earlier next vectors, a row each
+        self._joint = 0  # the vector that the kept ones of a restart are all coupled with
         first = self._random() if start is None else start.to(self._rows)
         self._rows[0] = first / torch.linalg.vector_norm(first)
 
@@ -87,11 +89,10 @@ class Subspace:
         m = self.size
         product = self._multiply(self._rows[m])
         self.size = m + 1
-        rest, self._projected[: m + 1, m] = self._orthogonalise(product)
+        rest, self._projected[: m + 1, m] = self._orthogonalise(product, self._local)
         if len(self._lost):  # what an earlier next vector shares with this one is known from here
             self._projected[m, :m] = self._projected[:m, m]
         beta = _length(rest)
-        self.norm = max(self.norm, _length(product))
         if self.size == self.n or beta <= self.noise:
             self.floor = max(self.floor, beta)
             beta = 0.0
@@ -127,7 +128,7 @@ class Subspace:
         self._projected.zero_()
         self._projected[:p, :p] = torch.diag(values)
         self._projected[p, :p] = coupling
-        self.size = p
+        self.size = self._joint = p
 
     def renew(self, values: Tensor, weights: Tensor, error: float) -> None:
         """Restart with Ritz pairs, but go on from a random vector: eigenvalues that the vectors so
@@ -156,21 +157,34 @@ class Subspace:
             raise ValueError(
                 f"`matvec` must map shape {tuple(v.shape)} to itself. Got {tuple(product.shape)}."
             )
-        if not bool(torch.isfinite(product).all()):
+        length = _length(product)
+        if not isfinite(length):
             raise ValueError(
                 "`matvec` must return finite numbers. "
                 f"Got NaN or infinity in product {self.matvecs}: "
                 "check that the loss and its gradient are finite at this point, or use float64."
             )
+        self.norm = max(self.norm, length)
         return product.to(v)
 
-    def _orthogonalise(self, w: Tensor) -> tuple[Tensor, Tensor]:
-        """Classical Gram-Schmidt against the basis, twice: the rest of w (n,), the parts (m,)."""
+    @property
+    def _local(self) -> bool:
+        """The newest vector is coupled with the one before it alone."""
+        return self.size - 1 > self._joint and not len(self._lost)
+
+    def _orthogonalise(self, w: Tensor, local: bool = False) -> tuple[Tensor, Tensor]:
+        """Classical Gram-Schmidt against the basis, twice: the rest of w (n,), the parts (m,).
+
+        local: w is the product of the newest vector and sticks out of the last two alone, but for
+        rounding: taking these away, as Lanczos (1950) does, stands for the first pass.
+        """
         parts = torch.zeros(self.size, dtype=torch.float64)
-        for _ in range(2):
-            part = self.basis @ w
-            w = w - self.basis.T @ part
-            parts += part.to(parts)
+        first = self.size - 2 if local else 0
+        for start in (first, 0):
+            rows = self.basis[start:]
+            part = rows @ w
+            w = torch.addmv(w, rows.T, part, alpha=-1)
+            parts[start:] += part.to(parts)
         return w, parts
 
     def _random(self) -> Tensor:
@@ -179,4 +193,7 @@ class Subspace:
 
 
 def _length(v: Tensor) -> float:
-    return float(torch.linalg.vector_norm(v, dtype=torch.float64))
+    """‖v‖ in float64. On the CPU torch casts a copy: of one slab at a time."""
+    slabs = v.split(SLAB) if v.device.type == "cpu" else (v,)
+    norms = [torch.linalg.vector_norm(slab, dtype=torch.float64) for slab in slabs]
+    return float(torch.linalg.vector_norm(torch.stack(norms)) if len(norms) > 1 else norms[0])

@@ -15,7 +15,7 @@ from landscape.measures.curvature.with_pyhessian import power_iteration
 from landscape.network.precision import arithmetic_of
 from landscape.objective.objective import Objective
 from landscape.records import EigenvaluesRecord
-from landscape.utils.memory import free_bytes
+from landscape.utils.memory import MOST_KEPT, free_bytes
 
 WHICH = ("magnitude", "largest", "smallest", "both")
 OTHERS = {"pyhessian": power_iteration, "curvlinops": arpack}
@@ -138,6 +138,7 @@ class Eigenvalues:
 
     def _lanczos(self, matrix: Operator, progress: Progress | None) -> dict[str, Any]:
         free = free_bytes(matrix.like.device)
+        half = MOST_KEPT if free is None else free // 2  # the rest is for the products
         result = lanczos(
             matrix.matvec,
             matrix.n,
@@ -145,7 +146,8 @@ class Eigenvalues:
             self.which,
             tolerance=LEFT * self.tolerance,
             max_matvecs=self.max_hvps,
-            free=None if free is None else free // 2,  # the rest is for the products
+            memory=half,
+            free=None if free is None else half,
             seed=self.seed,
             dtype=matrix.like.dtype,
             device=matrix.like.device,

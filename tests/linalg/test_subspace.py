@@ -1,8 +1,10 @@
 """The Krylov subspace keeps its promise H V = V C + v cᵀ through growth, breakdown and restart."""
 
+import pytest
 import torch
 
 from landscape.linalg import Subspace
+from landscape.linalg.subspace import _length
 
 FLOAT = torch.float64
 
@@ -56,3 +58,49 @@ def test_a_start_of_ones_own():
     space = Subspace(lambda v: v, 6, 6, start=start, dtype=FLOAT)
     space.expand()
     torch.testing.assert_close(space.basis[0], start / torch.linalg.vector_norm(start))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, FLOAT])
+def test_a_local_first_pass_is_as_good_as_two_full_ones(dtype, monkeypatch):
+    """Eigenvalues that converge early, where Lanczos loses orthogonality; a restart, a renewal."""
+    spectrum = torch.cat([torch.tensor([50.0, 20, -15]), torch.linspace(-1, 1, 397)]).to(dtype)
+    eps = torch.finfo(dtype).eps
+    ends = []
+    for local in (True, False):
+        space = Subspace(lambda v: spectrum * v, 400, 60, dtype=dtype)
+        if not local:
+            monkeypatch.setattr(Subspace, "_local", False)
+        for again in (space.restart, space.renew, None):
+            while not space.full:
+                space.expand()
+            gram = space.basis.double() @ space.basis.double().T
+            assert (gram - torch.eye(60)).abs().max() <= 20 * eps
+            assert (space.projected - space.projected.T).abs().max() <= 20 * eps * 50
+            values, weights = torch.linalg.eigh((space.projected + space.projected.T) / 2)
+            if again is not None:
+                again(values[-20:], weights[:, -20:], 0.0)
+        ends.append(values[-2:])
+    torch.testing.assert_close(*ends, rtol=0, atol=20 * eps * 50)
+
+
+def test_which_steps_are_local():
+    """The newest vector is coupled with the one before it alone, but after a restart."""
+    space = Subspace(lambda v: torch.linspace(-1, 1, 30, dtype=FLOAT) * v, 30, 12, dtype=FLOAT)
+    local = []
+    for _ in range(12):
+        space.expand()
+        local.append(space._local)
+    assert local == [False] + [True] * 11
+    values, weights = torch.linalg.eigh((space.projected + space.projected.T) / 2)
+    space.restart(values[-5:], weights[:, -5:], 0.0)
+    space.expand()
+    assert not space._local
+    space.expand()
+    assert space._local
+
+
+@pytest.mark.parametrize("n", [5, 70000, 2**17])
+def test_lengths_by_slabs(n):
+    v = torch.randn(n, generator=torch.Generator().manual_seed(0))
+    assert _length(v) == pytest.approx(float(v.double().norm()), rel=1e-14)
+    assert _length(v * torch.inf) == float("inf")
