@@ -11,7 +11,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from landscape.plots.drawing.prepare import axis_label, counts, scale, shown
-from landscape.plots.drawing.style import GREY, INK, Sheet, sheet, style_of, styled, text
+from landscape.plots.drawing.style import (
+    BASELINE,
+    GREY,
+    HIGHER,
+    INK,
+    LOWER,
+    NOT_SHOWN,
+    Sheet,
+    sheet,
+    style_of,
+    styled,
+    text,
+)
 from landscape.records import Array, ComparisonRecord
 
 CHOSEN = (
@@ -45,8 +57,9 @@ def comparison(
         i = list(record.metrics).index(metric)
         values = shown(metric, [record.mean[i], record.low[i], record.high[i]])
         panel.set_xscale(scale(values))
-        _dots(panel, methods, values, solid=np.ones(len(methods), dtype=bool))
-        cut |= _cut(panel, methods, values)
+        colours = [BASELINE if method == record.baseline else INK for method in methods]
+        _dots(panel, colours, values, solid=np.ones(len(methods), dtype=bool))
+        cut |= _cut(panel, colours, values)
         panel.set_xlabel(axis_label(metric))
     seeds = counts([int(n) for n in np.ravel(record.n) if n > 0] or [0], "seed")
     several = bool((record.n > 1).any())
@@ -63,7 +76,8 @@ def differences(
 ) -> Figure:
     """Paired difference to the baseline, method minus baseline, with its 95 % t interval.
 
-    A filled dot: the record's `direction`, the interval excludes zero and Holm's test agrees.
+    A filled dot: the record's `direction`, the interval excludes zero and Holm's test agrees; blue
+    is lower, orange higher.
     """
     chosen = chosen_metrics(record, metrics)
     others = np.asarray(record.methods) != record.baseline
@@ -73,11 +87,14 @@ def differences(
         i = list(record.metrics).index(metric)
         triple = (record.difference[i], record.difference_low[i], record.difference_high[i])
         values = shown(metric, [array[others] for array in triple])
-        _dots(panel, methods, values, solid=np.abs(record.direction[i][others]) == 1)
+        directions = record.direction[i][others]
+        colours = [{1.0: HIGHER, -1.0: LOWER}.get(float(d), NOT_SHOWN) for d in directions]
+        _dots(panel, colours, values, solid=np.abs(directions) == 1)
         panel.axvline(0.0, color=INK, linewidth=0.8, zorder=1)
-        cut |= _cut(panel, methods, values, also=0.0)
+        cut |= _cut(panel, colours, values, also=0.0)
         panel.set_xlabel("Δ " + axis_label(metric).replace("(%)", "(percentage points)"))
-    words = "bars: 95 % t interval · filled: significant after Holm's correction over the methods"
+    words = "bars: 95 % t interval · filled: significant after Holm's correction"
+    words += ", blue lower, orange higher"
     words += GOES_ON if cut else ""
     page.foot([], f"method minus {style_of(record.baseline).label}, paired over seeds · {words}")
     return page.figure
@@ -106,20 +123,19 @@ def _panels(methods: list[str], chosen: list[str], ax: Axes | Sequence[Axes] | N
     return page
 
 
-def _dots(ax: Axes, methods: list[str], values: Array, solid: Array) -> None:
-    """values: (3, methods): mean, low, high. Hollow where not `solid`."""
+def _dots(ax: Axes, colours: Sequence[str], values: Array, solid: Array) -> None:
+    """A row per method. values: (3, methods): mean, low, high. Hollow where not `solid`."""
     if not np.isfinite(values[0]).any():
         ax.text(0.5, 0.5, "not computed", transform=ax.transAxes, ha="center", color=GREY)
         return
-    for row, (method, (mean, low, high)) in enumerate(zip(methods, values.T, strict=True)):
-        style = style_of(method)
+    for row, (colour, (mean, low, high)) in enumerate(zip(colours, values.T, strict=True)):
         if not np.isfinite(mean):
             ax.annotate("–", (0.02, row), xycoords=("axes fraction", "data"), va="center")
             continue
         if np.isfinite(low) and np.isfinite(high):
-            ax.hlines(row, low, high, color=style.colour, linewidth=1.2)
-        face = style.colour if solid[row] else ax.get_facecolor()
-        ax.plot(mean, row, style.marker, color=style.colour, markerfacecolor=face, markersize=5)
+            ax.hlines(row, low, high, color=colour, linewidth=1.2)
+        face = colour if solid[row] else ax.get_facecolor()
+        ax.plot(mean, row, "o", color=colour, markerfacecolor=face, markersize=5)
 
 
 def in_sight(values: Array, also: float = math.nan) -> tuple[float, float] | None:
@@ -137,18 +153,18 @@ def in_sight(values: Array, also: float = math.nan) -> tuple[float, float] | Non
     return None if last - first <= TOO_WIDE * (right - left) else (left, right)
 
 
-def _cut(ax: Axes, methods: list[str], values: Array, also: float = math.nan) -> bool:
+def _cut(ax: Axes, colours: Sequence[str], values: Array, also: float = math.nan) -> bool:
     """Leave out the far ends of wide intervals, an arrow in their place; whether any was."""
     ends = in_sight(values, also) if ax.get_xscale() == "linear" else None
     if ends is None:
         return False
     left, right = ends
     ax.set_xlim(left - 0.05 * (right - left), right + 0.05 * (right - left))
-    for row, (method, (_, start, end)) in enumerate(zip(methods, values.T, strict=True)):
+    for row, (colour, (_, start, end)) in enumerate(zip(colours, values.T, strict=True)):
         for beyond, place, arrow in ((start < left, 0.0, "<"), (end > right, 1.0, ">")):
             if beyond:
                 ax.plot(
-                    place, row, arrow, color=style_of(method).colour, markersize=4, clip_on=False,
+                    place, row, arrow, color=colour, markersize=4, clip_on=False,
                     transform=ax.get_yaxis_transform(),
                 )  # fmt: skip
     return True

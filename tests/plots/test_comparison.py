@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from landscape.plots import comparison, differences
-from landscape.plots.drawing.style import METHOD_STYLES
 
 
 def dots(ax):
@@ -21,7 +20,7 @@ def test_a_dot_and_a_bar_per_method(comparison_record, words):
     assert [ax.get_xlabel() for ax in figure.axes] == ["test accuracy (%)", "λ max of the Hessian"]
     assert dots(accuracy)[1].get_xdata()[0] == pytest.approx(92.0)
     assert len(accuracy.collections) == 4
-    assert dots(sharpness)[1].get_color() == METHOD_STYLES["sam"].colour
+    assert [d.get_color() for d in dots(sharpness).values()][:2] == [BASELINE, INK]
     assert [label.get_text() for label in accuracy.get_yticklabels()] == [
         "SGD",
         "SAM",
@@ -35,9 +34,9 @@ def test_differences_leave_the_baseline_out_and_fill_what_holds(comparison_recor
     ax = differences(comparison_record).axes[0]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["SAM", "FAM", "AACE"]
     sam, fam, aace = (dots(ax)[row] for row in range(3))
-    assert sam.get_markerfacecolor() == METHOD_STYLES["sam"].colour
-    assert fam.get_markerfacecolor() != METHOD_STYLES["fam"].colour
-    assert aace.get_markerfacecolor() != METHOD_STYLES["aace"].colour
+    assert sam.get_markerfacecolor() == sam.get_color() == HIGHER
+    for hollow in (fam, aace):
+        assert hollow.get_color() == NOT_SHOWN != hollow.get_markerfacecolor()
     assert sam.get_xdata()[0] == pytest.approx(2.0)
     assert ax.get_xlabel() == "Δ test accuracy (percentage points)"
 

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from landscape import plots
 from landscape.plots.drawing.style import drawing_of, even_columns
 from landscape.report.charts import CLOSE, _reduced, chart, plain
-from landscape.report.figures import figures
+from landscape.report.figures import TITLES, figures
+from landscape.report.groups import FOLDED, GROUPS
 
 
 def drawn(scale="linear", x=(0.0, 1.0, 2.0, 4.0), y=(1.0, 10.0, 100.0, 1000.0), **style):
@@ -82,6 +83,12 @@ def test_every_figure_of_a_page_can_be_charted(small):
         if name not in ("comparison", "differences"):
             named = {mark["m"] for panel in panels for mark in panel["marks"] if mark["m"]}
             assert named == {"sgd", "sam", "msam"}, name
+
+
+def test_every_figure_has_its_place_on_the_page():
+    placed = [name for _, _, names in GROUPS for name in names]
+    assert len(placed) == len(set(placed)) and set(placed) == set(TITLES) - {"rise_area"}
+    assert set(FOLDED) <= set(placed) and len(GROUPS) <= 5
 
 
 def test_points_of_minima_say_which_seed(small):
