@@ -116,9 +116,10 @@ def _cost(contents: Contents) -> list[Card]:
     low, high = min(passes.values()), max(passes.values())
     ends = list(dict.fromkeys(map(times_words, (low, high))))
     dearest = max(passes, key=lambda m: passes[m])
-    about = "" if contents.study.settings.get("runs_at_once") == 1 else "about "
+    alone = contents.study.settings.get("runs_at_once") == 1
+    where = "" if alone else " on a shared machine"
     misled = {
-        m: f"{method_name(m)} {times_words(passes[m])} (but {about}{times[m]:.1f}× the time)"
+        m: f"{method_name(m)} {times_words(passes[m])} (but {times[m]:.1f}× the time{where})"
         for m in passes
         if times.get(m, 0.0) > MISLEADING * passes[m]
     }

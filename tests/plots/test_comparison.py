@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from landscape.plots import comparison, differences
+from landscape.plots.drawing.style import BASELINE, HIGHER, INK, NOT_SHOWN
 
 
 def dots(ax):
