@@ -38,6 +38,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "pruning": {"fractions": (0.2,)},
     "worst_case": {"radii": (0.5,), "steps": 1, "restarts": 0},
     "sharpness": {"steps": 1, "restarts": 0},
+    "rise_area": {"size": 9, "cells": 1.0},
     "surface": {"size": 3},
     "profile": {"lines": 1, "size": 3},
     "path": {"size": 3},

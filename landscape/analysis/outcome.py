@@ -12,6 +12,7 @@ from landscape.records import (
     QuantizationRecord,
     Record,
     RelativeFlatnessRecord,
+    RiseAreaRecord,
     TraceRecord,
 )
 from landscape.statistics.noise_curve import sigma_at_drop
@@ -72,6 +73,10 @@ def _of_record(record: Record) -> Iterator[tuple[str, Any]]:
                 yield "lambda_max_bound", float(record.bounds[i])
                 yield "lambda_max_converged", bool(record.converged[i])
             yield "eigenvalues", [float(value) for value in record.values]
+        case RiseAreaRecord():
+            yield "rise", record.rise
+            yield "rise_area", record.area
+            yield "rise_area_error", float(record.area_errors[1])
         case TraceRecord():
             yield "trace", record.value
             yield "trace_low", record.low
@@ -99,6 +104,9 @@ def _curvature(found: Mapping[str, Any]) -> str:
         caution = "" if found["lambda_max_converged"] else ", not converged"
         within = f"{found['lambda_max']:.4g} (an eigenvalue lies within {bound:.1g}{caution})"
         parts.append(f"the largest eigenvalue of the Hessian is {within}")
+    if math.isfinite(found.get("rise_area", math.nan)):
+        area = f"{found['rise_area']:.4g} ± {found['rise_area_error']:.1g}"
+        parts.append(f"the loss rises by less than {found['rise']:g} on an area of {area}")
     if "trace" in found:
         half = (found["trace_high"] - found["trace_low"]) / 2
         parts.append(f"the trace {found['trace']:.4g} ± {half:.2g}")

@@ -13,7 +13,10 @@ from landscape.report.numbers import signed, signed_interval
 from landscape.report.verdict import Verdict, verdicts_of
 from landscape.report.wording import capitalised, listed, method_name, timing_caution
 
-TOLD = ("test_accuracy", "test_loss", "generalisation_gap", "lambda_max", "kappa", "noise_sigma_5")
+TOLD = (
+    "test_accuracy", "test_loss", "generalisation_gap", "lambda_max", "rise_area",
+    "kappa", "noise_sigma_5",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

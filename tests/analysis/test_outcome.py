@@ -1,10 +1,18 @@
 """Outcome: the numbers of one minimum and the sentences about them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from landscape.analysis import outcome
-from landscape.records import EigenvaluesRecord, NoiseRecord, Point, TraceRecord
+from landscape.records import (
+    EigenvaluesRecord,
+    NoiseRecord,
+    Point,
+    RiseAreaRecord,
+    TraceRecord,
+)
 
 POINT = Point(0.25, 0.03, 2.0, 10, 100, "train", "stored", "float32", "cpu", "x")
 
@@ -37,6 +45,22 @@ def test_numbers_have_names_and_intervals():
     assert (found["trace_low"], found["trace"], found["trace_high"]) == (4.0, 5.0, 6.0)
     assert found["noise_sigma_5"] == pytest.approx(0.1)
     assert (found["loss"], found["grad_norm"], found["examples"]) == (0.25, 0.03, 100)
+
+
+def test_an_area_is_said_with_its_rise_and_error_and_not_where_there_is_none():
+    rises, plane = np.array([0.05, 0.1, 0.2]), np.ones((2, 2))
+    fields = {"directions": "eigenvectors", "cosine": 0.0, "rises": rises, "point": POINT}
+    fields |= {"eigenvalues": np.ones(2), "eigenvalue_bounds": np.zeros(2)}
+    record = RiseAreaRecord(
+        x=rises, y=rises, loss=plane, accuracy=plane, areas=4 * rises, area_errors=0.01 * rises,
+        **fields,
+    )  # fmt: skip
+    found = outcome.values({"rise_area": record})
+    assert (found["rise"], found["rise_area"], found["rise_area_error"]) == (0.1, 0.4, 0.001)
+    (said,) = outcome.sentences({"rise_area": record}, {})
+    assert said.startswith("The loss rises by less than 0.1 on an area of 0.4 ± 0.001")
+    gone = replace(record, areas=np.full(3, np.nan))
+    assert "area" not in outcome.sentences({"rise_area": gone}, {})[0]
 
 
 def test_two_sentences_say_what_was_measured_and_no_more():

@@ -209,6 +209,8 @@ def measure(name, n):
     settings = {f.name: SMALL[f.name] for f in fields(kind) if f.name in SMALL}
     if name == "path":
         settings["end"] = torch.zeros(n)
+    if name == "rise_area":
+        settings |= {"size": 9, "cells": 1.0}  # the fewest points of a contour
     return kind(**settings)
 
 
