@@ -55,6 +55,10 @@ def analyze(
     backend: Annotated[
         str | None, typer.Option(help="Who finds them: lanczos, pyhessian or curvlinops.")
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="Curvature products on CUDA in ieee or tf32; auto is ieee."),
+    ] = None,
     cross_check: Annotated[
         bool,
         typer.Option(
@@ -98,7 +102,8 @@ def analyze(
     from landscape_cli import progress
     from landscape_cli.plan import show
 
-    asked, chosen = _asked(measures, to, config, set_, {"k": k, "which": which, "backend": backend})
+    eigenvalues = {"k": k, "which": which, "backend": backend}
+    asked, chosen = _asked(measures, to, config, set_, eigenvalues, precision)
     spec = CheckpointSpec(
         **user_code.sources(model, model_args, data, data_args, loss),
         data_dir=data_dir, examples=examples, batch_norm=batch_norm, device=device,
@@ -152,6 +157,7 @@ def _asked(
     config: Path | None,
     assignments: list[str] | None,
     eigenvalues: dict[str, Any],
+    precision: str | None,
 ) -> tuple[list[str] | None, dict[str, Any]]:
     """The measures by name, None for all, and their settings."""
     from landscape.measures import MEASURES
@@ -162,7 +168,20 @@ def _asked(
         raise ValueError(f"`--to` has no effect: the measures are {', '.join(asked)}.")
     given = {name: value for name, value in eigenvalues.items() if value is not None}
     further = {"eigenvalues": given} if given else {}
+    if precision is not None:
+        for name in _with_products(list(MEASURES) if asked is None else asked):
+            further.setdefault(name, {})["precision"] = precision
     return asked, of_measures(config, assignments, asked, MEASURES, further)
+
+
+def _with_products(names: list[str]) -> list[str]:
+    """The measures that take curvature products. Raises ValueError where there are none."""
+    from landscape.measures import MEASURES
+
+    found = [name for name in names if hasattr(MEASURES[name], "precision")]
+    if not found:
+        raise ValueError(f"`--precision` has no effect: the measures are {', '.join(names)}.")
+    return found
 
 
 def _subjects(

@@ -12,13 +12,14 @@ from landscape import records
 def test_records_are_added_and_their_folder_is_the_last_line(landscape, trained):
     done = landscape(
         "analyze", trained, "--measures", "eigenvalues", "--k", "2", "--which", "largest",
-        "--examples", "64",
+        "--examples", "64", "--precision", "ieee",
     )  # fmt: skip
     assert (done.code, done.err) == (0, "")
     assert done.last_line == str(trained / "records")
     record = records.load(trained / "records" / "eigenvalues.nc")
     assert len(record.values) == 2
     assert record.which == "largest"
+    assert (record.precision, record.settings["precision"]) == ("ieee", "ieee")
     assert record.point.examples == 64
 
 
@@ -65,6 +66,11 @@ def test_surfaces_of_any_shape(landscape, trained):
         (["--k", "0"], "`eigenvalues.k` must be at least 1. Got 0."),
         (["--which", "larges"], "`eigenvalues.which` must be one of"),
         (["--backend", "hessian"], "`eigenvalues.backend` must be one of"),
+        (["--measures", "trace", "--precision", "bf16"], "`trace.precision` must be one of auto, "),
+        (
+            ["--measures", "noise", "--precision", "tf32"],
+            "`--precision` has no effect: the measures",
+        ),
         (["--measures", "noise", "--k", "3"], "An option of eigenvalues has no effect"),
         (["--set", "noise.sigmas=[-0.1]"], "`noise.sigmas` must be non-negative"),
         (["--set", "noise.drws=3"], "Unknown setting 'noise.drws'. Did you mean 'noise.draws'?"),
