@@ -1,8 +1,10 @@
 """Notebooks: figures and records show themselves, `progress=True` shows progress."""
 
 import base64
+import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ COLUMNS = (
     "grad_evals", "seconds",
 )  # fmt: skip
 POINT = Point(0.25, 0.03, 2.0, 10, 100, "train", "stored", "float32", "cpu", "x")
+NOTEBOOK = Path(__file__).parents[1] / "gallery" / "notebooks" / "your_own_model.ipynb"
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -93,3 +96,29 @@ def test_public_names_and_what_things_call_themselves(objective):
     assert repr(objective) == (
         "Objective(Sequential with 26 weights, 12 examples in 1 batches, batch norm stored, on cpu)"
     )
+
+
+def code_cells():
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    return [cell for cell in cells if cell["cell_type"] == "code"]
+
+
+def test_the_notebook_of_the_gallery_was_executed_and_shows_pictures():
+    """In order, without an error or a warning, small enough to be kept."""
+    outputs = [output for cell in code_cells() for output in cell["outputs"]]
+    assert [cell["execution_count"] for cell in code_cells()] == list(
+        range(1, len(code_cells()) + 1)
+    )
+    assert not [o for o in outputs if o["output_type"] == "error" or o.get("name") == "stderr"]
+    pictures = [o for o in outputs if "image/png" in o.get("data", {})]
+    tables = [o for o in outputs if "<table" in "".join(o.get("data", {}).get("text/html", ""))]
+    assert len(pictures) >= 4 and tables
+    assert NOTEBOOK.stat().st_size < 1_000_000
+
+
+@pytest.mark.slow
+def test_the_cells_of_the_notebook_run(capsys):
+    names = {}
+    for cell in code_cells():
+        exec("".join(cell["source"]), names)
+    assert "barrier" in capsys.readouterr().out

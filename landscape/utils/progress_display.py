@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, TextIO
 
 from landscape.utils.progress import WHOLE, Listener, Progress, ProgressAggregator, silent
@@ -42,7 +43,8 @@ def displayed(
 
     stream = stream or sys.stdout
     console = Console(file=None if stream is sys.stdout else stream)
-    if console.is_jupyter or (console.is_terminal and not console.is_dumb_terminal):
+    widgets = console.is_jupyter and find_spec("ipywidgets") is not None  # what rich draws with
+    if widgets or (console.is_terminal and not console.is_dumb_terminal):
         with _live(console, now) as listener:
             yield listener
     else:
