@@ -1,6 +1,6 @@
 """What a step costs beyond its passes, method by method on four networks: CPU time of one thread.
 
-    python benchmarks/sam_step.py [--rounds 9] [--networks mlp,lenet] [--methods sam,msam]
+    python benchmarks/sam_step.py [--rounds 5] [--networks mlp,lenet] [--methods sam,lets]
         [--device cpu] [--out benchmarks/results/sam_step.md]
 
 Floor: forward and backward passes of the bare module over the whole batch, one where a method takes
@@ -40,7 +40,7 @@ NETWORKS = {
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--networks", default=",".join(NETWORKS))
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--device", default="cpu")
