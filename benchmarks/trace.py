@@ -26,7 +26,8 @@ from landscape.linalg import trace
 from landscape.linalg.quadratic_forms import directions, estimate
 
 OURS = {
-    "ours (Krylov basis)": {},
+    "ours, by layers": {},
+    "ours (Krylov basis)": {"method": "krylov"},
     "ours, Hutch++": {"method": "hutch++"},
     "ours, plain Hutchinson, 1,000 products": {"method": "hutchinson", "max_hvps": 1000},
 }
