@@ -52,8 +52,16 @@ def train(
             metavar="STEPS|MINUTES", help="When to keep a checkpoint: 500 (steps) or 10min."
         ),
     ] = "10min",
+    log: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help="Write the metrics for tensorboard, wandb or mlflow too, into the run's folder; "
+            "comma-separated.",
+        ),
+    ] = "",
     tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write the metrics for TensorBoard too.")
+        bool, typer.Option("--tensorboard", help="Short for --log tensorboard.")
     ] = False,
     data_dir: options.DataDir = None,
     download: options.Download = False,
@@ -85,8 +93,8 @@ def train(
         device=device,
     )  # fmt: skip
     asked: dict[str, Any] = {
-        "settings": given, "data_dir": data_dir, "resume": resume, "tensorboard": tensorboard,
-        "checkpoint_every": checkpoint_every,
+        "settings": given, "data_dir": data_dir, "resume": resume, "log": options.names(log),
+        "tensorboard": tensorboard, "checkpoint_every": checkpoint_every,
     }  # fmt: skip
     if dry_run:
         show(of_training(chosen, named, seed, out, **asked), json=json, quiet=quiet)

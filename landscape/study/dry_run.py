@@ -26,9 +26,9 @@ from landscape.study.design import Design
 from landscape.study.tuning import FIRST_SEED, trials
 from landscape.tasks.registry import task as find_task
 from landscape.training.keeper import Clock
+from landscape.training.loggers.log import Choice, loggers_of
 from landscape.training.run import Run, has_ended, load_data
 from landscape.training.train import ended_in, folder_of, settings_for
-from landscape.utils.optional import optional
 from landscape.utils.paths import PathLike, as_path
 
 Options = Mapping[str, Mapping[str, Any]]
@@ -71,12 +71,11 @@ class Plan:
 def of_training(
     task: str, method: str, seed: int = 0, out: PathLike | None = None, *,
     settings: Options | None = None, data_dir: PathLike | None = None, resume: bool = False,
-    tensorboard: bool = False, checkpoint_every: int | str = "10min",
+    log: Choice = (), tensorboard: bool = False, checkpoint_every: int | str = "10min",
 ) -> Plan:  # fmt: skip
     """Plan `landscape.train` with these arguments. Raises what it would raise."""
     Clock.parse(checkpoint_every)
-    if tensorboard:
-        optional("tensorboard", "track")
+    loggers_of(log, tensorboard)
     chosen, path = (
         settings_for(task, method, seed, settings or {}),
         folder_of(task, method, seed, out),

@@ -1,6 +1,6 @@
 """Train one network and keep everything about it in a folder; go on after an interruption."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,15 @@ from landscape.tasks.registration import UserCode, canonical_method, registered
 from landscape.tasks.registry import task as find_task
 from landscape.training import checkpoint, tables
 from landscape.training.keeper import CHECKPOINT, FIRST_CHECKPOINT, Clock, Keeper
+from landscape.training.loggers.log import LOGGERS, Choice, Log, Logger, loggers_of
 from landscape.training.loop import Diverged, Training
 from landscape.training.run import Run, load_data
 from landscape.training.settings import Settings, resolve, unlabelled
-from landscape.training.tensorboard import Events
 from landscape.utils import files, interrupt, manifest
 from landscape.utils.environment import environment
 from landscape.utils.lock import one_writer
 from landscape.utils.memory import memory_for
 from landscape.utils.names import canonical
-from landscape.utils.optional import optional
 from landscape.utils.paths import PathLike, as_path
 from landscape.utils.processes import check_single_process
 from landscape.utils.progress import Listener, Progress, silent
@@ -38,6 +37,7 @@ def train(
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     data_dir: PathLike | None = None,
     resume: bool = False,
+    log: Choice = (),
     tensorboard: bool = False,
     checkpoint_every: int | str = "10min",
     progress: Listener | bool = silent,
@@ -49,7 +49,10 @@ def train(
     A run that has ended with these settings is not trained again.
     checkpoint_every: a number of steps, or minutes as "10min". Beside that a checkpoint is kept at
     the ends of epochs, and at the next step after Ctrl-C, SIGTERM or SIGUSR1.
-    tensorboard: writes the metrics as its scalars too, into the run's folder `tensorboard`.
+    log: "tensorboard", "wandb", "mlflow", several of them, or objects as
+    `landscape.training.loggers.log.Logger` describes: they get the metrics after each epoch. The
+    named ones write into a folder of their name in the run's, and send nothing unless WANDB_MODE or
+    MLFLOW_TRACKING_URI says so. tensorboard: short for log="tensorboard".
 
     Raises ValueError for settings that do not exist or hold, where `out` is an unfinished run or
     one with other settings, and where another process writes there; FileNotFoundError for missing
@@ -61,13 +64,10 @@ def train(
     task, method = canonical("task", task, registry.TASKS), canonical_method(method)
     chosen = settings_for(task, method, seed, settings or {})
     path = folder_of(task, method, seed, out)
-    if tensorboard:
-        optional("tensorboard", "track")  # before anything is trained
+    loggers = loggers_of(log, tensorboard)  # before anything is trained
     ended = ended_in(path, chosen, resume=resume)
-    if ended and tensorboard:
-        looks = path / "sharpness.jsonl"
-        Events(path, ended.metrics, tables.read(looks) if looks.exists() else []).close()
     if ended:
+        _log_again(ended, loggers)
         return ended
     with one_writer(path):
         ended = ended_in(path, chosen, resume=resume)  # by whoever held the lock before
@@ -76,7 +76,15 @@ def train(
             memory_for(f"the training of {method}, seed {seed}", remedy),
             listening(progress) as tell,
         ):
-            return ended or _train(path, chosen, as_path(data_dir), tensorboard, clock, tell)
+            return ended or _train(path, chosen, as_path(data_dir), loggers, clock, tell)
+
+
+def _log_again(run: Run, loggers: Sequence[str | Logger]) -> None:
+    """Hand the metrics of a run that has ended to loggers."""
+    looks = run.path / "sharpness.jsonl"
+    log = Log(loggers, run.path, run.settings.to_dict())
+    log.grow(run.metrics, tables.read(looks) if looks.exists() else [])
+    log.close(completed=run.status["state"] == "finished")
 
 
 def folder_of(task: str, method: str, seed: int, out: PathLike | None) -> Path:
@@ -114,7 +122,7 @@ def _train(
     path: Path,
     settings: Settings,
     data_dir: Path | None,
-    tensorboard: bool,
+    loggers: Sequence[str | Logger],
     clock: Clock,
     progress: Listener,
 ) -> Run:
@@ -138,15 +146,15 @@ def _train(
         },
     )
     state = "finished"
-    events = Events(path, training.rows, training.looks) if tensorboard else None
+    log = Log(loggers, path, settings.to_dict())
     try:
+        log.grow(training.rows, training.looks)
         with interrupt.deferred():
-            _run_epochs(path, training, events, clock, progress)
+            _run_epochs(path, training, log, clock, progress)
     except Diverged:
         state = "diverged"
     finally:
-        if events:
-            events.close()
+        log.close(completed=training.done)
     checkpoint.save_state(path / "weights.safetensors", training.model.state_dict())
     tables.write(path, "metrics", training.rows)
     _seal(path, {"state": state, "epoch": training.epoch})
@@ -159,14 +167,15 @@ def _seal(path: Path, status: dict[str, Any]) -> None:
     """The manifest first, then the status that it knows already: only both together end a run."""
     kept = [p for p in path.rglob("*") if p.suffix in SEALED and not p.name.startswith(".")]
     unsealed = {"manifest.json", "status.json", CHECKPOINT, FIRST_CHECKPOINT}
-    written = [p for p in kept if p.name not in unsealed and p.parent.name != "records"]
+    theirs = {"records", *(logger.folder for logger in LOGGERS.values())}
+    written = [
+        p for p in kept if p.name not in unsealed and p.relative_to(path).parts[0] not in theirs
+    ]
     manifest.seal(path, written, {"status.json": files.json_bytes(status)})
     files.write_json(path / "status.json", status)
 
 
-def _run_epochs(
-    path: Path, training: Training, events: Events | None, clock: Clock, progress: Listener
-) -> None:
+def _run_epochs(path: Path, training: Training, log: Log, clock: Clock, progress: Listener) -> None:
     """Train to the end of the budget, with checkpoints along the way and when interrupted."""
     label = f"{training.settings.method}, seed {training.settings.seed}"
     keeper = Keeper(path, training, clock)
@@ -188,8 +197,7 @@ def _run_epochs(
         with keeper.saving_on_interrupt():
             if sharpness:
                 sharpness.grow(training.looks)
-            if events:
-                events.grow(training.rows, training.looks)
+            log.grow(training.rows, training.looks)
             _keep_snapshot(path, training, before)
             keeper.after_epoch()
             accuracy = f"test accuracy {training.rows[-1]['test_accuracy']:.3f}"
@@ -206,7 +214,7 @@ def _keep_snapshot(path: Path, training: Training, before: float) -> None:
 
 
 def _refuse_other_settings(run: Run, chosen: Settings) -> None:
-    old, new = _flat(run.settings.to_dict()), _flat(files.plain(chosen.to_dict()))
+    old, new = files.flat(run.settings.to_dict()), files.flat(chosen.to_dict())
     differing = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
     if differing:
         key = differing[0]
@@ -214,12 +222,3 @@ def _refuse_other_settings(run: Run, chosen: Settings) -> None:
             f"{run.path} was made with other settings: {', '.join(differing[:5])} "
             f"({key} was {old.get(key)}, now {new.get(key)}). Choose another --out."
         )
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in files.plain(tree).items():
-        flat |= (
-            _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-        )
-    return flat

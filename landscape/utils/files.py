@@ -109,6 +109,16 @@ def plain(value: Any) -> Any:
     return value
 
 
+def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings under dotted names, plain values: {"a": {"b": 1}} as {"a.b": 1}."""
+    leaves: dict[str, Any] = {}
+    for key, value in plain(tree).items():
+        leaves |= (
+            flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        )
+    return leaves
+
+
 def one_line(error: BaseException) -> str:
     """Say an error of a library in one line: its message, or its kind where it has none."""
     words = " ".join(str(error).split()).rstrip(".")

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from landscape.training import keeper
-from landscape.training.tensorboard import Events, tag
+from landscape.training.loggers.log import Log, tag
 from landscape.training.train import train
 
 pytest.importorskip("tensorboard")
@@ -44,7 +44,9 @@ def test_an_interrupted_run_goes_on_without_a_step_twice(tmp_path, monkeypatch):
 
     with pytest.raises(KeyboardInterrupt):
         train("digits", "sgd", 0, tmp_path / "run", settings=SHORT, tensorboard=True, progress=stop)
-    Events(tmp_path / "run", [{"step": 999.0, "test_loss": 1.0}]).close()  # beyond the checkpoint
+    beyond = Log(["tensorboard"], tmp_path / "run", {})  # the checkpoint
+    beyond.grow([{"step": 999.0, "test_loss": 1.0}])
+    beyond.close()
     run = train("digits", "sgd", 0, tmp_path / "run", settings=SHORT, tensorboard=True, resume=True)
     assert [step for step, _ in scalars(run.path)["loss/test"]] == [0, 18, 36, 54]
     run.verify()
@@ -61,7 +63,9 @@ def test_a_run_that_has_ended_gets_its_scalars_and_is_not_trained(tmp_path):
 
 def test_what_is_not_finite_is_left_out(tmp_path):
     rows = [{"step": 1.0, "a": float("nan"), "b": 2.0}, {"step": 2.0, "a": 3.0}]
-    Events(tmp_path, rows).close()
+    log = Log(["tensorboard"], tmp_path, {})
+    log.grow(rows)
+    log.close()
     assert scalars(tmp_path) == {"a": [(2, 3.0)], "b": [(1, 2.0)]}
 
 
