@@ -82,9 +82,9 @@ def _above(record: SurfaceRecord, z: Array, way: Array) -> Array:
 
 
 def _words(record: SurfaceRecord, log: bool) -> str:
-    parts = ["white: the training, on the plane of its principal components"]
+    """Two lines: what the way is, and what the height."""
+    way = "white: the training, on the plane of its principal components"
     if record.points_off_plane is not None:
-        parts.append(f"up to {np.max(record.points_off_plane):.2g} off it")
-    return " · ".join(
-        [", ".join(parts), f"height: loss{', logarithmic' * log}", conditions([record])]
-    )
+        way += f", up to {np.max(record.points_off_plane):.2g} off it"
+    height = "height: loss" + ", logarithmic" * log
+    return "\n".join([way, " · ".join(filter(None, [height, conditions([record])]))])

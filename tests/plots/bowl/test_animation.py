@@ -87,6 +87,9 @@ def test_the_training_goes_over_the_surface(way, few, tmp_path):
     np.testing.assert_allclose([x[-1], y[-1]], way.points[-1], atol=1e-12)
     assert z[-1] == pytest.approx(-1.0, abs=0.05) and z[0] > z[-1]  # log₁₀ of the loss, 0.1
     assert "up to 0.4 off it" in said(shown.figure)
+    shown.images()
+    for box in (t.get_window_extent() for t in shown.figure.texts):
+        assert box.x0 >= 0 and box.x1 <= shown.figure.bbox.x1  # no word is cut
     found, _ = frames(save_animation(shown, tmp_path / "way.gif"))
     assert len(found) == 10 and found[0].shape == (390, 520, 3)
 
