@@ -33,6 +33,8 @@ class Shown:
     @functools.cached_property
     def figure(self) -> Figure:
         """The figure for paper, drawn when it is first asked for."""
+        if self.charted is not None and self.name not in CURVES:
+            return self.charted
         return self.draw()
 
     @property

@@ -23,10 +23,9 @@ def write(contents: Contents, folder: Path | str) -> Path:
         drawn = figures(ordered)
         text = page(ordered, drawn)
         for figure in drawn:
-            figure.figure.draw_without_rendering()
-            output.settle(figure.figure)  # it is laid out, for both files
             for ending in ("png", "svg"):
                 plots.save(figure.figure, folder / "figures" / f"{figure.name}.{ending}")
+                output.settle(figure.figure)  # the first drawing has laid it out
     _tables(contents, folder / "tables")
     for name, table in (("md", print_tables.markdown), ("tex", print_tables.latex)):
         files.write(folder / "tables" / f"comparison.{name}", table(ordered))
