@@ -167,6 +167,11 @@ class Stepper(Optimizer):
 
     def _check_closure(self) -> None:
         requirements.check_closure(self.method)
+        if any(p.grad is not None and bool(p.grad.any()) for p in self._parameters):
+            raise ValueError(
+                "Gradients lie in `.grad` already, and a closure's step would leave them out. "
+                "Accumulate with step([batch, ...]), or call zero_grad() before."
+            )
         if self.walker.autocast is not None:
             raise ValueError(
                 "`autocast` does not reach into a closure. Open torch.autocast in it, around the "

@@ -116,7 +116,7 @@ def test_a_closure_that_raises_leaves_all_as_it_was(failing, wrapped, batch):
         return loss
 
     for p in net.parameters():
-        p.grad = torch.ones_like(p)
+        p.grad = torch.zeros_like(p)
     weights, mean, grads = stepper.walker.w, net[1].running_mean, [p.grad for p in net.parameters()]
     with pytest.raises(RuntimeError, match="out of memory"):
         stepper.step(closure)
@@ -189,12 +189,24 @@ def test_gradients_may_be_kept_by_the_closure_as_zeros(wrapped, batch):
 
     plain, none, zeros = steppers
     for p in none.walker.model.parameters():
-        p.grad = torch.ones_like(p)
+        p.grad = torch.zeros_like(p)
     for _ in range(3):
         expected = plain.step(batch).item()
         assert none.step(closure_with(none, lambda: None)).item() == expected
         clear = zeros.optimizer.zero_grad
         assert zeros.step(closure_with(zeros, lambda c=clear: c(set_to_none=False))) == expected
+
+
+def test_gradients_of_earlier_batches_are_not_left_out_in_silence(wrapped, batch):
+    """A trainer that accumulates calls backward several times, and step(closure) at the last."""
+    stepper = wrapped("sam")
+    before = stepper.walker.w
+    cross_entropy(stepper.walker.model, batch).backward()
+    with pytest.raises(ValueError, match=r"^Gradients lie in `.grad` already.*zero_grad\(\)"):
+        stepper.step(closure_of(stepper, batch))
+    assert torch.equal(stepper.walker.w, before)
+    stepper.zero_grad()
+    stepper.step(closure_of(stepper, batch))
 
 
 def test_an_unused_parameter_has_gradient_zero(batch):
