@@ -15,6 +15,7 @@ from landscape.linalg.quadratic_forms import Moments, moments, on_sphere, projec
 from landscape.linalg.subspace import MatVec, Subspace
 
 EARLY = 2  # directions that are drawn before the basis grows
+RENEWAL = 2**31 - 1  # seed of a basis's fresh vectors, which differ from those that `draw` gives
 LOOKED_AT = 4  # what a basis vector takes away is averaged over the last few
 
 
@@ -29,7 +30,13 @@ class DiagonalBlock:
     def __init__(self, matvec: MatVec, like: Tensor, capacity: int, draw: Callable[[], Tensor]):
         self.matvec, self.draw = matvec, draw
         self.space = Subspace(
-            matvec, len(like), capacity, start=draw(), dtype=like.dtype, device=like.device
+            matvec,
+            len(like),
+            capacity,
+            seed=RENEWAL,
+            start=draw(),
+            dtype=like.dtype,
+            device=like.device,
         )
         self._forms: list[float] = []  # xᵀBx of the later directions, and ‖PBx‖²
         self._squares: list[float] = []

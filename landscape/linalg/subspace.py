@@ -96,7 +96,7 @@ class Subspace:
         if self.size == self.n or beta <= self.noise:
             self.floor = max(self.floor, beta)
             beta = 0.0
-            rest = self._orthogonalise(self._random())[0] if self.size < self.n else product
+            rest = self._fresh() if self.size < self.n else product
         self._projected[self.size, m] = beta
         self._rows[self.size] = rest / (_length(rest) or 1.0)
 
@@ -140,8 +140,7 @@ class Subspace:
         self._lost = torch.cat([self._lost, torch.zeros_like(self._projected[:1])])
         self._lost[-1, : self.size] = lost
         self._projected[self.size, : self.size] = 0.0
-        fresh = self._orthogonalise(self._random())[0]
-        self._rows[self.size] = fresh / _length(fresh)
+        self._rows[self.size] = self._fresh()
 
     def residuals(self, weights: Tensor) -> Tensor:
         """‖H x − V C y‖ for x = V y, columns y of weights (m, k): what sticks out, (k,); at most,
@@ -186,6 +185,20 @@ class Subspace:
             w = torch.addmv(w, rows.T, part, alpha=-1)
             parts[start:] += part.to(parts)
         return w, parts
+
+    def _fresh(self) -> Tensor:
+        """A random unit vector (n,) that sticks out of the basis.
+
+        Of a draw that lies in the basis only rounding is left; that is scaled up and taken out of
+        the basis again, so that what stays is orthogonal, whatever was drawn.
+        """
+        fresh = self._random()
+        for _ in range(2):
+            rest = self._orthogonalise(fresh)[0]
+            while not (length := _length(rest)):
+                rest = self._orthogonalise(self._random())[0]
+            fresh = rest / length
+        return fresh
 
     def _random(self) -> Tensor:
         draw = torch.randn(self.n, generator=self._generator, dtype=torch.float32)

@@ -104,3 +104,22 @@ def test_lengths_by_slabs(n):
     v = torch.randn(n, generator=torch.Generator().manual_seed(0))
     assert _length(v) == pytest.approx(float(v.double().norm()), rel=1e-14)
     assert _length(v * torch.inf) == float("inf")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_fresh_vector_that_lies_in_the_basis_still_gives_an_orthonormal_one(dtype):
+    """The start is what the generator draws next; the matrix has rank 12 of 18, so that the
+    Krylov space of the start is exhausted and a fresh vector is asked for.
+    """
+    n, rank = 18, 12
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn(n, generator=generator, dtype=torch.float32)
+    q = torch.linalg.qr(torch.randn(n, n, generator=generator, dtype=torch.float64)).Q
+    values = torch.linspace(1.0, 2.0, rank, dtype=torch.float64)
+    h = (q[:, :rank] * values @ q[:, :rank].T).to(dtype)
+    space = Subspace(lambda v: h @ v, n, n, seed=0, start=start, dtype=dtype)
+    for _ in range(n):
+        space.expand()
+    overlap = space.basis.double() @ space.basis.double().T
+    assert (overlap - torch.eye(n)).abs().max() < 20 * torch.finfo(dtype).eps
+    assert abs(float(space.projected.trace() - values.sum())) < 100 * torch.finfo(dtype).eps

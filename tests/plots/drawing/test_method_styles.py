@@ -106,11 +106,11 @@ def test_more_names_than_colours_differ_in_their_markers():
 
 
 def test_a_figure_keeps_its_methods_apart(curves_record, comparison_record):
-    """Of a mapping and of a study's record: both names lead to one colour when alone."""
+    """Both names lead to one colour when alone; rows of a study are told apart by their names."""
     names = ["sam@a", "sam@c"]
     assert style_of(names[0]).colour == style_of(names[1]).colour
     figure = curves(dict.fromkeys(names, curves_record()), ["train_loss"])
     assert len({line.get_color() for line in figure.axes[0].get_lines()}) == 2
     comparison_record.methods[:2] = "m1", "mc"
     figure = comparison(comparison_record, ["lambda_max"])
-    assert len({line.get_color() for line in figure.axes[0].get_lines()}) == 4
+    assert len({label.get_text() for label in figure.axes[0].get_yticklabels()}) == 4
