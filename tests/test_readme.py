@@ -56,6 +56,9 @@ def test_what_it_offers_is_what_there_is(title, known):
     assert re.findall(r"`(.*?)`", listed) == list(known)
 
 
-def test_the_first_screen_has_the_two_commands_and_a_picture():
-    screen = "\n".join(README.splitlines()[:15])
-    assert "make demo" in screen and "make test" in screen and "![" in screen
+def test_the_first_screen_is_a_picture_a_paragraph_two_commands_and_ten_lines():
+    before, quick_start = README.split("## Quick start")
+    assert before.index("![") < before.index("**What kind") < before.index("make demo")
+    assert before.index("make test") < before.index("```python")
+    assert BLOCKS[0] in before and BLOCKS[1] in quick_start
+    assert len(README.splitlines()) <= 80

@@ -1,4 +1,4 @@
-"""The gallery and the pages beside the methods' cards: headers, links, defaults."""
+"""The gallery and the pages beside the methods' cards: headers, defaults, the site."""
 
 import ast
 import os
@@ -17,11 +17,6 @@ from landscape.plots import PLOTS
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "gallery").glob("*.py"))
-PAGES = sorted(p for p in (ROOT / "docs").rglob("*.md") if "_build" not in p.parts)
-PAGES_IN_THE_REPOSITORY = [
-    *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")),
-    *(ROOT / folder / "README.md" for folder in ("gallery", "landscape")),
-]
 CARDS = {p.stem: p.read_text() for p in (ROOT / "docs" / "measures").glob("*.md")}
 
 
@@ -71,15 +66,6 @@ def test_the_reference_lists_everything(page, classes):
     text = (ROOT / "docs" / "reference" / f"{page}.md").read_text()
     listed = re.findall(rf"^\.\. auto\w+:: landscape\.({page}\.\w+)$", text, re.MULTILINE)
     assert set(classes) <= set(listed)
-
-
-@pytest.mark.parametrize("page", [*PAGES, *PAGES_IN_THE_REPOSITORY], ids=str)
-def test_links_lead_somewhere(page):
-    """In the repository; the site has pages of its own for the examples."""
-    for link in re.findall(r"\]\(([^)#:]+?)(?:#.*?)?\)", page.read_text()):
-        target = (page.parent / link).resolve()
-        assert target.exists(), link
-        assert target.relative_to(ROOT).parts[:2] != ("docs", "gallery"), link
 
 
 @pytest.fixture(scope="module")
