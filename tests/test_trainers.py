@@ -30,9 +30,14 @@ def code(text, language="python"):
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
-def recipe(heading, **given):
-    """Names after the page's snippet of a section, given the reader's."""
+def recipe(heading, changes=(), **given):
+    """Names after the page's snippet of a section, given the reader's.
+
+    changes: (text, its replacement), as the page tells to change it.
+    """
     for snippet in [*code(BEFORE), *code(SECTIONS[heading])]:
+        for old, new in changes:
+            snippet = snippet.replace(old, new)
         exec(compile(snippet, PAGE.name, "exec"), given)
     return SimpleNamespace(**given)
 
@@ -115,10 +120,29 @@ def trainer_arguments(folder, **options):
     from transformers import TrainingArguments
 
     return TrainingArguments(
-        output_dir=str(folder), per_device_train_batch_size=4, num_train_epochs=2, use_cpu=True,
-        learning_rate=0.1, lr_scheduler_type="linear", optim="sgd", optim_args="momentum=0.9",
-        report_to=[], disable_tqdm=True, logging_steps=1, save_strategy="no", **options,
+        **{
+            "output_dir": str(folder), "num_train_epochs": 2, "use_cpu": True,
+            "learning_rate": 0.1, "lr_scheduler_type": "linear", "optim": "sgd",
+            "optim_args": "momentum=0.9", "report_to": [], "disable_tqdm": True,
+            "logging_steps": 1, "save_strategy": "no", **options,
+        }
     )  # fmt: skip
+
+
+def sharp_trainer(model, examples, folder, changes=(), method="sam", **options):
+    """The page's class, trained on the examples in their order."""
+    made = recipe("Hugging Face Trainer", changes, method=method)
+    made.SharpTrainer.get_train_dataloader = lambda self: self.accelerator.prepare(
+        torch.utils.data.DataLoader(self.train_dataset, 4)
+    )
+    arguments = trainer_arguments(folder, **options)
+    trainer = made.SharpTrainer(model=model, args=arguments, train_dataset=examples)
+    trainer.train()
+    return trainer
+
+
+def entries(trainer, name):
+    return [entry[name] for entry in trainer.state.log_history if name in entry]
 
 
 @pytest.mark.slow
@@ -126,17 +150,10 @@ def trainer_arguments(folder, **options):
 @pytest.mark.parametrize("method", METHODS)
 def test_hugging_face_trainer(method, accumulate, small_net, tmp_path):
     library("transformers")
+    net, expected = Answer(small_net()), small_net()
+    options = {"gradient_accumulation_steps": accumulate, "max_grad_norm": 0.3}
     with their_warnings():
-        net, expected = Answer(small_net()), small_net()
-        made = recipe("Hugging Face Trainer", method=method)
-        made.SharpTrainer.get_train_dataloader = lambda self: self.accelerator.prepare(
-            torch.utils.data.DataLoader(self.train_dataset, 4)
-        )  # in order
-        arguments = trainer_arguments(
-            tmp_path, gradient_accumulation_steps=accumulate, max_grad_norm=0.3
-        )
-        trainer = made.SharpTrainer(model=net, args=arguments, train_dataset=Examples())
-        trainer.train()
+        trainer = sharp_trainer(net, Examples(), tmp_path, method=method, **options)
     batches = [ls.Batch(x, y) for x, y in loader()]
     steps = [batches[i : i + accumulate] for i in range(0, len(batches), accumulate)]
     optimizer = torch.optim.SGD(expected.parameters(), lr=0.1, momentum=0.9)
@@ -147,8 +164,68 @@ def test_hugging_face_trainer(method, accumulate, small_net, tmp_path):
         losses.append(stepper.step(steps[i % len(steps)]).item())
     assert_same(net.net, expected)
     assert trainer.state.global_step == total
-    told = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    assert told == pytest.approx(losses, abs=1e-4)
+    assert entries(trainer, "loss") == pytest.approx(losses, abs=1e-4)
+    assert set(entries(trainer, "grad_norm")) == {0.0}
+
+
+@pytest.mark.slow
+def test_hugging_face_trainer_in_bfloat16(small_net, tmp_path):
+    library("transformers")
+    net, expected = Answer(small_net().float()), small_net().float()
+    examples = [{"x": x.float(), "labels": y} for x, y in zip(*data(), strict=True)]
+    half = [("max_grad_norm=clip", "max_grad_norm=clip, autocast=torch.bfloat16")]
+    options = {"bf16": True, "max_grad_norm": 0.0, "lr_scheduler_type": "constant"}
+    with their_warnings():
+        sharp_trainer(net, examples, tmp_path, half, **options)
+    optimizer = torch.optim.SGD(expected.parameters(), lr=0.1, momentum=0.9)
+    stepper = ls.optim.wrap("sam", expected, optimizer, loss, autocast=torch.bfloat16)
+    for x, y in [*loader(), *loader()]:
+        stepper.step((x.float(), y))
+    for p, q in zip(net.net.parameters(), expected.parameters(), strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-4, atol=1e-5)
+
+
+class Tokens(nn.Module):
+    """A language model: the loss is the mean over targets, one place on, that are not -100."""
+
+    def __init__(self):
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.net = nn.Sequential(nn.Embedding(7, 5), nn.Tanh(), nn.Linear(5, 7)).double()
+
+    def forward(self, input_ids, labels):
+        from transformers.modeling_outputs import CausalLMOutput
+
+        logits = self.net(input_ids)
+        targets = labels[:, 1:].flatten()
+        value = F.cross_entropy(logits[:, :-1].flatten(0, 1), targets, ignore_index=-100)
+        return CausalLMOutput(loss=value, logits=logits)
+
+
+@pytest.mark.slow
+def test_hugging_face_trainer_counts_tokens(tmp_path):
+    """Two batches of unequal numbers of tokens are one large batch."""
+    library("transformers")
+    words = torch.randint(7, (24, 6), generator=torch.Generator().manual_seed(1))
+    targets = words.clone()
+    for i in range(24):
+        targets[i, : i % 5] = -100
+    examples = [{"input_ids": a, "labels": b} for a, b in zip(words, targets, strict=True)]
+    (weighted,) = re.findall(r"`(ls\.Batch\(inputs,.*?)`", SECTIONS["Hugging Face Trainer"])
+    changes = [
+        ("self.batches.append(self._prepare_inputs(inputs))",
+         f"inputs = self._prepare_inputs(inputs); self.batches.append({weighted})"),
+    ]  # fmt: skip
+    net, expected = Tokens(), Tokens()
+    options = {"gradient_accumulation_steps": 2, "lr_scheduler_type": "constant"}
+    with their_warnings():
+        sharp_trainer(net, examples, tmp_path, changes, max_grad_norm=0.0, **options)
+    optimizer = torch.optim.SGD(expected.parameters(), lr=0.1, momentum=0.9)
+    stepper = ls.optim.wrap("sam", expected, optimizer, lambda m, b: m(b.x, b.y).loss)
+    for i in [0, 8, 16] * 2:
+        stepper.step((words[i : i + 8], targets[i : i + 8]))
+    assert_same(net, expected)
 
 
 # --- Lightning
@@ -216,6 +293,15 @@ def test_lightning_automatic_refuses_what_cannot_work(small_net, tmp_path):
         module = recipe(build, method="sam").Automatic(small_net())
         with pytest.raises(ValueError, match=r"Gradients lie in `.grad` already"):
             lightning_trainer(tmp_path, accumulate_grad_batches=2).fit(module, loader())
+        from lightning.pytorch.plugins import MixedPrecision
+
+        half = MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu"))
+        module = recipe(build, method="sam").Automatic(small_net().float())
+        pairs = [(x.float(), y) for x, y in loader()]
+        with pytest.raises(ValueError, match="A GradScaler cannot drive this step"):
+            lightning_trainer(tmp_path, plugins=[half]).fit(
+                module, torch.utils.data.DataLoader(pairs, None)
+            )
 
 
 @pytest.mark.slow

@@ -1,8 +1,10 @@
 """The page's recipe for a checkpoint of torch's hub, from its file to a record."""
 
 import re
+import shlex
 from pathlib import Path
 
+import pytest
 import torch
 from torch import nn
 
@@ -35,3 +37,25 @@ def test_a_checkpoint_of_torchs_hub(tmp_path, monkeypatch, landscape):
     done = landscape(*command.split()[1:], "--device", "cpu")
     assert done.code == 0, done.err
     assert (tmp_path / done.last_line / "records" / "eigenvalues.nc").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["torchvision", "timm"])
+def test_a_checkpoint_of_a_library(name, tmp_path, landscape):
+    """The page's options, on weights that are not fetched."""
+    try:
+        library = pytest.importorskip(f"{name}.models", reason=f"{name} is not installed")
+    except RuntimeError as error:  # built for another torch
+        pytest.skip(f"{name} does not load: {error}")
+    build = getattr(library, "get_model", None) or library.create_model
+    torch.save(build("resnet18", num_classes=1000).state_dict(), "model.pt")
+    (tmp_path / "mine.py").write_text(
+        "import torch\n\ndef data():\n    x = torch.randn(4, 3, 32, 32)\n"
+        "    return {'train': (x, torch.arange(4)), 'test': (x, torch.arange(4))}\n"
+    )
+    (options,) = re.findall(rf"`(--model {name} .*?)`", SECTION)
+    done = landscape(
+        "analyze", "model.pt", *shlex.split(options), "--data", "mine.py:data",
+        "--measures", "noise", "--device", "cpu",
+    )  # fmt: skip
+    assert done.code == 0, done.err
