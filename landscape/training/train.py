@@ -133,6 +133,7 @@ def _train(
     kept = [p for p in (path / CHECKPOINT, path / FIRST_CHECKPOINT) if p.exists()]
     if kept:
         training.restore(checkpoint.load(kept[0]))
+    log = Log(loggers, path, settings.to_dict())  # one that does not start leaves no run behind
     files.write_json(path / "settings.json", settings.to_dict())
     files.write_json(
         path / "environment.json",
@@ -146,7 +147,6 @@ def _train(
         },
     )
     state = "finished"
-    log = Log(loggers, path, settings.to_dict())
     try:
         log.grow(training.rows, training.looks)
         with interrupt.deferred():
