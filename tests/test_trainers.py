@@ -129,7 +129,7 @@ def trainer_arguments(folder, **options):
     )  # fmt: skip
 
 
-def sharp_trainer(model, examples, folder, changes=(), method="sam", **options):
+def sharp_trainer(model, examples, folder, changes=(), method="sam", resume=None, **options):
     """The page's class, trained on the examples in their order."""
     made = recipe("Hugging Face Trainer", changes, method=method)
     made.SharpTrainer.get_train_dataloader = lambda self: self.accelerator.prepare(
@@ -137,7 +137,7 @@ def sharp_trainer(model, examples, folder, changes=(), method="sam", **options):
     )
     arguments = trainer_arguments(folder, **options)
     trainer = made.SharpTrainer(model=model, args=arguments, train_dataset=examples)
-    trainer.train()
+    trainer.train(resume_from_checkpoint=resume and str(resume))
     return trainer
 
 
@@ -183,6 +183,18 @@ def test_hugging_face_trainer_in_bfloat16(small_net, tmp_path):
         stepper.step((x.float(), y))
     for p, q in zip(net.net.parameters(), expected.parameters(), strict=True):
         torch.testing.assert_close(p, q, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_hugging_face_trainer_resumes(small_net, tmp_path):
+    """With dropout, whose masks belong to the step."""
+    library("transformers")
+    whole, stopped = (Answer(small_net(dropout=0.5)) for _ in range(2))
+    options = {"save_strategy": "steps", "save_steps": 5, "num_train_epochs": 2}
+    with their_warnings():
+        sharp_trainer(whole, Examples(), tmp_path, **options)
+        sharp_trainer(stopped, Examples(), tmp_path, resume=tmp_path / "checkpoint-5", **options)
+    assert_same(stopped, whole)
 
 
 class Tokens(nn.Module):
