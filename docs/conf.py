@@ -35,6 +35,7 @@ html_static_path = ["_static"]
 html_css_files = ["extra.css"]
 html_show_sourcelink = False
 html_show_copyright = False
+html_show_search_summary = False  # a page opened as a file may not fetch the others
 smartquotes = False  # "sam" is a value
 
 sphinx_gallery_conf = {

@@ -216,6 +216,18 @@ def wrap(
     (LBFGS), extra batches that the method needs and does not get, a half precision that needs
     scaled gradients, and a model that synchronises or shards itself. Warns where several ranks run
     and `distributed` is not set.
+
+    Example: one step of SAM.
+
+    >>> import torch
+    >>> import landscape as ls
+    >>> model = torch.nn.Linear(2, 1, bias=False)
+    >>> model.weight.data = torch.tensor([[0.6, 0.8]])
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> mse = lambda model, batch: (model(batch.x) - batch.y).square().mean()
+    >>> stepper = ls.optim.wrap("sam", model, optimizer, mse)
+    >>> round(stepper.step((torch.eye(2), torch.zeros(2, 1))).item(), 4), stepper
+    (0.5, Stepper(SAM(rho=0.05, normalize=True), SGD, 1 steps taken))
     """
     if isinstance(method, str):
         method = make(method)

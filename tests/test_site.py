@@ -111,7 +111,8 @@ def test_links_to_examples_lead_to_their_pages(site, page, link):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
 @pytest.mark.parametrize(
-    "name", ["index", "gallery/index", "gallery/plot_spectrum", "concepts/slices", "methods/sam"]
+    "name",
+    ["index", "tour", "gallery/index", "gallery/plot_spectrum", "concepts/slices", "methods/sam"],
 )
 def test_a_page_of_the_site_in_a_browser(opened, site, name, width, scheme):
     """Everything is drawn, nothing is asked of the network, nothing reaches over the edge."""
@@ -126,3 +127,14 @@ def test_a_page_of_the_site_in_a_browser(opened, site, name, width, scheme):
     assert [u for u in page.requests if not u.startswith(("file:", "data:"))] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.locator("h1").first.inner_text()
+
+
+@pytest.mark.slow
+def test_the_search_of_the_site_finds_pages(opened, site):
+    """Also where the site is opened as a file, without an error."""
+    page = opened(site / "index.html", viewport={"width": 1440, "height": 900})
+    page.fill(".sidebar-search", "barrier")
+    page.press(".sidebar-search", "Enter")
+    page.wait_for_function("document.querySelectorAll('#search-results li').length > 3")
+    assert page.locator("#search-results a[href='measures/path.html']").count()
+    assert page.errors == []

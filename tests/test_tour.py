@@ -21,6 +21,9 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", TOUR, re.DOTALL | re.MULTILINE)
 
 
+COMMANDS = "".join(blocks("sh")).replace("\\\n", " ").splitlines()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_tour(tmp_path):
@@ -28,7 +31,7 @@ def test_the_tour(tmp_path):
     (tmp_path / "mine.py").write_text(blocks("python")[0], encoding="utf-8")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     said = ""
-    for command in "".join(blocks("sh")).splitlines():
+    for command in COMMANDS:
         done = subprocess.run(
             command.replace("--seeds 6", "--seeds 2"),
             shell=True, cwd=tmp_path, capture_output=True, text=True, check=False,
@@ -44,8 +47,7 @@ def test_the_tour(tmp_path):
 
 
 def test_the_tour_ends_at_a_model_of_ones_own():
-    commands = "".join(blocks("sh")).splitlines()
-    assert [c.split()[:2] for c in commands if c.startswith("landscape")] == [
+    assert [c.split()[:2] for c in COMMANDS if c.startswith("landscape")] == [
         ["landscape", name]
         for name in ("compare", "view", "plot", "plot", "analyze", "plot", "plot")
     ]

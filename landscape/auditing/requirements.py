@@ -121,6 +121,13 @@ def parse(text: str) -> Requirement:
     """ "noise.accuracy@0.05 >= 0.9"; "change.accuracy >= -0.01" beside a baseline.
 
     Raises ValueError that says how a requirement is written, and what it may name.
+
+    Example:
+
+    >>> from landscape.auditing.requirements import parse
+    >>> asked = parse("noise.accuracy@0.05 >= 0.9")
+    >>> asked.name, asked.argument, asked.sign, asked.threshold
+    ('noise.accuracy', '0.05', '>=', 0.9)
     """
     form = _FORM.fullmatch(text)
     if form is None:

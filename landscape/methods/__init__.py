@@ -74,6 +74,12 @@ def make(name: str, settings: Mapping[str, Mapping[str, Any]] | None = None) -> 
 
     Raises ValueError for unknown methods and settings, naming the nearest and all known ones, and
     for methods that do not nest.
+
+    Example:
+
+    >>> import landscape as ls
+    >>> ls.methods.make("lookbehind+asam", {"asam": {"rho": 0.2}}).over
+    ASAM(rho=0.2, eta=0.01, scaled='weights')
     """
     settings = settings or {}
     for method_name, values in settings.items():

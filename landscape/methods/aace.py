@@ -45,6 +45,20 @@ class AACE(ascent.Ascent):
 
     Differs from the authors' code:
     - the target is the softmax over the wrong classes: no 0/0 where the label's p rounds to 1.
+
+    Example: two classes, where p = ½ and the climb is that of SAM without its norm, e = ρ ∇L(w).
+
+    >>> import torch
+    >>> import landscape as ls
+    >>> model = torch.nn.Linear(1, 2, bias=False)
+    >>> model.weight.data = torch.zeros(2, 1)
+    >>> base = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> loss = lambda model, batch: torch.nn.functional.cross_entropy(model(batch.x), batch.y)
+    >>> stepper = ls.optim.wrap(ls.methods.AACE(rho=2.0), model, base, loss)
+    >>> value = stepper.step((torch.ones(1, 1), torch.tensor([1])))
+    >>> model.weight.data
+    tensor([[-0.0881],
+            [ 0.0881]])
     """
 
     rho: float = 0.2

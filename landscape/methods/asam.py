@@ -29,6 +29,19 @@ class ASAM(ascent.Ascent):
     Differs from the authors' code:
     - "weight" is looked for in the parameter's own name, not in the path of modules that leads to
       it, so renaming a module changes nothing.
+
+    Example: L(w) = ‖w‖²/2 from w = (0.6, 0.8), where e = ρ T²w/‖Tw‖, larger along w₂.
+
+    >>> import torch
+    >>> import landscape as ls
+    >>> model = torch.nn.Linear(2, 1, bias=False)
+    >>> model.weight.data = torch.tensor([[0.6, 0.8]])
+    >>> base = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> mse = lambda model, batch: (model(batch.x) - batch.y).square().mean()
+    >>> stepper = ls.optim.wrap(ls.methods.ASAM(rho=0.5, eta=0.0), model, base, mse)
+    >>> loss = stepper.step((torch.eye(2), torch.zeros(2, 1)))
+    >>> model.weight.data
+    tensor([[0.5253, 0.6851]])
     """
 
     rho: float = 0.5

@@ -59,6 +59,19 @@ class FAM:
     - the released loop reads the Hessian in another index order than it is stored in.
     - it cuts the gradient through the Hessian: that is "frozen"; the paper's formula is "full".
     - it divides by m; it runs a second forward pass, which moves batch norm twice.
+
+    Example: L(w) = ‖w‖²/2 from w = (0.6, 0.8), with κ = ‖w‖² tr H = 2 ‖w‖²: w − 0.1 (w + 4 λ w).
+
+    >>> import torch
+    >>> import landscape as ls
+    >>> model = torch.nn.Linear(2, 1, bias=False)
+    >>> model.weight.data = torch.tensor([[0.6, 0.8]])
+    >>> base = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> mse = lambda model, batch: (model(batch.x) - batch.y).square().mean()
+    >>> stepper = ls.optim.wrap(ls.methods.FAM(lam=0.1), model, base, mse)
+    >>> loss = stepper.step((torch.eye(2), torch.zeros(2, 1)))
+    >>> model.weight.data
+    tensor([[0.5160, 0.6880]])
     """
 
     lam: float = 0.1 / 64

@@ -59,6 +59,21 @@ class LETS:
 
     Differs from the authors' code: none was found. Adam for the radius, the order "next" and the
     response of momentum and Adam are our choices.
+
+    Example: the radius after two steps, moved by Adam's first step, 1 % of its start.
+
+    >>> import torch
+    >>> import landscape as ls
+    >>> model = torch.nn.Linear(2, 1, bias=False)
+    >>> model.weight.data = torch.tensor([[0.6, 0.8]])
+    >>> base = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> mse = lambda model, batch: (model(batch.x) - batch.y).square().mean()
+    >>> held_out = [(torch.eye(2), torch.ones(2, 1))]
+    >>> stepper = ls.optim.wrap(ls.methods.LETS(rho=0.5), model, base, mse, held_out=held_out)
+    >>> loss = stepper.step((torch.eye(2), torch.zeros(2, 1)))
+    >>> loss = stepper.step((torch.eye(2), torch.zeros(2, 1)))
+    >>> round(float(stepper.method.radius), 4)
+    0.505
     """
 
     rho: float | None = None

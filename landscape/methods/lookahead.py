@@ -32,6 +32,20 @@ class Lookahead(ascent.Perturbs):
     Cost: 1 pass a step, or those of `over`; k times as many with `same_batch`.
 
     Raises ValueError for k below 1, an alpha outside [0, 1], an `over` that cannot stand inside.
+
+    Example: L(w) = ‖w‖²/2 from w = (0.6, 0.8), two steps to 0.81 w, then half the way back.
+
+    >>> import torch
+    >>> import landscape as ls
+    >>> model = torch.nn.Linear(2, 1, bias=False)
+    >>> model.weight.data = torch.tensor([[0.6, 0.8]])
+    >>> base = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> mse = lambda model, batch: (model(batch.x) - batch.y).square().mean()
+    >>> stepper = ls.optim.wrap(ls.methods.Lookahead(), model, base, mse)
+    >>> loss = stepper.step((torch.eye(2), torch.zeros(2, 1)))
+    >>> loss = stepper.step((torch.eye(2), torch.zeros(2, 1)))
+    >>> model.weight.data
+    tensor([[0.5430, 0.7240]])
     """
 
     k: int = 2

@@ -46,6 +46,19 @@ class Lookbehind(ascent.Perturbs):
     Differs from the authors' code:
     - batch norm's running statistics move in the first climb only, at φ, not 2k times.
     - the slow weights are read at the start of each step, so loading weights is safe.
+
+    Example: L(w) = ‖w‖²/2 from w = (0.6, 0.8), climbs to 1.5 w and 2 w: half of 0.1 · 3.5 w.
+
+    >>> import torch
+    >>> import landscape as ls
+    >>> model = torch.nn.Linear(2, 1, bias=False)
+    >>> model.weight.data = torch.tensor([[0.6, 0.8]])
+    >>> base = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> mse = lambda model, batch: (model(batch.x) - batch.y).square().mean()
+    >>> stepper = ls.optim.wrap(ls.methods.Lookbehind(rho=0.5), model, base, mse)
+    >>> loss = stepper.step((torch.eye(2), torch.zeros(2, 1)))
+    >>> model.weight.data
+    tensor([[0.4950, 0.6600]])
     """
 
     rho: float | None = None

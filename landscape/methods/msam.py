@@ -45,6 +45,19 @@ class MSAM(ascent.Ascent):
     `over` that does not climb, "vmap" where it cannot be.
 
     Differs from the authors' code: none was found; shards of unequal size count by their examples.
+
+    Example: L(w) = ‖w‖²/2 from w = (0.6, 0.8), each example a shard: w − 0.1 (w + ρ).
+
+    >>> import torch
+    >>> import landscape as ls
+    >>> model = torch.nn.Linear(2, 1, bias=False)
+    >>> model.weight.data = torch.tensor([[0.6, 0.8]])
+    >>> base = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> mse = lambda model, batch: (model(batch.x) - batch.y).square().mean()
+    >>> stepper = ls.optim.wrap(ls.methods.MSAM(rho=0.5, num_shards=2), model, base, mse)
+    >>> loss = stepper.step((torch.eye(2), torch.zeros(2, 1)))
+    >>> model.weight.data
+    tensor([[0.4900, 0.6700]])
     """
 
     rho: float | None = None

@@ -33,6 +33,19 @@ class MultistepSAM(ascent.Perturbs):
     Raises ValueError for a negative radius, k below 1, an `over` that does not climb.
 
     Differs from the authors' code: it was not published; whether they mean ρ or ρ/k is not known.
+
+    Example: L(w) = ‖w‖²/2 from w = (0.6, 0.8), after two climbs the gradient is 2 w.
+
+    >>> import torch
+    >>> import landscape as ls
+    >>> model = torch.nn.Linear(2, 1, bias=False)
+    >>> model.weight.data = torch.tensor([[0.6, 0.8]])
+    >>> base = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> mse = lambda model, batch: (model(batch.x) - batch.y).square().mean()
+    >>> stepper = ls.optim.wrap(ls.methods.MultistepSAM(rho=0.5), model, base, mse)
+    >>> loss = stepper.step((torch.eye(2), torch.zeros(2, 1)))
+    >>> model.weight.data
+    tensor([[0.4800, 0.6400]])
     """
 
     rho: float | None = None

@@ -30,6 +30,19 @@ class SAM(ascent.Ascent):
 
     Differs from the authors' code:
     - weight decay belongs to the base optimizer and does not bend e.
+
+    Example: L(w) = ‖w‖²/2 from w = (0.6, 0.8), where e = ρ w: w − 0.1 · 1.5 w.
+
+    >>> import torch
+    >>> import landscape as ls
+    >>> model = torch.nn.Linear(2, 1, bias=False)
+    >>> model.weight.data = torch.tensor([[0.6, 0.8]])
+    >>> base = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> mse = lambda model, batch: (model(batch.x) - batch.y).square().mean()
+    >>> stepper = ls.optim.wrap(ls.methods.SAM(rho=0.5), model, base, mse)
+    >>> loss = stepper.step((torch.eye(2), torch.zeros(2, 1)))
+    >>> model.weight.data
+    tensor([[0.5100, 0.6800]])
     """
 
     rho: float = 0.05

@@ -101,6 +101,20 @@ def load(path: PathLike) -> Record:
     """Read a record from a NetCDF file.
 
     Raises ValueError for a file that is no record, is damaged, or was written by a newer version.
+
+    Example:
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from landscape import records
+    >>> record = records.EigenvaluesRecord(
+    ...     values=np.array([9.0, 1.0]), residuals=np.zeros(2), bounds=np.zeros(2),
+    ...     converged=np.ones(2, dtype=bool), hvps=4, which="magnitude",
+    ... )
+    >>> path = tempfile.mkdtemp() + "/eigenvalues.nc"
+    >>> record.save(path)
+    >>> records.load(path).values
+    array([9., 1.])
     """
     import xarray as xr
 

@@ -72,6 +72,17 @@ class Record:
     """Fields of all records.
 
     settings: those of the measure; provenance: versions of the software and the hardware used.
+
+    Example: a record as a data set of xarray, its axes named.
+
+    >>> import numpy as np
+    >>> from landscape import records
+    >>> record = records.EigenvaluesRecord(
+    ...     values=np.array([9.0, 1.0]), residuals=np.zeros(2), bounds=np.zeros(2),
+    ...     converged=np.ones(2, dtype=bool), hvps=4, which="magnitude",
+    ... )
+    >>> record.to_dataset()["values"].dims
+    ('pair',)
     """
 
     kind: ClassVar[str]

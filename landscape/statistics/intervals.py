@@ -44,6 +44,13 @@ def t_interval(samples: ArrayLike, level: float = 0.95) -> Interval:
     """Student's interval of the mean, x̄ ± t·s/√n with n − 1 degrees of freedom.
 
     Bounds are NaN for n < 2. Equal samples give an interval of width zero.
+
+    Example: x̄ = 2, s = 1, t = 4.303.
+
+    >>> from landscape.statistics.intervals import t_interval
+    >>> found = t_interval([1.0, 2.0, 3.0])
+    >>> found.mean, round(found.low, 3), round(found.high, 3)
+    (2.0, -0.484, 4.484)
     """
     _check_level(level)
     x = np.asarray(samples, dtype=float).ravel()
@@ -79,6 +86,13 @@ def paired_difference(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Paired
     but the mean is NaN.
 
     ValueError: a and b of different length.
+
+    Example: six differences of one sign, as unlikely as six seeds can be.
+
+    >>> from landscape.statistics.intervals import paired_difference
+    >>> found = paired_difference([3, 4, 6, 5, 7, 8], [2, 2, 3, 4, 5, 5])
+    >>> found.mean, found.sign_flip_p
+    (2.0, 0.03125)
     """
     x, y = _pairs(a, b)
     d = x - y

@@ -58,6 +58,15 @@ def train(
     one with other settings, and where another process writes there; FileNotFoundError for missing
     data;
     KeyboardInterrupt, with a checkpoint kept, where a signal asks to stop.
+
+    Example: one epoch of SAM on the digits.
+
+    >>> import tempfile
+    >>> import landscape as ls
+    >>> short = {"training": {"epochs": 1, "device": "cpu"}}
+    >>> run = ls.train("digits", "sam", out=tempfile.mkdtemp() + "/run", settings=short)
+    >>> run.settings.method, run.status["state"]
+    ('sam', 'finished')
     """
     clock = Clock.parse(checkpoint_every)
     check_single_process()

@@ -53,6 +53,18 @@ def save(figure: "Figure | go.Figure", path: PathLike) -> Path:
     """Write a figure atomically; the ending decides: .png, .svg, .pdf, or .html for a scene.
 
     Raises ValueError where the ending does not fit the figure.
+
+    Example:
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from landscape import plots, records
+    >>> record = records.EigenvaluesRecord(
+    ...     values=np.array([9.0, 1.0]), residuals=np.zeros(2), bounds=np.zeros(2),
+    ...     converged=np.ones(2, dtype=bool), hvps=4, which="magnitude",
+    ... )
+    >>> plots.save(plots.spectrum(record), tempfile.mkdtemp() + "/spectrum.pdf").name
+    'spectrum.pdf'
     """
     path = as_path(path)
     name = path.suffix.removeprefix(".").lower()
