@@ -155,21 +155,26 @@ def _train(
             **({"sharpness": training.monitor.where()} if training.monitor else {}),
         },
     )
-    state = "finished"
-    try:
-        log.grow(training.rows, training.looks)
-        with interrupt.deferred():
-            _run_epochs(path, training, log, clock, progress)
-    except Diverged:
-        state = "diverged"
-    finally:
-        log.close(completed=training.done)
+    state = _run_logged(path, training, log, clock, progress)
     checkpoint.save_state(path / "weights.safetensors", training.model.state_dict())
     tables.write(path, "metrics", training.rows)
     _seal(path, {"state": state, "epoch": training.epoch})
     for name in (CHECKPOINT, FIRST_CHECKPOINT):
         (path / name).unlink(missing_ok=True)
     return Run(path)
+
+
+def _run_logged(path: Path, training: Training, log: Log, clock: Clock, progress: Listener) -> str:
+    """Train to the end; return how it ended, "finished" or "diverged"."""
+    try:
+        log.grow(training.rows, training.looks)
+        with interrupt.deferred():
+            _run_epochs(path, training, log, clock, progress)
+    except Diverged:
+        return "diverged"
+    finally:
+        log.close(completed=training.done)
+    return "finished"
 
 
 def _seal(path: Path, status: dict[str, Any]) -> None:
