@@ -1,9 +1,9 @@
-"""Pictures of the README, the tour and the cards, from records of a study; those of the gallery's
+"""Pictures of the README and the cards, from records of a study; those of the gallery's
 index from what `make docs` made.
 
 landscape compare --task digits --seeds 4 --out study     # nine methods, every measure
 python docs/pictures/make.py study
-python docs/pictures/first_screen.py SMALLER_STUDY        # the tour's screenshot
+python docs/pictures/tour.py FOLDER                       # the tour's, from where its commands ran
 """
 
 import io
@@ -30,7 +30,7 @@ def main(study=None):
         if name == AREAS:
             kept(pixels(figure), PICTURES / f"{name}.png", (1100, 1100))
         else:
-            kept(pixels(figure), PICTURES / "measures" / f"{name}.png", (760, 760), colours=64)
+            kept(pixels(figure), PICTURES / "measures" / f"{name}.png", (760, 760), colours=96)
     for name in PATHS:
         kept(pixels(drawn(name)), PICTURES / "methods" / f"{name}.png", (560, 560), colours=256)
 

@@ -11,10 +11,11 @@ import landscape as ls
 from landscape import plots, records
 from landscape.plots.drawing.method_styles import METHOD_STYLES
 from landscape.plots.drawing.prepare import conditions
-from landscape.plots.drawing.style import GREY, TWO_COLUMNS, styled
+from landscape.plots.drawing.style import GREY, styled
 
 AREAS = "rise_areas"
 SHOWN = ("sgd", "sam", "asam")
+WIDTH = 4.8  # inches of the dots
 # Measure -> the plot that draws its record, where there is one.
 DRAWN = {
     "eigenvalues": "spectrum",
@@ -56,7 +57,7 @@ def by_method(study: Path, measure: str, methods=SHOWN) -> dict[str, list[record
 @styled
 def dots(groups: dict[str, list[records.Record]], label: str) -> Figure:
     """The value of each seed's minimum, a row a method; the bar is its standard error."""
-    figure = Figure(figsize=(TWO_COLUMNS, 1.9), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 1.6), layout="constrained")
     ax = figure.subplots()
     for row, (method, group) in enumerate(groups.items()):
         style = METHOD_STYLES[method]
