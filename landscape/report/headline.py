@@ -11,7 +11,7 @@ from landscape.report.verdict import Verdict, verdicts_of
 from landscape.report.wording import capitalised, listed, method_name
 
 NAMED = 8  # of more methods than these the others are named: "all but X"
-SHOWN = "Shown: a 95 % interval without 0 and p < 0.05 after Holm’s correction."
+SHOWN = "“Shown”: a 95 % interval without 0 and p < 0.05 after Holm’s correction."
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ QUESTIONS = {
         instead="{who} found sharper ones",
         only="{who} is not shown to find flatter or sharper minima than {base}",
         undecided="for {who} neither is shown",
-        word="Flatter: a lower λ max of the Hessian.",
+        word="Flatter: a lower λ max, the largest eigenvalue of the Hessian.",
         again="the flatter ones",
     ),
     "test_accuracy": Question(
@@ -121,6 +121,20 @@ def asked(contents: Contents) -> list[str]:
     """Metrics that the headline answers: flatness, and accuracy or else the test loss."""
     outcome = "test_accuracy" if "test_accuracy" in contents.computed else "test_loss"
     return [metric for metric in ("lambda_max", outcome) if metric in contents.computed]
+
+
+def beside(contents: Contents) -> str:
+    """The sentence on the test loss, which the headline leaves out beside the accuracy; "" where it
+    is not shown to differ for any method.
+    """
+    if "test_loss" not in contents.computed or "test_loss" in asked(contents):
+        return ""
+    by_method = verdicts_of(contents.comparison, "test_loss")
+    if not any(v.kind in ("lower", "higher") for v in by_method.values()):
+        return ""
+    base = method_name(contents.comparison.baseline)
+    clause = _clause(QUESTIONS["test_loss"], by_method, base, ([], ""))
+    return f"{capitalised(clause) if clause.startswith('no ') else clause}."
 
 
 def _clause(

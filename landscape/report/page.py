@@ -19,7 +19,7 @@ from landscape.report.contents import Contents, flattest_first
 from landscape.report.dots import dots
 from landscape.report.figures import Shown, drawable, figures
 from landscape.report.groups import Group, groups
-from landscape.report.headline import definition, headline
+from landscape.report.headline import beside, definition, headline
 from landscape.report.inline import inline_svg, variable
 from landscape.report.key_numbers import key_numbers, times_words
 from landscape.report.numbers import number, p_value, signed, signed_interval
@@ -63,6 +63,7 @@ def page(contents: Contents, drawn: Sequence[Shown]) -> str:
         title=f"{contents.study.task}: {_names(contents)}",
         sections=_sections(parts),
         headline=headline(contents),
+        beside=beside(contents),
         definition=definition(contents),
         cards=key_numbers(contents),
         plot=dots(contents),

@@ -79,8 +79,8 @@ def _of_areas(contents: Contents, areas: Mapping[str, list[RiseAreaRecord]]) -> 
         each.append(Tile(method_name(method), _encoded(figure), number))
     seeds = counts([len(records) for records in areas.values()], "seed")
     plane = (
-        f"plane of its two largest eigenvalues; number: area inside, mean of {seeds}, in Euclidean "
-        "lengths"
+        "plane of the eigenvectors of its two largest eigenvalues; number: area inside the red "
+        f"line, mean of {seeds}, in Euclidean lengths"
     )
     dashed = method_name(base) if base in firsts and len(firsts) > 1 else ""
     return Tiles(each, rise, _bands(rise), dashed, plane)

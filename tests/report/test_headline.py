@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from landscape.report.headline import definition, headline
+from landscape.report.headline import beside, definition, headline
 
 NAN = np.nan
 FOUR = ("sgd", "sam", "asam", "fam")
@@ -120,6 +120,27 @@ def test_without_accuracy_the_test_loss_is_told(make_contents):
 def test_the_line_below_defines_its_words(make_contents):
     words = definition(make_contents(size=5))
     assert words == (
-        "Digits, 6 seeds, equal epochs, 1 of 54 runs not finished. Flatter: a lower λ max of the "
-        "Hessian. Shown: a 95 % interval without 0 and p < 0.05 after Holm’s correction."
+        "Digits, 6 seeds, equal epochs, 1 of 54 runs not finished. Flatter: a lower λ max, the "
+        "largest eigenvalue of the Hessian. “Shown”: a 95 % interval without 0 and p < 0.05 after "
+        "Holm’s correction."
     )
+
+
+@pytest.mark.parametrize(
+    ("losses", "words"),
+    [
+        ([0, 0, 0], ""),
+        ([-1, -1, 1],
+         "SAM and ASAM are shown to have a lower test loss than SGD, FAM a higher one."),
+        ([0, 0, 1],
+         "No method is shown to have a lower test loss than SGD, FAM is shown to have a higher "
+         "one."),
+    ],
+)  # fmt: skip
+def test_a_test_loss_that_differs_stands_beside_the_headline(decided, losses, words):
+    """A method may be flatter, not shown to be less accurate, and have a higher loss."""
+    contents = decided([-1, -1, -1], [0, 0, 0])
+    direction = contents.comparison.direction.copy()
+    direction[list(contents.comparison.metrics).index("test_loss"), 1:] = losses
+    contents = replace(contents, comparison=replace(contents.comparison, direction=direction))
+    assert beside(contents) == words
