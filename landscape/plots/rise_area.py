@@ -88,6 +88,5 @@ def _small_print(groups: dict[str, list[RiseAreaRecord]], rise: float, baseline:
         "plane of the two largest eigenvalues, Euclidean lengths",
         conditions(flat),
     ]
-    missing = sorted({record.no_area for record in flat if record.no_area})
-    parts += [f"–: no area, {words}" for words in missing]
+    parts.append(rise_panel.without_area(flat))
     return " · ".join(filter(None, parts))

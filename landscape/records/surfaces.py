@@ -1,7 +1,7 @@
 """Records of the loss along lines and planes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
@@ -73,7 +73,9 @@ class RiseAreaRecord(SurfaceRecord):
 
     An area is that of the component of {L − L(w) < rise} that contains w, in squared Euclidean
     lengths of weight space; NaN where its contour is not closed within the plane or too small for
-    the grid. `no_area` says why the middle one, which `area` is, is NaN.
+    the grid. `no_area` says why the middle one, at the rise that was asked for, is NaN.
+
+    chosen: index of `rise` and `area` in `rises`; a study reads its areas at one rise, see `at`.
     """
 
     kind: ClassVar[str] = "rise_area"
@@ -83,16 +85,21 @@ class RiseAreaRecord(SurfaceRecord):
     eigenvalues: Annotated[Array, Axes("coordinate")]  # (2,) of the Hessian, along x and y
     eigenvalue_bounds: Annotated[Array, Axes("coordinate")]  # (2,) error bounds of these
     no_area: str = ""
+    chosen: int = field(default=1, metadata={"transient": True})
+
+    def at(self, chosen: int) -> Self:
+        """Choose another of the rises, by its index, for `rise` and `area`."""
+        return replace(self, chosen=chosen)
 
     @property
     def rise(self) -> float:
         """Rise of the loss above its value at w."""
-        return float(self.rises[1])
+        return float(self.rises[self.chosen])
 
     @property
     def area(self) -> float:
         """Area inside the contour of the rise."""
-        return float(self.areas[1])
+        return float(self.areas[self.chosen])
 
     @property
     def height(self) -> Array:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from landscape.plots.drawing.prepare import axis_label
 from landscape.records import ComparisonRecord, Record, StudyRecord
 from landscape.records.record import axes_of
 
@@ -69,6 +70,12 @@ class Contents:
     def records(self, kind: str) -> dict[str, list[Any]]:
         """Method -> its records of one kind, in the order of the seeds."""
         return {method: list(found.values()) for method, found in self.by_seed(kind).items()}
+
+    def label(self, metric: str) -> str:
+        """Name of a metric with its unit; of the area with the rise it was measured at."""
+        rises = {r.rise for found in self.records("rise_area").values() for r in found}
+        at = f" by {rises.pop():g}" if metric == "rise_area" and len(rises) == 1 else ""
+        return axis_label(metric) + at
 
     def count(self, method: str, status: str) -> int:
         """Count a method's runs of a status: "finished", "diverged" or "missing"."""

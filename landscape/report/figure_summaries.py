@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from landscape.plots.comparison import chosen_metrics
-from landscape.plots.drawing.prepare import axis_label, plural, shown
+from landscape.plots.drawing.prepare import plural, shown
 from landscape.records import METRICS, Array
 from landscape.report import findings
 from landscape.report.contents import Contents
@@ -64,7 +64,7 @@ def _metric(contents: Contents, metric: str) -> str:
     """The contrast of a metric of the study; "" without one."""
     if metric not in contents.computed or contents.seeds < 2 or len(contents.methods) < 2:
         return ""
-    label = axis_label(metric).replace("(%)", "(percentage points)")
+    label = contents.label(metric).replace("(%)", "(percentage points)")
     return contrast(label, findings.verdicts(contents, metric), contents.comparison.baseline)
 
 
@@ -85,7 +85,7 @@ def _comparison(contents: Contents) -> str:
         )
         means = means[np.isfinite(means)]
         if means.size:
-            parts.append(f"{axis_label(metric)} {_reach(means)}")
+            parts.append(f"{contents.label(metric)} {_reach(means)}")
     return f"Range of the means: {'; '.join(parts)}." if len(contents.methods) > 1 else ""
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landscape.plots.drawing.prepare import axis_label
 from landscape.records import ComparisonRecord
 from landscape.report.contents import Contents
 from landscape.report.numbers import signed, signed_interval
@@ -32,7 +31,9 @@ def paragraphs(contents: Contents) -> list[Finding]:
     findings = []
     if contents.seeds > 1 and len(contents.methods) > 1:
         metrics = [metric for metric in TOLD if metric in contents.computed]
-        findings = [Finding(_title(metric), _told(contents, metric)) for metric in metrics]
+        findings = [
+            Finding(_title(contents, metric), _told(contents, metric)) for metric in metrics
+        ]
     findings += _diverged(contents)
     return findings + (_cost(contents) if contents.count_all("finished") else [])
 
@@ -64,8 +65,8 @@ def _side(low: float, high: float) -> int:
     return 1 if low > 0 else -1 if high < 0 else 0
 
 
-def _title(metric: str) -> str:
-    return capitalised(axis_label(metric).replace("(%)", "(percentage points)"))
+def _title(contents: Contents, metric: str) -> str:
+    return capitalised(contents.label(metric).replace("(%)", "(percentage points)"))
 
 
 def verdicts(contents: Contents, metric: str) -> dict[str, Verdict]:

@@ -10,7 +10,7 @@ import numpy as np
 from landscape import plots
 from landscape.plots.drawing.method_styles import distinct_styles
 from landscape.plots.drawing.output import CONFIG
-from landscape.plots.drawing.prepare import axis_label, plural
+from landscape.plots.drawing.prepare import plural
 from landscape.plots.drawing.style import even_columns, style_of
 from landscape.records import METRICS, ComparisonRecord
 from landscape.report import conditions, findings
@@ -153,10 +153,10 @@ def _compared(contents: Contents) -> str:
     return " ".join([first, *conditions.sentences(contents.study), losses])
 
 
-def _column(metric: str) -> dict[str, str]:
+def _column(contents: Contents, metric: str) -> dict[str, str]:
     known = METRICS.get(metric)
     wish = {"higher": "higher is better", "lower": "lower is better"}
-    return {"label": axis_label(metric), "wish": wish.get(known.better if known else "", "")}
+    return {"label": contents.label(metric), "wish": wish.get(known.better if known else "", "")}
 
 
 def _tables(contents: Contents) -> list[tuple[list[dict[str, str]], list[dict[str, Any]]]]:
@@ -166,7 +166,10 @@ def _tables(contents: Contents) -> list[tuple[list[dict[str, str]], list[dict[st
         for i in range(0, len(contents.computed), TABLE_COLUMNS)
     ]
     return [
-        ([_column(metric) for metric in part], [_row(contents, m, part) for m in contents.methods])
+        (
+            [_column(contents, metric) for metric in part],
+            [_row(contents, m, part) for m in contents.methods],
+        )
         for part in parts or [[]]
     ]
 
@@ -244,7 +247,7 @@ def _differences(contents: Contents) -> list[dict[str, str]]:
         found = verdict(record, metric, method)
         rows.append(
             {
-                "metric": axis_label(metric).replace("(%)", "(percentage points)"),
+                "metric": contents.label(metric).replace("(%)", "(percentage points)"),
                 "method": method_name(method),
                 "difference": signed_interval(found.difference, found.low, found.high),
                 "effect": number(float(record.effect_size[i, j]), 0.1),

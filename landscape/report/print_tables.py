@@ -2,7 +2,6 @@
 
 import re
 
-from landscape.plots.drawing.prepare import axis_label
 from landscape.report.contents import Contents
 from landscape.report.verdict import cell
 from landscape.report.wording import method_name, timing_caution
@@ -47,7 +46,7 @@ def escaped(words: str) -> str:
 
 
 def _cells(contents: Contents) -> tuple[list[str], list[list[str]]]:
-    head = ["method", *(axis_label(metric) for metric in contents.computed)]
+    head = ["method", *map(contents.label, contents.computed)]
     rows = []
     for method in contents.methods:
         found = [cell(contents, metric, method) for metric in contents.computed]

@@ -82,6 +82,8 @@ def _of_areas(contents: Contents, areas: Mapping[str, list[RiseAreaRecord]]) -> 
         "plane of the eigenvectors of its two largest eigenvalues; number: area inside the red "
         f"line, mean of {seeds}, in Euclidean lengths"
     )
+    lacking = rise_panel.without_area([record for held in areas.values() for record in held])
+    plane = "; ".join(filter(None, [plane, lacking]))
     dashed = method_name(base) if base in firsts and len(firsts) > 1 else ""
     return Tiles(each, rise, _bands(rise), dashed, plane)
 

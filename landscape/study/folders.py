@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from landscape.records import Record, load_all
+from landscape.statistics.common_rise import at_common_rise
 from landscape.study.study import Study
 from landscape.training.run import Run
 from landscape.utils.paths import PathLike, as_path
@@ -28,6 +29,8 @@ def runs_in(folder: PathLike) -> list[Run]:
 def records_in(folders: Sequence[PathLike]) -> list[tuple[Path, str, dict[str, Record]]]:
     """Folder, label and records by kind; the label of a run is its method, of others their name.
 
+    Areas are read at one rise, as in a study.
+
     Raises ValueError for a folder without records.
     """
     paths = [as_path(folder) for folder in folders]
@@ -39,4 +42,5 @@ def records_in(folders: Sequence[PathLike]) -> list[tuple[Path, str, dict[str, R
         else:
             name = path.resolve().name
             labelled.append((path, name if shared[name] == 1 else str(path), load_all(path)))
-    return labelled
+    kept, _ = at_common_rise({(name, i): held for i, (_, name, held) in enumerate(labelled)})
+    return [(path, name, kept[name, i]) for i, (path, name, _) in enumerate(labelled)]

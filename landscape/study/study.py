@@ -10,6 +10,7 @@ import numpy as np
 
 from landscape.analysis import hints
 from landscape.records import METRICS, ComparisonRecord, StudyRecord
+from landscape.statistics.common_rise import at_common_rise
 from landscape.statistics.comparable import comparable_records
 from landscape.statistics.minima import compare_minima
 from landscape.statistics.noise_curve import area, sigma_at_drop
@@ -34,6 +35,7 @@ class Study:
     """A study's folder, read. `record` holds one number per metric, method and seed.
 
     cells: the records of each run, by kind; without those in `left_out`, a sentence for each kind.
+    rise_notes: a sentence where areas are read at another rise than asked for, or some have none.
     """
 
     def __init__(self, path: PathLike):
@@ -54,12 +56,11 @@ class Study:
                     self.runs[method, seed] = run
         if not self.runs:
             raise ValueError(f"{self.path} holds no finished run. Go on with the same compare.")
-        self.cells, self.left_out = comparable_records(
-            {k: run.records() for k, run in self.runs.items()}
-        )
+        comparable, left_out = comparable_records({k: r.records() for k, r in self.runs.items()})
+        self.cells, self.rise_notes = at_common_rise(comparable)
         unsound = [path for run in self.runs.values() for path in run.unsound]
         self.left_out = [
-            *self.left_out,
+            *left_out,
             *(
                 f"{p.relative_to(path)} is damaged or was not finished, and left out."
                 for p in unsound
@@ -285,7 +286,7 @@ def _notes(study: Study) -> list[str]:
     notes = [data_note["data_note"]] if data_note.get("data_note") else []
     controls = study.plan.get("controls", {})
     notes += [f"{style_of(name).label} is a control: {words}" for name, words in controls.items()]
-    notes += [*hints.of_seeds(len(study.plan["seeds"])), *study.left_out]
+    notes += [*hints.of_seeds(len(study.plan["seeds"])), *study.left_out, *study.rise_notes]
     notes += [f"{failure}" for failure in study.failures]
     missing = len(study.plan["cells"]) - len(study.runs) - len(study.failures)
     if missing:

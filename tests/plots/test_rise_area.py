@@ -76,7 +76,8 @@ def test_no_area_is_a_dash_with_the_reason_never_a_number(records, words):
     figure = rise_area(gone)
     ax = panels(figure)[1]
     assert ax.get_title(loc="right") == "–" and rings(ax) == []
-    assert "–: no area, the contour leaves the plane" in words(figure).replace("\n", " ")
+    lacking = f"no area for {len(gone['sam'])} of {sum(map(len, gone.values()))} minima"
+    assert f"{lacking}: the contour leaves the plane" in words(figure).replace("\n", " ")
 
 
 def test_a_seed_without_an_area_leaves_the_mean_to_the_others(records):

@@ -4,6 +4,7 @@ import hashlib
 import html
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +12,13 @@ import pytest
 from landscape.analysis.analyze import analyze
 from landscape.measures import MEASURES
 from landscape.records import METRICS, StudyRecord, load
+from landscape.report import findings, print_tables
+from landscape.report.tiles import tiles
 from landscape.statistics.minima import compare_minima
 from landscape.statistics.noise_curve import area
+from landscape.study.folders import records_in
 from landscape.study.plan import most_at_once
-from landscape.study.study import Study, compare, numbers, report
+from landscape.study.study import Study, compare, contents, numbers, report
 from landscape.training.run import Run
 from landscape.utils.files import plain
 
@@ -57,7 +61,7 @@ def test_the_table_holds_what_the_runs_say(study):
     record = study.record
     assert record.status.tolist() == [["finished"] * 2] * 2
     for (method, seed), run in study.runs.items():
-        last, records = run.metrics[-1], run.records()
+        last, records = run.metrics[-1], study.cells[method, seed]
         row = {m: record.values(m, method)[seed] for m in METRICS}
         assert row["test_accuracy"] == last["test_accuracy"]
         assert row["generalisation_gap"] == last["test_loss"] - last["train_loss"]
@@ -69,6 +73,30 @@ def test_the_table_holds_what_the_runs_say(study):
         assert records["noise"].other.point.split == "train"
         assert row["grad_evals"] == (36 if method == "sam" else 18)
     assert record.values("grad_norm", "sam").tolist() != record.values("grad_norm", "sgd").tolist()
+
+
+def with_areas(run, records):
+    """Areas at all rises, but for one run, which has one at the smallest only."""
+    lacking = (run.settings.method, run.settings.seed) == ("sam", 1)
+    areas = np.array([1.0, np.nan, np.nan] if lacking else [1.5, 2.0, 3.0])
+    words = "the contour leaves the plane" if lacking else ""
+    changed = replace(records["rise_area"], areas=areas, area_errors=0 * areas, no_area=words)
+    return {**records, "rise_area": changed}
+
+
+def test_areas_of_all_runs_are_compared_at_a_rise_that_each_has_one_at(study, monkeypatch):
+    measured = Run.records
+    monkeypatch.setattr(Run, "records", lambda run: with_areas(run, measured(run)))
+    at_half = Study(study.path)
+    assert at_half.record.values("rise_area", "sgd").tolist() == [1.5, 1.5]
+    assert at_half.record.values("rise_area", "sam").tolist() == [1.5, 1.0]
+    held = contents(at_half)
+    (note,) = (note for note in held.notes if "Areas are those" in note)
+    assert "by 0.05" in note and "sam seed 1: the contour leaves the plane" in note
+    name = "area inside a rise of the loss by 0.05"
+    assert name in print_tables.latex(held) and tiles(held).rise == 0.05
+    assert name in {finding.about.lower() for finding in findings.paragraphs(held)}
+    assert {kept["rise_area"].rise for _, _, kept in records_in([study.path])} == {0.05}
 
 
 def test_surfaces_for_the_first_seed_only_and_all_else_for_all(study):

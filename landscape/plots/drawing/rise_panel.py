@@ -37,6 +37,14 @@ def mean_area(records: Sequence[RiseAreaRecord]) -> float:
     return float(known.mean()) if known.size else float("nan")
 
 
+def without_area(records: Sequence[RiseAreaRecord]) -> str:
+    """Count these minima that have no area, and why; "" where all have one."""
+    lacking = [record for record in records if not np.isfinite(record.area)]
+    reasons = sorted({record.no_area for record in lacking if record.no_area})
+    count = f"no area for {len(lacking)} of {len(records)} minima"
+    return ": ".join(filter(None, [count, "; ".join(reasons)])) if lacking else ""
+
+
 def contour_of(record: RiseAreaRecord) -> Contour | None:
     """The contour of the rise; None where the record has no area."""
     if not np.isfinite(record.area):
