@@ -16,6 +16,7 @@ from landscape.plots.curves import curves
 from landscape.plots.density import density
 from landscape.plots.drawing.output import FORMATS, save
 from landscape.plots.drawing.style import one_column
+from landscape.plots.eigenvalue_count import eigenvalue_count
 from landscape.plots.noise import noise
 from landscape.plots.path import path
 from landscape.plots.profile import profile
@@ -37,6 +38,7 @@ from landscape.records import Record
 PLOTS: dict[str, Callable[..., Any]] = {
     "curves": curves,
     "spectrum": spectrum,
+    "eigenvalue_count": eigenvalue_count,
     "density": density,
     "noise": noise,
     "quantization": quantization,
@@ -66,6 +68,7 @@ ANIMATIONS: dict[str, tuple[Callable[..., Animation], str]] = {
 DRAWS: dict[str, str] = {
     "curves": "curves",
     "spectrum": "eigenvalues",
+    "eigenvalue_count": "eigenvalues",
     "density": "spectral_density",
     "noise": "noise",
     "quantization": "quantization",
@@ -100,7 +103,8 @@ def draw(record: Record, **options: Any) -> Any:
 
 __all__ = [
     "ANIMATIONS", "DRAWS", "FORMATS", "PLOTS", "Animation", "bowl_scene", "comparison", "curves",
-    "density", "descending", "differences", "draw", "noise", "one_column", "path", "profile",
-    "pruning", "quantization", "radius", "relief", "rise_area", "save", "save_animation",
-    "scatter", "scene", "sharpness", "spectrum", "stability", "surface", "turning", "worst_case",
+    "density", "descending", "differences", "draw", "eigenvalue_count", "noise", "one_column",
+    "path", "profile", "pruning", "quantization", "radius", "relief", "rise_area", "save",
+    "save_animation", "scatter", "scene", "sharpness", "spectrum", "stability", "surface",
+    "turning", "worst_case",
 ]  # fmt: skip

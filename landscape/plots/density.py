@@ -5,7 +5,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from landscape.plots.drawing.multiples import curves_page
-from landscape.plots.drawing.prepare import ByMethod, conditions, counts, grouped, t_band
+from landscape.plots.drawing.prepare import (
+    ByMethod,
+    conditions,
+    counts,
+    grouped,
+    matrix_name,
+    t_band,
+)
 from landscape.plots.drawing.style import GREY, drawing_of, style_of, styled, text
 from landscape.records import Array, SpectralDensityRecord
 
@@ -14,7 +21,6 @@ NEAR = 20  # of the narrowest kernels, to either side, that a symmetric logarith
 BELOW = 30  # times lower than one eigenvalue stands: there the axis ends
 SAME = 0.97  # of the width asked for: so close a kernel is taken as it is
 ROOT = (2 * np.pi) ** 0.5  # of a Gaussian: its height is 1/(σ·ROOT)
-MATRICES = {"hessian": "Hessian", "gauss-newton": "Gauss–Newton matrix"}
 
 Band = tuple[Array, Array, Array]  # density and the ends of its interval, (g,) each
 
@@ -58,7 +64,7 @@ def _panel(panel: Axes, groups: dict[str, list[SpectralDensityRecord]], common: 
             panel.fill_between(grid, low, high, color=colour, alpha=0.15, linewidth=0)
         top = max(top, float(mean.max()))
     lowest = min(1 / (record.n * max(widths) * ROOT) for record in flat)
-    panel.set(xlabel=_name(flat), ylabel="density", yscale="log")
+    panel.set(xlabel=text(matrix_name(flat)), ylabel="density", yscale="log")
     panel.set_ylim(lowest / BELOW, 3 * top)
     panel.axvline(0.0, color=GREY, linewidth=0.6, zorder=1)
     if not common:
@@ -100,16 +106,6 @@ def _mark(ax: Axes, height: float) -> None:
         "one eigenvalue", (1.0, height), xycoords=("axes fraction", "data"), ha="right",
         xytext=(-2, 2), textcoords="offset points", color=GREY, fontsize=7,
     )  # fmt: skip
-
-
-def _name(flat: list[SpectralDensityRecord]) -> str:
-    """Of the eigenvalue axis: which matrix, where all are of one."""
-    kinds = {(record.curvature, record.layer) for record in flat}
-    if len(kinds) > 1:
-        return "eigenvalue"
-    ((curvature, layer),) = kinds
-    block = "" if layer is None else f", block of {layer}"
-    return text(f"eigenvalue of the {MATRICES.get(curvature, curvature)}{block}")
 
 
 def _caption(

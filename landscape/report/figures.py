@@ -65,6 +65,7 @@ TITLES = {
     "radius": "Learned radius",
     "stability": "Sharpness during training",
     "spectrum": "Eigenvalues of the Hessian",
+    "eigenvalue_count": "How many eigenvalues of the Hessian lie above λ",
     "density": "How many directions have which curvature",
     "noise": "Accuracy and loss under noise on the weights",
     "quantization": "Accuracy and loss after rounding the weights",
@@ -81,7 +82,8 @@ TITLES = {
     "scatter": "Do flatter minima generalise better here?",
 }
 # Figures of curves, which stand as small multiples on paper: their panels when overlaid.
-CURVES = {"curves": 2, "density": 1, "noise": 2, "pruning": 2, "worst_case": 2, "sharpness": 2}
+CURVES = {"curves": 2, "eigenvalue_count": 1, "density": 1, "noise": 2, "pruning": 2,
+          "worst_case": 2, "sharpness": 2}  # fmt: skip
 HOW_TO_READ = {
     "comparison": "Each dot is a mean over seeds, each bar the 95 % interval of that mean. Whether "
     "two bars overlap is not a test; the differences from the baseline are.",
@@ -97,6 +99,9 @@ HOW_TO_READ = {
     "optimizer overshoot. Full-batch gradient descent tends to rise to it and stay near it.",
     "spectrum": "Each column is one minimum, each marker one eigenvalue. The largest is the "
     "curvature in the steepest direction; below zero the loss curves down.",
+    "eigenvalue_count": "The lower a curve at some λ, the fewer directions curve more than λ. Only "
+    "the largest eigenvalues were computed: left of its end a curve is not known. A band without "
+    "width, where all seeds have the same number, is not certainty.",
     "density": "How many directions have which curvature, on a logarithmic axis. The right tail "
     "holds the steepest directions; left of zero the loss curves down.",
     "noise": "The fall in accuracy or rise in loss from σ = 0 is the cost of the noise. Curves "

@@ -9,7 +9,11 @@ OTHERS = ("surface-trajectory", "surface-minima", "surface-eigenvectors")  # pla
 # Id, title, figures in order; what is not in FOLDED stands open. The first screen has rise_area.
 GROUPS = (
     ("rise", "Surfaces", ("surface", *OTHERS, "profile", "path")),
-    ("curvature", "Curvature", ("spectrum", "density", "sharpness", "scatter")),
+    (
+        "curvature",
+        "Curvature",
+        ("eigenvalue_count", "spectrum", "density", "sharpness", "scatter"),
+    ),
     ("robustness", "Robustness", ("noise", "quantization", "pruning", "worst_case")),
     ("training", "Training", ("curves", "radius", "stability")),
     ("numbers", "All numbers", ("differences", "comparison")),

@@ -80,7 +80,7 @@ def test_plotly_is_there_once_and_posts_nothing(page, read):
     assert '"showSendToCloud": false' in page
     classes = [a.get("class") for a in read.all("div")]
     assert classes.count("scene") == 1
-    assert classes.count("panel") == 32
+    assert classes.count("panel") == 33
 
 
 def test_no_other_script_may_run_and_no_request_leave(page, read):
@@ -101,8 +101,8 @@ def test_every_method_and_section_is_there(read):
     places = {a["id"] for _, a in read.tags if "id" in a}
     assert places >= {
         "findings", "dots", "tiles", "told", "table", "paired", "comparison", "differences",
-        "curves", "spectrum", "density", "noise", "quantization", "pruning", "worst_case",
-        "sharpness", "surface", "profile", "scatter", "correlations", "reproduce",
+        "curves", "spectrum", "eigenvalue_count", "density", "noise", "quantization", "pruning",
+        "worst_case", "sharpness", "surface", "profile", "scatter", "correlations", "reproduce",
     }  # fmt: skip
     linked = [a["href"][1:] for a in read.all("a")]
     assert set(linked) <= places and len(set(linked)) <= 7

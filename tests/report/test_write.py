@@ -18,8 +18,8 @@ def folder(small, tmp_path_factory):
 def test_everything_is_there_and_nothing_half(folder):
     found = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
     names = (
-        "comparison", "differences", "curves", "spectrum", "density", "noise", "quantization",
-        "pruning", "worst_case", "sharpness", "surface", "profile", "scatter",
+        "comparison", "differences", "curves", "spectrum", "eigenvalue_count", "density", "noise",
+        "quantization", "pruning", "worst_case", "sharpness", "surface", "profile", "scatter",
     )  # fmt: skip
     assert found == {
         "report.html",

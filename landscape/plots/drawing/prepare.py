@@ -5,11 +5,18 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from landscape.records import METRICS, Array, Record
+from landscape.records import (
+    METRICS,
+    Array,
+    EigenvaluesRecord,
+    Record,
+    SpectralDensityRecord,
+)
 from landscape.statistics.intervals import t_quantile
 from landscape.utils.text import printable
 
 SPLITS = {"train": "training"}
+MATRICES = {"hessian": "Hessian", "gauss-newton": "Gauss–Newton matrix"}
 
 T = TypeVar("T", bound=Record)
 ByMethod: TypeAlias = T | Mapping[str, T | Sequence[T]]
@@ -89,3 +96,13 @@ def conditions(records: Sequence[Record]) -> str:
     data = sorted({f"{p.examples:,} {SPLITS.get(p.split, p.split)} examples" for p in points})
     policies = sorted({p.batch_norm for p in points})
     return f"{' / '.join(data)}, batch norm: {' / '.join(policies)}"
+
+
+def matrix_name(records: Sequence[EigenvaluesRecord | SpectralDensityRecord]) -> str:
+    """Name of an axis of eigenvalues: of which matrix they are, where all are of one."""
+    kinds = {(record.curvature, record.layer) for record in records}
+    if len(kinds) > 1:
+        return "eigenvalue"
+    ((curvature, layer),) = kinds
+    block = "" if layer is None else f", block of {layer}"
+    return f"eigenvalue of the {MATRICES.get(curvature, curvature)}{block}"

@@ -41,6 +41,7 @@ def many(made_up):
     ("name", "quantities"),
     [
         ("density", 1),
+        ("eigenvalue_count", 1),
         *(
             pytest.param(name, 2, marks=pytest.mark.slow)
             for name in ("noise", "pruning", "curves", "sharpness", "worst_case")
