@@ -104,6 +104,7 @@ class Study:
     def record(self) -> StudyRecord:
         """The table of the study."""
         methods, seeds = self.plan["methods"], self.plan["seeds"]
+        areas: Any = (held for held in self.cells.values() if "rise_area" in held)
         table = np.full((len(METRICS), len(methods), len(seeds)), np.nan)
         status = np.full((len(methods), len(seeds)), "missing", dtype=object)
         for (method, seed), run in self.runs.items():
@@ -128,6 +129,7 @@ class Study:
                 "tuning": self.plan.get("tuning", {}),
                 "controls": self.plan.get("controls", {}),
                 "runs_at_once": self.plan.get("runs_at_once"),
+                "rise": next((r["rise_area"].rise for r in areas), None),
             },
             provenance=environment(),
         )

@@ -75,21 +75,22 @@ def test_the_table_holds_what_the_runs_say(study):
     assert record.values("grad_norm", "sam").tolist() != record.values("grad_norm", "sgd").tolist()
 
 
-def with_areas(run, records):
-    """Areas at all rises, but for one run, which has one at the smallest only."""
+def with_areas(run, records, of_one):
+    """Areas at all rises, but for one run, which has those of `of_one`."""
     lacking = (run.settings.method, run.settings.seed) == ("sam", 1)
-    areas = np.array([1.0, np.nan, np.nan] if lacking else [1.5, 2.0, 3.0])
+    areas = np.array(of_one if lacking else [1.5, 2.0, 3.0])
     words = "the contour leaves the plane" if lacking else ""
     changed = replace(records["rise_area"], areas=areas, area_errors=0 * areas, no_area=words)
     return {**records, "rise_area": changed}
 
 
 def test_areas_of_all_runs_are_compared_at_a_rise_that_each_has_one_at(study, monkeypatch):
-    measured = Run.records
-    monkeypatch.setattr(Run, "records", lambda run: with_areas(run, measured(run)))
+    measured, half = Run.records, [1.0, np.nan, np.nan]
+    monkeypatch.setattr(Run, "records", lambda run: with_areas(run, measured(run), half))
     at_half = Study(study.path)
     assert at_half.record.values("rise_area", "sgd").tolist() == [1.5, 1.5]
     assert at_half.record.values("rise_area", "sam").tolist() == [1.5, 1.0]
+    assert at_half.record.settings["rise"] == 0.05
     held = contents(at_half)
     (note,) = (note for note in held.notes if "Areas are those" in note)
     assert "by 0.05" in note and "sam seed 1: the contour leaves the plane" in note
@@ -97,6 +98,14 @@ def test_areas_of_all_runs_are_compared_at_a_rise_that_each_has_one_at(study, mo
     assert name in print_tables.latex(held) and tiles(held).rise == 0.05
     assert name in {finding.about.lower() for finding in findings.paragraphs(held)}
     assert {kept["rise_area"].rise for _, _, kept in records_in([study.path])} == {0.05}
+
+
+def test_a_minimum_without_an_area_is_named_in_the_report(study, monkeypatch):
+    measured, none = Run.records, [np.nan] * 3
+    monkeypatch.setattr(Run, "records", lambda run: with_areas(run, measured(run), none))
+    held = contents(Study(study.path))
+    assert any(note.startswith("1 of 4 minima have no area inside a rise") for note in held.notes)
+    assert tiles(held).plane.endswith("no area for 1 of 4 minima: the contour leaves the plane")
 
 
 def test_surfaces_for_the_first_seed_only_and_all_else_for_all(study):
