@@ -31,7 +31,9 @@ def example(kind):
             numbers = np.arange(np.prod(shape), dtype=float).reshape(shape) + 0.5
             is_names = f.name in ("metrics", "methods", "measures", "status")
             values[f.name] = numbers.astype(str) if is_names else numbers
-        elif f.name not in ("point", "settings", "provenance", "vectors"):
+        elif f.name in ("point", "settings", "provenance") or f.metadata.get("transient"):
+            continue
+        else:
             values[f.name] = SAMPLES[
                 re.split(r"[ \[]", str(getattr(f.type, "__name__", f.type)))[0]
             ]
