@@ -9,11 +9,9 @@ PASSED, FAILED, MEASURED = "#1A7F37", "#CF222E", "#57606A"
 
 
 def badge(audit: Audit) -> str:
-    """The badge as SVG: how many requirements pass, or that it was measured."""
-    total = len(audit.verdicts)
-    accepted = sum(map(audit.accepts, audit.verdicts))
-    words = f"{accepted} of {total} hold" if total else "no requirements"
-    colour = (PASSED if audit.passed else FAILED) if total else MEASURED
+    """The badge as SVG: how many requirements hold, or that it was measured."""
+    words = audit.tally() if audit.verdicts else "no requirements"
+    colour = (PASSED if audit.passed else FAILED) if audit.verdicts else MEASURED
     left, right = (CHARACTER * len(text) + PAD for text in (LEFT, words))
     middle = left + right / 2
     return (

@@ -1,6 +1,7 @@
 """Files of an audit: audit.json for programs, junit.xml for pipelines, audit.html for people."""
 
-from collections import Counter
+import base64
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ from matplotlib.figure import Figure
 
 from landscape import plots
 from landscape.auditing.badge import badge
-from landscape.auditing.requirements import CHANGE, HOLDS, NOT_REFUTED, QUANTITIES, UNCERTAIN
-from landscape.auditing.verdicts import Audit, Verdict
+from landscape.auditing.requirements import CHANGE, QUANTITIES
+from landscape.auditing.verdicts import Audit, Verdict, with_interval
 from landscape.plots.drawing.method_styles import distinct_styles
 from landscape.records import Record
 from landscape.report.inline import inline_svg
@@ -53,9 +54,10 @@ def write(audit: Audit, folder: Path | str, *, about: Mapping[str, Any], command
         title=f"Audit of {Path(str(about['checkpoint'])).name}",
         verdict=_headline(audit),
         comparison=audit.robustness,
-        evaluation=audit.answers["evaluation"],
-        verdicts=audit.verdicts,
-        measured=measured(audit),
+        badge=base64.b64encode(badge(audit).encode()).decode(),
+        evaluations=_evaluations(audit, about),
+        verdicts=[(verdict, audit.accepts(verdict)) for verdict in audit.verdicts],
+        groups=_by_measure(measured(audit)),
         figures=[
             (name.replace("_", " "), inline_svg(figure, name, FIGURES[name]), FIGURES[name])
             for name, figure in drawn
@@ -125,10 +127,31 @@ def _as_tree(verdict: Verdict) -> dict[str, Any]:
 def _headline(audit: Audit) -> str:
     if not audit.verdicts:
         return "Measured; no requirement was set."
-    counts = Counter(verdict.outcome for verdict in audit.verdicts)
-    words = f"{counts[HOLDS]} of {len(audit.verdicts)} requirements hold"
-    others = [f", {counts[kind]} {kind}" for kind in (NOT_REFUTED, UNCERTAIN) if counts[kind]]
-    return f"{'Passed' if audit.passed else 'Not passed'}: {words}{''.join(others)}."
+    return f"{'Passed' if audit.passed else 'Not passed'}: {audit.tally('requirements')}."
+
+
+def _evaluations(audit: Audit, about: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The checkpoint's loss, accuracy and gradient, and the baseline's, each with its name."""
+    rows = [("", audit.answers["evaluation"])]
+    if audit.baseline is not None:
+        path = about.get("baseline") or ""
+        who = f"Baseline {Path(str(path)).name}".strip()
+        rows.append((f"{who}: ", audit.baseline["evaluation"]))
+    return rows
+
+
+def _by_measure(rows: list[dict[str, Any]]) -> list[tuple[str, list[tuple[str, str, str]]]]:
+    """Rows of `measured` under each measure's name: (quantity, value, change from the baseline)."""
+    shown = {row["name"]: with_interval(row["value"], row["low"], row["high"]) for row in rows}
+    names = [name for name in shown if not name.startswith(CHANGE)]
+    groups = itertools.groupby(names, lambda name: QUANTITIES[name.partition("@")[0]].measure)
+    return [
+        (
+            measure.replace("_", " ").capitalize(),
+            [(name, shown[name], shown.get(CHANGE + name, "")) for name in group],
+        )
+        for measure, group in groups
+    ]
 
 
 def measured(audit: Audit) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Verdicts of an audit, as plain records: no torch, no network, no data."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,11 @@ from landscape.auditing.requirements import HOLDS, NOT_REFUTED, UNCERTAIN, Requi
 from landscape.records import NoiseRecord, shown_direction
 from landscape.statistics import noise_curve
 from landscape.statistics.intervals import Interval, holm
+
+
+def with_interval(value: float, low: float, high: float) -> str:
+    """ "0.93 [0.91, 0.95]", or the value alone where it is exact."""
+    return f"{value:.4g}" if low == high else f"{value:.4g} [{low:.4g}, {high:.4g}]"
 
 
 @dataclass(frozen=True)
@@ -24,10 +30,7 @@ class Verdict:
     @property
     def interval(self) -> str:
         """ "0.93 [0.91, 0.95]", or the number alone where it is exact."""
-        shown = f"{self.number.mean:.4g}"
-        if self.number.low == self.number.high:
-            return shown
-        return f"{shown} [{self.number.low:.4g}, {self.number.high:.4g}]"
+        return with_interval(self.number.mean, self.number.low, self.number.high)
 
     @property
     def line(self) -> str:
@@ -60,6 +63,15 @@ class Audit:
     def passed(self) -> bool:
         """Test whether all requirements pass."""
         return all(map(self.accepts, self.verdicts))
+
+    def tally(self, noun: str = "") -> str:
+        """Count of requirements by outcome: "3 of 5 hold, 1 not refuted"; a noun stands before
+        "hold".
+        """
+        counts = Counter(verdict.outcome for verdict in self.verdicts)
+        others = [f", {counts[kind]} {kind}" for kind in (NOT_REFUTED, UNCERTAIN) if counts[kind]]
+        words = " ".join(filter(None, (f"{counts[HOLDS]} of {len(self.verdicts)}", noun, "hold")))
+        return words + "".join(others)
 
     @property
     def robustness(self) -> str | None:

@@ -65,6 +65,7 @@ def test_what_an_ascent_did_not_refute_is_told_so(tmp_path):
     assert line.endswith(", inf], nothing worse was found)")
     page = write(found, tmp_path, about=about).read_text()
     assert "Passed: 1 of 2 requirements hold, 1 not refuted." in page
+    assert "1 of 2 hold, 1 not refuted" in (tmp_path / "badge.svg").read_text()
     assert "gradient ascent found nothing that breaks it, which is no proof" in page
     tree = json.loads((tmp_path / "audit.json").read_text())
     assert [row["outcome"] for row in tree["requirements"]] == ["not refuted", "holds"]

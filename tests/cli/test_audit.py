@@ -1,6 +1,7 @@
 """landscape audit on networks and files that this project has never seen."""
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from xml.etree import ElementTree
@@ -301,7 +302,12 @@ def test_beside_a_baseline_the_changes_are_in_the_table_and_the_badge_counts(lan
     change = measured["change.loss"]
     assert change["value"] == change["low"] == change["high"] != 0
     assert "change.noise.accuracy@0.05" in measured
-    assert "change.noise.accuracy@0.05" in Path("audits/model/audit.html").read_text()
+    page = Path("audits/model/audit.html").read_text()
+    assert "change from the baseline" in page
+    (row,) = re.findall("<tr><th scope=.row.>loss</th><td>(.*)</td><td>(.*)</td></tr>", page)
+    exact = (measured["loss"]["value"], change["value"])
+    assert row == tuple(f"{value:.4g}".replace("-", "−") for value in exact)
+    assert "<p>Baseline old.pt: loss " in page
     assert tree["about"]["examples"] == {"train": 40, "test": 40}
     badge = ElementTree.parse("audits/model/badge.svg").getroot()
     assert badge.attrib["aria-label"] == "minimum audited: 1 of 1 hold"

@@ -27,7 +27,10 @@
   // Where the first figures end, what is too wide, where the navigation leads.
   places() {
     const bottom = (query) => document.querySelector(query)?.getBoundingClientRect().bottom ?? null;
-    const shown = (query) => getComputedStyle(document.querySelector(query)).display !== "none";
+    const shown = (query) => {
+      const e = document.querySelector(query);
+      return e && getComputedStyle(e).display !== "none";
+    };
     const page = document.documentElement;
     const cut = (e) => e.clientWidth > 0 && e.scrollWidth > e.clientWidth + 1
       && getComputedStyle(e).overflowX !== "visible" && !e.closest(".scroll, .scene, svg, select");

@@ -1,10 +1,18 @@
-"""The page at three widths, light and dark: seen at once, nothing cut, no text on another."""
+"""Pages of studies and audits at three widths, light and dark: nothing cut, no text on another."""
 
 import re
 from pathlib import Path
 
 import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
 
+from landscape import Objective
+from landscape.analysis.subject import TrainTestObjective
+from landscape.auditing.page import write as write_audit
+from landscape.auditing.requirements import parse
+from landscape.auditing.run import judge
 from landscape.report import render
 
 pytestmark = pytest.mark.slow
@@ -63,18 +71,8 @@ def overlapping(texts):
     return found
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("width", "height"), SIZES)
-def test_the_page_as_a_reader_sees_it(opened, written, width, height, scheme):
-    path, contents = written
-    page = opened(path, viewport={"width": width, "height": height}, color_scheme=scheme)
-    page.evaluate("document.fonts.ready")
-    places = look(page, "places")
-    assert places["figure"] < 700
-    assert width < 1440 or places["tiles"] is None or places["tiles"] <= 900
-    assert (places["side"], places["menu"]) == (width >= 1100, width < 1100)
-    assert len(set(places["links"])) <= 7 and not places["dead"]
-
+def readable(page, path, width):
+    """Everything unfolded: nothing cut, faint, tiny or on other text, nothing asked for."""
     page.evaluate("for (const fold of document.querySelectorAll('main details')) fold.open = true")
     page.wait_for_function("[...document.querySelectorAll('.panel')].every(p => p.firstChild)")
     places = look(page, "places")
@@ -90,15 +88,71 @@ def test_the_page_as_a_reader_sees_it(opened, written, width, height, scheme):
     faint = {(t["text"], t["colour"], t["paper"]) for t in texts
              if contrast(t["colour"], t["paper"]) < 4.5}  # fmt: skip
     assert faint == set()
-
     colours = look(page, "colours")
     for role in ("--low", "--high", "--base", "--ink", "--muted"):
         assert contrast(colours["roles"][role], colours["paper"]) >= 3, role
+    assert page.errors == []
+    asked = [u for u in page.requests if not u.startswith(("data:", "blob:"))]
+    assert asked == [path.as_uri()]
+    return colours
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_the_page_as_a_reader_sees_it(opened, written, width, height, scheme):
+    path, contents = written
+    page = opened(path, viewport={"width": width, "height": height}, color_scheme=scheme)
+    page.evaluate("document.fonts.ready")
+    places = look(page, "places")
+    assert places["figure"] < 700
+    assert width < 1440 or places["tiles"] is None or places["tiles"] <= 900
+    assert (places["side"], places["menu"]) == (width >= 1100, width < 1100)
+    assert len(set(places["links"])) <= 7 and not places["dead"]
+    colours = readable(page, path, width)
     assert colours["lit"] and max(colours["lit"]) <= 2
     for kind, filled in colours["filled"]:
         assert filled in (None, kind in ("lower", "higher"))
     if contents.seeds < 2:
         assert {kind for kind, _ in colours["filled"]} <= {"no-interval", "missing"}
-    assert page.errors == []
-    asked = [u for u in page.requests if not u.startswith(("data:", "blob:"))]
-    assert asked == [path.as_uri()]
+
+
+@pytest.fixture(scope="module", params=["alone", "beside a baseline"])
+def audited(request, tmp_path_factory):
+    """The page of an audit of a small classifier: most measures, kept and broken requirements."""
+    new, old = classifier(seed=0), classifier(seed=1)
+    asked = ["accuracy >= 0", "loss <= -1", "worst.loss@0.01 <= 99", "pruning.loss@0.5 >= 0",
+             "quantization.accuracy@int8-channel >= 0", "eigenvalues.max >= 0",
+             "flatness.kappa_hat >= 0"]  # fmt: skip
+    about = {"checkpoint": "runs/a-rather-long-name-of-a-run/epoch_090.pt", "notes": ("A note.",)}
+    if compared := request.param != "alone":
+        asked += ["change.noise.accuracy@0.05 >= 0", "change.quantization.loss@int4-tensor <= 9"]
+        about["baseline"] = "runs/epoch_001.pt"
+    audit = judge(new, [parse(text) for text in asked], baseline=old if compared else None,
+                  options={"noise": {"draws": 4}})  # fmt: skip
+    folder = tmp_path_factory.mktemp("audit")
+    return write_audit(audit, folder, about=about, command="landscape audit epoch_090.pt " * 4)
+
+
+def classifier(seed):
+    """A linear network of three classes, and sixty Gaussian points."""
+    x = torch.randn(60, 4, generator=torch.Generator().manual_seed(0))
+    model = nn.Linear(4, 3)
+    with torch.no_grad():
+        model.weight.copy_(torch.randn(3, 4, generator=torch.Generator().manual_seed(seed)))
+        model.bias.zero_()
+    y = x[:, :3].argmax(1)
+    objective = Objective(model, [(x, y)], lambda m, b: F.cross_entropy(m(b.x), b.y))
+    return TrainTestObjective(objective, objective)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_an_audit_as_a_reader_sees_it(opened, audited, width, height, scheme):
+    page = opened(audited, viewport={"width": width, "height": height}, color_scheme=scheme)
+    readable(page, audited, width)
+    hidden = page.evaluate(
+        "[...document.querySelectorAll('table')]"
+        ".filter(t => t.scrollWidth > t.closest('.scroll').clientWidth + 1)"
+        ".map(t => t.closest('.scroll').ariaLabel)"
+    )
+    assert hidden == []
