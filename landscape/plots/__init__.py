@@ -18,6 +18,7 @@ from landscape.plots.drawing.output import FORMATS, save
 from landscape.plots.drawing.style import one_column
 from landscape.plots.eigenvalue_count import eigenvalue_count
 from landscape.plots.noise import noise
+from landscape.plots.noise_difference import noise_difference
 from landscape.plots.path import path
 from landscape.plots.profile import profile
 from landscape.plots.pruning import pruning
@@ -103,8 +104,8 @@ def draw(record: Record, **options: Any) -> Any:
 
 __all__ = [
     "ANIMATIONS", "DRAWS", "FORMATS", "PLOTS", "Animation", "bowl_scene", "comparison", "curves",
-    "density", "descending", "differences", "draw", "eigenvalue_count", "noise", "one_column",
-    "path", "profile", "pruning", "quantization", "radius", "relief", "rise_area", "save",
-    "save_animation", "scatter", "scene", "sharpness", "spectrum", "stability", "surface",
-    "turning", "worst_case",
+    "density", "descending", "differences", "draw", "eigenvalue_count", "noise",
+    "noise_difference", "one_column", "path", "profile", "pruning", "quantization", "radius",
+    "relief", "rise_area", "save", "save_animation", "scatter", "scene", "sharpness", "spectrum",
+    "stability", "surface", "turning", "worst_case",
 ]  # fmt: skip

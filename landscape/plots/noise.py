@@ -88,9 +88,7 @@ def _band(groups: dict[str, list[NoiseRecord]]) -> str:
 
 def _panel(ax: Axes, groups: dict[str, list[NoiseRecord]], quantity: str) -> None:
     flat = [record for group in groups.values() for record in group]
-    scales = sorted({record.scale for record in flat})
-    unit = UNITS.get(scales[0], scales[0]) if len(scales) == 1 else " / ".join(scales)
-    ax.set_xlabel(f"noise σ, {unit}")
+    ax.set_xlabel(level_label(flat))
     labelled(ax, quantity, flat)
     means = []
     over_draws = max(len(group) for group in groups.values()) == 1
@@ -100,10 +98,18 @@ def _panel(ax: Axes, groups: dict[str, list[NoiseRecord]], quantity: str) -> Non
         samples = values[0].T if over_draws else np.stack([v.mean(axis=1) for v in values])
         means.append(banded(ax, method, sigma, samples))
     if fitted(ax, quantity, means):
-        _levels(ax, np.unique(np.concatenate([record.sigma for record in flat])))
+        level_axis(ax, np.unique(np.concatenate([record.sigma for record in flat])))
 
 
-def _levels(ax: Axes, sigma: Array) -> None:
+def level_label(records: Sequence[NoiseRecord]) -> str:
+    """Name of the axis of noise levels, with their unit."""
+    scales = sorted({record.scale for record in records})
+    unit = UNITS.get(scales[0], scales[0]) if len(scales) == 1 else " / ".join(scales)
+    return f"noise σ, {unit}"
+
+
+def level_axis(ax: Axes, sigma: Array) -> None:
+    """Space the levels as √σ and label those that have the room."""
     ax.set_xscale("function", functions=(_root, _square))
     top = float(sigma.max()) or 1.0
     ax.set_xlim(-0.0006 * top, 1.06 * top)

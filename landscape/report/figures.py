@@ -10,9 +10,11 @@ from matplotlib.figure import Figure
 
 from landscape import plots
 from landscape.plots.drawing.style import small_print
+from landscape.plots.noise_difference import paired_differences
 from landscape.report.contents import Contents
 from landscape.report.figure_summaries import summary
 from landscape.report.verdict import COSTS
+from landscape.report.wording import method_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +69,7 @@ TITLES = {
     "spectrum": "Eigenvalues of the Hessian",
     "eigenvalue_count": "How many eigenvalues of the Hessian lie above λ",
     "density": "How many directions have which curvature",
+    "noise_difference": "Accuracy under noise on the weights, points above {baseline}",
     "noise": "Accuracy and loss under noise on the weights",
     "quantization": "Accuracy and loss after rounding the weights",
     "pruning": "Accuracy and loss without the smallest weights",
@@ -82,8 +85,8 @@ TITLES = {
     "scatter": "Do flatter minima generalise better here?",
 }
 # Figures of curves, which stand as small multiples on paper: their panels when overlaid.
-CURVES = {"curves": 2, "eigenvalue_count": 1, "density": 1, "noise": 2, "pruning": 2,
-          "worst_case": 2, "sharpness": 2}  # fmt: skip
+CURVES = {"curves": 2, "eigenvalue_count": 1, "density": 1, "noise_difference": 1,
+          "noise": 2, "pruning": 2, "worst_case": 2, "sharpness": 2}  # fmt: skip
 HOW_TO_READ = {
     "comparison": "Each dot is a mean over seeds, each bar the 95 % interval of that mean. Whether "
     "two bars overlap is not a test; the differences from the baseline are.",
@@ -104,6 +107,9 @@ HOW_TO_READ = {
     "width, where all seeds have the same number, is not certainty.",
     "density": "How many directions have which curvature, on a logarithmic axis. The right tail "
     "holds the steepest directions; left of zero the loss curves down.",
+    "noise_difference": "Above zero a method is more accurate than the baseline under the same "
+    "noise. The left end is the difference without noise: what is added to it is robustness. Each "
+    "band is of one level and one method, not corrected for looking at many.",
     "noise": "The fall in accuracy or rise in loss from σ = 0 is the cost of the noise. Curves "
     "that start apart differ without noise already, which says nothing about robustness. Noise "
     "levels are spaced by their square roots.",
@@ -149,19 +155,21 @@ def figures(contents: Contents) -> list[Shown]:
     """All that the records allow, in the order of the page."""
     estimated = any(metric not in COSTS for metric in contents.computed)
     paired = estimated and bool(np.isfinite(contents.comparison.difference_low).any())
+    baseline = method_name(contents.comparison.baseline)
     how_to_read = HOW_TO_READ if contents.seeds > 1 else HOW_TO_READ | ONE_SEED
-    draws: dict[str, Callable[[], Figure] | None] = {
+    draws: dict[str, Callable[..., Figure] | None] = {
         name: _cells(contents, name) for name in TITLES if name in plots.DRAWS
     }
     draws |= {
         "comparison": (lambda: plots.comparison(contents.comparison)) if estimated else None,
         "differences": (lambda: plots.differences(contents.comparison)) if paired else None,
         **{name: _surface(contents, name) for name in MAPS if name != "rise_area"},
+        "noise_difference": _noise_difference(contents),
         "scatter": _scatter(contents),
     }
     return [
-        Shown(name, TITLES[name], draw, how_to_read[name], summary(contents, name),
-              _charted(contents, name, draw))
+        Shown(name, TITLES[name].format(baseline=baseline), draw, how_to_read[name],
+              summary(contents, name), _charted(name, draw))
         for name in TITLES
         if (draw := draws[name]) is not None
     ]  # fmt: skip
@@ -188,13 +196,25 @@ def drawable(contents: Contents, name: str = "surface") -> dict[str, list[Any]]:
     }
 
 
-def _cells(contents: Contents, plot: str) -> Callable[[], Figure] | None:
+def _cells(contents: Contents, plot: str) -> Callable[..., Figure] | None:
     records = contents.records(plots.DRAWS[plot])
     asked = {"baseline": contents.comparison.baseline} if plot in CURVES else {}
-    return (lambda: plots.PLOTS[plot](records, **asked)) if records else None
+    return functools.partial(plots.PLOTS[plot], records, **asked) if records else None
 
 
-def _charted(contents: Contents, name: str, draw: Callable[[], Figure]) -> Figure | None:
+def _noise_difference(contents: Contents) -> Callable[..., Figure] | None:
+    """Drawn where it has an interval, and where all records answer the same question."""
+    records, baseline = contents.by_seed("noise"), contents.comparison.baseline
+    try:
+        found = paired_differences(records, baseline)
+    except ValueError:
+        return None
+    if not any(len(d) > 1 and np.isfinite(d).any() for m, d in found.items() if m != baseline):
+        return None
+    return functools.partial(plots.noise_difference, records, baseline)
+
+
+def _charted(name: str, draw: Callable[..., Figure]) -> Figure | None:
     """The figure for a chart: all curves of a quantity in one panel."""
     if name in MAPS:
         return None
@@ -202,7 +222,7 @@ def _charted(contents: Contents, name: str, draw: Callable[[], Figure]) -> Figur
         return draw()
     overlaid = Figure(figsize=(7, 3), layout="constrained")
     panels = overlaid.subplots(1, CURVES[name], squeeze=False).ravel()
-    plots.PLOTS[name](contents.records(plots.DRAWS[name]), ax=list(panels))
+    draw(ax=list(panels))
     return overlaid
 
 

@@ -14,7 +14,11 @@ GROUPS = (
         "Curvature",
         ("eigenvalue_count", "spectrum", "density", "sharpness", "scatter"),
     ),
-    ("robustness", "Robustness", ("noise", "quantization", "pruning", "worst_case")),
+    (
+        "robustness",
+        "Robustness",
+        ("noise_difference", "noise", "quantization", "pruning", "worst_case"),
+    ),
     ("training", "Training", ("curves", "radius", "stability")),
     ("numbers", "All numbers", ("differences", "comparison")),
 )

@@ -81,7 +81,7 @@ def difference(
     Raises ValueError where the two were not asked the same question: other noise (seed, scale,
     levels, draws, parameters that are noisy, number of weights) or other data.
     """
-    _refuse_other_questions(a, b)
+    refuse_other_questions(a, b)
     rows = zip(_values(a, quantity), _values(b, quantity), strict=True)
     return [_paired(x, y, level) for x, y in rows]
 
@@ -94,7 +94,7 @@ def cost_difference(
     The cost of a draw is the accuracy that is lost from the noise-free value, or the loss that is
     added to it, so a minimum that is only less accurate without noise is not the less robust one.
     """
-    _refuse_other_questions(a, b)
+    refuse_other_questions(a, b)
     rows = zip(_costs(a, quantity), _costs(b, quantity), strict=True)
     return [_paired(x, y, level) for x, y in rows]
 
@@ -106,7 +106,8 @@ def _costs(record: NoiseRecord, quantity: str) -> Array:
     return record.clean_accuracy - _values(record, quantity)
 
 
-def _refuse_other_questions(a: NoiseRecord, b: NoiseRecord) -> None:
+def refuse_other_questions(a: NoiseRecord, b: NoiseRecord) -> None:
+    """Raise ValueError where two records were asked under other noise or on other data."""
     for name, ours, theirs in _questions(a, b):
         if ours != theirs:
             raise ValueError(

@@ -48,6 +48,7 @@ CASES = (
         "minima",
         "accuracy",
         "pair",
+        "noise_difference",
     ),
 )
 
@@ -98,6 +99,9 @@ def draw(made_up, comparison_record, study_record):
         "trajectory": lambda: plots.surface({"sgd": way}),
         "minima": lambda: plots.surface({"sgd": minima}),
         "accuracy": lambda: plots.surface(made_up["surface"], "accuracy"),
+        "noise_difference": lambda: plots.noise_difference(
+            {m: dict(enumerate(found)) for m, found in made_up["noise"].items()}, "sgd"
+        ),
         "pair": lambda: plots.surface({"sgd": replace(surface, loss=broken)}, other=True),
     }
 

@@ -80,7 +80,7 @@ def test_plotly_is_there_once_and_posts_nothing(page, read):
     assert '"showSendToCloud": false' in page
     classes = [a.get("class") for a in read.all("div")]
     assert classes.count("scene") == 1
-    assert classes.count("panel") == 33
+    assert classes.count("panel") == 34
 
 
 def test_no_other_script_may_run_and_no_request_leave(page, read):

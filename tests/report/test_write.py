@@ -20,6 +20,7 @@ def test_everything_is_there_and_nothing_half(folder):
     names = (
         "comparison", "differences", "curves", "spectrum", "eigenvalue_count", "density", "noise",
         "quantization", "pruning", "worst_case", "sharpness", "surface", "profile", "scatter",
+        "noise_difference",
     )  # fmt: skip
     assert found == {
         "report.html",
