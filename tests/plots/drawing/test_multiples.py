@@ -93,7 +93,7 @@ def words(figure, renderer):
             margin = 1e-6 * (high - low)
             for tick in axis.get_major_ticks():
                 inside = low - margin <= tick.get_loc() <= high + margin
-                texts += [tick.label1] * inside
+                texts += [tick.label1] * int(inside)
         found += texts
     found += [t for t in (figure._supxlabel, figure._suptitle) if t is not None]
     drawn = [t for t in found if t.get_visible() and t.get_text()]
