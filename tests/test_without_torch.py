@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parent / "records_v1"
-DRAWN = "curves comparison differences noise radius relief scatter scene spectrum surface"
+DRAWN = (
+    "curves comparison differences eigenvalue_count noise radius relief scatter scene spectrum "
+    "surface"
+)
 LOADED = f"""
 import sys
 sys.modules["torch"] = None  # every import of it raises

@@ -1,7 +1,7 @@
 """Steps of training: ours beside bare passes, the usual SAM loop and pytorch_optimizer."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 
 import torch
 from torch import nn
@@ -74,10 +74,17 @@ def first(network: Callable[[Scale], Subject], examples: int, scale: Scale) -> S
 def contender(
     start: Start, subject: Subject, rho: float | None = None, at_least: float | None = None
 ) -> Contender:
-    """Steps that go on from each other; with a radius, judged by SAM in float64."""
-    _, step = start(subject)
+    """Steps that go on from each other; with a radius, judged by SAM in float64.
+
+    They start with the call that warms up, where a library that is missing is noted.
+    """
+    begun = cache(lambda: start(subject)[1])
+
+    def step(_round: int) -> None:
+        begun()()
+
     judge = (lambda _: "") if rho is None else (lambda _: accuracy(start, subject, rho))
-    return Contender(lambda _: step() and None, judge, at_least)
+    return Contender(step, judge, at_least)
 
 
 def floor(subject: Subject, passes: int, most: float | None) -> Contender:
