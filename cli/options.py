@@ -32,6 +32,14 @@ Task = Annotated[
         autocompletion=completion.one_of("tasks"),
     ),
 ]
+Measures = Annotated[
+    str | None,
+    typer.Option(
+        help="Names with commas between.",
+        show_default="all",
+        autocompletion=completion.list_of("measures"),
+    ),
+]
 Config = Annotated[
     Path | None,
     typer.Option(

@@ -1,17 +1,21 @@
 """landscape analyze: ask the measures of runs that are there."""
 
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from landscape_cli import completion, options, user_code
+from landscape_cli import options, user_code
 from landscape_cli.errors import on_interrupt
 from landscape_cli.say import say
 
 if TYPE_CHECKING:
     from landscape.analysis.checkpoint_spec import CheckpointSpec
+    from landscape.analysis.minimum import Minimum
+    from landscape.records import Record
     from landscape.training.run import Run
 
 GO_ON = "Interrupted. Finished measures are kept; the same command goes on."
@@ -26,14 +30,7 @@ def analyze(
             help="Folders of runs or studies; or checkpoints of your own, with --model and --data.",
         ),
     ],
-    measures: Annotated[
-        str | None,
-        typer.Option(
-            help="Names with commas between.",
-            show_default="all",
-            autocompletion=completion.list_of("measures"),
-        ),
-    ] = None,
+    measures: options.Measures = None,
     force: Annotated[bool, typer.Option("--force", help="Measure again what is there.")] = False,
     examples: options.Examples = None,
     batch_norm: options.BatchNormByMeasure = None,
@@ -93,12 +90,9 @@ def analyze(
     Example: landscape analyze model.pt --model mine.py:net --data mine.py:data --measures surface
     """
     import landscape as ls
-    from landscape.analysis import hints, outcome
     from landscape.analysis.analyze import cross_check as check
     from landscape.analysis.checkpoint_spec import CheckpointSpec, open_minimum
     from landscape.study.dry_run import of_analysis
-    from landscape.utils.files import plain
-    from landscape_cli import cross_check as table
     from landscape_cli import progress
     from landscape_cli.plan import show
 
@@ -118,11 +112,7 @@ def analyze(
         show(planned, json=json, quiet=quiet)
         return
     among = [run for run in opened if isinstance(run, ls.Run)]
-    made: dict[str, dict[str, Path]] = {}
-    values: dict[str, dict[str, Any]] = {}
-    sentences: list[str] = []
-    checks: dict[str, Any] = {}
-    warnings: list[str] = []
+    answers: list[_Answer] = []
     with on_interrupt(GO_ON), progress.shown(json, quiet) as listener:
         for minimum in minima:
             for note in () if quiet else minimum.notes:
@@ -131,24 +121,62 @@ def analyze(
             records = ls.analyze(
                 minimum, asked, options=chosen, to=end, among=among, force=force, progress=listener
             )
-            folder = str(minimum.folder)
-            last = minimum.run.metrics[-1] if minimum.run else {}
-            made[folder] = {name: minimum.path(name, record) for name, record in records.items()}
-            values[folder] = last | outcome.values(records) | {"seconds": time.monotonic() - began}
-            sentences += [f"{folder}:", *outcome.sentences(records, last)]
-            warnings += [f"{folder}: {line}" for line in hints.of_records(records)]
+            answers.append(_answer(minimum, records, time.monotonic() - began))
             if cross_check:
-                options_ = chosen.get("eigenvalues")
-                checks[folder] = check(minimum, options=options_, progress=listener)
-    for folder, record in {} if json or quiet else checks.items():
-        say(folder, *table.lines(record), "")
-    if not json and not quiet and len(made) <= MOST:
-        say(*sentences)
-    options.warn(warnings)
-    compared = {folder: table.values(record) for folder, record in checks.items()}
-    result = {"records": made, "values": plain(values)}
-    result |= {"cross_check": compared} if cross_check else {}
-    options.hand_over(result, Path(folder) / "records" if among else folder, json)
+                of_check = chosen.get("eigenvalues")
+                answers[-1].check = check(minimum, options=of_check, progress=listener)
+    _hand_over(answers, runs=bool(among), json=json, quiet=quiet)
+
+
+@dataclass
+class _Answer:
+    """What a command hands over of one minimum; the network and its data are not kept.
+
+    check: the record of a cross-check, where one was asked for.
+    """
+
+    folder: str
+    records: dict[str, Path]
+    values: dict[str, Any]
+    sentences: list[str]
+    warnings: list[str]
+    check: Any = None
+
+
+def _answer(minimum: "Minimum", records: "Mapping[str, Record]", seconds: float) -> _Answer:
+    """Take from a minimum and its records what is handed over."""
+    from landscape.analysis import hints, outcome
+
+    last = minimum.run.metrics[-1] if minimum.run else {}
+    return _Answer(
+        str(minimum.folder),
+        {name: minimum.path(name, record) for name, record in records.items()},
+        last | outcome.values(records) | {"seconds": seconds},
+        outcome.sentences(records, last),
+        hints.of_records(records),
+    )
+
+
+def _hand_over(answers: Sequence[_Answer], *, runs: bool, json: bool, quiet: bool) -> None:
+    """Print cross-checks, sentences and warnings, and at the end the folder or everything."""
+    from landscape.utils.files import plain
+    from landscape_cli import cross_check as table
+
+    checked = [answer for answer in answers if answer.check is not None]
+    if not json and not quiet:
+        for answer in checked:
+            say(answer.folder, *table.lines(answer.check), "")
+        for answer in answers if len(answers) <= MOST else ():
+            say(f"{answer.folder}:", *answer.sentences)
+    options.warn(f"{answer.folder}: {line}" for answer in answers for line in answer.warnings)
+    result: dict[str, Any] = {
+        "records": {answer.folder: answer.records for answer in answers},
+        "values": plain({answer.folder: answer.values for answer in answers}),
+    }
+    if checked:
+        result["cross_check"] = {answer.folder: table.values(answer.check) for answer in checked}
+    folder = answers[-1].folder
+    options.hand_over(result, Path(folder) / "records" if runs else folder, json)
 
 
 def _asked(

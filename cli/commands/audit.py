@@ -130,7 +130,7 @@ def _hand_over(audited: "Audit", folder: Path, *, json: bool, quiet: bool) -> No
 
 
 def _numbers(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What was measured, a line each: name, value and interval, where it has one."""
+    """List what was measured, a line each: name, value and interval, where it has one."""
     width = max((len(row["name"]) for row in rows), default=0)
     return [
         f"{row['name']:{width}}  {row['value']:.4g}"

@@ -67,14 +67,7 @@ def compare(
             show_default="one per core, or per CUDA card",
         ),
     ] = None,
-    measures: Annotated[
-        str | None,
-        typer.Option(
-            help="Names with commas between.",
-            show_default="all",
-            autocompletion=completion.list_of("measures"),
-        ),
-    ] = None,
+    measures: options.Measures = None,
     examples: options.Examples = None,
     measure_every: options.MeasureEvery = None,
     data_dir: options.DataDir = None,
@@ -129,9 +122,10 @@ def compare(
     failed = [str(failure) for failure in study.failures]
     for line in failed:
         say(f"error: {line}", err=True)
+    outcome = study.outcome
     if not json and not quiet:
-        say(*study.outcome)
-    made = {"study": study.path, "report": study.report, "failed": failed, "outcome": study.outcome}
+        say(*outcome)
+    made = {"study": study.path, "report": study.report, "failed": failed, "outcome": outcome}
     options.hand_over(made, study.report, json)
     if failed:
         raise typer.Exit(CELLS_FAILED)

@@ -241,7 +241,7 @@ def _name(kind: str, folders: list[Path]) -> str:
 
 
 def _remedy(folder: Path, kind: str, directions: str | None = None) -> str:
-    """What to do to get a record of this kind."""
+    """Say what to do to get a record of this kind."""
     import landscape as ls
     from landscape.measures import MEASURES
 
