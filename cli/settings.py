@@ -15,6 +15,7 @@ from landscape_cli.checking import checked
 
 Tree = dict[str, Any]
 MOST_DEPTH = 32  # arrays and tables within each other
+GROUPS = "groups"  # parameter groups, the one list of tables
 KEYWORDS = ("model_args", "data_args")  # options that a file may hold as a table
 
 
@@ -104,13 +105,22 @@ def canonical_sections(tree: Tree, known: Iterable[str]) -> Tree:
 
 
 def is_option(name: str, value: Any) -> bool:
-    """Test whether an entry of a file is an option of the command, not a table of settings."""
-    return not isinstance(value, Mapping) or name.replace("-", "_") in KEYWORDS
+    """Test whether an entry of a file is an option of the command, not settings."""
+    plain = not isinstance(value, Mapping) and name != GROUPS
+    return plain or name.replace("-", "_") in KEYWORDS
 
 
 def tables(config: Path) -> Tree:
-    """The tables of settings in a file, without the options of the command."""
-    return {name: v for name, v in from_config(config).items() if not is_option(name, v)}
+    """The tables of settings in a file, without the options of the command.
+
+    [[groups]] is short for [[training.groups]]; ValueError where the file has both.
+    """
+    tree = {name: v for name, v in from_config(config).items() if not is_option(name, v)}
+    if GROUPS not in tree:
+        return tree
+    if GROUPS in tree.get("training", {}):
+        raise ValueError(f"{config} has groups twice: [[groups]] and training.groups.")
+    return merged(tree, {"training": {GROUPS: tree.pop(GROUPS)}})
 
 
 def grid(entries: Iterable[str], methods: Iterable[str]) -> dict[str, list[Any]]:

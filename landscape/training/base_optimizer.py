@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 
+from landscape.training.parameter_groups import options_of
 from landscape.training.settings import Settings
 
 _MARKED = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
@@ -18,11 +19,11 @@ def base_optimizer(model: nn.Module, settings: Settings, method: object) -> Opti
     t = settings.training
     known: dict[str, type[Optimizer]] = {"sgd": SGD, "adamw": AdamW}
     kind = known.get(t.optimizer) or getattr(method, "base", SGD)
-    parameters = [p for p in model.parameters() if p.requires_grad]
+    groups = options_of(model, t.groups, t.lr, t.weight_decay)
     options: dict[str, Any] = {"lr": t.lr, "weight_decay": t.weight_decay, "fused": True}
     if kind is not AdamW:
         kind, options = SGD, {**options, "momentum": t.momentum, "nesterov": t.nesterov}
-    return _unmarked(kind)(parameters, **options)
+    return _unmarked(kind)(groups, **options)
 
 
 @cache

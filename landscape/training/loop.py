@@ -20,6 +20,7 @@ from landscape.training.checkpoint import clone
 from landscape.training.evaluation import PlainEvaluation
 from landscape.training.label_noise import expected_cross_entropy
 from landscape.training.monitor import sharpness_monitor
+from landscape.training.parameter_groups import freeze
 from landscape.training.schedule import factor
 from landscape.training.settings import Settings, unlabelled
 from landscape.training.streams import Counted, Shuffled, endless
@@ -64,6 +65,7 @@ class Training:
         self.device = device_of(settings.training.device)
         with seeded(seed_of(settings.seed, "init"), self.device):
             self.model = task.build().to(self.device)
+        freeze(self.model, settings.training.groups)
         data = settings.data
         parts = split(dataset, settings.seed, data.held_out, data.label_noise)
         self.train, self.held_out, self.test = (
@@ -71,6 +73,7 @@ class Training:
         )
         self.method = make(unlabelled(settings.method), settings.methods)
         self.optimizer = base_optimizer(self.model, settings, self.method)
+        self._rates = [group["lr"] for group in self.optimizer.param_groups]
         self.walker = Walker(
             self.model,
             self.optimizer,
@@ -120,7 +123,7 @@ class Training:
         try:
             for batch in self.epoch_batches():
                 if self._look_is_due:
-                    self._look(self._rate())
+                    self._look(self._rates[0] * self._factor())
                     yield self.spent
                 started = time.perf_counter()
                 partial.losses.append(self.step(batch))
@@ -188,15 +191,16 @@ class Training:
 
     def step(self, batch: Batch) -> Tensor:
         """Make one step of the method at the scheduled learning rate; return its loss, shape ()."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._rate()
+        now = self._factor()
+        for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate * now
         self.walker.begin(batch.size)
         self.method.step(self.walker, batch)
         self.steps += 1
         return self.walker.step_loss
 
-    def _rate(self) -> float:
-        return self.settings.training.lr * factor(self.settings.training, self.spent)
+    def _factor(self) -> float:
+        return factor(self.settings.training, self.spent)
 
     @property
     def _look_is_due(self) -> bool:

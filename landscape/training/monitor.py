@@ -117,11 +117,14 @@ def threshold(optimizer: torch.optim.Optimizer, lr: float) -> float:
 
     c/η less the weight decay, which adds to the curvature: c = 2 for gradient descent, 2 + 2β for
     heavy ball, (2 + 2β)/(1 + 2β) for Nesterov (Cohen et al. 2021). It
-    knows of plain gradients: SAM's steps are unstable earlier. NaN for Adam.
+    knows of plain gradients: SAM's steps are unstable earlier. NaN for others, as Adam, and where
+    parameter groups differ in what enters.
     """
     if not isinstance(optimizer, torch.optim.SGD):
         return math.nan
-    group = optimizer.param_groups[0]
+    group, *others = optimizer.param_groups
+    if any(other[key] != group[key] for other in others for key in ("lr", "weight_decay")):
+        return math.nan
     beta = group["momentum"]
     c = (2 + 2 * beta) / (1 + 2 * beta) if group["nesterov"] else 2 + 2 * beta
     return c / lr - group["weight_decay"]

@@ -25,6 +25,7 @@ from landscape.tasks import recorded
 from landscape.tasks.imports import is_reference
 from landscape.tasks.registry import Task
 from landscape.training import checkpoint, tables
+from landscape.training.parameter_groups import freeze
 from landscape.training.settings import Settings
 from landscape.utils import files, manifest
 from landscape.utils.device import device_of
@@ -142,11 +143,12 @@ class Run:
         return manifest.is_sound(self.path, name, manifest.read(self.path))
 
     def model(self) -> nn.Module:
-        """The network at its final weights, on the CPU."""
+        """The network at its final weights, on the CPU, its frozen parts as in training."""
         path = self.path / "weights.safetensors"
         with torch.random.fork_rng():
             model = self.task.build()
         checkpoint.load_into(model, checkpoint.load_tensors(path), path)
+        freeze(model, self.settings.training.groups)
         return model
 
     def objective(

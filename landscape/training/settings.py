@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from landscape.methods import METHODS, make, options
+from landscape.training.parameter_groups import groups_of
 from landscape.utils.names import unknown
 
 
@@ -49,6 +50,8 @@ class TrainingSettings:
     optimizer: "auto" (what the method asks for: AdamW for adamw, else SGD), "sgd" or "adamw".
     schedule: "cosine", "step" (lr times `gamma` at each of `milestones`, shares of the budget) or
     "constant"; warmup: share of the budget with a linear rise.
+    groups: learning rates, decays and frozen parts by names of parameters, as tables of
+    `landscape.training.parameter_groups.Group` ([[groups]] in a file), or "no-decay".
     max_grad_norm: clips the final gradient; label_smoothing: of the training loss only.
     precision: "fp32" or "bf16" (autocast); device: "auto", "cpu", "cuda" or "cuda:N".
     same_mask: all passes of a step draw one dropout mask; snapshots: weights kept along the way.
@@ -69,6 +72,7 @@ class TrainingSettings:
     milestones: tuple[float, ...] = (0.5, 0.75)
     gamma: float = 0.1
     warmup: float = 0.0
+    groups: Any = ()
     max_grad_norm: float | None = None
     label_smoothing: float = 0.0
     precision: str = "fp32"
@@ -81,6 +85,7 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "milestones", tuple(self.milestones))  # TOML and JSON have lists
+        object.__setattr__(self, "groups", groups_of(self.groups))
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise ValueError(unknown(f"training.{name}", getattr(self, name), known))
