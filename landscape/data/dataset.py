@@ -1,14 +1,14 @@
 """A classification data set in memory, its split by seed, and its batches."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from landscape.network.batch import Batch
+from landscape.network.batch import Batch, tensors
 from landscape.utils.rng import seed_of
 
 ARRAYS = ("train_x", "train_y", "test_x", "test_y")
@@ -160,7 +160,7 @@ def noisy(labels: Tensor, classes: int, share: float, seed: int) -> Tensor:
 def batches(
     batch: Batch, size: int, *, generator: torch.Generator | None = None, drop_last: bool = False
 ) -> Iterator[Batch]:
-    """Cut a batch of tensors into batches of `size` examples, weights in proportion.
+    """Cut a batch into batches of `size` examples, weights in proportion.
 
     generator: on the CPU; shuffles, the same way wherever the examples lie. It is drawn from once,
         at the call. Without it the order is kept and the batches are views.
@@ -174,19 +174,17 @@ def batches(
     stop = n - n % size if drop_last else n
     bounds = [(start, min(start + size, n)) for start in range(0, stop, size)]
     if generator is None:
-        return _cut(batch, [slice(start, end) for start, end in bounds])
-    order = torch.randperm(n, generator=generator).to(batch.x.device)
-    return _cut(batch, [order[start:end] for start, end in bounds])
-
-
-def _cut(batch: Batch, parts: Sequence[slice | Tensor]) -> Iterator[Batch]:
-    for rows in parts:
-        x, y = batch.x[rows], batch.y[rows]
-        yield Batch(x, y, batch.share * len(x) / batch.size)
+        return (batch.rows(slice(start, end)) for start, end in bounds)
+    order = torch.randperm(n, generator=generator).to(device_of_rows(batch))
+    return (batch.rows(order[start:end]) for start, end in bounds)
 
 
 def subset(part: Batch, examples: int) -> Batch:
     """Select some examples of a part of the data, always the same; all if there are fewer."""
     rows = torch.randperm(part.size, generator=torch.Generator().manual_seed(0))[:examples]
-    rows = rows.to(part.x.device)
-    return Batch(part.x[rows], part.y[rows])
+    return part.rows(rows.to(device_of_rows(part)))
+
+
+def device_of_rows(batch: Batch) -> torch.device:
+    """Return the device on which the examples of a batch lie."""
+    return next(tensors(batch.x)).device

@@ -16,8 +16,9 @@ from landscape.study.design import Design
 from landscape.tasks import imports
 from landscape.tasks.registration import UserCode
 from landscape.tasks.registry import task as find_task
-from landscape.training.loop import EVALUATED, Training
+from landscape.training.loop import Training
 from landscape.training.settings import Settings
+from landscape.training.stage import EVALUATED
 from landscape.utils.device import device_of
 
 FEW, GROWTH, SLOW = 4, 8, 2.0  # a step is timed on FEW, then GROWTH times as many, up to SLOW s

@@ -1,9 +1,12 @@
 """Loss and accuracy of a network in training, epoch by epoch."""
 
+from collections.abc import Sequence
+from math import nan
+
 from torch import nn
 
 from landscape.data import batches
-from landscape.network.batch import Batch, LossFn
+from landscape.network.batch import Batch, Logits, LossFn
 from landscape.objective.evaluation import Evaluator
 from landscape.objective.objective import Objective, risk_of
 from landscape.objective.out_of_memory import OutOfMemoryRetry
@@ -12,12 +15,12 @@ from landscape.objective.out_of_memory import OutOfMemoryRetry
 class PlainEvaluation:
     """Evaluate a model in eval mode on parts of the data.
 
-    size: examples of a batch. Each part is checked as an objective is, the first time alone: the
-    checks cost several evaluations.
+    size: examples of a batch. logits: as an objective takes them. Each part is checked as an
+    objective is, the first time alone: the checks cost several evaluations.
     """
 
-    def __init__(self, model: nn.Module, size: int):
-        self._model, self._size = model, size
+    def __init__(self, model: nn.Module, size: int, logits: Logits | None = None):
+        self._model, self._size, self._logits = model, size, logits
         self._checked: set[str] = set()
 
     def __call__(self, part: str, examples: Batch, loss: LossFn) -> tuple[float, float]:
@@ -27,7 +30,14 @@ class PlainEvaluation:
         pieces = batches(examples, self._size)
         if part not in self._checked:
             self._checked.add(part)
-            return Objective(self._model, pieces, loss).value_and_accuracy()
+            objective = Objective(self._model, pieces, loss, logits=self._logits)
+            return objective.value_and_accuracy()
         risk = risk_of(self._model, pieces, loss)
-        plainly = Evaluator(risk).plainly
+        plainly = Evaluator(risk, self._logits).plainly
         return OutOfMemoryRetry(risk)(lambda: plainly([risk.w])[0], [])
+
+    def mean(self, part: str, groups: Sequence[Batch], loss: LossFn) -> tuple[float, float]:
+        """Means of loss and accuracy over groups of examples that count equally; NaN for none."""
+        pairs = [self(f"{part} {i}", examples, loss) for i, examples in enumerate(groups)]
+        losses, accuracies = zip(*pairs, strict=True) if pairs else ([nan], [nan])
+        return sum(losses) / len(losses), sum(accuracies) / len(accuracies)

@@ -9,25 +9,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from landscape.data import DataSet, batches, split
-from landscape.methods import make
+from landscape.data import DataSet
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch, LossFn
 from landscape.tasks.registry import Task, cross_entropy
 from landscape.training import tables
 from landscape.training.base_optimizer import base_optimizer
 from landscape.training.checkpoint import clone
-from landscape.training.evaluation import PlainEvaluation
 from landscape.training.label_noise import expected_cross_entropy
 from landscape.training.monitor import sharpness_monitor
-from landscape.training.parameter_groups import freeze
 from landscape.training.schedule import factor
-from landscape.training.settings import Settings, unlabelled
-from landscape.training.streams import Counted, Shuffled, endless
+from landscape.training.settings import Settings
+from landscape.training.stage import Stage, whole
+from landscape.training.streams import Counted
 from landscape.utils.device import device_of
-from landscape.utils.rng import seed_of, seeded
+from landscape.utils.rng import seed_of
 
-EVALUATED = 5000  # training examples at most on which an epoch's training loss is taken
 CHECK_EVERY = 50  # steps between two looks whether the loss is still finite
 
 
@@ -57,21 +54,19 @@ class Training:
     Randomness: initialisation from (seed, "init"); order and augmentation from (seed, "order",
     epoch); held-out and fresh streams alike; dropout from (seed, step, pass). So no state of a
     generator is kept: an epoch that goes on in its middle draws its batches again, unused.
+
+    stage: what it works on, default a new network on the whole data set.
     """
 
-    def __init__(self, settings: Settings, task: Task, dataset: DataSet):
-        self.settings, self.dataset = settings, dataset
+    def __init__(
+        self, settings: Settings, task: Task, dataset: DataSet, stage: Stage | None = None
+    ):
+        self.settings = settings
         self.plain_loss = task.plain_loss
         self.device = device_of(settings.training.device)
-        with seeded(seed_of(settings.seed, "init"), self.device):
-            self.model = task.build().to(self.device)
-        freeze(self.model, settings.training.groups)
-        data = settings.data
-        parts = split(dataset, settings.seed, data.held_out, data.label_noise)
-        self.train, self.held_out, self.test = (
-            part.to(self.device) for part in (parts.train, parts.held_out, parts.test)
-        )
-        self.method = make(unlabelled(settings.method), settings.methods)
+        self.stage = stage or whole(settings, task, dataset)
+        self.model, self.method = self.stage.model, self.stage.method
+        self.examples = self.stage.examples
         self.optimizer = base_optimizer(self.model, settings, self.method)
         self._rates = [group["lr"] for group in self.optimizer.param_groups]
         self.walker = Walker(
@@ -83,12 +78,11 @@ class Training:
             autocast=torch.bfloat16 if settings.training.precision == "bf16" else None,
             max_grad_norm=settings.training.max_grad_norm,
         )
-        self.size = min(settings.data.batch_size, self.train.size)
+        train, size = self.examples.train, self.examples.size
         self.monitor = sharpness_monitor(
-            settings, task, self.train, self.size, self.model, self.method, self.optimizer
+            settings, task, train, size, self.model, self.method, self.optimizer
         )
         self.looks: list[dict[str, float]] = []
-        self._evaluate = PlainEvaluation(self.model, task.measured_at_once)
         self._side_streams: dict[str, Counted] = {}
         self.epoch, self.steps, self.seconds = 0, 0, 0.0
         self.partial: Partial | None = None  # of the epoch that is being trained
@@ -97,7 +91,7 @@ class Training:
     @property
     def budget(self) -> float:
         """Budget: steps, or gradient evaluations."""
-        steps = self.settings.training.epochs * (self.train.size // self.size)
+        steps = self.settings.training.epochs * self.examples.steps_per_epoch
         return 2.0 * steps if self._counts_grad_evals else float(steps)
 
     @property
@@ -144,7 +138,7 @@ class Training:
     def _end_epoch(self, partial: "Partial") -> None:
         self.epoch += 1
         self.seconds += partial.seconds
-        rate = len(partial.losses) * self.size / max(partial.seconds, 1e-9)
+        rate = len(partial.losses) * self.examples.size / max(partial.seconds, 1e-9)
         running = torch.stack(partial.losses).mean().item()
         means = {"running_loss": running, "examples_per_second": rate, **tables.means(partial.logs)}
         self.rows.append(self._row(means))
@@ -177,7 +171,7 @@ class Training:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         if state["method"]:
-            self.method.load_state_dict(state["method"])  # type: ignore[attr-defined]
+            self.method.load_state_dict(state["method"])
         self.epoch, self.steps, self.rows = state["epoch"], state["steps"], state["rows"]
         self.walker.step_index, self.seconds = state["step_index"], state["seconds"]
         self.walker.grad_evals, self.walker.passes = state["grad_evals"], state["passes"]
@@ -211,19 +205,19 @@ class Training:
 
     def _look(self, lr: float) -> None:
         if self.monitor:
-            epoch = self.steps / (self.train.size // self.size)
+            epoch = self.steps / self.examples.steps_per_epoch
             self.looks.append({"step": float(self.steps), "epoch": epoch, **self.monitor(lr)})
 
     def epoch_batches(self) -> Iterator[Batch]:
         """The batches of an epoch, augmented, until the budget ends; side data fed beside them."""
-        order = self._generator("order")
-        held_out = Counted(Shuffled(self.held_out, self.size, self._generator("held-out")))
-        fresh = endless(Shuffled(self.train, self.size, self._generator("fresh")))
-        counted = Counted(self._augmented(fresh, "fresh"))
-        self.walker.feed(held_out if self.held_out.size else None, iter(counted))
-        self._side_streams = {"held_out": held_out, "fresh": counted}
-        shuffled = batches(self.train, self.size, generator=order, drop_last=True)
-        augmented = self._augmented(shuffled, "order")
+        draw, held_out = self._generator, self.examples.held_out_batches(self._generator)
+        counted = {
+            "held_out": Counted(held_out or ()),
+            "fresh": Counted(self._augmented(self.examples.fresh(draw), "fresh")),
+        }
+        self.walker.feed(held_out and counted["held_out"], iter(counted["fresh"]))
+        self._side_streams = counted
+        augmented = self._augmented(self.examples.batches(draw, self.epoch), "order")
         if self.partial:
             self._skip(self.partial, augmented)
         for batch in augmented:
@@ -245,8 +239,8 @@ class Training:
         return {name: stream.drawn for name, stream in self._side_streams.items()}
 
     def _augmented(self, stream: Iterator[Batch], name: str) -> Iterator[Batch]:
-        augment = self.dataset.augment
-        if augment is None or not self.settings.data.augment:
+        augment = self.stage.augment
+        if augment is None:
             yield from stream
             return
         generator = self._generator(f"augment {name}")
@@ -259,14 +253,15 @@ class Training:
     def _row(self, measured: dict[str, float]) -> dict[str, float]:
         """One line of metrics at the current point."""
         row = {"epoch": float(self.epoch), "step": float(self.steps)}
-        train = Batch(self.train.x[:EVALUATED], self.train.y[:EVALUATED])
-        for name, batch in (("train", train), ("held_out", self.held_out), ("test", self.test)):
-            loss, accuracy = self._evaluate(name, batch, self.plain_loss)
+        mean = self.stage.evaluate.mean
+        for name, groups in self.stage.evaluated.items():
+            loss, accuracy = mean(name, groups, self.plain_loss)
             row |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
         label_noise = self.settings.data.label_noise
         if label_noise and self.plain_loss is cross_entropy:
             noisy = expected_cross_entropy(label_noise)
-            row["noisy_test_loss"] = self._evaluate("noisy test", self.test, noisy)[0]
+            tests = self.stage.evaluated["test"]
+            row["noisy_test_loss"] = mean("noisy test", tests, noisy)[0]
         return row | {
             "learning_rate": self.optimizer.param_groups[0]["lr"],
             "grad_evals": self.walker.grad_evals,

@@ -1,6 +1,7 @@
-"""Streams of batches beside the step's own: held-out data, and fresh training batches."""
+"""Streams of batches: those of the steps, and beside them held-out data and fresh batches."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 import torch
 
@@ -37,3 +38,35 @@ class Counted:
         for batch in self._source:
             self.drawn += 1
             yield batch
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Examples of a training, and the batches that it draws from them in an epoch.
+
+    train, held_out: all of them; size: of a step's batch. `draw` is the generator of a name in the
+    epoch, as order and augmentation have it.
+    """
+
+    train: Batch
+    held_out: Batch
+    size: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of whole batches."""
+        return self.train.size // self.size
+
+    def batches(self, draw: Callable[[str], torch.Generator], epoch: int) -> Iterator[Batch]:
+        """The batches of the steps, each example once, a last part left out."""
+        return batches(self.train, self.size, generator=draw("order"), drop_last=True)
+
+    def fresh(self, draw: Callable[[str], torch.Generator]) -> Iterator[Batch]:
+        """Further training batches without end."""
+        return endless(Shuffled(self.train, self.size, draw("fresh")))
+
+    def held_out_batches(self, draw: Callable[[str], torch.Generator]) -> Iterable[Batch] | None:
+        """Batches of the held-out examples, None where there are none."""
+        if not self.held_out.size:
+            return None
+        return Shuffled(self.held_out, self.size, draw("held-out"))

@@ -29,6 +29,11 @@ def training(digits, method="sgd", seed=0, **settings):
     return Training(resolve("digits", method, seed, layer), DIGITS, digits)
 
 
+def evaluated_test(t):
+    (test,) = t.stage.evaluated["test"]
+    return test
+
+
 def run(t):
     while not t.done:
         list(t.run_epoch())
@@ -80,9 +85,12 @@ def test_equal_gradient_evaluations(digits, method, epochs):
 
 def test_every_method_trains_on_the_same_examples_and_none_on_test_data(digits):
     sgd, lets = training(digits), training(digits, "lets")
-    assert torch.equal(sgd.train.x, lets.train.x) and len(sgd.train.x) == 1167
+    assert (
+        torch.equal(sgd.examples.train.x, lets.examples.train.x)
+        and len(sgd.examples.train.x) == 1167
+    )
     rows = {tuple(x.flatten().tolist()) for x in digits.test_x}
-    lets_sees = [*lets.train.x, *lets.held_out.x]
+    lets_sees = [*lets.examples.train.x, *lets.examples.held_out.x]
     assert len(lets_sees) == 1297
     assert sum(tuple(x.flatten().tolist()) in rows for x in lets_sees) <= 1  # twins in the source
 
@@ -90,8 +98,8 @@ def test_every_method_trains_on_the_same_examples_and_none_on_test_data(digits):
 def test_a_seed_decides_start_order_and_split_but_not_the_test_set(digits):
     one, two = training(digits, seed=0), training(digits, seed=1)
     assert not torch.equal(one.walker.w, two.walker.w)
-    assert not torch.equal(one.train.x, two.train.x)
-    assert torch.equal(one.test.x, two.test.x)
+    assert not torch.equal(one.examples.train.x, two.examples.train.x)
+    assert torch.equal(evaluated_test(one).x, evaluated_test(two).x)
     assert torch.equal(one.walker.w, training(digits, "sam", seed=0).walker.w)
 
 
@@ -111,11 +119,14 @@ def test_divergence_ends_at_the_last_finite_boundary(digits):
 
 def test_label_smoothing_bends_the_training_loss_only(digits):
     t = training(digits, training={"epochs": 1, "label_smoothing": 0.9})
-    plain = F.cross_entropy(t.model(t.test.x), t.test.y).item()
+    plain = F.cross_entropy(t.model(evaluated_test(t).x), evaluated_test(t).y).item()
     assert t.rows[0]["test_loss"] == pytest.approx(plain, rel=1e-6)
-    smoothed = t.walker.loss(t.model, t.test).item()
+    smoothed = t.walker.loss(t.model, evaluated_test(t)).item()
     assert smoothed == pytest.approx(
-        F.cross_entropy(t.model(t.test.x), t.test.y, label_smoothing=0.9).item(), rel=1e-6
+        F.cross_entropy(
+            t.model(evaluated_test(t).x), evaluated_test(t).y, label_smoothing=0.9
+        ).item(),
+        rel=1e-6,
     )
 
 
