@@ -1,4 +1,4 @@
-"""What a training works on: a whole run, or one task of a sequence of tasks."""
+"""Stage of a training: a whole run, or one task of a sequence of tasks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
