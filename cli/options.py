@@ -106,6 +106,14 @@ BatchNormByMeasure = Annotated[
         show_default="stored; reestimated between minima",
     ),
 ]
+Parameters = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATTERN",
+        help="Measure only weights whose name holds this regular expression, as 'lora|head'.",
+        show_default="all trainable",
+    ),
+]
 CheckpointKey = Annotated[
     str | None, typer.Option(help="Entry of the .pt file with the weights, as ema.shadow.")
 ]

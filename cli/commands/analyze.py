@@ -34,6 +34,7 @@ def analyze(
     force: Annotated[bool, typer.Option("--force", help="Measure again what is there.")] = False,
     examples: options.Examples = None,
     batch_norm: options.BatchNormByMeasure = None,
+    parameters: options.Parameters = None,
     model: user_code.Model = None,
     model_args: user_code.ModelArgs = None,
     data: user_code.Data = None,
@@ -101,6 +102,7 @@ def analyze(
     spec = CheckpointSpec(
         **user_code.sources(model, model_args, data, data_args, loss),
         data_dir=data_dir, examples=examples, batch_norm=batch_norm, device=device,
+        parameters=parameters or "",
     )  # fmt: skip
     opened = _subjects(subjects, spec, checkpoint_key, out, cross_check)
     source: dict[str, Any] = {"key": checkpoint_key, "trust": trust}

@@ -43,6 +43,7 @@ def audit(
     checkpoint_key: options.CheckpointKey = None,
     examples: options.Examples = None,
     batch_norm: options.BatchNorm = "stored",
+    parameters: options.Parameters = None,
     device: options.Device = None,
     trust: options.Trust = False,
     config: options.Config = None,
@@ -89,6 +90,7 @@ def audit(
     sources: dict[str, Any] = {
         **user_code.sources(model, model_args, data, data_args, loss),
         "data_dir": data_dir, "examples": examples, "batch_norm": batch_norm, "device": device,
+        "parameters": parameters or "",
     }  # fmt: skip
     if dry_run:
         show(of_audit(checkpoint, texts, **asked, **sources), json=json, quiet=quiet)

@@ -40,6 +40,7 @@ def analyze(
     trust: bool = False,
     data_dir: PathLike | None = None,
     device: str | None = None,
+    parameters: str | None = None,
     progress: Listener | bool = silent,
 ) -> dict[str, Record]:
     """Measure the minimum of a run or a checkpoint and keep the answers: records by measure.
@@ -53,6 +54,7 @@ def analyze(
     options: settings by measure, {"eigenvalues": {"k": 5, "which": "both"}}, over the task's own.
     examples: of each split; default what suits the run's task, 1000 of a checkpoint.
     batch_norm: "stored", "batch" or "reestimated"; default stored, re-estimated between minima.
+    parameters: a pattern, "lora|head": only weights whose name it is found in; default all.
     model, data, loss: see `CheckpointSpec`; checkpoint_key: the entry with the weights, "ema".
     out: folder of a checkpoint's records, by default minima/NAME.
     to: the other end of a path; among: runs whose minima span a surface with directions "minima".
@@ -62,8 +64,9 @@ def analyze(
     finished, and for a checkpoint that does not fit; FileNotFoundError for missing data.
     """
     spec = CheckpointSpec(
-        model, model_args or {}, data, data_args or {}, loss, data_dir, examples, batch_norm, device
-    )
+        model, model_args or {}, data, data_args or {}, loss, data_dir, examples, batch_norm,
+        device, parameters or "",
+    )  # fmt: skip
 
     def opened(given: PathLike | Run | Minimum, folder: PathLike | None) -> Minimum:
         return open_minimum(given, spec, key=checkpoint_key, out=folder, trust=trust)
@@ -126,6 +129,8 @@ def measures_of(
     measures = {}
     for name in names_of("measure", names, MEASURES):
         chosen = settings_of_measure(task, name, options)
+        if minimum.parameters:
+            _refuse_several_minima(name, chosen)
         if name == "path" and to is not None:
             chosen |= {"end": to.w, "name": to.name}
         elif name == "path" and run is None:
@@ -134,6 +139,17 @@ def measures_of(
             chosen |= reference_points.of_surface(chosen, run, among)
         measures[name] = measure_with(name, chosen)
     return measures
+
+
+def _refuse_several_minima(name: str, options: Mapping[str, Any]) -> None:
+    """ValueError for points of other minima: the weights that stay differ there."""
+    directions = options.get("directions")
+    if name == "path" or directions in ("trajectory", "minima"):
+        what = "a path" if name == "path" else f"a surface with directions {directions}"
+        raise ValueError(
+            f"`parameters` keeps the other weights of one minimum, and {what} goes through "
+            "several. Leave out one of the two."
+        )
 
 
 def measure_of(task: Task | None, name: str, options: Options) -> Any:

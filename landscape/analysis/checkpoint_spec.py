@@ -31,6 +31,7 @@ class CheckpointSpec:
     which is copied. data: a name in DATA, a reference to a loader, or what a loader answers with,
     see `user_code.data`. loss: a reference or a function (model, batch) -> (); None for
     `usual_loss.chosen_for`. examples: at most, of each split. A run needs none of them.
+    parameters: a regular expression; the weights are the parameters in whose name it is found.
 
     Raises ValueError where a reference cannot be imported.
     """
@@ -44,6 +45,7 @@ class CheckpointSpec:
     examples: int | None = None
     batch_norm: str | None = None
     device: str | None = None
+    parameters: str = ""
 
     def __post_init__(self) -> None:
         registration.import_named(self.model, self.data, self.loss)
@@ -103,7 +105,8 @@ class CheckpointSpec:
             loss = self.loss if callable(self.loss) else user_code.loss(self.loss)
         names = [self.described()[name] for name in ("model", "data", "loss")]
         with imports.errors_attributed_to(names):
-            return Objective(network, batches, loss, batch_norm=self.batch_norm)
+            policy = self.batch_norm
+            return Objective(network, batches, loss, batch_norm=policy, parameters=self.parameters)
 
 
 def objectives_of(
@@ -161,6 +164,7 @@ def minimum_of_run(run: Run, spec: CheckpointSpec) -> Minimum:
         batch_norm=spec.batch_norm,
         data_dir=as_path(spec.data_dir),
         device=spec.device,
+        parameters=spec.parameters,
     )
 
 

@@ -13,6 +13,8 @@ from landscape.analysis import reference_points
 from landscape.analysis.subject import BESIDE, DATA_OF, TrainTestObjective
 from landscape.measures.context import fingerprint, settings_of
 from landscape.network import batch_norm as bn
+from landscape.network.precision import raised
+from landscape.network.weights import Weights
 from landscape.records import Record, load, load_sound
 from landscape.records.variants import files_of, variant
 from landscape.training.run import Run
@@ -33,7 +35,8 @@ WEIGHTS = "weights"  # entry of a record's provenance: the fingerprint of w
 class Minimum:
     """A network's objectives, and the folder that keeps what measures answer there.
 
-    name: for figures and progress. examples: how many were asked for. provenance: added to that
+    name: for figures and progress. examples: how many were asked for. parameters: the pattern of
+    the names of those that are w. provenance: added to that
     of each record. run: the run that ended here; its folder decides the weights and the data, so
     that its records need not be held against them. notes: how the weights were read.
     """
@@ -43,6 +46,7 @@ class Minimum:
     name: str
     examples: int
     batch_norm: str | None
+    parameters: str = ""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     run: Run | None = None
     notes: tuple[str, ...] = ()
@@ -50,7 +54,9 @@ class Minimum:
     @property
     def w(self) -> Tensor:
         """The weights, shape (n,)."""
-        return self.objectives.w if self.run is None else reference_points.final(self.run)
+        if self.run is None or self.parameters:
+            return self.objectives.w
+        return reference_points.final(self.run)
 
     @property
     def has_two_splits(self) -> bool:
@@ -80,7 +86,8 @@ class Minimum:
         return None
 
     def _answers(self, path: Path, name: str, measure: Any) -> bool:
-        if not is_answered(path, measure, self.examples, self.policy_of(measure)):
+        policy = self.policy_of(measure)
+        if not is_answered(path, measure, self.examples, policy, self.parameters):
             return False
         if self.run is not None:
             return True
@@ -162,6 +169,7 @@ def of_run(
     batch_norm: str | None = None,
     data_dir: Path | None = None,
     device: str | None = None,
+    parameters: str = "",
 ) -> Minimum:
     """The end of a run; its data are loaded when a measure needs them.
 
@@ -169,14 +177,16 @@ def of_run(
     """
     examples = run.task.examples(examples)
     objective = partial(
-        run.objective, examples=examples, batch_norm=batch_norm, data_dir=data_dir, device=device
-    )
+        run.objective, examples=examples, batch_norm=batch_norm, data_dir=data_dir, device=device,
+        parameters=parameters,
+    )  # fmt: skip
     return Minimum(
         TrainTestObjective(partial(objective, "train"), partial(objective, "test")),
         run.path,
         reference_points.label(run),
         examples,
         batch_norm,
+        parameters,
         {"run": {**run.identity, "precision": run.settings.training.precision}},
         run,
     )
@@ -195,20 +205,26 @@ def of_checkpoint(
 
     Raises ValueError where the folder holds records of other weights, as those of a run.
     """
-    weights = fingerprint(objectives.w)
+    train = objectives.train
+    weights = fingerprint(raised(Weights(train.model).read()))
     sound, unsound = load_sound(folder)
     notes += tuple(f"{p} is damaged or was not finished, and is made anew." for p in unsound)
     if any(record.provenance.get(WEIGHTS) != weights for record in sound.values()):
         raise ValueError(
             f"{folder} holds records of other weights. Choose another --out, or delete it."
         )
-    policy = objectives.train.chosen_batch_norm
+    policy, pattern = train.chosen_batch_norm, train.weights.pattern
     signed = {**(about or {}), WEIGHTS: weights}
-    return Minimum(objectives, folder, name or folder.name, examples, policy, signed, notes=notes)
+    label = name or folder.name
+    return Minimum(objectives, folder, label, examples, policy, pattern, signed, notes=notes)
 
 
-def is_answered(path: Path, measure: Any, examples: int, batch_norm: str) -> bool:
-    """A record with the same settings, policy and number of examples (or all) is there."""
+def is_answered(
+    path: Path, measure: Any, examples: int, batch_norm: str, parameters: str = ""
+) -> bool:
+    """A record with the same settings, policy, number of examples (or all) and parameters is
+    there.
+    """
     if not path.exists():
         return False
     record = load(path)
@@ -216,6 +232,7 @@ def is_answered(path: Path, measure: Any, examples: int, batch_norm: str) -> boo
         record.point is not None
         and plain(record.settings) == plain(settings_of(measure))
         and record.point.batch_norm == batch_norm
+        and record.point.parameters == parameters
         and record.provenance.get("examples_asked_for") == examples
     )
 

@@ -44,6 +44,7 @@ def audit(
     trust: bool = False,
     data_dir: PathLike | None = None,
     device: str | None = None,
+    parameters: str | None = None,
     command: str = "",
     progress: Listener | bool = silent,
 ) -> Audit:
@@ -56,6 +57,7 @@ def audit(
     or "more", see `judge`.
     options: settings of measures, {"noise": {"draws": 20}}.
     examples: of each split; default what suits a run's task, 1000 of a checkpoint.
+    parameters: a pattern, "lora|head": only weights whose name it is found in; default all.
     model, data, loss: see `CheckpointSpec`; checkpoint_key: the entry with the weights, "ema".
     out: folder of audit.json, junit.xml, audit.html and the records, by default audits/NAME.
     command: what the page says it was made with.
@@ -65,8 +67,9 @@ def audit(
     """
     requirements = [parse(text) for text in require]
     spec = CheckpointSpec(
-        model, model_args or {}, data, data_args or {}, loss, data_dir, examples, batch_norm, device
-    )
+        model, model_args or {}, data, data_args or {}, loss, data_dir, examples, batch_norm,
+        device, parameters or "",
+    )  # fmt: skip
     objectives, notes = objectives_of(checkpoint, spec, key=checkpoint_key, trust=trust)
     other, of_baseline = None, tuple[str, ...]()
     if baseline is not None:

@@ -53,6 +53,7 @@ def point_of(objective: Objective, split: str = "given") -> Point:
         fingerprint=objective.fingerprint,
         model_dtype=objective.precision.dtype,
         loss_function=name_of(objective.loss),
+        parameters=objective.weights.pattern,
     )
 
 

@@ -3,7 +3,7 @@ parameters, buffers and inputs are cast, the user's model stays as it is. Float3
 unless curvature products are asked for in TF32.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -72,16 +72,19 @@ def _wide(argument: Any) -> Any:
 class Precision:
     """Casts of a model, its buffers and its data; none for most models.
 
+    moving: the parameters that are w; default the trainable ones. Of others that are trainable the
+    model computes with copies, which training does not move.
     dtype: of the model's own parameters; several of them in alphabetical order.
 
-    Raises ValueError for complex or integer parameters, frozen ones too.
+    Raises ValueError for complex parameters, frozen ones too. Frozen integers, as of a quantised
+    network, stay as they are.
     """
 
     raised = staticmethod(raised)  # the cast
 
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: nn.Module, moving: Iterable[Tensor] | None = None):
         for name, p in model.named_parameters():
-            if not p.is_floating_point():
+            if p.is_complex():
                 raise ValueError(
                     f"Parameters must be real floating-point numbers. Got {p.dtype} in {name!r}."
                 )
@@ -90,10 +93,17 @@ class Precision:
         self._low = any(self.raised(p) is not p for p in model.parameters())
         copies: dict[int, Tensor] = {}
         self._frozen: list[tuple[nn.Module, str, Tensor]] = []
+        trainable = (p for p in model.parameters() if p.requires_grad)
+        substituted = {id(p) for p in (trainable if moving is None else moving)}
         for module in model.modules():
-            for key, own in module._parameters.items():  # those of w are substituted in any case
-                if own is not None and not own.requires_grad and self.raised(own) is not own:
-                    copies.setdefault(id(own), self.raised(own.detach()))
+            for key, own in module._parameters.items():
+                if own is None or id(own) in substituted:
+                    continue
+                cast = self.raised(own.detach())
+                held = cast.clone() if own.requires_grad else cast
+                is_copy = not isinstance(own, nn.Parameter)  # which an open Precision put there
+                if own.requires_grad or is_copy or cast.dtype is not own.dtype:
+                    copies.setdefault(id(own), held)
                     self._frozen.append((module, key, copies[id(own)]))
 
     def batch(self, batch: Batch) -> Batch:

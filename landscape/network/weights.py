@@ -1,9 +1,10 @@
-"""The flat vector: all trainable parameters of a module as one `w` of shape (n,), and back.
+"""The flat vector: the trainable parameters of a module as one `w` of shape (n,), and back.
 
 Order: `named_parameters`, tied parameters once, each in logical (row-major) order. Frozen
-parameters are not in `w`.
+parameters are not in `w`, nor are those whose name does not match a pattern, where one is given.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -21,16 +22,17 @@ class Weights:
 
     names: of the parameters in order; layers: name -> slice of `w`; shapes: name -> shape; n:
     length of `w`.
+    pattern: a regular expression found in the names of the parameters that are `w`; "" in all.
 
-    Raises ValueError where nothing is trainable or something has no shape yet, for TorchScript
-    modules, and where the parameters lie on several devices.
+    Raises ValueError where nothing is trainable, matches or has a shape yet, for TorchScript
+    modules, for a pattern that is no regular expression, and where the parameters lie on several
+    devices.
     """
 
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: nn.Module, pattern: str = ""):
         check_initialised(model)
-        self._parameters = {
-            name: p for name, p in model.named_parameters() if p.requires_grad
-        }  # tied ones once
+        self.pattern = pattern
+        self._parameters = _matching(model, pattern)
         if not self._parameters:
             raise ValueError(
                 "The model has no trainable parameters. Set requires_grad=True on at least one."
@@ -187,6 +189,29 @@ def unwritten(values: Sequence[Tensor], compare: bool) -> Iterator[None]:
             "clamped layers do; what a method does with the weights would be undone or lost. "
             "Change them after each step instead."
         )
+
+
+def _matching(model: nn.Module, pattern: str) -> dict[str, nn.Parameter]:
+    """The trainable parameters by name, tied ones once, of which a name matches."""
+    trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    if not pattern:
+        return trainable
+    try:
+        wanted = re.compile(pattern)
+    except re.error as error:
+        raise ValueError(
+            f'`parameters` must be a regular expression, as "lora|head". Got {pattern!r}: {error}.'
+        ) from None
+    every = model.named_parameters(remove_duplicate=False)
+    chosen = {id(p) for name, p in every if wanted.search(name)}
+    matching = {name: p for name, p in trainable.items() if id(p) in chosen}
+    if trainable and not matching:
+        more = f" and {len(trainable) - 3} more" if len(trainable) > 3 else ""
+        raise ValueError(
+            f"`parameters` must match the name of a trainable parameter. Got {pattern!r}; the "
+            f"names are {', '.join(list(trainable)[:3])}{more}."
+        )
+    return matching
 
 
 def check_initialised(model: nn.Module) -> None:

@@ -85,13 +85,13 @@ class Products:
 
         first = risk.groups[0]
         try:
-            with torch.autograd.graph.saved_tensors_hooks(count, lambda t: t):
+            with torch.autograd.graph.saved_tensors_hooks(count, lambda t: t), _hooked() as hooks:
                 product = self.build(risk, first, leaf)
         except RuntimeError as error:
             if "saved tensor hooks" in str(error):  # torch.func inside the loss allows none
                 return False
             raise
-        if _recomputes(risk.model, product, leaf):
+        if hooks or _recomputes(risk.model, product, leaf):
             return False
         if len(first) > 1:  # one graph by nature
             return True
@@ -100,9 +100,28 @@ class Products:
         return sum(saved.values()) * risk.examples / batch.size <= memory
 
 
+@contextmanager
+def _hooked() -> Iterator[list[str]]:
+    """Notes hooks of saved tensors that model or loss set while open, as activation checkpointing
+    does: their products are right only while the model stands where the graph was made.
+    """
+    kind = torch.autograd.graph.saved_tensors_hooks
+    enter, entered = kind.__enter__, list[str]()
+
+    def noted(hooks: torch.autograd.graph.saved_tensors_hooks) -> None:
+        entered.append(type(hooks).__name__)
+        enter(hooks)
+
+    try:
+        kind.__enter__ = noted  # type: ignore[method-assign]
+        yield entered
+    finally:
+        kind.__enter__ = enter  # type: ignore[method-assign]
+
+
 def _recomputes(model: nn.Module, product: Product, leaf: Tensor) -> bool:
-    """Whether a product runs modules again (activation checkpointing): then it is right only while
-    the model stands where its graph was made.
+    """Whether a product runs modules again: then it is right only while the model stands where its
+    graph was made.
     """
     calls: list[nn.Module] = []
     with ExitStack() as hooks:

@@ -88,7 +88,9 @@ class EmpiricalRisk:
         copied for a pass.
         """
         other = copy.copy(self)
-        other.w, other.precision = self.w.double(), DoublePrecision(self.model)
+        with self.precision.opened():  # what is not w stands as it was at construction
+            other.precision = DoublePrecision(self.model, self.weights.parameters)
+        other.w = self.w.double()
         other._buffers = other.precision.buffers(self._buffers)
         return other
 

@@ -54,11 +54,13 @@ class Objective:
     memory: bytes that kept gradient graphs of Hessian-vector products may take; beyond it they are
     rebuilt, which costs time and changes nothing but rounding. Default: half of what is free on a
     CUDA device at the first product, a quarter on the CPU.
+    parameters: a regular expression, "lora|head": `w` is the trainable parameters in whose name it
+    is found, all others keep their values of now. Default: all that require gradients.
     risk: the same function without retries, see `landscape.objective.empirical_risk`.
 
     Raises ValueError for no batches or batches without end, an unknown policy, parameters that are
-    no real numbers, a loss that is no scalar, a model that answers differently twice; where a
-    gradient is asked for, for reentrant activation checkpoints.
+    no real numbers, a loss that is no scalar, a model that answers differently twice, a pattern
+    that matches no parameter; where a gradient is asked for, for reentrant activation checkpoints.
 
     Example: L(w) = (9 w₁² + w₂²)/2 at w = (1, 1).
 
@@ -83,12 +85,13 @@ class Objective:
         batch_norm: str | None = None,
         seed: int = 0,
         memory: int | None = None,
+        parameters: str = "",
     ):
         if batch_norm is not None and batch_norm not in bn.POLICIES:
             raise ValueError(
                 f"`batch_norm` must be one of {', '.join(bn.POLICIES)}. Got {batch_norm!r}."
             )
-        self.risk = risk_of(model, batches, loss, batch_norm or "stored", seed)
+        self.risk = risk_of(model, batches, loss, batch_norm or "stored", seed, parameters)
         self.model, self.loss, self.logits = self.risk.model, loss, logits
         self.seed, self.memory, self.chosen_batch_norm = seed, memory, batch_norm
         self.weights, self.precision = self.risk.weights, self.risk.precision
@@ -253,11 +256,17 @@ class Objective:
 
 
 def risk_of(
-    model: nn.Module, batches: Iterable[Any], loss: LossFn, policy: str = "stored", seed: int = 0
+    model: nn.Module,
+    batches: Iterable[Any],
+    loss: LossFn,
+    policy: str = "stored",
+    seed: int = 0,
+    parameters: str = "",
 ) -> EmpiricalRisk:
     """The risk of a model as it stands, without the checks of an objective."""
     model = getattr(model, "_orig_mod", model)  # of torch.compile: measures differentiate twice
-    weights, precision = Weights(model), Precision(model)
+    weights = Weights(model, parameters)
+    precision = Precision(model, weights.parameters)
     loaded = load_batches(batches, weights.parameters[0].device, seed)
     given = tuple(map(precision.batch, with_weight(loaded)))
     fractions = weight_fractions(given)

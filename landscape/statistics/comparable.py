@@ -16,10 +16,13 @@ COMPARABLE_KINDS = (
 
 
 def question(record: Record) -> str:
-    """Question that a record answers: settings, batch-norm policy, number of examples."""
+    """Question that a record answers: settings, batch-norm policy, number of examples, parameters
+    that are w.
+    """
     assert record.point is not None
-    asked = record.provenance.get("examples_asked_for", record.point.examples)
-    return str(files.plain([record.settings, record.point.batch_norm, asked]))
+    point = record.point
+    asked = record.provenance.get("examples_asked_for", point.examples)
+    return str(files.plain([record.settings, point.batch_norm, asked, point.parameters]))
 
 
 def comparable_records(

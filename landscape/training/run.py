@@ -159,6 +159,7 @@ class Run:
         batch_norm: str | None = None,
         data_dir: PathLike | None = None,
         device: str | None = None,
+        parameters: str = "",
     ) -> Objective:
         """The task's plain loss around the final weights.
 
@@ -166,6 +167,7 @@ class Run:
         trained on, without augmentation) or "test".
         examples: how many, chosen at random but the same ones for every run of a seed; all of
         them where there are fewer; default what suits the task.
+        batch_norm, parameters: as `Objective` takes them.
 
         Raises ValueError for an unknown part.
         """
@@ -181,7 +183,8 @@ class Run:
         chosen = subset(part, examples)
         model = self.model().to(device_of(device or self.settings.training.device))
         pieces = batches(chosen, self.task.measured_at_once)
-        return Objective(model, pieces, self.task.plain_loss, batch_norm=batch_norm)
+        loss, policy = self.task.plain_loss, batch_norm
+        return Objective(model, pieces, loss, batch_norm=policy, parameters=parameters)
 
     @property
     def unsound(self) -> list[Path]:

@@ -90,6 +90,32 @@ def test_what_is_there_is_kept_although_the_loader_shuffles(landscape, checkpoin
     assert all(when > other[name] for name, when in times().items())
 
 
+def test_parameters_by_name_are_another_question(landscape, checkpoint):
+    asked = ("analyze", "model.pt", *NAMED, "--measures", "eigenvalues", "--k", "1")
+    path = Path("minima/model/records/eigenvalues.nc")
+    landscape(*asked)
+    whole = records.load(path).point
+    assert landscape(*asked, "--parameters", "bias$").code == 0
+    some = records.load(path).point
+    assert (whole.parameters, some.parameters) == ("", "bias$")
+    assert whole.n > some.n
+    assert some.loss == whole.loss
+    written = path.stat().st_mtime_ns
+    assert landscape(*asked, "--parameters", "bias$").code == 0
+    assert path.stat().st_mtime_ns == written
+
+
+def test_parameters_by_name_that_have_no_meaning_are_refused(landscape, checkpoint):
+    _saved(1, "other.pt")
+    for more, words in (
+        (("--parameters", "lora"), "must match the name of a trainable parameter. Got 'lora'"),
+        (("--parameters", "bias", "--to", "other.pt"), "and a path goes through several"),
+    ):
+        done = landscape("analyze", "model.pt", *NAMED, "--measures", "path", *more)
+        assert done.code == 2
+        assert words in done.err
+
+
 def test_the_same_data_in_both_places_are_looked_at_once(landscape, checkpoint):
     named = ("--model", "mine.py:net", "--data", "mine.py:whole")
     assert landscape("analyze", "model.pt", *named, *SMALL, "--out", "here").code == 0
