@@ -106,7 +106,7 @@ def _is_plain(hint: Any) -> bool:
     if hint in (int, float, bool, str, NoneType, Any, Ellipsis):
         return True
     origin = get_origin(hint)
-    return origin in (Union, UnionType, tuple) and all(map(_is_plain, get_args(hint)))
+    return origin in (Union, UnionType, tuple, dict) and all(map(_is_plain, get_args(hint)))
 
 
 def _rule(kind: str, message: str) -> str:

@@ -46,6 +46,12 @@ def check(method: Any, optimizer: Optimizer, held_out: Any, fresh: Any) -> None:
         for name, given in (("held_out", held_out), ("fresh", fresh)):
             if name in needs and given is None:
                 raise ValueError(MISSING[name])
+    check_optimizer(method, optimizer)
+
+
+def check_optimizer(method: Any, optimizer: Optimizer) -> None:
+    """Raise ValueError where a method cannot stand on an optimizer, whatever its name promises."""
+    for needs in (getattr(m, "needs", ()) for m in nested(method)):
         if "response" in needs:
             base_step.check(optimizer)
         if "move_to" in needs:

@@ -89,9 +89,11 @@ def cell_folder(parent: Path, settings: Settings) -> Path:
     if not content["training"]["measure_every"]:
         for name in ("measure_every", "measure_examples", "measure_batch_norm"):
             del content["training"][name]
-    for name in ("groups",):  # likewise
+    for name in ("groups", "optimizer_args", "schedule_args"):  # likewise
         if not content["training"][name]:
             del content["training"][name]
+    if content["training"]["schedule_unit"] == "epoch":
+        del content["training"]["schedule_unit"]
     if not content["own"]:
         del content["own"]
     key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -15,6 +15,7 @@ from landscape.study.tuning import Values, applied, check
 from landscape.tasks.registration import UserCode, canonical_method
 from landscape.tasks.registry import TASKS
 from landscape.tasks.registry import task as find_task
+from landscape.training.base_optimizer import check_fits
 from landscape.training.run import load_data
 from landscape.training.settings import TrainingSettings
 from landscape.training.train import settings_for
@@ -58,7 +59,8 @@ class Design:
                 f"`methods` must be different names. Got {', '.join(self.methods) or 'none'}."
             )
         load_data(find_task(self.task), as_path(self.data_dir))
-        self.overrides({})
+        for method, own in self.overrides({})[0].items():
+            check_fits(settings_for(self.task, method, 0, own))
         check(self.untuned, self.grid, self.tune_seeds)
 
     def _spell_names(self) -> None:

@@ -49,13 +49,16 @@ def imported(reference: str) -> Any:
         raise ValueError(unknown(f"name in {where}", what, names[:30])) from None
 
 
-def called(reference: str, arguments: Mapping[str, Any]) -> Any:
-    """The answer of a factory, loader or class to keyword arguments; errors in one line."""
+def called(reference: str, arguments: Mapping[str, Any], *first: Any) -> Any:
+    """The answer of a factory, loader or class to keyword arguments; errors in one line.
+
+    first: what it is given by place.
+    """
     factory = imported(reference)
     if not callable(factory):
         raise ValueError(f"{reference} must be callable. Got {type(factory).__name__}.")
-    check_arguments(factory, reference, arguments)
-    return _guarded(lambda: factory(**arguments), reference)
+    check_arguments(factory, reference, arguments, *first)
+    return _guarded(lambda: factory(*first, **arguments), reference)
 
 
 def check_arguments(

@@ -18,7 +18,7 @@ from landscape.training.base_optimizer import base_optimizer
 from landscape.training.checkpoint import clone
 from landscape.training.label_noise import expected_cross_entropy
 from landscape.training.monitor import sharpness_monitor
-from landscape.training.schedule import factor
+from landscape.training.schedule import Rates
 from landscape.training.settings import Settings
 from landscape.training.stage import Stage, whole
 from landscape.training.streams import Counted
@@ -68,7 +68,8 @@ class Training:
         self.model, self.method = self.stage.model, self.stage.method
         self.examples = self.stage.examples
         self.optimizer = base_optimizer(self.model, settings, self.method)
-        self._rates = [group["lr"] for group in self.optimizer.param_groups]
+        rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.rates = Rates(settings.training, rates, self._steps_in_epochs)
         self.walker = Walker(
             self.model,
             self.optimizer,
@@ -91,8 +92,12 @@ class Training:
     @property
     def budget(self) -> float:
         """Budget: steps, or gradient evaluations."""
-        steps = self.settings.training.epochs * self.examples.steps_per_epoch
+        steps = self._steps_in_epochs
         return 2.0 * steps if self._counts_grad_evals else float(steps)
+
+    @property
+    def _steps_in_epochs(self) -> int:
+        return self.settings.training.epochs * self.examples.steps_per_epoch
 
     @property
     def spent(self) -> float:
@@ -117,7 +122,7 @@ class Training:
         try:
             for batch in self.epoch_batches():
                 if self._look_is_due:
-                    self._look(self._rates[0] * self._factor())
+                    self._look(self.rates(self.spent)[0])
                     yield self.spent
                 started = time.perf_counter()
                 partial.losses.append(self.step(batch))
@@ -185,16 +190,13 @@ class Training:
 
     def step(self, batch: Batch) -> Tensor:
         """Make one step of the method at the scheduled learning rate; return its loss, shape ()."""
-        now = self._factor()
-        for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
-            group["lr"] = rate * now
+        rates = self.rates(self.spent)
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
         self.walker.begin(batch.size)
         self.method.step(self.walker, batch)
         self.steps += 1
         return self.walker.step_loss
-
-    def _factor(self) -> float:
-        return factor(self.settings.training, self.spent)
 
     @property
     def _look_is_due(self) -> bool:

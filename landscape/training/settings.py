@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from landscape.methods import METHODS, make, options
+from landscape.training.optimizer import kinds, schedules
 from landscape.training.parameter_groups import groups_of
 from landscape.utils.names import unknown
 
@@ -47,9 +48,13 @@ class TrainingSettings:
 
     budget: "epochs", or "grad-evals": every method spends what SAM spends in `epochs` epochs (two
     gradient evaluations a step), the schedules stretched to fit.
-    optimizer: "auto" (what the method asks for: AdamW for adamw, else SGD), "sgd" or "adamw".
-    schedule: "cosine", "step" (lr times `gamma` at each of `milestones`, shares of the budget) or
-    "constant"; warmup: share of the budget with a linear rise.
+    optimizer: "auto" (what the method asks for: AdamW for adamw, else SGD), one of torch's by
+    name, as "nadam" or "muon" (with AdamW for what is no hidden matrix), or a reference to the
+    user's own, "mine.py:factory", called with parameter groups. optimizer_args: its further
+    arguments. momentum, nesterov: SGD's.
+    schedule: "cosine", "step" (lr times `gamma` at each of `milestones`, shares of the budget),
+    "constant", or one of torch's by name, as "OneCycleLR", with schedule_args in units of
+    schedule_unit, "epoch" or "step"; warmup: share of the budget with a linear rise.
     groups: learning rates, decays and frozen parts by names of parameters, as tables of
     `landscape.training.parameter_groups.Group` ([[groups]] in a file), or "no-decay".
     max_grad_norm: clips the final gradient; label_smoothing: of the training loss only.
@@ -64,11 +69,14 @@ class TrainingSettings:
     epochs: int = 30
     budget: str = "epochs"
     optimizer: str = "auto"
+    optimizer_args: dict[str, Any] = field(default_factory=dict)
     lr: float = 0.1
     momentum: float = 0.9
     nesterov: bool = False
     weight_decay: float = 5e-4
     schedule: str = "cosine"
+    schedule_args: dict[str, Any] = field(default_factory=dict)
+    schedule_unit: str = "epoch"
     milestones: tuple[float, ...] = (0.5, 0.75)
     gamma: float = 0.1
     warmup: float = 0.0
@@ -86,6 +94,10 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "milestones", tuple(self.milestones))  # TOML and JSON have lists
         object.__setattr__(self, "groups", groups_of(self.groups))
+        object.__setattr__(self, "optimizer", kinds.canonical_optimizer(self.optimizer))
+        object.__setattr__(self, "schedule", schedules.canonical_schedule(self.schedule))
+        kinds.check_arguments(self.optimizer, self.optimizer_args)
+        schedules.check_arguments(self.schedule, self.schedule_args)
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise ValueError(unknown(f"training.{name}", getattr(self, name), known))
@@ -105,8 +117,7 @@ class TrainingSettings:
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "budget": ("epochs", "grad-evals"),
-    "optimizer": ("auto", "sgd", "adamw"),
-    "schedule": ("cosine", "step", "constant"),
+    "schedule_unit": schedules.UNITS,
     "precision": ("fp32", "bf16"),
     "measure_batch_norm": ("stored", "batch"),
 }

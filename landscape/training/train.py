@@ -121,8 +121,14 @@ def ended_in(path: Path, settings: Settings, *, resume: bool) -> Run | None:
 def settings_for(
     task: str, method: str, seed: int, overrides: Mapping[str, Mapping[str, Any]]
 ) -> Settings:
-    """The settings of one run: the task's defaults, then the overrides."""
+    """The settings of one run: the task's defaults, then the overrides.
+
+    overrides: as the user gave them in this process, so an optimizer that they refer to may be
+    imported.
+    """
     chosen = resolve(task, method, seed, find_task(task).defaults, overrides)
+    if imports.is_reference(chosen.training.optimizer):
+        imports.allow([chosen.training.optimizer])
     own = registered(task, unlabelled(method).split("+"))
     return replace(chosen, own=asdict(own) if own else {})
 

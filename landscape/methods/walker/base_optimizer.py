@@ -18,6 +18,12 @@ def unwrapped(optimizer: Any) -> Any:
     return optimizer
 
 
+def name_of(optimizer: Any) -> str:
+    """Name an optimizer by its class, several as in "Muon with AdamW"."""
+    several = getattr(optimizer, "optimizers", [optimizer])
+    return " with ".join(type(unwrapped(one)).__name__ for one in several)
+
+
 def as_one(optimizer: Optimizer | Sequence[Optimizer]) -> Optimizer:
     """Return one optimizer: the given one, or several that step together.
 

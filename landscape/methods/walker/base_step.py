@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from landscape.methods.walker.base_optimizer import unwrapped
+from landscape.methods.walker.base_optimizer import name_of, unwrapped
 
 Carried = tuple[Tensor, ...]  # tangents of the state: of momentum, or of both moments; () is zero
 
@@ -59,7 +59,7 @@ def _rule(optimizer: Optimizer) -> Callable[..., tuple[Tensor, Carried]]:
         return _adam
     raise ValueError(
         "The response of a base step is known for SGD, Adam and AdamW. "
-        f"Got {type(optimizer).__name__}: use one of these, or a fixed radius."
+        f"Got {name_of(optimizer)}: use one of these, or a fixed radius."
     )
 
 
