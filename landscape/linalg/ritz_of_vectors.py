@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from landscape.linalg.subspace import SLAB
+
 
 @dataclass(frozen=True)
 class RitzPairs:
@@ -34,6 +36,14 @@ def rayleigh_ritz(x: Tensor, y: Tensor, chosen: Callable[[Tensor], Tensor]) -> R
     wanted = chosen(values)
     weights = torch.linalg.solve_triangular(factor.T, turned[:, wanted], upper=True)
     return RitzPairs(values[wanted], x @ weights, y @ weights)
+
+
+def combined(x: Tensor, weights: Tensor) -> Tensor:
+    """X W (n, q) in float64 for X (n, p) and W (p, q) float64, in slabs of rows."""
+    product = x.new_empty(x.shape[0], weights.shape[1], dtype=torch.float64)
+    for rows, result in zip(x.split(SLAB), product.split(SLAB), strict=True):
+        torch.mm(rows.double(), weights, out=result)
+    return product
 
 
 def directions(block: Tensor, least: float) -> Tensor:

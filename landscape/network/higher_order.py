@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils import checkpoint
 
+from landscape.network.convolution import conv2d
 from landscape.network.flatness import precise
 
 Composed = dict[Callable[..., Any], Callable[..., Tensor]]
@@ -123,6 +124,14 @@ class SecondOrder(ThirdOrder):
     """The same for the layers whose second derivative is wrong already."""
 
     composed: ClassVar[Composed] = {torch._weight_norm: weight_norm}
+
+
+class DoubleBackward(SecondOrder):
+    """The same, and layers whose second derivative has a faster way by double backward alone: they
+    are custom functions, without forward derivatives and rules for torch.func.
+    """
+
+    composed: ClassVar[Composed] = SecondOrder.composed | {torch.conv2d: conv2d}
 
 
 class NoSecondDerivative(ValueError):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from landscape.network.batch import dense_parts
-from landscape.network.higher_order import SecondOrder, second_derivatives
+from landscape.network.higher_order import DoubleBackward, second_derivatives
 from landscape.network.isolation import full_precision
 from landscape.network.parameter_block import Block
 from landscape.objective.derivative import derivative, total
@@ -64,7 +64,7 @@ class Products:
     def _opened(self, risk: EmpiricalRisk, at: Tensor) -> Iterator[Tensor]:
         """The model stands at a point (n,); yields the leaf of the block's coordinates, (m,)."""
         leaf = self.block.read(at).requires_grad_()
-        with SecondOrder(), risk.opened(self.block.parameters(at, leaf)):
+        with DoubleBackward(), risk.opened(self.block.parameters(at, leaf)):
             yield leaf
 
     def release_graphs(self) -> bool:

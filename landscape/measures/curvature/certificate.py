@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from landscape.linalg import LanczosResult, probes, rayleigh_ritz
-from landscape.linalg.ritz_of_vectors import directions
+from landscape.linalg.ritz_of_vectors import combined, directions
 from landscape.linalg.subspace import ROUNDING
 from landscape.measures.curvature.float64_products import NoFloat64, float64_products
 from landscape.measures.curvature.operator import Operator
@@ -54,10 +54,11 @@ def certified(
     if pairs.vectors.dtype == torch.float64:
         return _estimated(operator, pairs, allowed, seed)
     try:
-        answer = _mixed(operator, pairs, allowed, seed)
-        return (
-            _refined(operator, pairs, which, allowed) if _helps(pairs, answer, allowed) else answer
-        )
+        mixes = _Mixes.of(operator, pairs, seed)
+        answer = _with_error(pairs, mixes.error, allowed, "mixes in float64")
+        if not _helps(pairs, answer, allowed):
+            return answer
+        return _refined(operator, pairs, mixes, which, allowed)
     except NoFloat64:
         return _estimated(operator, pairs, allowed, seed)
 
@@ -81,28 +82,41 @@ def _estimated(operator: Operator, pairs: LanczosResult, allowed: float, seed: i
     return _with_error(pairs, error, allowed, "step sizes" if differences else "rounded weights")
 
 
-def _mixed(operator: Operator, pairs: LanczosResult, allowed: float, seed: int) -> Certified:
-    """Bounds by E = (H64 − Ĥ) X G, G (p, 2) Gaussian: CONFIDENCE·‖E‖ ≥ ‖(H64 − Ĥ) X‖ with 99 %.
-    One or two pairs need no mixing.
-    """
-    mixes, confidence = _computed(pairs), 1.0
-    if mixes.shape[1] > MIXES:
-        gaussians = probes.gaussians(mixes.new_empty(mixes.shape[1]), MIXES, seed)
-        mixes, confidence = torch.stack([mixes @ g for g in gaussians], 1), CONFIDENCE
-    apart = float64_products(operator, mixes)
-    for column, v in zip(apart.unbind(1), mixes.unbind(1), strict=True):
-        column -= operator.product(v)
-    return _with_error(pairs, confidence * float(apart.norm()), allowed, "mixes in float64")
+@dataclass(frozen=True)
+class _Mixes:
+    """A few random mixes X G of the p pairs, float64: one or two pairs need no mixing."""
+
+    weights: Tensor  # (p, q) G
+    products: Tensor  # (n, q) H64 X G
+    error: float  # ≥ ‖(H64 − Ĥ) X‖ with 99 %
+
+    @classmethod
+    def of(cls, operator: Operator, pairs: LanczosResult, seed: int) -> "_Mixes":
+        """By E = (H64 − Ĥ) X G, G (p, 2) Gaussian: CONFIDENCE·‖E‖ ≥ ‖(H64 − Ĥ) X‖ with 99 %."""
+        x = _computed(pairs)
+        p, confidence = x.shape[1], 1.0
+        weights = torch.eye(p, dtype=torch.float64, device=x.device)
+        if p > MIXES:
+            gaussians, confidence = probes.gaussians(x.new_empty(p), MIXES, seed), CONFIDENCE
+            weights = torch.stack(list(gaussians), 1).double()
+        mixes = combined(x, weights)
+        products = float64_products(operator, mixes)
+        seen = [operator.product(mix.to(x)) for mix in mixes.unbind(1)]
+        apart = products - torch.stack(seen, 1)
+        return cls(weights, products, confidence * float(apart.norm()))
 
 
-def _refined(operator: Operator, pairs: LanczosResult, which: str, allowed: float) -> Certified:
+def _refined(
+    operator: Operator, pairs: LanczosResult, mixes: _Mixes, which: str, allowed: float
+) -> Certified:
     """Ritz pairs and residuals in float64; the bounds add how far Lanczos saw each rank come.
 
-    Where the vectors are not those of the float64 matrix, its products with what sticks out
-    complete them.
+    The products of the mixes are known, so only the rest of the pairs' span is multiplied. Where
+    the vectors are not those of the float64 matrix, its products with what sticks out complete
+    them.
     """
-    x = pairs.vectors.double()
-    y, rounds = float64_products(operator, x), 0
+    x, y = _multiplied(operator, pairs.vectors, mixes)
+    rounds = 0
     while True:
         ritz = rayleigh_ritz(x, y, lambda values: _wanted(values, which, len(pairs.values)))
         vectors = ritz.vectors.to(pairs.vectors)
@@ -119,6 +133,19 @@ def _refined(operator: Operator, pairs: LanczosResult, which: str, allowed: floa
     return Certified(
         ritz.values.cpu(), vectors, residuals, bounds, converged, "residuals in float64"
     )
+
+
+def _multiplied(operator: Operator, vectors: Tensor, mixes: _Mixes) -> tuple[Tensor, Tensor]:
+    """An independent basis X (n, p) of the vectors' span, and H64 X: the mixes, and what is
+    orthogonal to their weights.
+    """
+    q = mixes.weights.shape[1]
+    turned, triangle = torch.linalg.qr(mixes.weights, mode="complete")
+    x = combined(vectors, turned)
+    y = torch.linalg.solve_triangular(triangle[:q], mixes.products, upper=True, left=False)
+    if q < x.shape[1]:
+        y = torch.cat([y, float64_products(operator, x[:, q:])], 1)
+    return x, y
 
 
 def _wanted(values: Tensor, which: str, p: int) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from landscape.measures.curvature.operator import Operator
-from landscape.network.higher_order import SecondOrder, second_derivatives
+from landscape.network.higher_order import DoubleBackward, second_derivatives
 from landscape.objective.empirical_risk import Terms
 
 
@@ -42,5 +42,5 @@ def _products(operator: Operator, vectors: Tensor) -> Tensor:
         product = operator.build(risk, group, leaf)
         return torch.stack([product(v.double()) for v in vectors.unbind(1)], 1)
 
-    with second_derivatives(), SecondOrder(), risk.opened(block.parameters(risk.w, leaf)):
+    with second_derivatives(), DoubleBackward(), risk.opened(block.parameters(risk.w, leaf)):
         return risk.total(map(of_group, risk.groups))
