@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+ENGINES = ("local", "dask", "ray", "slurm")
 CATALOGUE = Path(__file__).with_name("catalogue.json")
 Complete = Callable[[str], list[str]]
 
@@ -24,6 +25,11 @@ def one_of(kind: str, before: str = "") -> Complete:
         return [name for name in known if name.startswith(incomplete)]
 
     return complete
+
+
+def engine(incomplete: str) -> list[str]:
+    """Complete the name of an engine."""
+    return [name for name in ENGINES if name.startswith(incomplete)]
 
 
 def list_of(kind: str) -> Complete:

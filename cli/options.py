@@ -117,6 +117,31 @@ Parameters = Annotated[
 CheckpointKey = Annotated[
     str | None, typer.Option(help="Entry of the .pt file with the weights, as ema.shadow.")
 ]
+Engine = Annotated[
+    str,
+    typer.Option(
+        help="Who runs the work: local (processes of this machine), dask, ray or slurm.",
+        autocompletion=completion.engine,
+    ),
+]
+At = Annotated[
+    str,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Where the engine's cluster is; auto is the one that is found, or one started here.",
+    ),
+]
+GpusPerCell = Annotated[
+    float,
+    typer.Option(metavar="SHARE", help="Share of a card that one cell takes; 0.5 puts two on it."),
+]
+EngineArg = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE",
+        help="Argument of the engine's library; repeatable. walltime=04:00:00, queue=gpu.",
+    ),
+]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print nothing but warnings and the last line.")
 ]

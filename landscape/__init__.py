@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from landscape import measures, methods, optim, plots, records
+    from landscape import engines, measures, methods, optim, plots, records
     from landscape.analysis.analyze import analyze
     from landscape.auditing.run import audit
     from landscape.description import describe
@@ -37,6 +37,7 @@ _HOME = {  # public name -> the module that defines it; None for a room of that 
     "audit": "landscape.auditing.run",
     "compare": "landscape.study.study",
     "describe": "landscape.description",
+    "engines": None,
     "measures": None,
     "methods": None,
     "optim": None,
@@ -56,6 +57,7 @@ __all__ = [
     "audit",
     "compare",
     "describe",
+    "engines",
     "measures",
     "methods",
     "optim",

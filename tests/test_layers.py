@@ -36,6 +36,7 @@ ROOMS: dict[str, set[str]] = {
         *("utils", "linalg", "records", "network", "objective", "measures.context"),
         *("measures.curvature", "measures.flatness", "measures.space"),
     },
+    "engines": {"utils"},
     "models": {"utils", "network"},
     "data": {"utils", "network"},
     "tasks": {"utils", "network", "methods", "models", "data"},
@@ -45,7 +46,7 @@ ROOMS: dict[str, set[str]] = {
     },
     "analysis": {
         *("utils", "records", "statistics", "network", "objective", "measures"),
-        *("measures.space", "measures.context", "data", "tasks", "training"),
+        *("measures.space", "measures.context", "data", "tasks", "training", "engines"),
     },
     "plots.drawing": {"utils", "records", "statistics"},
     "plots": {"utils", "records", "statistics", "plots.drawing"},
@@ -55,9 +56,18 @@ ROOMS: dict[str, set[str]] = {
         *("plots", "plots.drawing", "report"),
     },
     "study": {
-        *("utils", "records", "statistics", "network", "objective", "measures", "methods"),
-        *("data", "tasks", "training", "analysis", "auditing", "plots", "plots.drawing"),
-        *("report", "measures.context"),
+        *(
+            "utils",
+            "engines",
+            "records",
+            "statistics",
+            "network",
+            "objective",
+            "measures",
+            "methods",
+        ),
+        *("methods", "data", "tasks", "training", "analysis", "auditing", "plots"),
+        *("plots.drawing", "report", "measures.context"),
     },
     "description": {
         *("utils", "records", "methods", "tasks", "training", "analysis", "auditing", "study"),

@@ -63,10 +63,14 @@ def compare(
         int | None,
         typer.Option(
             callback=options.at_least(1),
-            help="Processes at once.",
+            help="Cells at once.",
             show_default="one per core, or per CUDA card",
         ),
     ] = None,
+    engine: options.Engine = "local",
+    at: options.At = "auto",
+    gpus_per_cell: options.GpusPerCell = 1.0,
+    engine_arg: options.EngineArg = None,
     measures: options.Measures = None,
     examples: options.Examples = None,
     measure_every: options.MeasureEvery = None,
@@ -87,7 +91,7 @@ def compare(
     from landscape.analysis import hints
     from landscape.study.design import Design, askable
     from landscape.study.dry_run import of_study
-    from landscape_cli import progress, settings
+    from landscape_cli import engines, progress, settings
     from landscape_cli.plan import show
 
     all_ = methods.casefold() == "all"
@@ -105,8 +109,9 @@ def compare(
         "settings": {name: tree[name] for name in tree if name not in askable()},
         "options": {name: tree[name] for name in tree if name in askable()},
         "grid": settings.grid(grid or [], chosen),
-        "tune_seeds": tune_seeds, "controls": controls, "workers": workers, "measures": asked,
+        "tune_seeds": tune_seeds, "controls": controls, "measures": asked,
         "examples": examples, "data_dir": data_dir,
+        "engine": engines.made(engine, at, workers, gpus_per_cell, engine_arg),
     }  # fmt: skip
     folder = out or Path("runs") / of
     if dry_run:

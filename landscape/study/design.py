@@ -1,6 +1,5 @@
 """Design of a study: methods x seeds, the settings of each, and the folder of each run."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from landscape.analysis.minimum import RESUMABLE
+from landscape.engines import Engine, make
 from landscape.measures import MEASURES
 from landscape.study.cell import Cell, cell_folder
 from landscape.study.controls import with_controls
@@ -19,7 +19,6 @@ from landscape.training.base_optimizer import check_fits
 from landscape.training.run import load_data
 from landscape.training.settings import TrainingSettings
 from landscape.training.train import settings_for
-from landscape.utils.device import cards_for, device_of
 from landscape.utils.names import canonical, names_of
 from landscape.utils.paths import PathLike, as_path
 
@@ -49,9 +48,11 @@ class Design:
     batch_norm: str = "stored"
     options: Overrides = field(default_factory=dict)
     data_dir: PathLike | None = None
+    engine: Engine | str = "local"
 
     def __post_init__(self) -> None:
         self._spell_names()
+        object.__setattr__(self, "engine", engine_of(self.engine, self.workers))
         if self.seeds < 1:
             raise ValueError(f"`seeds` must be at least 1. Got {self.seeds}.")
         if len(set(self.methods)) != len(self.methods) or not self.methods:
@@ -96,13 +97,15 @@ class Design:
         return settings_for(self.task, self.methods[0], 0, self.settings).training
 
     @property
+    def chosen_engine(self) -> Engine:
+        """The engine that runs the cells."""
+        assert isinstance(self.engine, Engine)
+        return self.engine
+
+    @property
     def processes(self) -> int:
-        """Number of processes: `workers`, or one per core on the CPU, one per card on CUDA."""
-        if self.workers:
-            return self.workers
-        if device_of(self.training.device).type == "cuda":
-            return len(cards_for(self.training.device)) or 1
-        return os.cpu_count() or 1
+        """Number of cells at once, as far as the engine knows before it starts."""
+        return self.chosen_engine.at_once(self.training.device)
 
     @cached_property
     def untuned(self) -> list[Cell]:
@@ -137,6 +140,18 @@ class Design:
             self.options, self.measured, self.batch_norm, as_path(self.data_dir),
             own=UserCode(**settings.own),
         )  # fmt: skip
+
+
+def engine_of(engine: Engine | str, workers: int | None = None) -> Engine:
+    """The engine of that name with so many workers; one that is made already has its own.
+
+    Raises ValueError for an unknown name, and for workers beside an engine that is made.
+    """
+    if isinstance(engine, str):
+        return make(engine, workers=workers)
+    if workers is not None:
+        raise ValueError("`workers` belongs to the engine: engines.make(..., workers=...).")
+    return engine
 
 
 def askable() -> dict[str, type]:

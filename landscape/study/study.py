@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from landscape.analysis import hints
+from landscape.engines.engine import Engine
 from landscape.records import METRICS, ComparisonRecord, StudyRecord
 from landscape.statistics.common_rise import at_common_rise
 from landscape.statistics.comparable import comparable_records
@@ -165,6 +166,7 @@ def compare(
     batch_norm: str = "stored",
     options: Overrides | None = None,
     data_dir: PathLike | None = None,
+    engine: Engine | str = "local",
     command: str = "",
     progress: Listener | bool = silent,
 ) -> Study:
@@ -179,7 +181,9 @@ def compare(
     many trials for every method, with `tune_seeds` seeds or more that the study does not use. See
     `landscape.study.tuning`. controls: adds those of `landscape.study.controls`; they are derived,
     not tuned.
-    workers: processes; default one per core on the CPU, one per visible card on CUDA.
+    workers: cells at once; default one per core on the CPU, one per visible card on CUDA.
+    engine: who runs the cells: "local", "dask", "ray", "slurm", or one of `landscape.engines` with
+    its own settings.
     Cells that are finished are not done again, so the same call goes on where it was interrupted.
 
     Raises ValueError for unknown names and bad settings, before anything is trained, and where a
@@ -188,16 +192,17 @@ def compare(
     check_single_process()
     design = Design(
         task, tuple(methods), seeds, out, settings or {}, grid or {}, tune_seeds, controls,
-        workers, measures, examples, batch_norm, options or {}, data_dir,
+        workers, measures, examples, batch_norm, options or {}, data_dir, engine,
     )  # fmt: skip
+    design.chosen_engine.reach()
     with listening(progress) as tell:
         return _compared(design, command, tell)
 
 
 def _compared(design: Design, command: str, progress: Listener) -> Study:
     refuse_links_out(design.path)
-    path, workers, first_seed = design.path, design.processes, max(FIRST_SEED, design.seeds)
-    tuning = tune(design.untuned, design.grid, design.tune_seeds, first_seed, workers, progress)
+    path, engine, first_seed = design.path, design.chosen_engine, max(FIRST_SEED, design.seeds)
+    tuning = tune(design.untuned, design.grid, design.tune_seeds, first_seed, engine, progress)
     overrides, words = design.overrides(tuning.chosen)
     cells = design.cells(overrides)
     plan = {
@@ -211,11 +216,11 @@ def _compared(design: Design, command: str, progress: Listener) -> Study:
         "examples": design.measured,
         "batch_norm": design.batch_norm,
         "command": command,
-        "runs_at_once": most_at_once(path / "study.json", min(workers, len(cells))),
+        "runs_at_once": most_at_once(path / "study.json", min(design.processes, len(cells))),
         "cells": [[c.method, c.seed, c.path.relative_to(path).as_posix()] for c in cells],
     }
     write_plan(path, {**plan, "failed": []})
-    failures = run_all(cells, workers, progress)
+    failures = run_all(cells, engine, progress, path)
     write_plan(path, {**plan, "failed": [vars(f) for f in failures]})
     progress(Progress("report", "", 0, 1))
     report(path)

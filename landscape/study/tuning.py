@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import Any
 
+from landscape.engines.engine import Engine
 from landscape.study.cell import Cell, cell_folder
 from landscape.study.pool import run_all
 from landscape.tasks.registry import task as find_task
@@ -134,7 +135,7 @@ def tune(
     grid: Mapping[str, Sequence[Any]],
     seeds: int,
     first_seed: int,
-    workers: int,
+    engine: Engine,
     progress: Listener,
 ) -> Tuning:
     """Train every trial, then choose. Trials that are finished are not trained again.
@@ -150,7 +151,8 @@ def tune(
     planned = trials(cells, grid, seeds, first_seed)
     if not planned:
         return Tuning([], {})
-    failures = run_all([cell for cell, _ in planned], workers, progress, "tuning")
+    folder = cells[0].path.parent.parent
+    failures = run_all([cell for cell, _ in planned], engine, progress, folder, "tuning")
     if failures:
         raise ValueError("\n".join(f"tuning: {failure}" for failure in failures))
     options = {cell.method: combinations(cell, grid) for cell in cells}

@@ -25,7 +25,11 @@ def device_of(name: str) -> torch.device:
 
 def visible_cards() -> list[str]:
     """The CUDA cards that this process sees, by the names that CUDA_VISIBLE_DEVICES takes."""
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return visible_names(torch.cuda.device_count() if torch.cuda.is_available() else 0)
+
+
+def visible_names(count: int) -> list[str]:
+    """The names of so many cards that a process sees."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = chosen.split(",") if chosen else [str(i) for i in range(count)]
     return [name.strip() for name in names[:count]]

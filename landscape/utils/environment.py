@@ -13,7 +13,7 @@ PACKAGES = ("landscape", "torch", "numpy", "scipy", "safetensors", "xarray")
 def environment() -> dict[str, Any]:
     """Collect versions, the number of threads, and the CUDA device if there is one."""
     found: dict[str, Any] = {"python": platform.python_version(), "system": platform.system()}
-    found |= {package: _version(package) for package in PACKAGES}
+    found |= {package: version_of(package) for package in PACKAGES}
     found["threads"] = torch.get_num_threads()
     if torch.cuda.is_available():
         found["cuda"] = torch.version.cuda
@@ -22,7 +22,7 @@ def environment() -> dict[str, Any]:
 
 
 @cache
-def _version(package: str) -> str:
+def version_of(package: str) -> str:
     """Look up a version; cached, because reading metadata takes a fifth of a small measure."""
     try:
         return version(package)

@@ -49,7 +49,8 @@ def test_flags_reach_the_library(landscape, asked, monkeypatch, tmp_path):
     }
     assert options["grid"] == {"sam.rho": [0.02, 0.05], "training.lr": [0.1]}
     assert (options["tune_seeds"], options["controls"]) == (3, True)
-    assert (options["workers"], options["examples"], options["data_dir"]) == (1, 50, tmp_path)
+    assert (options["examples"], options["data_dir"]) == (50, tmp_path)
+    assert options["engine"] == ls.engines.make("local", workers=1)
     assert options["command"] == "landscape compare --task digits --out 'a b'"
     assert done.last_line == str(tmp_path / "study" / "report.html")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from landscape.engines import Local
 from landscape.study.cell import Cell
 from landscape.study.pool import run_all
 from landscape.study.study import Study, compare
@@ -52,14 +53,19 @@ def test_a_failing_cell_stops_no_other_and_is_named(tmp_path):
     bad = cell(tmp_path)
     bad.path.mkdir()
     (bad.path / "settings.json").write_text("{")
-    (failure,) = run_all([bad, cell(tmp_path, "sam")], 1, silent)
+    (failure,) = run_all([bad, cell(tmp_path, "sam")], Local(workers=1), silent, tmp_path)
     assert str(failure).startswith("sgd, seed 0: ") and "is not valid JSON" in failure.why
     assert (tmp_path / "sam0" / "manifest.json").exists()
 
 
 def test_where_every_cell_fails_the_first_error_is_raised(tmp_path):
     with pytest.raises(ValueError, match="lr"):
-        run_all([cell(tmp_path, lr=-1.0), cell(tmp_path, "sam", lr=-1.0)], 1, silent)
+        run_all(
+            [cell(tmp_path, lr=-1.0), cell(tmp_path, "sam", lr=-1.0)],
+            Local(workers=1),
+            silent,
+            tmp_path,
+        )
 
 
 def test_failures_stand_in_the_study_and_in_its_notes(tmp_path, monkeypatch, no_figures):
@@ -85,7 +91,7 @@ def test_a_lost_cell_is_tried_again(tmp_path):
     killer = Killer(2, (0.5, 0.6))
     killer.start()
     cells = [cell(tmp_path, method, epochs=150) for method in ("sgd", "sam", "asam")]
-    assert run_all(cells, 2, silent) == []
+    assert run_all(cells, Local(workers=2), silent, tmp_path) == []
     killer.done.set()
     assert killer.left < 2
     whole = cell(tmp_path / "whole", "asam", epochs=150).run(silent).path

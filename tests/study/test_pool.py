@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from landscape.study import pool
+from landscape.engines import Local, local
 from landscape.study.cell import Cell
 from landscape.study.pool import run_all
 from landscape.utils.progress import silent
@@ -27,7 +27,7 @@ def cell(path, method="sgd", seed=0, epochs=1, **training):
 
 def test_progress_of_the_whole_rises_to_the_number_of_cells(tmp_path):
     heard = []
-    run_all([cell(tmp_path), cell(tmp_path, "sam")], 1, heard.append)
+    run_all([cell(tmp_path), cell(tmp_path, "sam")], Local(workers=1), heard.append, tmp_path)
     whole = [m.done for m in heard if m.stage == "compare"]
     assert whole == sorted(whole) and whole[-1] == 2
     assert 0.5 in whole  # a training, and one measure to come
@@ -35,9 +35,9 @@ def test_progress_of_the_whole_rises_to_the_number_of_cells(tmp_path):
 
 
 def test_finished_cells_are_not_done_again(tmp_path):
-    run_all([cell(tmp_path)], 1, silent)
+    run_all([cell(tmp_path)], Local(workers=1), silent, tmp_path)
     written = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.nc")}
-    run_all([cell(tmp_path)], 1, silent)
+    run_all([cell(tmp_path)], Local(workers=1), silent, tmp_path)
     assert written == {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.nc")}
 
 
@@ -61,7 +61,7 @@ def test_workers_take_the_visible_cards_in_turn(devices, visible, expected, tmp_
     monkeypatch.setattr(torch.cuda, "device_count", lambda: len(visible))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ",".join(visible))
     cells = [cell(tmp_path, device=device) for device in devices]
-    assert pool.shared_cards(cells, 3) == expected
+    assert local.shared_cards(cells, 3) == expected
 
 
 class Told:
@@ -71,7 +71,7 @@ class Told:
 
     def __init__(self, path):
         self.label = self.method = path.name
-        self.path, self.seed = path, 0
+        self.path, self.seed, self.device, self.data_dir = path, 0, "cpu", None
 
     def run(self, tell):
         self.path.write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "all"))
@@ -79,9 +79,9 @@ class Told:
 
 @pytest.mark.slow
 def test_each_worker_sees_its_card(tmp_path, monkeypatch):
-    monkeypatch.setattr(pool, "shared_cards", lambda cells, workers: ["4", "6"])
+    monkeypatch.setattr(local, "shared_cards", lambda cells, workers: ["4", "6"])
     paths = [tmp_path / name for name in "ab"]
-    assert run_all([Told(p) for p in paths], 2, silent) == []
+    assert run_all([Told(p) for p in paths], Local(workers=2), silent, tmp_path) == []
     assert [p.read_text() for p in paths] == ["4", "6"]
 
 
@@ -89,8 +89,8 @@ def test_each_worker_sees_its_card(tmp_path, monkeypatch):
 def test_two_processes_do_what_one_does(tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     cells = [("sgd", 0), ("sam", 1)]
-    run_all([cell(one, m, s) for m, s in cells], 1, silent)
-    run_all([cell(two, m, s) for m, s in cells], 2, silent)
+    run_all([cell(one, m, s) for m, s in cells], Local(workers=1), silent, tmp_path)
+    run_all([cell(two, m, s) for m, s in cells], Local(workers=2), silent, tmp_path)
     for method, seed in cells:
         a, b = (p / f"{method}{seed}" / "weights.safetensors" for p in (one, two))
         assert a.read_bytes() == b.read_bytes()
@@ -101,7 +101,7 @@ def test_an_error_in_a_worker_is_returned_and_stops_no_other(tmp_path):
     bad = cell(tmp_path, epochs=2)
     bad.path.mkdir()
     (bad.path / "settings.json").write_text("{")
-    (failure,) = run_all([bad, cell(tmp_path, "sam", epochs=2)], 2, silent)
+    (failure,) = run_all([bad, cell(tmp_path, "sam", epochs=2)], Local(workers=2), silent, tmp_path)
     assert failure.method == "sgd" and "is not valid JSON" in failure.why
     assert (tmp_path / "sam0" / "manifest.json").exists()
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from landscape.engines import Local
 from landscape.study.cell import Cell
 from landscape.study.tuning import Trial, applied, choose, combinations, schedule, tune
 from landscape.utils.progress import silent
@@ -99,7 +100,7 @@ def test_a_combination_that_changes_nothing_is_no_further_trial(cell):
 )
 def test_a_grid_that_cannot_be_is_refused_before_anything_is_trained(cell, tmp_path, grid, message):
     with pytest.raises(ValueError) as error:
-        tune([cell("sam")], grid, 1, 1000, 1, silent)
+        tune([cell("sam")], grid, 1, 1000, Local(), silent)
     assert str(error.value).startswith(message)
     assert not list(tmp_path.iterdir())
 
@@ -108,19 +109,19 @@ def test_without_held_out_data_there_is_nothing_to_choose_by(cell):
     grid = {"training.lr": (0.1, 0.2)}
     for share in (0.0, 1e-4):  # of 1297: none
         with pytest.raises(ValueError, match=rf"set data.held_out above 0. Got {share}"):
-            tune([cell("sgd", data={"held_out": share})], grid, 1, 1000, 1, silent)
+            tune([cell("sgd", data={"held_out": share})], grid, 1, 1000, Local(), silent)
 
 
 def test_tuning_seeds_without_a_grid_are_refused(cell):
     with pytest.raises(ValueError, match=r"`tune_seeds` has no effect without `grid`. Got 2\."):
-        tune([cell("sgd")], {}, 2, 1000, 1, silent)
+        tune([cell("sgd")], {}, 2, 1000, Local(), silent)
 
 
 def test_trials_are_trained_on_their_own_seeds_judged_and_not_done_again(cell, tmp_path):
     """The values of the best held-out accuracy win, whatever the test set says of them."""
     heard = []
     grid = {"training.lr": (0.01, 0.2), "sam.rho": (0.05, 0.1)}
-    found = tune([cell("sgd"), cell("sam")], grid, 1, 1000, 1, heard.append)
+    found = tune([cell("sgd"), cell("sam")], grid, 1, 1000, Local(), heard.append)
     assert [(t.method, t.seed) for t in found.trials] == [
         *[("sgd", 1000)] * 2, *[("sgd", 1001)] * 2, *[("sam", 1000)] * 4,
     ]  # fmt: skip
@@ -138,12 +139,12 @@ def test_trials_are_trained_on_their_own_seeds_judged_and_not_done_again(cell, t
     assert [m.done for m in whole] == sorted(m.done for m in whole)
     assert {m.label for m in heard} >= {"sgd, trial 4", "sam, trial 1"}
     written = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.safetensors")}
-    assert tune([cell("sgd"), cell("sam")], grid, 1, 1000, 1, silent).chosen == found.chosen
+    assert tune([cell("sgd"), cell("sam")], grid, 1, 1000, Local(), silent).chosen == found.chosen
     assert written == {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.safetensors")}
 
 
 def test_a_diverged_trial_loses_and_its_cost_counts(cell):
     plain = cell("sgd", training={"momentum": 0.99})
     grid = {"training.lr": (1e4, 0.05)}
-    found = tune([replace(plain)], grid, 1, 1000, 1, silent)
+    found = tune([replace(plain)], grid, 1, 1000, Local(), silent)
     assert math.isnan(found.trials[0].accuracy) and found.chosen["sgd"] == {"training.lr": 0.05}
