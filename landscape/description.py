@@ -93,7 +93,7 @@ def _of_run(path: Path) -> Tree:
         "records": {name: str(record) for name, record in records.items()},
         "environment": reader(lambda: files.read_object(path / "environment.json"), {}),
         "notes": reader.notes + notes,
-        "outcome": reader(lambda: outcome.of_run(last, records), []) if last else [],
+        "outcome": reader(lambda: outcome.of_run(last, records, run.score), []) if last else [],
     }
 
 
@@ -134,9 +134,10 @@ def _of_runs(study: Study) -> Tree:
         last[method].append(run.metrics[-1]["test_accuracy"])
     kinds = Counter(name for records in study.cells.values() for name in records)
     first = next(iter(study.runs.values()))
+    means = {m: float(np.mean(values)) for m, values in last.items() if values}
     return {
         "runs": {state: count for state, count in states.items() if count},
-        "test accuracy, mean": {m: float(np.mean(values)) for m, values in last.items() if values},
+        f"test {first.score}, mean": means,
         "records": {name: f"of {count} runs" for name, count in kinds.items()},
         "notes": hints.of_seeds(len(plan["seeds"])) + hints.of_runs(study.runs.values()),
         "environment": files.read_object(first.path / "environment.json"),

@@ -106,7 +106,7 @@ def train(
         say(f"note: {run.path} was trained before with these settings.", err=True)
     last = run.metrics[-1]
     if not json and not quiet:
-        say(outcome.of_training(last))
+        say(outcome.of_training(last, run.score))
     options.warn(hints.of_runs([run]))
     result = {"run": run.path, "status": run.status, "metrics": plain(last)}
     options.hand_over(result, run.path, json)

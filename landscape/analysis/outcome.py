@@ -15,6 +15,7 @@ from landscape.records import (
     RiseAreaRecord,
     TraceRecord,
 )
+from landscape.records.scores import ACCURACY, score_name, worded
 from landscape.statistics.noise_curve import sigma_at_drop
 
 DROP = 5  # hundredths of accuracy that noise may cost
@@ -42,13 +43,17 @@ def sentences(records: Mapping[str, Record], metrics: Mapping[str, float]) -> li
     said; an empty list where that is nothing.
     """
     found = values(records)
-    return [line for line in (_curvature(found), _robustness(found, metrics)) if line]
+    robustness = worded(_robustness(found, metrics), score_name(records.values()))
+    return [line for line in (_curvature(found), robustness) if line]
 
 
-def of_training(metrics: Mapping[str, float]) -> str:
-    """Say how a training ended: accuracy, losses and cost, from the last row of its metrics."""
+def of_training(metrics: Mapping[str, float], score: str = ACCURACY) -> str:
+    """Say how a training ended: accuracy, losses and cost, from the last row of its metrics.
+
+    score: what accuracies are.
+    """
     parts = [
-        f"test accuracy {metrics['test_accuracy']:.1%}"
+        f"test {score} {metrics['test_accuracy']:.1%}"
         if math.isfinite(metrics["test_accuracy"])
         else "",
         f"test loss {metrics['test_loss']:.4g}",
@@ -58,10 +63,12 @@ def of_training(metrics: Mapping[str, float]) -> str:
     return _sentence([part for part in parts if part])
 
 
-def of_run(metrics: Mapping[str, float], records: Mapping[str, Record]) -> list[str]:
+def of_run(
+    metrics: Mapping[str, float], records: Mapping[str, Record], score: str = ACCURACY
+) -> list[str]:
     """Say in two sentences how a run ended and what was measured at its minimum."""
-    measured = sentences(records, {})
-    return [of_training(metrics), " ".join(measured)] if measured else [of_training(metrics)]
+    measured, training = sentences(records, {}), of_training(metrics, score)
+    return [training, " ".join(measured)] if measured else [training]
 
 
 def _of_record(record: Record) -> Iterator[tuple[str, Any]]:

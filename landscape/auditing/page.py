@@ -15,6 +15,7 @@ from landscape.auditing.requirements import CHANGE, QUANTITIES
 from landscape.auditing.verdicts import Audit, Verdict, with_interval
 from landscape.plots.drawing.method_styles import distinct_styles
 from landscape.records import Record
+from landscape.records.scores import ACCURACY, score_name, worded
 from landscape.report.inline import inline_svg
 from landscape.report.template import flat, rendered
 from landscape.statistics.intervals import Interval
@@ -49,8 +50,10 @@ def write(audit: Audit, folder: Path | str, *, about: Mapping[str, Any], command
     files.write_json(folder / "audit.json", tree)
     files.write(folder / "junit.xml", junit(audit, str(about["checkpoint"])))
     drawn = [(name, figure) for name in records if (figure := _figure(name, audit))]
+    score = score_name(records.values())
     page = rendered(
         "audit.html.jinja",
+        score=score,
         title=f"Audit of {Path(str(about['checkpoint'])).name}",
         verdict=_headline(audit),
         comparison=audit.robustness,
@@ -59,10 +62,11 @@ def write(audit: Audit, folder: Path | str, *, about: Mapping[str, Any], command
         verdicts=[(verdict, audit.accepts(verdict)) for verdict in audit.verdicts],
         groups=_by_measure(measured(audit)),
         figures=[
-            (name.replace("_", " "), inline_svg(figure, name, FIGURES[name]), FIGURES[name])
+            (name.replace("_", " "), inline_svg(figure, name, words), words)
             for name, figure in drawn
+            if (words := worded(FIGURES[name], score))
         ],
-        notes=about.get("notes", ()),
+        notes=[*about.get("notes", ()), *_score_note(score)],
         about=flat({key: value for key, value in about.items() if key != "notes" and value}),
         environment=flat(next(iter(records.values())).provenance) if records else [],
         command=command,
@@ -73,6 +77,10 @@ def write(audit: Audit, folder: Path | str, *, about: Mapping[str, Any], command
     names = ("audit.json", "junit.xml", "audit.html", "badge.svg")
     manifest.reseal(folder, [*kept, *(folder / name for name in names)])
     return folder / "audit.html"
+
+
+def _score_note(score: str) -> list[str]:
+    return [] if score == ACCURACY else [f"Where a requirement says accuracy, it is the {score}."]
 
 
 def as_tree(audit: Audit, about: Mapping[str, Any], command: str = "") -> dict[str, Any]:

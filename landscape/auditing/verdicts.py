@@ -8,6 +8,7 @@ from typing import Any
 
 from landscape.auditing.requirements import HOLDS, NOT_REFUTED, UNCERTAIN, Requirement
 from landscape.records import NoiseRecord, shown_direction
+from landscape.records.scores import score_name
 from landscape.statistics import noise_curve
 from landscape.statistics.intervals import Interval, holm
 
@@ -100,7 +101,7 @@ def _robustness(new: NoiseRecord, old: NoiseRecord) -> str:
         if (at := [f"{new.sigma[i]:g}" for i, direction in each if direction == sign])
     ]
     clean = [getattr(record, f"clean_{quantity}") for record in (new, old)]
-    cost = "accuracy lost" if quantity == "accuracy" else "loss added"
+    cost = f"{score_name([new])} lost" if quantity == "accuracy" else "loss added"
     basis = (
         f"{cost} relative to the noise-free value, which is {clean[0]:.4g} here and "
         f"{clean[1]:.4g} for the baseline; {new.loss.shape[1]} paired draws, Holm's correction "

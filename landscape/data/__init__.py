@@ -6,7 +6,7 @@ Imports `network.batch`. Start with `dataset.py` (what a loader returns), then `
 
 from collections.abc import Callable
 
-from landscape.data import csv_table, digits, hub, npz, sst2
+from landscape.data import canvas_digits, csv_table, digits, hub, npz, sst2
 from landscape.data.cifar import cifar10, cifar100
 from landscape.data.dataset import DataSet, Split, batches, split
 from landscape.data.idx_images import fashion_mnist, mnist
@@ -15,6 +15,7 @@ from landscape.data.text_table import tsv
 
 DATA: dict[str, Callable[..., DataSet]] = {
     "digits": digits.load,
+    "canvas-digits": canvas_digits.load,
     "mnist": mnist,
     "fashion-mnist": fashion_mnist,
     "cifar10": cifar10,

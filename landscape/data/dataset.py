@@ -20,7 +20,8 @@ class DataSet:
     """Examples and their classes, training and test apart.
 
     train_x (n, ...), test_x (m, ...): float32, normalised, or int64, tokens. train_y (n,), test_y
-    (m,): int64 in [0, classes); for sequences (n, length), (m, length), a class for each place.
+    (m,): int64 in [0, classes); of sequences (n, length), (m, length), of images also (n, h, w),
+    (m, h, w), a class for each place.
     classes: how many; 0 where targets are real numbers, (n, ...).
     fingerprint: sha256 over names, types, shapes and bytes of the four arrays; computed when left
         empty, which only a source with a cheaper proof of identity should not do.
@@ -58,14 +59,19 @@ def _check(part: str, x: Tensor, y: Tensor, classes: int) -> None:
         raise ValueError(f"`{part}_x` must hold at least one example. Got none.")
     if not classes and len(y) == len(x):
         return
-    if y.shape != (len(x),) and y.shape != x.shape:
+    if y.shape != (len(x),) and not _has_classes_of_places(x, y):
         raise ValueError(
-            f"`{part}_y` must hold one class for each of the {len(x)} examples. "
+            f"`{part}_y` must hold one class for each of the {len(x)} examples, or places. "
             f"Got shape {tuple(y.shape)}."
         )
     wrong = y[(y < 0) | (y >= classes)]
     if len(wrong):
         raise ValueError(f"`{part}_y` must lie in [0, {classes}). Got {int(wrong[0])}.")
+
+
+def _has_classes_of_places(x: Tensor, y: Tensor) -> bool:
+    """A class for each token of x (n, length), or for each pixel of x (n, channels, h, w)."""
+    return y.shape == x.shape or (x.dim() > 2 and y.shape == (len(x), *x.shape[2:]))
 
 
 def check_finite(part: str, x: object, y: object = None) -> None:

@@ -19,6 +19,7 @@ from landscape.measures.space import ball_ascent
 from landscape.network.batch import Batch, has_entries
 from landscape.objective.derivative import derivative, total
 from landscape.objective.objective import Objective
+from landscape.objective.reduction import can_be_regrouped
 from landscape.records import SharpnessRecord
 
 RULES = ("sam", "asam")
@@ -35,7 +36,8 @@ class Sharpness:
     radii: radii ρ, rising, in units of T; by default 0.05 times 1/2, 1, 2, 4, 8. Radii for "asam"
     are about ten times larger.
     m: largest number of examples in a batch. The objective's batches are cut to it, or joined first
-    where all are smaller. Smaller batches are sharper: compare at one m only.
+    where all are smaller. Smaller batches are sharper: compare at one m only. A loss that is no
+    mean over examples keeps the batches it is given, whatever m.
     rule: "sam", T = 1; "asam", T = |w| + eta in tensors called weight, else 1, as in training.
     steps: ascent steps from each start.
     restarts: further starts, random points of the sphere, the same for every batch and every model
@@ -84,7 +86,9 @@ class Sharpness:
         self, objective: Objective, *, progress: Progress | None = None
     ) -> SharpnessRecord:
         """Search around the objective's point; `progress` counts batches."""
-        w, batches = objective.w, regrouped(objective.risk.given, self.m)
+        w, batches = objective.w, list(objective.given)
+        if objective.retry_on_oom(lambda: can_be_regrouped(objective.risk)):
+            batches = regrouped(batches, self.m)
         t = adaptive(objective, self.eta) if self.rule == "asam" else torch.ones_like(w)
         starts = [ball_ascent.unit(xi) for xi in probes.gaussians(w, self.restarts, self.seed)]
         loss = np.empty(len(batches))

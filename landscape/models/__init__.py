@@ -16,6 +16,7 @@ from landscape.models.pyramidnet import pyramidnet110, pyramidnet272
 from landscape.models.resnet import resnet18, resnet34, resnet50
 from landscape.models.resnet56 import resnet56
 from landscape.models.text_transformer import text_transformer
+from landscape.models.unet import unet
 from landscape.models.vit import vit
 from landscape.models.wide_resnet import wrn28_10
 
@@ -31,6 +32,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "pyramidnet110": pyramidnet110,
     "pyramidnet272": pyramidnet272,
     "vit": vit,
+    "unet": unet,
     "text-transformer": text_transformer,
     "language-model": language_model,
     "torchvision": torchvision_model,
@@ -51,6 +53,7 @@ __all__ = [
     "resnet50",
     "resnet56",
     "text_transformer",
+    "unet",
     "vit",
     "wrn28_10",
 ]

@@ -1,4 +1,4 @@
-"""Loss and accuracy at many points: the model is opened once for all of them, and the fastest pass
+"""Loss and score at many points: the model is opened once for all of them, and the fastest pass
 is taken that is seen to agree with the plain one.
 """
 
@@ -135,10 +135,13 @@ class Evaluator:
 def _answers(plan: PassPlan, rows: Sequence[Sequence[Row]]) -> list[Answer]:
     """The means over batches, in float64; the device is waited for once."""
     columns = zip(*(row for of_point in rows for row in of_point), strict=True)
-    losses, right, counts = (torch.stack(c).view(len(rows), -1).cpu() for c in columns)
+    losses, right, counts = (
+        torch.stack(c).view(len(rows), len(plan.terms), -1).cpu() for c in columns
+    )
     fractions = torch.tensor([fraction for _, fraction in plan.terms], dtype=torch.float64)
-    accuracy = right.sum(1).double() / counts.sum(1)
-    return list(zip((losses.double() @ fractions).tolist(), accuracy.tolist(), strict=True))
+    scores = (right.sum(1).double() / counts.sum(1)).nanmean(1)
+    mean_losses = losses.squeeze(-1).double() @ fractions
+    return list(zip(mean_losses.tolist(), scores.tolist(), strict=True))
 
 
 def chunks(points: Iterable[Point], w: Tensor) -> Iterator[list[Point]]:

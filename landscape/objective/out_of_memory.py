@@ -11,6 +11,7 @@ from landscape.network.batch import rows_of
 from landscape.network.isolation import gradients_on
 from landscape.objective.curvature_products import Products
 from landscape.objective.empirical_risk import EmpiricalRisk
+from landscape.objective.reduction import is_mean
 from landscape.utils.memory import ran_out
 
 Answer = TypeVar("Answer")
@@ -70,16 +71,11 @@ class OutOfMemoryRetry:
         if self._is_checked:
             return
         risk = self.risk
-        with risk.opened(risk.w):
-            for batch in (b for b in risk.batches if b.size > 1):
-                one, other = batch.shards(2)
-                whole, *halves = (risk.batch_loss(b).detach().double() for b in (batch, one, other))
-                mean = (one.size * halves[0] + other.size * halves[1]) / batch.size
-                if not torch.isclose(mean, whole, rtol=1e-4, atol=1e-6, equal_nan=True):
-                    raise ValueError(
-                        "Memory ran out, and the batches cannot be split: their loss is not the "
-                        "mean of the losses of their examples. Give smaller batches."
-                    )
+        if not all(is_mean(risk, batch) for batch in risk.batches):
+            raise ValueError(
+                "Memory ran out, and the batches cannot be split: their loss is not the "
+                "mean of the losses of their examples. Give smaller batches."
+            )
         self._is_checked = True
 
 

@@ -7,15 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from landscape.network.batch import Batch, Logits, class_logits, counted, named, scalar
+from landscape.network.batch import Batch, Logits, class_logits, scalar
 from landscape.network.linear_layer import answers_of
+from landscape.network.score import score_of
 from landscape.objective.empirical_risk import EmpiricalRisk
 from landscape.objective.pass_plan import PassPlan
 from landscape.objective.unmoved import Unmoved
 
 # A point (n,), or what writes it into the tensor (n,) that it is given.
 Point = Tensor | Callable[[Tensor], object]
-Row = tuple[Tensor, Tensor, Tensor]  # of a batch: loss, right answers, of how many
+Row = tuple[Tensor, Tensor, Tensor]  # of a batch: loss, counts of its score: right, of how many
 
 
 class StateMoved(Exception):
@@ -45,7 +46,8 @@ class PointPasses:
         self._start = None if renewing else Unmoved(risk, given, self.batches)
         self._is_checked = False
         self._none = torch.zeros((), dtype=torch.int64, device=risk.device)
-        self._counted: dict[tuple[int, int], Tensor] = {}
+        self._score = score_of(risk.loss)
+        self._targets: dict[tuple[int, int], Tensor] = {}
 
     def check(self) -> None:
         """Raise StateMoved where the next pass would not start as the first did."""
@@ -94,9 +96,9 @@ class PointPasses:
         if logits is None:
             return self._none, self._none
         key = i, logits.shape[-1]
-        if key not in self._counted:
-            self._counted[key] = counted(y, logits.shape[-1])
-        return named(logits, y), self._counted[key]
+        if key not in self._targets:
+            self._targets[key] = self._score.targets(y, logits.shape[-1])
+        return self._score.counts(logits, y, self._targets[key])
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Is a loss the mean over the examples of a batch, or their sum?"""
+"""Is a loss the mean over the examples of a batch, their sum, or neither?"""
 
 import warnings
 from collections.abc import Sequence
@@ -41,6 +41,30 @@ def check_reduction(risk: EmpiricalRisk, batch: Batch) -> None:
         f"{advice}",
         stacklevel=2,
     )
+
+
+def is_mean(risk: EmpiricalRisk, batch: Batch) -> bool:
+    """Test at w, by two halves, whether the loss of a batch is the mean over its examples."""
+    if batch.size < 2:
+        return True
+    one, other = batch.shards(2)
+    with risk.opened(risk.w):
+        whole, *halves = (risk.batch_loss(b).detach().double() for b in (batch, one, other))
+    mean = (one.size * halves[0] + other.size * halves[1]) / batch.size
+    return bool(torch.isclose(mean, whole, rtol=1e-4, atol=1e-6, equal_nan=True))
+
+
+def can_be_regrouped(risk: EmpiricalRisk) -> bool:
+    """Test whether the mean over the examples is the same in other batches.
+
+    Batch norm's own statistics are left out of it. True also for a model that takes whole batches
+    alone, which says so itself when it is given others.
+    """
+    first = max(risk.batches, key=lambda batch: batch.size)
+    if len(rows_of(first)) > 1:
+        return True
+    stored = risk.under("stored")
+    return _values(stored, first.shards(min(2, first.size))) is None or is_mean(stored, first)
 
 
 def sample(risk: EmpiricalRisk) -> Batch:

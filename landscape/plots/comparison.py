@@ -60,7 +60,7 @@ def comparison(
         colours = [BASELINE if method == record.baseline else INK for method in methods]
         _dots(panel, colours, values, solid=np.ones(len(methods), dtype=bool))
         cut |= _cut(panel, colours, values)
-        panel.set_xlabel(axis_label(metric))
+        panel.set_xlabel(axis_label(metric, [record]))
     seeds = counts([int(n) for n in np.ravel(record.n) if n > 0] or [0], "seed")
     several = bool((record.n > 1).any())
     words = "bars: 95 % t interval" if several else "no interval"
@@ -92,7 +92,7 @@ def differences(
         _dots(panel, colours, values, solid=np.abs(directions) == 1)
         panel.axvline(0.0, color=INK, linewidth=0.8, zorder=1)
         cut |= _cut(panel, colours, values, also=0.0)
-        panel.set_xlabel("Δ " + axis_label(metric).replace("(%)", "(percentage points)"))
+        panel.set_xlabel("Δ " + axis_label(metric, [record]).replace("(%)", "(percentage points)"))
     words = "bars: 95 % t interval · filled: significant after Holm's correction"
     words += ", blue lower, orange higher"
     words += GOES_ON if cut else ""

@@ -65,10 +65,9 @@ def curves(
 
 
 def _panel(ax: Axes, groups: dict[str, list[CurvesRecord]], quantity: str, against: str) -> None:
-    ax.set(xlabel=AGAINST[against], ylabel=axis_label(quantity))
-    everything = np.concatenate(
-        [getattr(run, quantity) for runs in groups.values() for run in runs]
-    ).astype(float)
+    flat = [run for runs in groups.values() for run in runs]
+    ax.set(xlabel=AGAINST[against], ylabel=axis_label(quantity, flat))
+    everything = np.concatenate([getattr(run, quantity) for run in flat]).astype(float)
     if not np.isfinite(everything).any():
         empty(ax, "not computed for this task")
         return

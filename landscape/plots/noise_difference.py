@@ -12,6 +12,7 @@ from landscape.plots.drawing.prepare import conditions, counts
 from landscape.plots.drawing.style import GREY, empty, style_of, styled, text
 from landscape.plots.noise import level_axis, level_label
 from landscape.records import Array, NoiseRecord
+from landscape.records.scores import score_name, worded
 from landscape.statistics.noise_curve import refuse_other_questions
 
 BySeed = Mapping[str, Mapping[int, NoiseRecord]]
@@ -43,7 +44,8 @@ def noise_difference(
 
     def draw(panel: Axes, _: int) -> None:
         panel.set_xlabel(level_label(flat))
-        panel.set_ylabel(text(f"accuracy minus {style_of(baseline).label}'s (points)"))
+        base = style_of(baseline).label
+        panel.set_ylabel(text(f"{worded('accuracy', score_name(flat))} minus {base}'s (points)"))
         panel.axhline(0.0, color=GREY, linewidth=0.8, zorder=1)
         means = [banded(panel, method, sigma, samples) for method, samples in found.items()]
         if np.isfinite(np.concatenate(means)).any():

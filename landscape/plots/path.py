@@ -33,8 +33,8 @@ def path(
 
 
 def _panel(ax: Axes, groups: dict[str, list[PathRecord]], quantity: str) -> None:
-    ax.set_ylabel(axis_label(quantity))
     flat = [(method, record) for method, group in groups.items() for record in group]
+    ax.set_ylabel(axis_label(quantity, (record for _, record in flat)))
     for method, record in flat:
         with drawing_of(ax, method):
             _line(ax, record, quantity, style_of(method), alone=len(flat) == 1)

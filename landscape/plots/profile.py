@@ -50,7 +50,7 @@ def profile(
 
 
 def _panel(ax: Axes, groups: dict[str, list[ProfileRecord]], quantity: str) -> None:
-    ax.set_ylabel(axis_label(quantity))
+    ax.set_ylabel(axis_label(quantity, (r for group in groups.values() for r in group)))
     drawn = []
     for method, group in groups.items():
         colour, x = style_of(method).colour, group[0].x

@@ -21,6 +21,7 @@ from landscape.plots.drawing.style import (
 )
 from landscape.plots.surface import caption, check_quantity, columns_of, panels_of
 from landscape.records import SurfaceRecord
+from landscape.records.scores import score_name, worded
 
 VIEW = {"elev": 24, "azim": -52}  # degrees
 
@@ -53,9 +54,10 @@ def relief(
     )
     if any(panel.name != "3d" for panel in page.axes):
         raise ValueError('`ax` must be made with projection="3d".')
+    untitled = f"{worded(quantity, score_name(drawn))} around the minimum"
     for panel, (title, record) in zip(page.axes, panels, strict=True):
         _height(panel, record, quantity, levels, letters)
-        panel.set_title(text(title) or f"{quantity} around the minimum", y=0.98)
+        panel.set_title(text(title) or untitled, y=0.98)
     page.foot([], caption(drawn, quantity, mark="●"))
     return page.figure
 
@@ -79,7 +81,7 @@ def _height(ax: Any, record: SurfaceRecord, quantity: str, levels: Levels, lette
     ax.set_zlim(low, high)
     across, up = annotations.axis_names([record])
     ax.set(xlabel=across, ylabel=up)
-    ax.set_zlabel(axis_label(quantity) + (", logarithmic" if levels.log else ""))
+    ax.set_zlabel(axis_label(quantity, [record]) + (", logarithmic" if levels.log else ""))
     for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
         axis.set_pane_color((1.0, 1.0, 1.0, 0.0))
         axis.label.set_size(letters)

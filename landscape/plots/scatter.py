@@ -42,7 +42,7 @@ def scatter(
     page = sheet(ax, len(chosen), columns=columns, width=width, height=2.4, extra=0.6)
     for number, (panel, measure) in enumerate(zip(page.axes, chosen, strict=True)):
         _points(panel, study, measure)
-        panel.set_xlabel(axis_label(measure))
+        panel.set_xlabel(axis_label(measure, [study]))
         if number % columns == 0:
             panel.set_ylabel(axis_label(GAP))
         panel.set_title(title(comparison, measure))

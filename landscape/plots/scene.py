@@ -59,7 +59,10 @@ def scene(records: ByMethod[SurfaceRecord], *, views: bool = False) -> "Figure":
         margin={"l": 0, "r": 0, "t": 8 if views else 96, "b": 0},
         title={} if views else _title(groups),
         scene=_axes(_axis(first, "loss"), annotations.axis_names(list(groups.values()))),
-        meta={quantity: _axis(levels, quantity) for quantity, levels in axes.items()},
+        meta={
+            quantity: _axis(levels, axis_label(quantity, known))
+            for quantity, levels in axes.items()
+        },
         updatemenus=_menu(list(groups)) if len(groups) > 1 and not views else [],
     )
     return figure
@@ -101,14 +104,15 @@ def _traces(
         "meta": {"method": method, "label": label(method), "split": split, "quantity": quantity},
     }
     colours = np.log10(z) if levels.log else z
-    bar = {"title": {"text": axis_label(quantity)}, "thickness": 14, "len": 240,
+    title = axis_label(quantity, [record])
+    bar = {"title": {"text": title}, "thickness": 14, "len": 240,
            "lenmode": "pixels"}  # fmt: skip
     surface = {
         "type": "surface", "x": _short(x), "y": _short(y), "z": [_short(row) for row in z],
         "surfacecolor": None if views else colours.astype(np.float32), "cmin": _height(levels, low),
         "cmax": _height(levels, high), "colorscale": COLOURS[quantity], "name": label(method),
         "colorbar": bar | _ticks(levels, of_colours=True), **shared,
-        "hovertemplate": f"d₁ %{{x:.2f}}, d₂ %{{y:.2f}}<br>{axis_label(quantity)} %{{z:.4g}}"
+        "hovertemplate": f"d₁ %{{x:.2f}}, d₂ %{{y:.2f}}<br>{title} %{{z:.4g}}"
         f"<extra>{who}</extra>",
     }  # fmt: skip
     weights = {
@@ -129,10 +133,10 @@ def _height(levels: Levels, value: float) -> float:
     return float(np.log10(value) if levels.log else value)
 
 
-def _axis(levels: Levels, quantity: str) -> dict[str, Any]:
+def _axis(levels: Levels, label: str) -> dict[str, Any]:
     low, high = (_height(levels, v) for v in levels.values[[0, -1]])
     return {
-        "title": {"text": axis_label(quantity)}, "type": "log" if levels.log else "linear",
+        "title": {"text": label}, "type": "log" if levels.log else "linear",
         "range": [low, high], **_ticks(levels),
     }  # fmt: skip
 

@@ -27,6 +27,7 @@ from landscape.plots.drawing.style import (
     text,
 )
 from landscape.records import Array, SurfaceRecord
+from landscape.records.scores import score_name, worded
 
 QUANTITIES = ("loss", "accuracy")
 WIDE = 2.5  # inches of a panel, from which on its lines have room for their numbers
@@ -69,9 +70,10 @@ def surface(
     for panel, (title, record) in zip(page.axes, panels, strict=True):
         values = shown(quantity, getattr(record, quantity))
         _contours(panel, record, values, levels, colours, named=width / columns > WIDE)
-        panel.set_title(text(title) or f"{quantity} around the minimum")
+        panel.set_title(text(title) or f"{worded(quantity, score_name(drawn))} around the minimum")
     _axes(page, drawn, columns)
-    _colour_bar(page, quantity, levels, colours, height * -(-len(panels) // columns))
+    label = axis_label(quantity, drawn) + (", logarithmic" if levels.log else "")
+    _colour_bar(page, label, levels, colours, height * -(-len(panels) // columns))
     hatched = any(not np.isfinite(getattr(record, quantity)).all() for record in drawn)
     words = caption(drawn, quantity) + (" · hatched: not finite" if hatched else "")
     page.foot(annotations.methods(drawn), words, line=False)
@@ -158,14 +160,14 @@ def _axes(page: Sheet, records: Sequence[SurfaceRecord], columns: int) -> None:
             panel.tick_params(labelbottom=True)
 
 
-def _colour_bar(page: Sheet, quantity: str, levels: Levels, colours: str, inches: float) -> None:
+def _colour_bar(page: Sheet, label: str, levels: Levels, colours: str, inches: float) -> None:
     """Named at every second of the contours, or at fewer where `inches` have no room for those."""
     every = max(2, math.ceil(0.16 * (len(levels.values) - 1) / inches))
     mappable = ScalarMappable(levels.norm, colours)
     bar = page.figure.colorbar(
         mappable, ax=page.axes, extend="max" if levels.clipped else "neither", aspect=30, pad=0.02
     )
-    bar.set_label(axis_label(quantity) + (", logarithmic" if levels.log else ""))
+    bar.set_label(label)
     bar.outline.set_visible(False)
     bar.ax.yaxis.set_major_locator(FixedLocator(list(levels.values[::every])))
     bar.ax.yaxis.set_minor_locator(NullLocator())

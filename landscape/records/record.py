@@ -50,8 +50,9 @@ class Point:
     loss, grad_norm, w_norm: L(w), ‖∇L(w)‖, ‖w‖; n: length of w; examples: number of examples;
     split: "train", "test" or "given"; batch_norm: the policy; fingerprint: that of the data;
     dtype: that of the arithmetic; model_dtype: that of the model's parameters; loss_function: the
-    name of the loss; parameters: the pattern of the names of those that are w, "" for all. The
-    last three are "" in records older than these fields.
+    name of the loss; parameters: the pattern of the names of those that are w, "" for all; score:
+    what the record calls accuracy, as "mean IoU". The last four are "" in records older than these
+    fields.
     """
 
     loss: float
@@ -67,6 +68,7 @@ class Point:
     model_dtype: str = ""
     loss_function: str = ""
     parameters: str = ""
+    score: str = ""
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)

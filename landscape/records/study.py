@@ -22,6 +22,7 @@ class StudyRecord(Record):
     task: str
     budget: str = "epochs"
     loss: str = "cross-entropy, in nats"  # what losses are, and in which unit
+    score: str = "accuracy"  # what accuracies are
 
     def values(self, metric: str, method: str) -> Array:
         """Select a metric of a method over the seeds, (s,)."""
@@ -83,6 +84,7 @@ class ComparisonRecord(Record):
     granulated_tau_low: Annotated[Array | None, Axes("measure")] = None
     granulated_tau_high: Annotated[Array | None, Axes("measure")] = None
     direction: Annotated[Array, Axes("metric", "method")] = None  # type: ignore[assignment]
+    score: str = "accuracy"  # what accuracies are
 
     def __post_init__(self) -> None:
         if self.direction is None:

@@ -19,6 +19,7 @@ class CurvesRecord(Record):
     learning_rate: Annotated[Array, Axes("epoch")]
     grad_evals: Annotated[Array, Axes("epoch", units="passes")]
     seconds: Annotated[Array, Axes("epoch", units="s")]
+    score: str = "accuracy"  # what the accuracies are
 
 
 @dataclass(frozen=True, eq=False, repr=False)

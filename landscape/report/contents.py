@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from landscape.plots.drawing.prepare import axis_label
-from landscape.records import ComparisonRecord, Record, StudyRecord
+from landscape.records import METRICS, ComparisonRecord, Record, StudyRecord
 from landscape.records.record import axes_of
+from landscape.records.scores import worded
 
 R = TypeVar("R", bound=Record)
 
@@ -75,7 +76,15 @@ class Contents:
         """Name of a metric with its unit; of the area with the rise it was measured at."""
         rises = {r.rise for found in self.records("rise_area").values() for r in found}
         at = f" by {rises.pop():g}" if metric == "rise_area" and len(rises) == 1 else ""
-        return axis_label(metric) + at
+        return axis_label(metric, [self.study]) + at
+
+    def words(self, text: str) -> str:
+        """Words on the accuracy as they are said of the study's score, as "mean IoU"."""
+        return worded(text, self.study.score)
+
+    def name(self, metric: str) -> str:
+        """Name of a metric without its unit."""
+        return self.words(METRICS[metric].label if metric in METRICS else metric)
 
     def count(self, method: str, status: str) -> int:
         """Count a method's runs of a status: "finished", "diverged" or "missing"."""

@@ -106,7 +106,7 @@ def _column(contents: Contents, metric: str) -> Column:
     words = [_words(method_name(m), v) for m, v in by_method.items()]
     return Column(
         metric,
-        TITLES.get(metric, ("", capitalised(METRICS[metric].label))),
+        TITLES.get(metric, ("", capitalised(contents.name(metric)))),
         _head(contents, metric),
         [_dot(v, w, left, right) for v, w in zip(each, words, strict=True)],
         _ticks(left, right),

@@ -12,7 +12,7 @@ import numpy as np
 
 from landscape.plots.comparison import chosen_metrics
 from landscape.plots.drawing.prepare import plural, shown
-from landscape.records import METRICS, Array
+from landscape.records import Array
 from landscape.report import findings
 from landscape.report.contents import Contents
 from landscape.report.numbers import number, signed, signed_interval, with_interval
@@ -96,8 +96,7 @@ def _differences(contents: Contents) -> str:
         total += sum(v.kind in ("higher", "lower", "undecided") for v in verdicts.values())
         who = [method_name(m) for m, v in verdicts.items() if v.kind in ("higher", "lower")]
         if who:
-            label = METRICS[metric].label if metric in METRICS else metric
-            clear.append((label, who))
+            clear.append((contents.name(metric), who))
     count = sum(len(who) for _, who in clear)
     if not count:
         return f"None of {plural(total, 'difference')} from {base} is significant."
@@ -111,7 +110,7 @@ def _scatter(contents: Contents) -> str:
     for i, measure in enumerate(map(str, record.measures)):
         tau, low, high = (float(a[i]) for a in (record.tau, record.tau_low, record.tau_high))
         if math.isfinite(tau):
-            label = METRICS[measure].label if measure in METRICS else measure
+            label = contents.name(measure)
             interval = signed_interval(tau, low, high) if math.isfinite(high - low) else ""
             named = f"{label} (τ {interval or signed(tau, 0.1)})"
             parts.setdefault(findings.association(record, i), []).append(named)
@@ -155,11 +154,11 @@ def _recorded(
         means = means[np.isfinite(means)]
         if not means.size:
             return ""
-        reach = f"{capitalised(label)}: {_reach(means)}."
+        reach = f"{capitalised(contents.words(label))}: {_reach(means)}."
         if max(map(len, values.values())) < 2:
             return f"{reach} {NO_VERDICT}"
         baseline = contents.comparison.baseline
-        words = contrast(label, verdicts(values, baseline, better), baseline)
+        words = contrast(contents.words(label), verdicts(values, baseline, better), baseline)
         return words or reach
 
     return summary

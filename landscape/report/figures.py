@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from landscape import plots
 from landscape.plots.drawing.style import small_print
 from landscape.plots.noise_difference import paired_differences
+from landscape.records.scores import ACCURACY
 from landscape.report.contents import Contents
 from landscape.report.figure_summaries import summary
 from landscape.report.verdict import COSTS
@@ -156,6 +157,8 @@ def figures(contents: Contents) -> list[Shown]:
     estimated = any(metric not in COSTS for metric in contents.computed)
     paired = estimated and bool(np.isfinite(contents.comparison.difference_low).any())
     baseline = method_name(contents.comparison.baseline)
+    other_score = contents.study.score != ACCURACY
+    more = "has a higher accuracy" if other_score else "is more accurate"
     how_to_read = HOW_TO_READ if contents.seeds > 1 else HOW_TO_READ | ONE_SEED
     draws: dict[str, Callable[..., Figure] | None] = {
         name: _cells(contents, name) for name in TITLES if name in plots.DRAWS
@@ -168,7 +171,8 @@ def figures(contents: Contents) -> list[Shown]:
         "scatter": _scatter(contents),
     }
     return [
-        Shown(name, TITLES[name].format(baseline=baseline), draw, how_to_read[name],
+        Shown(name, contents.words(TITLES[name].format(baseline=baseline)), draw,
+              contents.words(how_to_read[name].replace("is more accurate", more)),
               summary(contents, name), _charted(name, draw))
         for name in TITLES
         if (draw := draws[name]) is not None

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from landscape.plots.drawing.prepare import plural
-from landscape.records import METRICS
+from landscape.records.scores import ACCURACY
 from landscape.report import conditions
 from landscape.report.contents import Contents
 from landscape.report.verdict import Verdict, verdicts_of
@@ -88,16 +88,32 @@ def headline(contents: Contents) -> str:
     for metric in asked(contents):
         by_method = verdicts_of(contents.comparison, metric)
         lacking.append([m for m, v in by_method.items() if not v.judged])
-        clauses.append(_clause(QUESTIONS[metric], by_method, base, (before, again)))
+        clauses.append(_clause(question_of(contents, metric), by_method, base, (before, again)))
         before = [m for m, v in by_method.items() if v.kind == QUESTIONS[metric].leading]
         again = QUESTIONS[metric].again
     told = [clause for clause in clauses if clause]
     if not told:
         return f"Too few runs finished to compare any method with {base}."
     told = [told[0], *(clause.replace(f" than {base}", "") for clause in told[1:])]
-    sentence = "; ".join([*told, *_lacking(asked(contents), lacking)]) + "."
+    sentence = "; ".join([*told, *_lacking(contents, asked(contents), lacking)]) + "."
     starts = sentence.startswith(("no ", "all "))  # else with a name, which keeps its letters
     return capitalised(sentence) if starts else sentence
+
+
+def question_of(contents: Contents, metric: str) -> Question:
+    """The sentences on a metric; those on a score other than the accuracy name it."""
+    score = contents.study.score
+    if metric != "test_accuracy" or score == ACCURACY:
+        return QUESTIONS[metric]
+    return Question(
+        leading="higher",
+        first=f"{{who}} {{is}} shown to have a higher {score} than {{base}}",
+        second=f"{{who}} {{is}} shown to have a lower {score} than {{base}}",
+        also="{who} a lower one",
+        none=f"no method is shown to have a higher {score} than {{base}}",
+        instead="{who} {is} shown to have a lower one",
+        only=f"{{who}} is not shown to have another {score} than {{base}}",
+    )
 
 
 def definition(contents: Contents) -> str:
@@ -191,13 +207,15 @@ def named(who: Sequence[str], everyone: Sequence[str]) -> str:
     return f"all but {listed(rest)}" if len(rest) <= NAMED else f"{len(who)} methods"
 
 
-def _lacking(metrics: Sequence[str], lacking: Sequence[Sequence[str]]) -> list[str]:
+def _lacking(
+    contents: Contents, metrics: Sequence[str], lacking: Sequence[Sequence[str]]
+) -> list[str]:
     """Clauses on those of whom too few runs finished, for all that is asked or for one metric."""
     everywhere = [m for m in lacking[0] if all(m in each for each in lacking)]
     clauses = [f"too few runs to tell for {named(everywhere, everywhere)}"] if everywhere else []
     for metric, who in zip(metrics, lacking, strict=True):
         only_here = [m for m in who if m not in everywhere]
         if only_here:
-            label = METRICS[metric].label
+            label = contents.name(metric)
             clauses.append(f"too few runs to tell the {label} of {named(only_here, only_here)}")
     return clauses

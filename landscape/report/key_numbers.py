@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from landscape.plots.drawing.prepare import axis_label
 from landscape.records import METRICS
+from landscape.records.scores import ACCURACY
 from landscape.report.contents import Contents
 from landscape.report.findings import ratios
 from landscape.report.headline import asked
@@ -51,7 +52,7 @@ def _judged(by_method: Mapping[str, Verdict]) -> dict[str, Verdict]:
 def _largest(contents: Contents, metric: str, by_method: Mapping[str, Verdict]) -> Card:
     """The largest difference that is shown, or that none is and which comes nearest."""
     record = contents.comparison
-    label, base = SHORT.get(metric, METRICS[metric].label), method_name(record.baseline)
+    label, base = SHORT.get(metric, contents.name(metric)), method_name(record.baseline)
     shown = {m: v for m, v in by_method.items() if v.kind in ("lower", "higher")}
     if not shown:
         return Card(
@@ -85,7 +86,14 @@ def _better(contents: Contents, metric: str, by_method: Mapping[str, Verdict]) -
         detail = f"{method_name(best)} {_interval(metric, judged[best])}, the largest difference"
     else:
         detail = "no mean is on the better side"
-    return Card(f"{len(better)} of {len(judged)}", BETTER[metric], detail)
+    return Card(f"{len(better)} of {len(judged)}", _better_words(contents, metric), detail)
+
+
+def _better_words(contents: Contents, metric: str) -> str:
+    score = contents.study.score
+    if metric == "test_accuracy" and score != ACCURACY:
+        return f"shown to have a higher {score}"
+    return BETTER[metric]
 
 
 def _nearest(contents: Contents, metric: str, by_method: Mapping[str, Verdict]) -> str:

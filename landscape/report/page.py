@@ -60,6 +60,7 @@ def page(contents: Contents, drawn: Sequence[Shown]) -> str:
         packed=[plotly] if plotly else [],
         plotly=compressed(plotly) if plotly else "",
         contents=contents,
+        score=contents.study.score,
         title=f"{contents.study.task}: {_names(contents)}",
         sections=_sections(parts),
         headline=headline(contents),
@@ -219,7 +220,7 @@ def _correlations(contents: Contents) -> list[dict[str, str]]:
     for i, measure in enumerate(map(str, record.measures)):
         rows.append(
             {
-                "label": METRICS[measure].label if measure in METRICS else measure,
+                "label": contents.name(measure),
                 "tau": _tau(record, "tau", i),
                 "within": _tau(record, "within_tau", i),
                 "across": _tau(record, "across_tau", i),

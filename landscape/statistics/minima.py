@@ -44,6 +44,7 @@ def compare_minima(study: StudyRecord, baseline: str = "sgd") -> ComparisonRecor
         metrics=study.metrics,
         methods=study.methods,
         baseline=baseline,
+        score=study.score,
         **columns,
         **_correlations(study),
     )

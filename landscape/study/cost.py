@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from landscape.data import DataSet, batches
+from landscape.data import DataSet
 from landscape.network.batch import Batch
 from landscape.objective.objective import Objective
 from landscape.study.design import Design
@@ -75,8 +75,9 @@ def training_seconds(settings: Settings, dataset: DataSet) -> float:
 
 def study_gradient_seconds(design: Design, dataset: DataSet) -> float:
     """Seconds of a gradient over the examples that the measures of a study look at."""
-    task, n = find_task(design.task), design.measured
-    pieces = batches(Batch(dataset.train_x[:n], dataset.train_y[:n]), task.measured_at_once)
+    task = find_task(design.task)
+    train = Batch(dataset.train_x, dataset.train_y)
+    pieces = task.pieces(train, design.measured, design.batch_size)
     model, policy = task.build().to(device_of(design.training.device)), design.batch_norm
     return gradient_seconds(Objective(model, pieces, task.plain_loss, batch_norm=policy))
 

@@ -17,7 +17,7 @@ from landscape.tasks.registry import TASKS
 from landscape.tasks.registry import task as find_task
 from landscape.training.base_optimizer import check_fits
 from landscape.training.run import load_data
-from landscape.training.settings import TrainingSettings
+from landscape.training.settings import Settings, TrainingSettings
 from landscape.training.train import settings_for
 from landscape.utils.names import canonical, names_of
 from landscape.utils.paths import PathLike, as_path
@@ -94,7 +94,16 @@ class Design:
     @property
     def training(self) -> TrainingSettings:
         """Training settings of the first method: budget and device are those of all."""
-        return settings_for(self.task, self.methods[0], 0, self.settings).training
+        return self._first.training
+
+    @property
+    def batch_size(self) -> int:
+        """Examples of a step of the first method."""
+        return self._first.data.batch_size
+
+    @property
+    def _first(self) -> Settings:
+        return settings_for(self.task, self.methods[0], 0, self.settings)
 
     @property
     def chosen_engine(self) -> Engine:

@@ -125,6 +125,7 @@ class Study:
             task=self.plan["task"],
             budget=self.plan["budget"],
             loss=self._loss,
+            score=next(iter(self.runs.values())).score,
             settings={
                 "label_noise": {m: r.settings.data.label_noise for (m, _), r in self.runs.items()},
                 "tuning": self.plan.get("tuning", {}),
@@ -138,9 +139,11 @@ class Study:
     @property
     def _loss(self) -> str:
         """What losses are, and in which unit."""
-        user_task = next(iter(self.runs.values())).settings.own.get("task")
+        first = next(iter(self.runs.values()))
+        user_task = first.settings.own.get("task")
         if not user_task:
-            return "cross-entropy, in nats"
+            named = first.task.loss.replace("-", " ").capitalize()
+            return f"{named} loss" if named else "cross-entropy, in nats"
         usual = "cross-entropy in nats, or the squared error, as the targets have it"
         return str(user_task["loss"] or usual)
 

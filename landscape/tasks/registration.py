@@ -9,6 +9,7 @@ from landscape.data import DATA
 from landscape.methods import METHODS
 from landscape.models import MODELS
 from landscape.tasks import imports, registry
+from landscape.tasks.losses import LOSSES
 from landscape.tasks.registry import Task
 from landscape.utils.names import canonical
 
@@ -169,11 +170,12 @@ def canonical_method(name: str) -> str:
 def import_named(*names: Any) -> None:
     """Import the references among names that the user gave in this process.
 
-    The last one is a loss, which the package has none of by name. Raises ValueError.
+    The last one is a loss. Raises ValueError.
     """
     *_, loss = names
-    if isinstance(loss, str) and loss and not imports.is_reference(loss):
-        raise ValueError(f"`loss` must be {REFERENCE}. Got {loss!r}.")
+    if isinstance(loss, str) and loss and loss not in LOSSES and not imports.is_reference(loss):
+        known = ", ".join(LOSSES)
+        raise ValueError(f"`loss` must be {known} or {REFERENCE}. Got {loss!r}.")
     references = [name for name in names if isinstance(name, str) and imports.is_reference(name)]
     imports.allow(references)
     for reference in references:

@@ -11,9 +11,10 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from landscape.data import DataSet
-from landscape.data.dataset import check_finite
+from landscape.data import DataSet, batches
+from landscape.data.dataset import check_finite, subset
 from landscape.network.batch import Batch, LossFn
+from landscape.network.score import Score, score_of
 from landscape.tasks import imports, user_code
 from landscape.utils.names import canonical
 
@@ -35,7 +36,8 @@ class Task:
 
     model, data: names in MODELS and DATA, or references to the user's own factories;
     model_settings, data_settings: keywords of these.
-    loss: a reference to the user's own; "" for cross-entropy, or what fits the user's model.
+    loss: a name in LOSSES, or a reference to the user's own; "" for cross-entropy, or what fits the
+    user's model.
     defaults: settings of the task by section and method, as `resolve` takes them.
     measures: settings of measures that suit the task, by measure.
     measured: examples that measures look at unless told otherwise.
@@ -82,6 +84,29 @@ class Task:
             return user_code.loss(self.loss)
         whose = (self.model, self.data)
         return user_code.usual_loss if any(map(imports.is_reference, whose)) else cross_entropy
+
+    @property
+    def score(self) -> Score:
+        """What classifiers of this task are scored by: accuracy, or what its loss names."""
+        return score_of(self.plain_loss)
+
+    @property
+    def takes_whole_batches(self) -> bool:
+        """The loss is no mean over a batch's examples: batches have the training's size."""
+        return getattr(self.plain_loss, "of_whole_batches", False)
+
+    def evaluated_at_once(self, batch_size: int) -> int:
+        """Examples of a batch of the metrics. batch_size: of the training."""
+        return batch_size if self.takes_whole_batches else self.measured_at_once
+
+    def pieces(self, part: Batch, examples: int, batch_size: int) -> list[Batch]:
+        """Choose examples of a part of the data for measures, in batches; whole ones where the loss
+        takes them. batch_size: of the training.
+        """
+        size = self.evaluated_at_once(min(batch_size, part.size))
+        whole = self.takes_whole_batches
+        chosen = subset(part, max(size, examples) if whole else examples)
+        return list(batches(chosen, size, drop_last=whole))
 
 
 _WIDE_NOISE = {"noise": {"sigmas": (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)}}
@@ -147,6 +172,21 @@ TASKS: dict[str, Task] = {
         data="digits",
         defaults={"training": {"epochs": 15, "lr": 0.1}, "adamw": _ADAMW},
         measures=_WIDE_NOISE,
+    ),
+    "canvas-digits": Task(
+        "canvas-digits",
+        "the same digits on a canvas, a class for each pixel, U-Net with Dice loss",
+        model="unet",
+        data="canvas-digits",
+        loss="dice",
+        defaults={
+            "training": {"epochs": 12, "lr": 0.1},
+            "data": {"batch_size": 32},
+            "adamw": _ADAMW,
+            "fam": {"layer": "mid.0", "form": "kappa_hat"},
+        },
+        measured=256,
+        measures={**_WIDE_NOISE, **_SMALL_SURFACE, "relative_flatness": {"layer": "mid.0"}},
     ),
     "mnist": Task(
         "mnist",

@@ -13,6 +13,7 @@ from landscape.data.dataset import check_finite
 from landscape.models import MODELS
 from landscape.network.batch import Batch, LossFn, as_batch
 from landscape.tasks import imports
+from landscape.tasks.losses import LOSSES
 from landscape.tasks.usual_loss import usual_loss
 from landscape.utils.names import canonical
 from landscape.utils.rng import seeded
@@ -150,9 +151,11 @@ def _parts(loaded: Any, examples: int, name: str) -> Parts:
 
 
 def loss(name: str) -> LossFn:
-    """The user's loss (model, batch) -> (), or `usual_loss`."""
+    """A loss (model, batch) -> () by its name in LOSSES or a reference; `usual_loss` for ""."""
     if not name:
         return usual_loss
+    if name in LOSSES:
+        return LOSSES[name]
     loaded = imports.imported(name)
     if not callable(loaded):
         raise ValueError(f"{name} must be a function of (model, batch).")

@@ -1,4 +1,4 @@
-"""Loss and accuracy of a network in training, epoch by epoch."""
+"""Loss and score of a network in training, epoch by epoch."""
 
 from collections.abc import Sequence
 from math import nan
@@ -24,7 +24,7 @@ class PlainEvaluation:
         self._checked: set[str] = set()
 
     def __call__(self, part: str, examples: Batch, loss: LossFn) -> tuple[float, float]:
-        """Loss and accuracy on a part of the data, by its name; NaN on no examples."""
+        """Loss and score on a part of the data, by its name; NaN on no examples."""
         if not examples.size:
             return float("nan"), float("nan")
         pieces = batches(examples, self._size)

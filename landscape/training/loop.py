@@ -62,7 +62,7 @@ class Training:
         self, settings: Settings, task: Task, dataset: DataSet, stage: Stage | None = None
     ):
         self.settings = settings
-        self.plain_loss = task.plain_loss
+        self.plain_loss, self.score = task.plain_loss, task.score.name
         self.device = device_of(settings.training.device)
         self.stage = stage or whole(settings, task, dataset)
         self.model, self.method = self.stage.model, self.stage.method

@@ -104,7 +104,7 @@ def sharpness_monitor(
     if not t.measure_every:
         return None
     examples = subset(train, t.measure_examples)
-    pieces = list(batches(examples, task.measured_at_once))
+    pieces = task.pieces(train, t.measure_examples, settings.data.batch_size)
     steps = list(batches(examples, min(size, examples.size), drop_last=True))
     return SharpnessMonitor(
         model, task.plain_loss, method, optimizer, t.measure_every, pieces, steps,

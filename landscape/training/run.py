@@ -18,8 +18,7 @@ import torch
 from torch import nn
 
 from landscape import records
-from landscape.data import DataSet, batches, split
-from landscape.data.dataset import subset
+from landscape.data import DataSet, split
 from landscape.objective.objective import Objective
 from landscape.tasks import recorded
 from landscape.tasks.imports import is_reference
@@ -106,6 +105,14 @@ class Run:
         return recorded.task_of(self.settings.task, self.settings.own)
 
     @property
+    def score(self) -> str:
+        """Name of what the accuracies are; a task that needs trust is not asked."""
+        try:
+            return self.task.score.name
+        except ValueError:
+            return "accuracy"
+
+    @property
     def metrics(self) -> list[dict[str, float]]:
         """Read one row per epoch; row 0 is before the first step. Null reads as NaN.
 
@@ -180,9 +187,8 @@ class Run:
         data = self.settings.data
         parts = split(dataset, self.settings.seed, data.held_out, data.label_noise)
         part = parts.train if which == "train" else parts.test
-        chosen = subset(part, examples)
         model = self.model().to(device_of(device or self.settings.training.device))
-        pieces = batches(chosen, self.task.measured_at_once)
+        pieces = self.task.pieces(part, examples, data.batch_size)
         loss, policy = self.task.plain_loss, batch_norm
         return Objective(model, pieces, loss, batch_norm=policy, parameters=parameters)
 
@@ -246,7 +252,7 @@ def records_of_tables(run: Run) -> list[records.Record]:
     looks = run.path / "sharpness.jsonl"
     rows, measured = run.metrics, tables.read(looks) if looks.exists() else []
     try:
-        made: list[records.Record] = [curves(rows)]
+        made: list[records.Record] = [replace(curves(rows), score=run.score)]
         if "rho" in rows[-1]:
             made.append(radius(rows))
         if measured:

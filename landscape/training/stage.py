@@ -50,6 +50,6 @@ def whole(settings: Settings, task: Task, dataset: DataSet) -> Stage:
         make(unlabelled(settings.method), settings.methods),
         Examples(train, held_out, min(data.batch_size, train.size)),
         {"train": [train.rows(slice(EVALUATED))], "held_out": [held_out], "test": [test]},
-        PlainEvaluation(model, task.measured_at_once),
+        PlainEvaluation(model, task.evaluated_at_once(min(data.batch_size, train.size))),
         dataset.augment if data.augment else None,
     )

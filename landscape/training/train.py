@@ -220,8 +220,8 @@ def _run_epochs(path: Path, training: Training, log: Log, clock: Clock, progress
             log.grow(training.rows, training.looks)
             _keep_snapshot(path, training, before)
             keeper.after_epoch()
-            accuracy = f"test accuracy {training.rows[-1]['test_accuracy']:.3f}"
-            progress(Progress("train", label, training.spent, 1.0, accuracy))
+            score = f"test {training.score} {training.rows[-1]['test_accuracy']:.3f}"
+            progress(Progress("train", label, training.spent, 1.0, score))
             interrupt.check()
 
 

@@ -131,7 +131,10 @@ def test_what_is_there_is_kept_unless_forced(checkpoint):
         ({"model": lambda: 3}, "must make a torch.nn.Module. Got int"),
         ({"model": None}, "its model must be named"),
         ({"data": []}, "data has no examples"),
-        ({"loss": "cross_entropy"}, "`loss` must be pkg.mod:name or file.py:name"),
+        (
+            {"loss": "cross_entropy"},
+            "`loss` must be dice, dice-per-image or pkg.mod:name or file.py:name",
+        ),
         ({"measures": ["eigenvalue"]}, "Unknown measure 'eigenvalue'. Did you mean 'eigenvalues'"),
         ({"options": {"noise": {"draw": 3}}}, "Unknown setting of noise 'draw'"),
     ],

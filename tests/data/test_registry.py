@@ -6,12 +6,14 @@ from landscape.data import DATA
 
 
 def test_the_names():
-    images = ["digits", "mnist", "fashion-mnist", "cifar10", "cifar100"]
+    images = ["digits", "canvas-digits", "mnist", "fashion-mnist", "cifar10", "cifar100"]
     own = ["text", "tsv", "csv", "npz", "hugging-face"]
     assert list(DATA) == [*images, "sst2", "shakespeare", *own]
 
 
-@pytest.mark.parametrize("name", [name for name in DATA if name not in ("digits", "text")])
+@pytest.mark.parametrize(
+    "name", [name for name in DATA if name not in ("digits", "canvas-digits", "text")]
+)
 def test_without_a_folder_one_line_says_what_to_do(name, monkeypatch):
     monkeypatch.delenv("LANDSCAPE_DATA", raising=False)
     with pytest.raises(FileNotFoundError, match=r"^.* no folder is named\. .* LANDSCAPE_DATA\.$"):

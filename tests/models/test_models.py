@@ -35,7 +35,7 @@ PARAMETERS = {
     "pyramidnet272": 26_210_842,
     "vit": 2_693_578,
 }
-ELSEWHERE = {"text-transformer", "language-model", "torchvision", "timm", "transformers"}
+ELSEWHERE = {"text-transformer", "language-model", "torchvision", "timm", "transformers", "unet"}
 SMALL = ["mlp", "convnet", "lenet", "resnet18", "resnet56", "pyramidnet110", "vit"]
 
 

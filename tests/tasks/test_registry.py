@@ -14,13 +14,14 @@ from landscape.tasks.registry import TASKS, cross_entropy, task
 from landscape.training.train import settings_for
 
 IMAGES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "fashion-mnist": (1, 28, 28)}
-IMAGES |= {"cifar10": (3, 32, 32), "cifar100": (3, 32, 32)}
+IMAGES |= {"cifar10": (3, 32, 32), "cifar100": (3, 32, 32), "canvas-digits": (1, 24, 24)}
 TEXTS = {
     "sst2": (64, 8192, (2,)),
     "shakespeare": (128, 256, (128, 256)),
     "text": (128, 256, (128, 256)),
 }
 CLASSES = {"cifar100": 100}
+PLACES = {"canvas-digits": (24, 24, 3)}  # a class for each pixel
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -34,7 +35,8 @@ def test_the_model_fits_the_data(name):
             length, _, outputs = TEXTS[chosen.data]
             x = torch.zeros(2, length, dtype=torch.int64)
         else:
-            x, outputs = torch.empty(2, *IMAGES[chosen.data]), (CLASSES.get(chosen.data, 10),)
+            x = torch.empty(2, *IMAGES[chosen.data])
+            outputs = PLACES.get(chosen.data, (CLASSES.get(chosen.data, 10),))
         assert model(x).shape == (2, *outputs)
     if chosen.data in TEXTS:
         assert model.tokens.num_embeddings == TEXTS[chosen.data][1]

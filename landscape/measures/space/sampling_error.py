@@ -7,6 +7,7 @@ from landscape.network.batch import Batch, tensors
 from landscape.objective.derivative import total
 from landscape.objective.empirical_risk import EmpiricalRisk
 from landscape.objective.objective import Objective
+from landscape.objective.reduction import can_be_regrouped
 
 GROUPS = 32  # enough for a standard error that is right within an eighth
 LEAST = 32  # examples of a group that batch norm takes its own statistics from
@@ -17,12 +18,15 @@ def relative_stderr(objective: Objective) -> float:
 
     From the losses of up to 32 groups of examples: √(G/(G−1) Σ_g s_g² (L_g − L)²) with their shares
     s_g. One more pass over the data. Under the policy "batch" each group is normalised by its own
-    statistics, which is near the truth for 32 examples and more.
+    statistics, which is near the truth for 32 examples and more. A loss that is no mean over
+    examples has its batches as groups.
     NaN where the data cannot be told apart, the model takes whole batches alone, or the loss is
     zero.
     """
     risk = objective.risk
-    groups = [group for batch in risk.given for group in _groups(risk, batch)]
+    groups = list(risk.given)
+    if objective.retry_on_oom(lambda: can_be_regrouped(risk)):
+        groups = [group for batch in risk.given for group in _groups(risk, batch)]
     if len(groups) < 2:
         return float("nan")
 

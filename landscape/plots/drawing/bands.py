@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from landscape.plots.drawing.prepare import SPLITS, axis_label, counts, scale, shown, t_band
 from landscape.plots.drawing.style import drawing_of, empty, style_of
 from landscape.records import Array, Record
+from landscape.records.scores import score_name, worded
 
 QUANTITIES = ("accuracy", "loss")
 T = TypeVar("T", bound=Record)
@@ -49,7 +50,7 @@ def labelled(ax: Axes, quantity: str, records: Sequence[Record]) -> None:
     split = {record.point.split for record in records if record.point is not None}
     named = split in ({"test"}, {"train"})
     name = f"{SPLITS.get(*split, *split)} {quantity}" if named else quantity
-    ax.set_ylabel(axis_label(quantity).replace(quantity, name))
+    ax.set_ylabel(worded(axis_label(quantity).replace(quantity, name), score_name(records)))
 
 
 def fitted(ax: Axes, quantity: str, means: Sequence[Array]) -> bool:

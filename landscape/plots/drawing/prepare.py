@@ -1,6 +1,6 @@
 """From records to what is drawn: records by method, bands, scales."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from landscape.records import (
     Record,
     SpectralDensityRecord,
 )
+from landscape.records.scores import score_name, worded
 from landscape.statistics.intervals import t_quantile
 from landscape.utils.text import printable
 
@@ -69,11 +70,11 @@ def shown(metric: str, values: Any) -> Array:
     return np.asarray(values, dtype=float) * (100.0 if metric.endswith("accuracy") else 1.0)
 
 
-def axis_label(metric: str) -> str:
-    """Name of a metric with its unit."""
+def axis_label(metric: str, records: Iterable[Record] = ()) -> str:
+    """Name of a metric with its unit; accuracy by the name that the records have for it."""
     known = METRICS.get(metric)
     unit = "%" if metric.endswith("accuracy") else known.unit if known else ""
-    label = known.label if known else printable(metric)
+    label = worded(known.label if known else printable(metric), score_name(records))
     return f"{label} ({unit})" if unit else label
 
 
