@@ -9,7 +9,6 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor
 
-from landscape.network.score import score_of
 from landscape.objective.objective import Objective
 from landscape.records import Point
 from landscape.utils import progress as messages
@@ -55,7 +54,7 @@ def point_of(objective: Objective, split: str = "given") -> Point:
         model_dtype=objective.precision.dtype,
         loss_function=name_of(objective.loss),
         parameters=objective.weights.pattern,
-        score=score_of(objective.loss).name,
+        score=objective.score,
     )
 
 

@@ -14,6 +14,7 @@ from landscape.network.batch import Batch, Logits, LossFn
 from landscape.network.isolation import gradients_on, outside_inference
 from landscape.network.parameter_block import Block
 from landscape.network.precision import Precision
+from landscape.network.score import score_of
 from landscape.network.weights import Weights
 from landscape.objective import first_pass
 from landscape.objective.curvature_products import Products, hessian
@@ -141,6 +142,11 @@ class Objective:
     def w(self) -> Tensor:
         """The point at construction, (n,): a copy, the caller's own."""
         return self.risk.w.clone()
+
+    @property
+    def score(self) -> str:
+        """Name of what `accuracy` holds: that, or the score that the loss names."""
+        return score_of(self.loss).name
 
     @property
     def layers(self) -> Mapping[str, slice]:

@@ -87,7 +87,7 @@ class Task:
 
     @property
     def score(self) -> Score:
-        """What classifiers of this task are scored by: accuracy, or what its loss names."""
+        """Score of this task's classifiers: accuracy, or the one that its loss names."""
         return score_of(self.plain_loss)
 
     @property
