@@ -91,6 +91,7 @@ class SoftmaxHessian:
     axis: int
 
     def __call__(self, u: Tensor) -> Tensor:
+        """The product with u."""
         pu = self.p * u
         return self.s * (pu - self.p * pu.sum(self.axis, keepdim=True))
 

@@ -87,6 +87,7 @@ class GaussNewton:
         (self.pulled,) = torch.autograd.grad(outputs, leaf, self.dual, create_graph=True)
 
     def __call__(self, v: Tensor) -> Tensor:
+        """G v, (m,) -> (m,)."""
         if not self.pulled.requires_grad:  # a backward that leaves torch: the operator's checks see
             return torch.zeros_like(v)
         pushed = torch.autograd.grad(
