@@ -22,28 +22,38 @@ from landscape.objective.empirical_risk import EmpiricalRisk, Terms
 from landscape.objective.objective import Objective
 
 
-def gauss_newton(risk: EmpiricalRisk, terms: Terms, leaf: Tensor) -> Product:
-    """v ↦ G v by double backward: J v is the derivative of Jᵀu, linear in u, along v.
+class GaussNewton:
+    """Makes v ↦ G v of some terms by double backward: J v is the derivative of Jᵀu, linear in u,
+    along v.
 
     H_z of softmax cross-entropy has a closed form, see `landscape.measures.curvature.cross_entropy`
-    for when it is taken; else H_z is the double backward of the loss.
-    Raises ValueError where the loss reaches the weights otherwise than through the model's output.
+    for when it is taken; else H_z is the double backward of the loss, and no closed form is looked
+    for again, since that takes a pass.
     """
-    softmax = softmax_hessians(risk, terms)
-    if softmax is None:
-        return by_double_backward(risk, terms, leaf)
-    shapes = [h.p for h in softmax]
 
-    def bend(pushed: Sequence[Tensor]) -> Sequence[Tensor]:
-        return [h(u) for h, u in zip(softmax, pushed, strict=True)]
+    def __init__(self) -> None:
+        self.is_closed = True
 
-    return GaussNewton(
-        [h.edge for h in softmax], shapes, leaf, bend, held=sum(p.nbytes for p in shapes)
-    )
+    def __call__(self, risk: EmpiricalRisk, terms: Terms, leaf: Tensor) -> Product:
+        """The product; the model stands on `leaf` (m,).
+
+        Raises ValueError where the loss reaches the weights otherwise than through the model's
+        output.
+        """
+        softmax = softmax_hessians(risk, terms) if self.is_closed else None
+        self.is_closed = softmax is not None
+        if softmax is None:
+            return by_double_backward(risk, terms, leaf)
+
+        def bend(pushed: Sequence[Tensor]) -> Sequence[Tensor]:
+            return [h(u) for h, u in zip(softmax, pushed, strict=True)]
+
+        p = [h.p for h in softmax]
+        return ThroughOutputs([h.edge for h in softmax], p, leaf, bend, sum(t.nbytes for t in p))
 
 
 def by_double_backward(risk: EmpiricalRisk, terms: Terms, leaf: Tensor) -> Product:
-    """The same for any loss."""
+    """v ↦ G v for any loss."""
     loss, outputs, cuts = _cut_pass(risk, terms, leaf)
     if not cuts:  # nothing that the model returns depends on the block
         return torch.zeros_like
@@ -64,10 +74,10 @@ def by_double_backward(risk: EmpiricalRisk, terms: Terms, leaf: Tensor) -> Produ
             materialize_grads=True,
         )
 
-    return GaussNewton(outputs, outputs, leaf, bend)
+    return ThroughOutputs(outputs, outputs, leaf, bend)
 
 
-class GaussNewton:
+class ThroughOutputs:
     """v ↦ Jᵀ H_z J v.
 
     outputs: z, or their places in a graph, as functions of `leaf` (m,); like: tensors of their
@@ -76,7 +86,7 @@ class GaussNewton:
 
     def __init__(
         self,
-        outputs: Sequence[Tensor | GradientEdge],
+        outputs: Sequence[Tensor] | Sequence[GradientEdge],
         like: Sequence[Tensor],
         leaf: Tensor,
         bend: Callable[[Sequence[Tensor]], Sequence[Tensor]],
