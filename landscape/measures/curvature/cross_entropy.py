@@ -35,7 +35,7 @@ Edge = tuple[Any, int]  # of a graph: a node and the number of its output
 
 
 class CrossEntropy:
-    """One call of F.cross_entropy whose value v is a leaf from here on.
+    """Call of F.cross_entropy whose value v is a leaf from here on.
 
     value: (), or one for each example. logits: (n, classes, ...) or (classes,); their graph is kept
     by `edge`, and they themselves only until `hessian` has made probabilities of them.
