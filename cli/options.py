@@ -59,6 +59,14 @@ Set = Annotated[
     ),
 ]
 Epochs = Annotated[int | None, typer.Option(help="Passes over the training data.")]
+Protocol = Annotated[
+    str | None,
+    typer.Option(
+        help="lifelong: the classes as a sequence of tasks, with settings of [lifelong]; see the "
+        "tasks split-...",
+        show_default="the task's",
+    ),
+]
 LabelNoise = Annotated[
     float | None,
     typer.Option(

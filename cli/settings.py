@@ -16,6 +16,7 @@ from landscape_cli.checking import checked
 Tree = dict[str, Any]
 MOST_DEPTH = 32  # arrays and tables within each other
 GROUPS = "groups"  # parameter groups, the one list of tables
+PROTOCOLS = {"lifelong": "lifelong"}  # name -> section of its settings
 KEYWORDS = ("model_args", "data_args")  # options that a file may hold as a table
 
 
@@ -27,29 +28,34 @@ def read(
     measures: Mapping[str, type] | None = None,
     asked: Iterable[str] | None = None,
     label_noise: float | None = None,
+    protocol: str | None = None,
     option: str = "--set",
     **flags: Any,
 ) -> Tree:
     """Settings by section and method, {"training": {"epochs": 20}, "sam": {"rho": 0.1}}, typed.
 
     Later ones win: the file, `--set`, then `label_noise`, of [data], and `flags`, which belong to
-    [training] (None: not given). measures: those that may have a section too, by name; asked:
+    [training] (None: not given). protocol: a name in PROTOCOLS, whose section is then there, if
+    only with its defaults. measures: those that may have a section too, by name; asked:
     those that are evaluated, None for all.
     Raises ValueError with all errors. A file may also hold methods that do not run now; a `--set`
     without effect is an error, and names `option`.
     """
     from landscape.methods import METHODS
     from landscape.training.settings import SECTIONS, unlabelled
+    from landscape.utils.names import canonical
 
     sections = {**SECTIONS, **METHODS, **(measures or {})}
     given = canonical_sections(assigned(assignments or (), option), sections)
     options = {"data": {"label_noise": label_noise}, "training": flags}
-    flagged = [
+    flagged: list[Tree] = [
         {section: {key: value}}
         for section, values in options.items()
         for key, value in values.items()
         if value is not None
     ]
+    if protocol is not None:
+        flagged.append({PROTOCOLS[canonical("protocol", protocol, PROTOCOLS)]: {}})
     stored = canonical_sections(tables(config), sections) if config else {}
     tree = merged(stored, given, *flagged)
     parts = [part for method in methods for part in method.split("+")]

@@ -212,7 +212,7 @@ def differing(run: Run) -> Tree:
         usual = {**vars(kind()), **layers.get(section, {})}
         for part in run.settings.method.split("+"):
             usual |= layers.get(part, {}).get(section, {})
-        now = vars(getattr(run.settings, section))
+        now = vars(getattr(run.settings, section) or kind())
         found |= {
             f"{section}.{name}": f"{now[name]}, default {usual[name]}"
             for name in now

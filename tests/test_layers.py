@@ -39,10 +39,11 @@ ROOMS: dict[str, set[str]] = {
     "engines": {"utils"},
     "models": {"utils", "network"},
     "data": {"utils", "network"},
+    "lifelong": {"utils", "network", "data"},
     "tasks": {"utils", "network", "methods", "models", "data"},
     "training": {
         *("utils", "records", "network", "objective", "methods", "methods.walker", "measures"),
-        *("data", "tasks"),
+        *("data", "tasks", "lifelong"),
     },
     "analysis": {
         *("utils", "records", "statistics", "network", "objective", "measures"),

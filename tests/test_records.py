@@ -19,17 +19,20 @@ POINT = Point(0.1, 0.01, 12.0, 5, 100, "test", "stored", "float32", "cpu", "abc"
 
 
 def example(kind):
-    """A record of a kind with different numbers everywhere; axes have different lengths."""
+    """A record of a kind with different numbers everywhere; axes have different lengths, but those
+    of a matrix over the tasks of a sequence.
+    """
     cls, axes = RECORDS[kind], axes_of(RECORDS[kind])
     lengths = {
         name: i + 2 for i, name in enumerate(sorted({n for a in axes.values() for n in a.names}))
     }
+    lengths |= {"after": lengths["task"]} if "after" in lengths else {}
     values = {}
     for f in dataclasses.fields(cls):
         if f.name in axes:
             shape = tuple(lengths[n] for n in axes[f.name].names)
             numbers = np.arange(np.prod(shape), dtype=float).reshape(shape) + 0.5
-            is_names = f.name in ("metrics", "methods", "measures", "status")
+            is_names = f.name in ("metrics", "methods", "measures", "status", "quantities")
             values[f.name] = numbers.astype(str) if is_names else numbers
         elif f.name in ("point", "settings", "provenance") or f.metadata.get("transient"):
             continue

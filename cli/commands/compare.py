@@ -41,6 +41,7 @@ def compare(
         str | None,
         typer.Option(help="What is equal for all: epochs (the default) or grad-evals."),
     ] = None,
+    protocol: options.Protocol = None,
     label_noise: options.LabelNoise = None,
     grid: Annotated[
         list[str] | None,
@@ -102,8 +103,8 @@ def compare(
     asked = None if measures is None else options.measure_names(measures)
     tree = settings.read(
         config, set_, chosen, measures=askable(), asked=asked,
-        label_noise=label_noise, epochs=epochs, budget=budget, measure_every=measure_every,
-        device=device,
+        label_noise=label_noise, protocol=protocol, epochs=epochs, budget=budget,
+        measure_every=measure_every, device=device,
     )  # fmt: skip
     design: dict[str, Any] = {
         "settings": {name: tree[name] for name in tree if name not in askable()},

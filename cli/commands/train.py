@@ -39,6 +39,7 @@ def train(
     config: options.Config = None,
     set_: options.Set = None,
     epochs: options.Epochs = None,
+    protocol: options.Protocol = None,
     label_noise: options.LabelNoise = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run.")] = False,
     snapshots: Annotated[
@@ -89,8 +90,8 @@ def train(
     )
     given = settings.read(
         config, set_, [named],
-        label_noise=label_noise, epochs=epochs, snapshots=snapshots, measure_every=measure_every,
-        device=device,
+        label_noise=label_noise, protocol=protocol, epochs=epochs, snapshots=snapshots,
+        measure_every=measure_every, device=device,
     )  # fmt: skip
     asked: dict[str, Any] = {
         "settings": given, "data_dir": data_dir, "resume": resume, "log": options.names(log),
@@ -106,7 +107,7 @@ def train(
         say(f"note: {run.path} was trained before with these settings.", err=True)
     last = run.metrics[-1]
     if not json and not quiet:
-        say(outcome.of_training(last, run.score))
+        say(outcome.of_training(last, run.score), *outcome.of_tasks(run.records()))
     options.warn(hints.of_runs([run]))
     result = {"run": run.path, "status": run.status, "metrics": plain(last)}
     options.hand_over(result, run.path, json)

@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from landscape.analysis import reference_points
+from landscape.analysis import after_tasks, reference_points
 from landscape.analysis.checkpoint_spec import CheckpointSpec, open_minimum
-from landscape.analysis.minimum import Minimum, counter
+from landscape.analysis.minimum import RESUMABLE, Minimum, counter
 from landscape.measures import MEASURES, CrossCheck
 from landscape.records import Record
 from landscape.tasks.registry import Task
 from landscape.training.run import Run
 from landscape.utils.names import look_up, names_of
-from landscape.utils.paths import PathLike
+from landscape.utils.paths import PathLike, as_path
 from landscape.utils.processes import check_single_process
 from landscape.utils.progress import Listener, silent
 from landscape.utils.progress_display import listening
@@ -60,6 +60,9 @@ def analyze(
     to: the other end of a path; among: runs whose minima span a surface with directions "minima".
     trust: import the user's code that a run refers to. data_dir: folder of the data's files.
 
+    A run over a sequence of tasks with `lifelong.measure` "task" is measured after each of them,
+    surfaces and profiles left out: "lifelong" has the numbers.
+
     Raises ValueError for unknown measures and settings, for a run that diverged or has not
     finished, and for a checkpoint that does not fit; FileNotFoundError for missing data.
     """
@@ -75,7 +78,16 @@ def analyze(
     end = None if to is None else opened(to, None)
     asked = measures_of(minimum, measures, options or {}, among, end)
     with listening(progress) as tell:
-        return answers(minimum, asked, force=force, progress=tell)
+        found = answers(minimum, asked, force=force, progress=tell)
+        for task in range(1, tasks := after_tasks.tasks_to_measure(minimum)):
+            earlier = after_tasks.minimum_after(task, minimum, as_path(data_dir), device)
+            by_task = {name: m for name, m in asked.items() if name not in RESUMABLE}
+            answers(earlier, by_task, force=force, progress=tell)
+        if tasks and minimum.run is not None:
+            found["lifelong"] = after_tasks.record_of(
+                minimum.run, as_path(data_dir), device, tell, minimum.name
+            )
+        return found
 
 
 def answers(

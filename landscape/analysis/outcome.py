@@ -8,6 +8,7 @@ import numpy as np
 
 from landscape.records import (
     EigenvaluesRecord,
+    LifelongRecord,
     NoiseRecord,
     QuantizationRecord,
     Record,
@@ -53,7 +54,7 @@ def of_training(metrics: Mapping[str, float], score: str = ACCURACY) -> str:
     score: what accuracies are.
     """
     parts = [
-        f"test {score} {metrics['test_accuracy']:.1%}"
+        f"test {score} {metrics['test_accuracy']:.1%}{_over_tasks(metrics)}"
         if math.isfinite(metrics["test_accuracy"])
         else "",
         f"test loss {metrics['test_loss']:.4g}",
@@ -63,12 +64,30 @@ def of_training(metrics: Mapping[str, float], score: str = ACCURACY) -> str:
     return _sentence([part for part in parts if part])
 
 
+def _over_tasks(metrics: Mapping[str, float]) -> str:
+    return f" as a mean over {metrics['task']:g} tasks" if "task" in metrics else ""
+
+
+def of_tasks(records: Mapping[str, Record]) -> list[str]:
+    """Say in one sentence what a sequence of tasks left behind; nothing for other runs."""
+    record = records.get("lifelong")
+    if not isinstance(record, LifelongRecord) or not math.isfinite(record.forgetting):
+        return []
+    parts = [
+        f"accuracy just after each task {record.learning_accuracy:.1%}",
+        f"forgetting {100 * record.forgetting:.1f} points",
+        f"backward transfer {100 * record.backward_transfer:+.1f} points",
+        f"forward transfer {100 * record.forward_transfer:+.1f} points",
+    ]
+    return [_sentence(parts).replace("-", "−")]
+
+
 def of_run(
     metrics: Mapping[str, float], records: Mapping[str, Record], score: str = ACCURACY
 ) -> list[str]:
-    """Say in two sentences how a run ended and what was measured at its minimum."""
-    measured, training = sentences(records, {}), of_training(metrics, score)
-    return [training, " ".join(measured)] if measured else [training]
+    """Say in few sentences how a run ended and what was measured at its minimum."""
+    measured = [" ".join(found)] if (found := sentences(records, {})) else []
+    return [of_training(metrics, score), *of_tasks(records), *measured]
 
 
 def _of_record(record: Record) -> Iterator[tuple[str, Any]]:

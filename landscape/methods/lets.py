@@ -156,6 +156,10 @@ class LETS:
         self.learned = Radius(*(state[name] for name in Radius._fields))
         ascent.load_state_of(self.over, state)
 
+    def begin_task(self) -> None:
+        """Keep the radius and drop what the last step left for the next: other data follow."""
+        self.kept = None
+
     def _update(self, walker: Walker, batch: Batch, start: Tensor, dual_walker: DualWalker) -> None:
         """The upper steps that are due after a step of the method from `start`."""
         if self.kept is not None:

@@ -97,6 +97,10 @@ class Lookahead(ascent.Perturbs):
         self.taken, self.slow = state["taken"], state["slow"]
         ascent.load_state_of(self.over, state)
 
+    def begin_task(self) -> None:
+        """Begin the slow weights anew where the network stands: other data follow."""
+        self.taken, self.slow = 0, None
+
     def _step(self, walker: Walker, batch: Batch) -> None:
         slow = walker.w if self.slow is None else self.slow
         if self.over is None:

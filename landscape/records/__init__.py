@@ -14,6 +14,7 @@ from landscape.records.curvature import (
     TraceRecord,
 )
 from landscape.records.flatness import RelativeFlatnessRecord, SharpnessRecord
+from landscape.records.lifelong import LIFELONG, LifelongRecord
 from landscape.records.record import SCHEMA, Array, Axes, Point, Record, axes_of
 from landscape.records.robustness import (
     NoiseRecord,
@@ -36,15 +37,13 @@ from landscape.utils.files import one_line
 from landscape.utils.paths import PathLike, as_path
 
 __all__ = [
-    "METRICS", "RECORDS", "SCHEMA", "Array", "Axes", "ComparisonRecord", "CrossCheckRecord",
-    "CurvesRecord", "EigenvaluesRecord", "Metric", "NoiseRecord", "PathRecord", "Point",
-    "ProfileRecord",
-    "PruningRecord", "QuantizationRecord", "RadiusRecord", "Record", "RelativeFlatnessRecord",
-    "RiseAreaRecord",
-    "SharpnessOverTrainingRecord", "SharpnessRecord",
-    "SpectralDensityRecord", "StudyRecord", "SurfaceRecord", "TraceRecord",
-    "WorstCaseRecord", "axes_of", "barrier", "by_name", "load", "load_all", "load_sound",
-    "shown_direction",
+    "LIFELONG", "METRICS", "RECORDS", "SCHEMA", "Array", "Axes", "ComparisonRecord",
+    "CrossCheckRecord", "CurvesRecord", "EigenvaluesRecord", "LifelongRecord", "Metric",
+    "NoiseRecord", "PathRecord", "Point", "ProfileRecord", "PruningRecord", "QuantizationRecord",
+    "RadiusRecord", "Record", "RelativeFlatnessRecord", "RiseAreaRecord",
+    "SharpnessOverTrainingRecord", "SharpnessRecord", "SpectralDensityRecord", "StudyRecord",
+    "SurfaceRecord", "TraceRecord", "WorstCaseRecord", "axes_of", "barrier", "by_name", "load",
+    "load_all", "load_sound", "shown_direction",
 ]  # fmt: skip
 
 RECORDS: dict[str, type[Record]] = {
@@ -65,6 +64,7 @@ RECORDS: dict[str, type[Record]] = {
     "curves": CurvesRecord,
     "radius": RadiusRecord,
     "sharpness_over_training": SharpnessOverTrainingRecord,
+    "lifelong": LifelongRecord,
     "study": StudyRecord,
     "comparison": ComparisonRecord,
 }

@@ -120,6 +120,10 @@ METRICS: dict[str, Metric] = {
     "sharpness": Metric("sharpness at the middle radius", "", "lower"),
     "noise_sigma_5": Metric("noise σ at −5 points of accuracy", "", "higher"),
     "noise_accuracy": Metric("accuracy under noise, mean over σ", "", "higher"),
+    "learning_accuracy": Metric("accuracy just after each task", "", "higher"),
+    "forgetting": Metric("forgetting", "", "lower"),
+    "backward_transfer": Metric("backward transfer", "", "higher"),
+    "forward_transfer": Metric("forward transfer", "", "higher"),
     "grad_evals": Metric("gradient evaluations", "passes", "lower"),
     "seconds": Metric("training time", "s", "lower"),
 }

@@ -65,6 +65,8 @@ def training_seconds(settings: Settings, dataset: DataSet) -> float:
         return step
 
     each, passes = _timed(step_on, size)
+    if settings.lifelong and settings.lifelong.replay != "none":
+        each *= 2 - 1 / settings.lifelong.tasks  # as many remembered examples as new ones
     steps = t.epochs * (kept // size) * (1 if t.budget == "epochs" else 2 / passes)
     seen = min(kept, EVALUATED) + total - kept + len(dataset.test_x)
     others = FORWARD * (1 + t.epochs) * seen

@@ -18,7 +18,7 @@ from landscape.tasks.registry import task as find_task
 from landscape.training.base_optimizer import check_fits
 from landscape.training.run import load_data
 from landscape.training.settings import Settings, TrainingSettings
-from landscape.training.train import settings_for
+from landscape.training.train import check_protocol, settings_for
 from landscape.utils.names import canonical, names_of
 from landscape.utils.paths import PathLike, as_path
 
@@ -59,9 +59,11 @@ class Design:
             raise ValueError(
                 f"`methods` must be different names. Got {', '.join(self.methods) or 'none'}."
             )
-        load_data(find_task(self.task), as_path(self.data_dir))
+        dataset = load_data(find_task(self.task), as_path(self.data_dir))
         for method, own in self.overrides({})[0].items():
-            check_fits(settings_for(self.task, method, 0, own))
+            chosen = settings_for(self.task, method, 0, own)
+            check_fits(chosen)
+            check_protocol(chosen, dataset)
         check(self.untuned, self.grid, self.tune_seeds)
 
     def _spell_names(self) -> None:
@@ -104,6 +106,13 @@ class Design:
     @property
     def _first(self) -> Settings:
         return settings_for(self.task, self.methods[0], 0, self.settings)
+
+    def askings(self, measure: str) -> int:
+        """Count how often a run is measured: once, or after each task of a sequence."""
+        lifelong = self._first.lifelong
+        if lifelong is None or lifelong.measure == "end" or measure in RESUMABLE:
+            return 1
+        return lifelong.tasks
 
     @property
     def chosen_engine(self) -> Engine:

@@ -28,7 +28,7 @@ from landscape.tasks.registry import task as find_task
 from landscape.training.keeper import Clock
 from landscape.training.loggers.log import Choice, loggers_of
 from landscape.training.run import Run, has_ended, load_data
-from landscape.training.train import ended_in, folder_of, settings_for
+from landscape.training.train import check_protocol, ended_in, folder_of, settings_for
 from landscape.utils.paths import PathLike, as_path
 
 Options = Mapping[str, Mapping[str, Any]]
@@ -81,9 +81,12 @@ def of_training(
         folder_of(task, method, seed, out),
     )
     ended = ended_in(path, chosen, resume=resume) is not None
-    unit = partial(training_seconds, chosen, load_data(find_task(task), as_path(data_dir)))
+    dataset = load_data(find_task(task), as_path(data_dir))
+    check_protocol(chosen, dataset)
+    unit = partial(training_seconds, chosen, dataset)
     epoch = Run(path).status["epoch"] if (path / "settings.json").exists() else 0
-    part = Part(f"train {method}", 1 - ended, int(ended), unit, 1 - epoch / chosen.training.epochs)
+    epochs = chosen.training.epochs * chosen.num_tasks
+    part = Part(f"train {method}", 1 - ended, int(ended), unit, 1 - epoch / epochs)
     return Plan(f"{part.name} on {task}, seed {seed}", path, [part])
 
 
@@ -107,7 +110,7 @@ def of_study(design: Design) -> Plan:
         question = measure, design.measured, design.batch_norm
         answered = (any(is_answered(path, *question) for path in each) for each in paths)
         kept, splits = 0 if tuning else sum(answered), 1 + (name in BESIDE)
-        units = GRADIENTS[name](measure) * splits
+        units = GRADIENTS[name](measure) * splits * design.askings(name)
         parts.append(Part(name, len(paths) - kept, kept, gradient, units))
     what = f"compare {len(overrides)} methods × {design.seeds} seeds on {design.task}"
     return Plan(what, design.path, parts, design.processes)

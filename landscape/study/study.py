@@ -14,8 +14,8 @@ from landscape.records import METRICS, ComparisonRecord, StudyRecord
 from landscape.statistics.common_rise import at_common_rise
 from landscape.statistics.comparable import comparable_records
 from landscape.statistics.minima import compare_minima
-from landscape.statistics.noise_curve import area, sigma_at_drop
 from landscape.study.design import Design, Overrides
+from landscape.study.numbers import numbers
 from landscape.study.plan import most_at_once, read_plan, write_plan
 from landscape.study.pool import Failure, run_all
 from landscape.study.tuning import FIRST_SEED, tune
@@ -254,38 +254,6 @@ def contents(study: Study) -> "Contents":
         command=study.plan["command"],
         notes=_notes(study),
     )
-
-
-def numbers(
-    last: Mapping[str, float], records: Mapping[str, Any], label_noise: float = 0.0
-) -> dict[str, float]:
-    """Collect each metric of one minimum; NaN if its measure is missing.
-
-    The gap is between losses of the same distribution: with noisy labels the test loss in it is
-    that under the same noise. NaN for runs from before that was kept.
-    """
-    row = dict.fromkeys(METRICS, float("nan"))
-    for name in ("test_accuracy", "test_loss", "train_loss", "grad_evals", "seconds"):
-        row[name] = last[name]
-    test = last.get("noisy_test_loss", float("nan")) if label_noise else last["test_loss"]
-    row["generalisation_gap"] = test - last["train_loss"]
-    if "eigenvalues" in records:
-        row["lambda_max"] = float(records["eigenvalues"].values.max())
-        row["grad_norm"] = records["eigenvalues"].point.grad_norm
-        row["w_norm"] = records["eigenvalues"].point.w_norm
-    if "rise_area" in records:
-        row["rise_area"] = records["rise_area"].area
-    if "trace" in records:
-        row["trace"] = records["trace"].value
-    if "relative_flatness" in records:
-        row["kappa"] = records["relative_flatness"].value
-        row["kappa_hat"] = records["relative_flatness"].simplified
-    if "noise" in records:
-        row["noise_sigma_5"] = sigma_at_drop(records["noise"], points=5).mean
-        row["noise_accuracy"] = area(records["noise"]).mean
-    if "sharpness" in records:
-        row["sharpness"] = float(records["sharpness"].mean[len(records["sharpness"].radii) // 2])
-    return row
 
 
 def _notes(study: Study) -> list[str]:

@@ -140,6 +140,23 @@ _LANGUAGE: _Defaults = {
 }
 
 
+def _split(name: str, tasks: int, epochs: int, lr: float, batch: int, **own: Any) -> Task:
+    """A data set in tasks, trained by SGD without momentum or decay, in small batches, as usual in
+    this field.
+    """
+    number = {5: "five tasks of two", 20: "twenty tasks of five"}[tasks]
+    data, network = own.pop("data"), own.pop("network")
+    plain = {"momentum": 0.0, "weight_decay": 0.0, "schedule": "constant"}
+    defaults: dict[str, Mapping[str, Any]] = {
+        "training": {**plain, "epochs": epochs, "lr": lr},
+        "data": {"batch_size": batch},
+        **(own.pop("methods", None) or {"adamw": _ADAMW}),
+        "lifelong": {"tasks": tasks},
+    }
+    summary = f"{name.removeprefix('split-')} as {number} classes, one after the other, {network}"
+    return Task(name, summary, data=data, defaults=defaults, **own)
+
+
 def _language(name: str, summary: str, data: str) -> Task:
     return Task(
         name,
@@ -277,7 +294,28 @@ TASKS: dict[str, Task] = {
         "your input.txt, or the text that ships with Python, transformer over its bytes",
         "text",
     ),
-}
+    "split-digits": _split(
+        "split-digits", 5, epochs=5, lr=0.3, batch=10,
+        data="digits", model="mlp", network="MLP 64-64-10", measures=_WIDE_NOISE,
+        methods={"adamw": {"training": {"lr": 0.01, "weight_decay": 0.01}}},
+    ),
+    "split-fashion-mnist": _split(
+        "split-fashion-mnist", 5, epochs=1, lr=0.05, batch=32,
+        data="fashion-mnist", model="lenet", network="LeNet-size conv net",
+        measures={**_WIDE_NOISE, **_SMALL_SURFACE},
+        methods={"adamw": _ADAMW, "aace": _LENET["aace"]},
+    ),
+    "split-cifar10": _split(
+        "split-cifar10", 5, epochs=1, lr=0.05, batch=10,
+        data="cifar10", model="resnet18", network="ResNet-18 with CIFAR stem",
+        measures=_SMALL_SURFACE, measured_at_once=100,
+    ),
+    "split-cifar100": _split(
+        "split-cifar100", 20, epochs=1, lr=0.05, batch=10,
+        data="cifar100", model="resnet18", model_settings={"classes": 100},
+        network="ResNet-18 with CIFAR stem", measures=_SMALL_SURFACE, measured_at_once=100,
+    ),
+}  # fmt: skip
 
 
 def task(name: str) -> Task:

@@ -10,6 +10,7 @@ from typing import Any
 
 from landscape.training import checkpoint, tables
 from landscape.training.loop import Diverged, Training
+from landscape.training.protocols.lifelong import LifelongTraining
 from landscape.utils import files
 
 CHECKPOINT = "checkpoint.pt"
@@ -52,7 +53,7 @@ class Keeper:
     stands somewhere else, keeps the last state that was taken between steps.
     """
 
-    def __init__(self, path: Path, training: Training, clock: Clock):
+    def __init__(self, path: Path, training: Training | LifelongTraining, clock: Clock):
         self._path, self._training, self._clock = path, training, clock
         self._last = training.boundary()
         self._saved_at, self._saved_step = time.monotonic(), training.steps

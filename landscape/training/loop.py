@@ -1,6 +1,5 @@
 """Training loop in memory: network, walker, method, schedule, metrics. Writes no files."""
 
-import functools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from landscape.data import DataSet
 from landscape.methods.walker.walker import Walker
-from landscape.network.batch import Batch, LossFn
+from landscape.network.batch import Batch
 from landscape.tasks.registry import Task, cross_entropy
 from landscape.training import tables
 from landscape.training.base_optimizer import base_optimizer
@@ -20,7 +19,7 @@ from landscape.training.label_noise import expected_cross_entropy
 from landscape.training.monitor import sharpness_monitor
 from landscape.training.schedule import Rates
 from landscape.training.settings import Settings
-from landscape.training.stage import Stage, whole
+from landscape.training.stage import Stage, training_loss, whole
 from landscape.training.streams import Counted
 from landscape.utils.device import device_of
 from landscape.utils.rng import seed_of
@@ -68,12 +67,12 @@ class Training:
         self.model, self.method = self.stage.model, self.stage.method
         self.examples = self.stage.examples
         self.optimizer = base_optimizer(self.model, settings, self.method)
-        rates = [group["lr"] for group in self.optimizer.param_groups]
+        rates = [group["lr"] * self.stage.rate for group in self.optimizer.param_groups]
         self.rates = Rates(settings.training, rates, self._steps_in_epochs)
         self.walker = Walker(
             self.model,
             self.optimizer,
-            _training_loss(task.plain_loss, settings.training.label_smoothing),
+            training_loss(task.plain_loss, settings.training.label_smoothing),
             seed=seed_of(settings.seed, "passes"),
             same_mask=settings.training.same_mask,
             autocast=torch.bfloat16 if settings.training.precision == "bf16" else None,
@@ -87,7 +86,7 @@ class Training:
         self._side_streams: dict[str, Counted] = {}
         self.epoch, self.steps, self.seconds = 0, 0, 0.0
         self.partial: Partial | None = None  # of the epoch that is being trained
-        self.rows: list[dict[str, float]] = [self._row({})]
+        self.rows: list[dict[str, float]] = [self._row({})] if self.stage.begins else []
 
     @property
     def budget(self) -> float:
@@ -109,6 +108,10 @@ class Training:
     def done(self) -> bool:
         """Test whether the budget is used up."""
         return self.spent >= 1.0 - 1e-9
+
+    def describe(self) -> dict[str, Any]:
+        """Facts about the run that its environment.json keeps beside the machine's."""
+        return {"sharpness": self.monitor.where()} if self.monitor else {}
 
     def run_epoch(self) -> Iterator[float]:
         """Train for an epoch, or until the budget ends; yields the share spent after each step, and
@@ -271,17 +274,6 @@ class Training:
             "seconds": self.seconds,
             **measured,
         }
-
-
-def _training_loss(plain: LossFn, smoothing: float) -> LossFn:
-    if not smoothing:
-        return plain
-    if plain is not cross_entropy:
-        raise ValueError(
-            "`training.label_smoothing` is of the cross-entropy of our tasks. Put it into your "
-            "own --loss."
-        )
-    return functools.partial(cross_entropy, label_smoothing=smoothing)
 
 
 def _method_state(method: object) -> dict[str, Any]:

@@ -3,22 +3,22 @@
 settings.json        what decided the numbers      environment.json  where they were computed
 metrics.jsonl, .csv  one line per epoch            status.json       running, finished, ...
 weights.safetensors  at the end                    snapshots/        along the way, if asked for
+lifelong.jsonl, .csv    of a sequence of tasks         tasks/            weights after each of them
 checkpoint.pt        while it is unfinished        records/          what measures answered
 sharpness.jsonl, .csv   along the way, if asked for    tensorboard/, wandb/, mlflow/  likewise
 manifest.json        SHA-256 of the above, when finished; a run without it is unfinished
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from landscape import records
-from landscape.data import DataSet, split
+from landscape.data import DataSet
+from landscape.lifelong.heads import logits_of
 from landscape.objective.objective import Objective
 from landscape.tasks import recorded
 from landscape.tasks.imports import is_reference
@@ -26,12 +26,15 @@ from landscape.tasks.registry import Task
 from landscape.training import checkpoint, tables
 from landscape.training.parameter_groups import freeze
 from landscape.training.settings import Settings
+from landscape.training.stage import examples_of, tests_by_task, untrained
+from landscape.training.table_records import records_of_tables
 from landscape.utils import files, manifest
 from landscape.utils.device import device_of
 from landscape.utils.paths import PathLike, as_path, refuse_links_out
 
+WEIGHTS = "weights.safetensors"
 ENDED = ("finished", "diverged")
-ESSENTIAL = ("settings.json", "weights.safetensors", "metrics.jsonl")  # sealed in every ended run
+ESSENTIAL = ("settings.json", WEIGHTS, "metrics.jsonl")  # sealed in every ended run
 
 SETTINGS: dict[str, type] = {
     "task": str, "method": str, "seed": int, "data": dict, "training": dict, "methods": dict,
@@ -149,11 +152,14 @@ class Run:
         name = path.relative_to(self.path).as_posix()
         return manifest.is_sound(self.path, name, manifest.read(self.path))
 
-    def model(self) -> nn.Module:
-        """The network at its final weights, on the CPU, its frozen parts as in training."""
-        path = self.path / "weights.safetensors"
+    def model(self, after: int | None = None) -> nn.Module:
+        """The network at its final weights, on the CPU, its frozen parts as in training.
+
+        after: of a sequence of tasks the number of one, from 1: the weights after it.
+        """
+        path = (self.path if after is None else task_folder(self.path, after)) / WEIGHTS
         with torch.random.fork_rng():
-            model = self.task.build()
+            model = untrained(self.settings, self.task)
         checkpoint.load_into(model, checkpoint.load_tensors(path), path)
         freeze(model, self.settings.training.groups)
         return model
@@ -167,6 +173,7 @@ class Run:
         data_dir: PathLike | None = None,
         device: str | None = None,
         parameters: str = "",
+        after: int | None = None,
     ) -> Objective:
         """The task's plain loss around the final weights.
 
@@ -175,6 +182,7 @@ class Run:
         examples: how many, chosen at random but the same ones for every run of a seed; all of
         them where there are fewer; default what suits the task.
         batch_norm, parameters: as `Objective` takes them.
+        after: as in `model`, on examples of the tasks up to it.
 
         Raises ValueError for an unknown part.
         """
@@ -184,13 +192,27 @@ class Run:
         if examples < 1:
             raise ValueError(f"`examples` must be at least 1. Got {examples}.")
         dataset = self._dataset(as_path(data_dir))
-        data = self.settings.data
-        parts = split(dataset, self.settings.seed, data.held_out, data.label_noise)
-        part = parts.train if which == "train" else parts.test
-        model = self.model().to(device_of(device or self.settings.training.device))
-        pieces = self.task.pieces(part, examples, data.batch_size)
-        loss, policy = self.task.plain_loss, batch_norm
-        return Objective(model, pieces, loss, batch_norm=policy, parameters=parameters)
+        part = examples_of(self.settings, dataset, which, after)
+        model = self.model(after).to(device_of(device or self.settings.training.device))
+        pieces = self.task.pieces(part, examples, self.settings.data.batch_size)
+        return Objective(
+            model, pieces, self.task.plain_loss, logits=logits_of(self.settings.lifelong),
+            batch_norm=batch_norm, parameters=parameters,
+        )  # fmt: skip
+
+    def objective_on_task(
+        self, task: int, *, data_dir: PathLike | None = None, device: str | None = None
+    ) -> Objective:
+        """The plain loss on all tests of one task, from 1, around the weights after it.
+
+        It is for points between the weights after two tasks.
+        """
+        tests = tests_by_task(self.settings, self._dataset(as_path(data_dir)))
+        model = self.model(task).to(device_of(device or self.settings.training.device))
+        test = tests[task - 1]
+        pieces = self.task.pieces(test, test.size, self.settings.data.batch_size)
+        logits = logits_of(self.settings.lifelong)
+        return Objective(model, pieces, self.task.plain_loss, logits=logits).between_minima()
 
     @property
     def unsound(self) -> list[Path]:
@@ -204,7 +226,7 @@ class Run:
         unsound = self.unsound
         sound = [p for p in sorted(self.path.glob("records/*.nc")) if p not in unsound]
         found = records.by_name({path.stem: records.load(path) for path in sound})
-        made = records_of_tables(self)
+        made = records_of_tables(self.path, self.metrics, self._environment, self.score)
         settings, environment = self.settings.to_dict(), self._environment
         signed = (replace(r, settings=settings, provenance=environment) for r in made)
         return {record.kind: record for record in signed} | found
@@ -244,24 +266,9 @@ class Run:
         return dataset
 
 
-def records_of_tables(run: Run) -> list[records.Record]:
-    """Records of a run's metrics, and of the looks along the way where there are any.
-
-    Raises ValueError where a column is missing.
-    """
-    looks = run.path / "sharpness.jsonl"
-    rows, measured = run.metrics, tables.read(looks) if looks.exists() else []
-    try:
-        made: list[records.Record] = [replace(curves(rows), score=run.score)]
-        if "rho" in rows[-1]:
-            made.append(radius(rows))
-        if measured:
-            made.append(sharpness(measured, run._environment["sharpness"]))
-    except (KeyError, TypeError) as error:
-        raise ValueError(
-            f"{run.path} is damaged: its tables lack what a record needs ({error})."
-        ) from None
-    return made
+def task_folder(run: Path, task: int) -> Path:
+    """Folder of what a run keeps of a task of its sequence, from 1."""
+    return run / "tasks" / f"task-{task:02d}"
 
 
 def has_ended(folder: Path) -> bool:
@@ -283,32 +290,3 @@ def load_data(task: Task, data_dir: Path | None) -> DataSet:
             del _loaded[old]
         _loaded[key] = found
     return _loaded[key]
-
-
-def curves(rows: list[dict[str, float]]) -> records.CurvesRecord:
-    """Metrics rows as a record."""
-    names = records.axes_of(records.CurvesRecord)
-    columns: dict[str, Any] = {n: np.array([row[n] for row in rows]) for n in names}
-    return records.CurvesRecord(**columns)
-
-
-def radius(rows: list[dict[str, float]]) -> records.RadiusRecord:
-    """Metrics rows of a run with a learned radius as a record."""
-    names = {"epoch": "epoch", "radius": "rho"} | {n: n for n in ("gap", "agreement", "negative")}
-    learned = [row for row in rows if "rho" in row]
-    nan = float("nan")
-    columns: dict[str, Any] = {
-        name: np.array([row.get(key, nan) for row in learned]) for name, key in names.items()
-    }
-    return records.RadiusRecord(**columns)
-
-
-def sharpness(
-    rows: list[dict[str, float]], where: Mapping[str, Any]
-) -> records.SharpnessOverTrainingRecord:
-    """Rows of the looks along a run as a record; where: what its point says of the examples."""
-    kind = records.SharpnessOverTrainingRecord
-    names = [name for name in records.axes_of(kind) if name in rows[0]]
-    columns: dict[str, Any] = {n: np.array([row[n] for row in rows]) for n in names}
-    last: dict[str, Any] = {name: rows[-1][name] for name in ("loss", "grad_norm", "w_norm")}
-    return kind(**columns, point=records.Point(**last, **where))

@@ -6,10 +6,11 @@ the user's for the method (`[sam.training]` or `--set sam.training.lr=0.05`). Wi
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from landscape.lifelong.settings import LifelongSettings
 from landscape.methods import METHODS, make, options
 from landscape.training.optimizer import kinds, schedules
 from landscape.training.parameter_groups import groups_of
@@ -130,6 +131,7 @@ class Settings:
     method: a name, possibly nested and labelled, as "lets+asam@wide"; methods: hyper-parameters by
     plain name ("asam") for its parts. own: the user's own code, see
     `landscape.tasks.registration.UserCode`; a run that is only read does not need it.
+    lifelong: the sequence of tasks; None where all classes are trained together.
     """
 
     task: str
@@ -139,15 +141,27 @@ class Settings:
     training: TrainingSettings = field(default_factory=TrainingSettings)
     methods: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     own: Mapping[str, Any] = field(default_factory=dict)
+    lifelong: LifelongSettings | None = None
 
     def __post_init__(self) -> None:
+        if self.lifelong and self.training.measure_every:
+            raise ValueError(
+                "`training.measure_every` follows one training, not a sequence of tasks. Set "
+                'lifelong.measure to "task": then the measures are asked after each task.'
+            )
         _require("`seed` must be a non-negative integer.", self.seed >= 0, self.seed)
         if set(self.own.get("methods", ())) <= set(METHODS):
             make(unlabelled(self.method), self.methods)
 
+    @property
+    def num_tasks(self) -> int:
+        """Number of trainings one after the other: 1, or the tasks of a sequence."""
+        return self.lifelong.tasks if self.lifelong else 1
+
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, as `from_dict` reads them."""
-        return asdict(self)
+        tree = asdict(self)
+        return tree if self.lifelong else {k: v for k, v in tree.items() if k != "lifelong"}
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> "Settings":
@@ -160,16 +174,21 @@ class Settings:
             training=TrainingSettings(**tree["training"]),
             methods=tree["methods"],
             own=tree.get("own", {}),
+            lifelong=LifelongSettings(**tree["lifelong"]) if tree.get("lifelong") else None,
         )
 
 
-SECTIONS: dict[str, type] = {"data": DataSettings, "training": TrainingSettings}
+SECTIONS: dict[str, type] = {
+    "data": DataSettings, "training": TrainingSettings, "lifelong": LifelongSettings,
+}  # fmt: skip
 
 
 def resolve(
     task: str, method: str, seed: int, *layers: Mapping[str, Mapping[str, Any]]
 ) -> Settings:
     """Settings from layers of overrides, weakest first: {"training": {...}, "sam": {...}}.
+
+    A layer with the section "lifelong", also an empty one, makes a sequence of tasks.
 
     Raises ValueError with every unknown key at once, one line each.
     """
@@ -194,7 +213,14 @@ def resolve(
         data=replace(DataSettings(), **sections["data"]),
         training=replace(TrainingSettings(), **sections["training"]),
         methods={name: sections[name] for name in names},
+        lifelong=LifelongSettings(**sections["lifelong"]) if _is_sequence(layers) else None,
     )
+
+
+def _is_sequence(layers: Iterable[Mapping[str, Any]]) -> bool:
+    """Test whether a layer has the section of lifelong learning, for all methods or for one."""
+    tables = [table for layer in layers for table in (layer, *layer.values())]
+    return any("lifelong" in table for table in tables if isinstance(table, Mapping))
 
 
 def unlabelled(method: str) -> str:

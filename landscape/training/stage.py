@@ -1,5 +1,6 @@
 """Stage of a training: a whole run, or one task of a sequence of tasks."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,9 +9,11 @@ import torch
 from torch import nn
 
 from landscape.data import DataSet, split
+from landscape.lifelong.heads import by_task
+from landscape.lifelong.sequence import TaskSequence, seen, sequence_of
 from landscape.methods import make
-from landscape.network.batch import Batch
-from landscape.tasks.registry import Task
+from landscape.network.batch import Batch, LossFn
+from landscape.tasks.registry import Task, cross_entropy
 from landscape.training.evaluation import PlainEvaluation
 from landscape.training.parameter_groups import freeze
 from landscape.training.settings import Settings, unlabelled
@@ -23,10 +26,11 @@ EVALUATED = 5000  # training examples at most on which an epoch's training loss 
 
 @dataclass(frozen=True)
 class Stage:
-    """Network, method and examples of a training, and what its metrics look at.
+    """Network, method and examples of a training, and the examples that its metrics look at.
 
     evaluated: groups of examples by part, "train", "held_out" and "test"; the metrics of a part are
     means over its groups, which count equally. augment: (x, generator) -> x for training batches.
+    rate: factor of the learning rate. begins: metrics are taken before the first step, too.
     """
 
     model: nn.Module
@@ -35,14 +39,29 @@ class Stage:
     evaluated: Mapping[str, Sequence[Batch]]
     evaluate: PlainEvaluation
     augment: Callable[[Any, torch.Generator], Any] | None = None
+    rate: float = 1.0
+    begins: bool = True
+
+
+def network(settings: Settings, task: Task) -> nn.Module:
+    """A new network, initialised by the seed, on its device, with what is frozen."""
+    device = device_of(settings.training.device)
+    with seeded(seed_of(settings.seed, "init"), device):
+        model = untrained(settings, task).to(device)
+    freeze(model, settings.training.groups)
+    return model
+
+
+def untrained(settings: Settings, task: Task) -> nn.Module:
+    """A network as a run of these settings has it, initialised from torch's global generator."""
+    model = task.build()
+    return model if settings.lifelong is None else by_task(model, settings.lifelong)
 
 
 def whole(settings: Settings, task: Task, dataset: DataSet) -> Stage:
     """The stage of a run on one data set: a new network on all the examples."""
     device, data = device_of(settings.training.device), settings.data
-    with seeded(seed_of(settings.seed, "init"), device):
-        model = task.build().to(device)
-    freeze(model, settings.training.groups)
+    model = network(settings, task)
     parts = split(dataset, settings.seed, data.held_out, data.label_noise)
     train, held_out, test = (p.to(device) for p in (parts.train, parts.held_out, parts.test))
     return Stage(
@@ -53,3 +72,40 @@ def whole(settings: Settings, task: Task, dataset: DataSet) -> Stage:
         PlainEvaluation(model, task.evaluated_at_once(min(data.batch_size, train.size))),
         dataset.augment if data.augment else None,
     )
+
+
+def training_loss(plain: LossFn, smoothing: float) -> LossFn:
+    """The plain loss, or smoothed cross-entropy; ValueError where the loss is another one."""
+    if not smoothing:
+        return plain
+    if plain is not cross_entropy:
+        raise ValueError(
+            "`training.label_smoothing` is of the cross-entropy of our tasks. Put it into your "
+            "own --loss."
+        )
+    return functools.partial(cross_entropy, label_smoothing=smoothing)
+
+
+def examples_of(
+    settings: Settings, dataset: DataSet, which: str, after: int | None = None
+) -> Batch:
+    """The training or test examples of a run, "train" or "test", as measures see them.
+
+    after: of a sequence the number of tasks, from the first, whose examples they are; default all.
+    """
+    data = settings.data
+    if settings.lifelong is None:
+        parts = split(dataset, settings.seed, data.held_out, data.label_noise)
+        return parts.train if which == "train" else parts.test
+    return seen(getattr(_sequence(settings, dataset), which), after or settings.lifelong.tasks)
+
+
+def tests_by_task(settings: Settings, dataset: DataSet) -> Sequence[Batch]:
+    """The test examples of each task of a run's sequence."""
+    return _sequence(settings, dataset).test
+
+
+def _sequence(settings: Settings, dataset: DataSet) -> TaskSequence:
+    assert settings.lifelong is not None
+    data = settings.data
+    return sequence_of(dataset, settings.lifelong, settings.seed, data.held_out, data.label_noise)

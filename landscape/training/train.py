@@ -5,14 +5,18 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from landscape.data import DataSet
+from landscape.lifelong.sequence import check
 from landscape.tasks import imports, registry
 from landscape.tasks.registration import UserCode, canonical_method, registered
+from landscape.tasks.registry import Task
 from landscape.tasks.registry import task as find_task
 from landscape.training import checkpoint, tables
 from landscape.training.keeper import CHECKPOINT, FIRST_CHECKPOINT, Clock, Keeper
 from landscape.training.loggers.log import LOGGERS, Choice, Log, Logger, loggers_of
 from landscape.training.loop import Diverged, Training
-from landscape.training.run import Run, load_data
+from landscape.training.protocols.lifelong import LifelongTraining
+from landscape.training.run import WEIGHTS, Run, load_data, task_folder
 from landscape.training.settings import Settings, resolve, unlabelled
 from landscape.utils import files, interrupt, manifest
 from landscape.utils.environment import environment
@@ -24,6 +28,7 @@ from landscape.utils.processes import check_single_process
 from landscape.utils.progress import Listener, Progress, silent
 from landscape.utils.progress_display import listening
 
+Trainings = Training | LifelongTraining
 SAID_EVERY = 50  # steps between two messages of progress
 SEALED = (".json", ".jsonl", ".csv", ".safetensors")
 
@@ -144,7 +149,7 @@ def _train(
     with memory_for("loading the data", "Use fewer examples, or a machine with more memory."):
         dataset = load_data(find_task(settings.task), data_dir)
     with imports.errors_attributed_to(UserCode(**settings.own).task_names):
-        training = Training(settings, find_task(settings.task), dataset)
+        training = training_of(settings, find_task(settings.task), dataset)
     kept = [p for p in (path / CHECKPOINT, path / FIRST_CHECKPOINT) if p.exists()]
     if kept:
         training.restore(checkpoint.load(kept[0]))
@@ -158,11 +163,11 @@ def _train(
             "data_dir": data_dir and str(data_dir.resolve()),
             "data_fingerprint": dataset.fingerprint,
             "data_note": dataset.note,
-            **({"sharpness": training.monitor.where()} if training.monitor else {}),
+            **training.describe(),
         },
     )
     state = _run_logged(path, training, log, clock, progress)
-    checkpoint.save_state(path / "weights.safetensors", training.model.state_dict())
+    checkpoint.save_state(path / WEIGHTS, training.model.state_dict())
     tables.write(path, "metrics", training.rows)
     _seal(path, {"state": state, "epoch": training.epoch})
     for name in (CHECKPOINT, FIRST_CHECKPOINT):
@@ -170,7 +175,19 @@ def _train(
     return Run(path)
 
 
-def _run_logged(path: Path, training: Training, log: Log, clock: Clock, progress: Listener) -> str:
+def check_protocol(settings: Settings, dataset: DataSet) -> None:
+    """Raise ValueError where a data set cannot be trained on as the settings ask."""
+    if settings.lifelong is not None:
+        check(dataset, settings.lifelong)
+
+
+def training_of(settings: Settings, task: Task, dataset: DataSet) -> Trainings:
+    """The training that settings ask for: of all classes together, or of a sequence of tasks."""
+    kind = Training if settings.lifelong is None else LifelongTraining
+    return kind(settings, task, dataset)
+
+
+def _run_logged(path: Path, training: Trainings, log: Log, clock: Clock, progress: Listener) -> str:
     """Train to the end; return how it ended, "finished" or "diverged"."""
     try:
         log.grow(training.rows, training.looks)
@@ -195,7 +212,9 @@ def _seal(path: Path, status: dict[str, Any]) -> None:
     files.write_json(path / "status.json", status)
 
 
-def _run_epochs(path: Path, training: Training, log: Log, clock: Clock, progress: Listener) -> None:
+def _run_epochs(
+    path: Path, training: Trainings, log: Log, clock: Clock, progress: Listener
+) -> None:
     """Train to the end of the budget, with checkpoints along the way and when interrupted."""
     label = f"{training.settings.method}, seed {training.settings.seed}"
     keeper = Keeper(path, training, clock)
@@ -208,6 +227,7 @@ def _run_epochs(path: Path, training: Training, log: Log, clock: Clock, progress
         interrupt.check()
         keeper.after_step()
 
+    _keep_results(path, training)
     while not training.done:
         before = training.spent
         steps = training.run_epoch()
@@ -218,6 +238,7 @@ def _run_epochs(path: Path, training: Training, log: Log, clock: Clock, progress
             if sharpness:
                 sharpness.grow(training.looks)
             log.grow(training.rows, training.looks)
+            _keep_results(path, training)
             _keep_snapshot(path, training, before)
             keeper.after_epoch()
             score = f"test {training.score} {training.rows[-1]['test_accuracy']:.3f}"
@@ -225,7 +246,16 @@ def _run_epochs(path: Path, training: Training, log: Log, clock: Clock, progress
             interrupt.check()
 
 
-def _keep_snapshot(path: Path, training: Training, before: float) -> None:
+def _keep_results(path: Path, training: Trainings) -> None:
+    """Accuracies over the tasks of a sequence, and the weights where one ended with the epoch."""
+    if isinstance(training, LifelongTraining):
+        tables.write(path, "lifelong", training.results)
+        if training.ended:
+            state = training.model.state_dict()
+            checkpoint.save_state(task_folder(path, training.ended) / WEIGHTS, state)
+
+
+def _keep_snapshot(path: Path, training: Trainings, before: float) -> None:
     """One of `snapshots` sets of weights, evenly spread over the budget."""
     count = training.settings.training.snapshots
     if int(training.spent * count + 1e-9) > int(before * count + 1e-9):
