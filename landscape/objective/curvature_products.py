@@ -25,7 +25,8 @@ def hessian(risk: EmpiricalRisk, terms: Terms, leaf: Tensor) -> Product:
 
 
 class Products:
-    """v ↦ A v for a curvature matrix A, the sum of what `build` makes of each group of batches.
+    """v ↦ A v for a curvature matrix A, the sum of what `build` makes of each group of batches: a
+    function, whose `held`, if it has one, is the number of bytes that it keeps beside graphs.
 
     The graphs of the last point are kept for further products while they fit `memory` bytes, by
     default a share of what is free, else they are rebuilt group by group. Re-estimated batch-norm
@@ -97,7 +98,8 @@ class Products:
             return True
         ((batch, _),) = first
         memory = graph_bytes(risk.device) if self.memory is None else self.memory
-        return sum(saved.values()) * risk.examples / batch.size <= memory
+        kept = sum(saved.values()) + getattr(product, "held", 0)
+        return kept * risk.examples / batch.size <= memory
 
 
 @contextmanager

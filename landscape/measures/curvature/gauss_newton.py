@@ -4,14 +4,16 @@ Positive semi-definite for losses convex in z; the Hessian is G plus the curvatu
 (Schraudolph 2002). With H_z of cross-entropy on logits it is the Fisher matrix.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge
 from torch.utils._pytree import tree_map
 
+from landscape.measures.curvature.cross_entropy import softmax_hessians
 from landscape.measures.curvature.finite_differences import Formula
 from landscape.network.parameter_block import Block
 from landscape.objective.curvature_products import Product
@@ -20,11 +22,38 @@ from landscape.objective.empirical_risk import EmpiricalRisk, Terms
 from landscape.objective.objective import Objective
 
 
-def gauss_newton(risk: EmpiricalRisk, terms: Terms, leaf: Tensor) -> Product:
-    """v ↦ G v by double backward: J v is the derivative of Jᵀu, linear in u, along v.
+class GaussNewton:
+    """Makes v ↦ G v of some terms by double backward: J v is the derivative of Jᵀu, linear in u,
+    along v.
 
-    Raises ValueError where the loss reaches the weights otherwise than through the model's output.
+    H_z of softmax cross-entropy has a closed form, see `landscape.measures.curvature.cross_entropy`
+    for when it is taken; else H_z is the double backward of the loss, and no closed form is looked
+    for again, since that takes a pass.
     """
+
+    def __init__(self) -> None:
+        self.is_closed = True
+
+    def __call__(self, risk: EmpiricalRisk, terms: Terms, leaf: Tensor) -> Product:
+        """The product; the model stands on `leaf` (m,).
+
+        Raises ValueError where the loss reaches the weights otherwise than through the model's
+        output.
+        """
+        softmax = softmax_hessians(risk, terms) if self.is_closed else None
+        self.is_closed = softmax is not None
+        if softmax is None:
+            return by_double_backward(risk, terms, leaf)
+
+        def bend(pushed: Sequence[Tensor]) -> Sequence[Tensor]:
+            return [h(u) for h, u in zip(softmax, pushed, strict=True)]
+
+        p = [h.p for h in softmax]
+        return ThroughOutputs([h.edge for h in softmax], p, leaf, bend, sum(t.nbytes for t in p))
+
+
+def by_double_backward(risk: EmpiricalRisk, terms: Terms, leaf: Tensor) -> Product:
+    """v ↦ G v for any loss."""
     loss, outputs, cuts = _cut_pass(risk, terms, leaf)
     if not cuts:  # nothing that the model returns depends on the block
         return torch.zeros_like
@@ -35,23 +64,47 @@ def gauss_newton(risk: EmpiricalRisk, terms: Terms, leaf: Tensor) -> Product:
             'the model compute its own loss? Let it return logits, or use curvature="hessian".'
         )
     curved = [i for i, g in enumerate(slopes) if g.requires_grad]
-    dual = [torch.zeros_like(z, requires_grad=True) for z in outputs]
-    (pulled,) = torch.autograd.grad(outputs, leaf, dual, create_graph=True)
 
-    def product(v: Tensor) -> Tensor:
-        if not pulled.requires_grad:  # a backward that leaves torch: the operator's checks see it
-            return torch.zeros_like(v)
-        pushed = torch.autograd.grad(pulled, dual, v, retain_graph=True, materialize_grads=True)
-        bent = torch.autograd.grad(
+    def bend(pushed: Sequence[Tensor]) -> Sequence[Tensor]:
+        return torch.autograd.grad(
             [slopes[i] for i in curved],
             cuts,
             [pushed[i] for i in curved],
             retain_graph=True,
             materialize_grads=True,
         )
-        return torch.autograd.grad(outputs, leaf, bent, retain_graph=True)[0]
 
-    return product
+    return ThroughOutputs(outputs, outputs, leaf, bend)
+
+
+class ThroughOutputs:
+    """v ↦ Jᵀ H_z J v.
+
+    outputs: z, or their places in a graph, as functions of `leaf` (m,); like: tensors of their
+    shapes. bend: J v ↦ H_z J v. held: bytes of tensors that are kept beside the graph.
+    """
+
+    def __init__(
+        self,
+        outputs: Sequence[Tensor] | Sequence[GradientEdge],
+        like: Sequence[Tensor],
+        leaf: Tensor,
+        bend: Callable[[Sequence[Tensor]], Sequence[Tensor]],
+        held: int = 0,
+    ):
+        self.outputs, self.leaf, self.bend, self.held = outputs, leaf, bend, held
+        self.dual = [torch.zeros_like(z, requires_grad=True) for z in like]
+        (self.pulled,) = torch.autograd.grad(outputs, leaf, self.dual, create_graph=True)
+
+    def __call__(self, v: Tensor) -> Tensor:
+        """G v, (m,) -> (m,)."""
+        if not self.pulled.requires_grad:  # a backward that leaves torch: the operator's checks see
+            return torch.zeros_like(v)
+        pushed = torch.autograd.grad(
+            self.pulled, self.dual, v, retain_graph=True, materialize_grads=True
+        )
+        bent = self.bend(pushed)
+        return torch.autograd.grad(self.outputs, self.leaf, bent, retain_graph=True)[0]
 
 
 def of_the_output(objective: Objective, block: Block) -> Formula:

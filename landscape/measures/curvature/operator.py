@@ -8,7 +8,7 @@ from torch import Tensor
 
 from landscape.linalg import probes
 from landscape.measures.curvature.finite_differences import Differences, of_the_gradient
-from landscape.measures.curvature.gauss_newton import gauss_newton, of_the_output
+from landscape.measures.curvature.gauss_newton import GaussNewton, of_the_output
 from landscape.network.higher_order import NoSecondDerivative, has_custom_functions
 from landscape.network.parameter_block import Block
 from landscape.network.precision import arithmetic, arithmetic_of
@@ -69,7 +69,7 @@ class Operator:
         self.block = Block.of(objective.model, objective.weights, layer)
         self.n, self.count = self.block.n, 0
         self.products, self.error = "double backward", 0.0
-        builds: dict[str, Build] = {"hessian": hessian, "gauss-newton": gauss_newton}
+        builds: dict[str, Build] = {"hessian": hessian, "gauss-newton": GaussNewton()}
         self.build = builds[curvature]
         self._exact = Products(self.build, self.block, objective.memory)
         self._differences: Differences | None = None
