@@ -143,3 +143,14 @@ def test_json_carries_the_values_and_a_person_gets_two_sentences(landscape, trai
     assert landscape(*asked, "--quiet").out.splitlines() == [str(trained / "records")]
     described = landscape("info", trained).out.splitlines()
     assert described[-2].startswith("Test accuracy ") and lines[-3] in described[-1]
+
+
+def test_a_study_without_a_run_is_refused(refused, tmp_path):
+    from landscape.study.plan import write_plan
+
+    study = tmp_path / "study"
+    study.mkdir()
+    plan = {"task": "digits", "methods": ["sgd"], "seeds": [0], "cells": [["sgd", 0, "runs/r"]]}
+    write_plan(study, {**plan, "budget": "epochs", "command": "compare"})
+    (line,) = refused("analyze", study)
+    assert "holds no finished run" in line

@@ -1,5 +1,7 @@
 """Kernels for few classes: the numbers of torch's own, in every form that a loss may ask for."""
 
+import threading
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -71,3 +73,27 @@ def test_torchs_own_come_back_and_derivatives_are_theirs(raises):
     assert (F.linear, F.cross_entropy) == before
     expected = X.T @ ((X @ W.T).softmax(1) - F.one_hot(Y, 5)) / 80
     torch.testing.assert_close(leaf.grad, expected.T, rtol=1e-12, atol=1e-14)
+
+
+def test_other_threads_keep_torchs_numbers_and_leave_in_any_order():
+    before, strides = (F.linear, F.cross_entropy), []
+    inside, leave = threading.Event(), threading.Event()
+
+    def other():
+        strides.append(F.linear(X, W).stride())
+        with few_classes():
+            strides.append(F.linear(X, W).stride())
+            inside.set()
+            leave.wait(10)
+
+    with few_classes():
+        thread = threading.Thread(target=other)
+        thread.start()
+        inside.wait(10)
+    try:
+        strides.append(F.linear(X, W).stride())
+    finally:
+        leave.set()
+        thread.join()
+    assert strides == [(5, 1), (1, 80), (5, 1)]
+    assert (F.linear, F.cross_entropy) == before
