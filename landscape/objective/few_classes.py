@@ -18,7 +18,7 @@ from torch import Tensor
 CLASSES, EXAMPLES = 16, 64  # fewer classes than this and at least as many examples: then it pays
 _LOCK = threading.Lock()
 _OPEN: list[int] = []  # threads, each as often as it has opened `few_classes`
-_TORCHS = [F.linear, F.cross_entropy]  # as they were before the first one opened it
+_TORCHS: list[Any] = [F.linear, F.cross_entropy]  # as they were before the first one opened it
 
 
 @contextmanager
