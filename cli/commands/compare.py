@@ -1,13 +1,18 @@
 """landscape compare: methods x seeds on one task, from nothing to the report."""
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from landscape_cli import completion, options, user_code
 from landscape_cli.errors import on_interrupt
 from landscape_cli.say import say
+
+if TYPE_CHECKING:
+    from landscape.study.design import Design
+    from landscape.study.pool import Failure
 
 CELLS_FAILED = 1
 GO_ON = "Interrupted. Finished cells are kept; the same command goes on."
@@ -68,6 +73,14 @@ def compare(
             show_default="one per core, or per CUDA card",
         ),
     ] = None,
+    part: Annotated[
+        str | None,
+        typer.Option(
+            metavar="K/N",
+            help="Run every N-th cell from the K-th on, for arrays of jobs; then: landscape "
+            "report STUDY.",
+        ),
+    ] = None,
     engine: options.Engine = "local",
     at: options.At = "auto",
     gpus_per_cell: options.GpusPerCell = 1.0,
@@ -120,14 +133,15 @@ def compare(
         options.warn(hints.of_seeds(seeds))
         show(planned, json=json, quiet=quiet)
         return
+    if part is not None:
+        _run_part(Design(of, chosen, seeds, folder, **design), part, json=json, quiet=quiet)
+        return
     with on_interrupt(GO_ON), progress.shown(json, quiet) as listener:
         study = ls.compare(
             of, chosen, seeds, folder, **design, command=options.command(), progress=listener
         )
     options.warn([*hints.of_seeds(seeds), *hints.of_runs(study.runs.values())])
-    failed = [str(failure) for failure in study.failures]
-    for line in failed:
-        say(f"error: {line}", err=True)
+    failed = _told(study.failures)
     outcome = study.outcome
     if not json and not quiet:
         say(*outcome)
@@ -135,3 +149,27 @@ def compare(
     options.hand_over(made, study.report, json)
     if failed:
         raise typer.Exit(CELLS_FAILED)
+
+
+def _run_part(design: "Design", text: str, *, json: bool, quiet: bool) -> None:
+    """Run a part of a study and hand over the study's folder."""
+    from landscape.study.part import Part, run_part
+    from landscape_cli import progress
+
+    part = Part.parse(text)
+    with on_interrupt(GO_ON), progress.shown(json, quiet) as listener:
+        failures = run_part(design, part, options.command(), listener)
+    failed = _told(failures)
+    if not json and not quiet:
+        say(f"Part {text} has ended. After all parts: landscape report {design.path}")
+    options.hand_over({"study": design.path, "part": text, "failed": failed}, design.path, json)
+    if failed:
+        raise typer.Exit(CELLS_FAILED)
+
+
+def _told(failures: "Iterable[Failure]") -> list[str]:
+    """Print each failure on stderr; the lines."""
+    failed = [str(failure) for failure in failures]
+    for line in failed:
+        say(f"error: {line}", err=True)
+    return failed

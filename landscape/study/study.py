@@ -16,7 +16,7 @@ from landscape.statistics.comparable import comparable_records
 from landscape.statistics.minima import compare_minima
 from landscape.study.design import Design, Overrides
 from landscape.study.numbers import numbers
-from landscape.study.plan import most_at_once, read_plan, write_plan
+from landscape.study.plan import missing_runs, most_at_once, plan_of, read_plan, write_plan
 from landscape.study.pool import Failure, run_all
 from landscape.study.tuning import FIRST_SEED, tune
 from landscape.tasks.recorded import check_plain
@@ -208,21 +208,9 @@ def _compared(design: Design, command: str, progress: Listener) -> Study:
     tuning = tune(design.untuned, design.grid, design.tune_seeds, first_seed, engine, progress)
     overrides, words = design.overrides(tuning.chosen)
     cells = design.cells(overrides)
-    plan = {
-        "task": design.task,
-        "methods": list(overrides),
-        "seeds": list(range(design.seeds)),
-        "budget": design.training.budget,
-        "settings": design.settings,
-        "tuning": tuning.to_dict(),
-        "controls": words,
-        "examples": design.measured,
-        "batch_norm": design.batch_norm,
-        "command": command,
-        "runs_at_once": most_at_once(path / "study.json", min(design.processes, len(cells))),
-        "cells": [[c.method, c.seed, c.path.relative_to(path).as_posix()] for c in cells],
-    }
-    write_plan(path, {**plan, "failed": []})
+    at_once = most_at_once(path / "study.json", min(design.processes, len(cells)))
+    plan = plan_of(design, tuning, words, cells, command, at_once)
+    write_plan(path, plan)
     failures = run_all(cells, engine, progress, path)
     write_plan(path, {**plan, "failed": [vars(f) for f in failures]})
     progress(Progress("report", "", 0, 1))
@@ -266,7 +254,5 @@ def _notes(study: Study) -> list[str]:
     notes += [f"{style_of(name).label} is a control: {words}" for name, words in controls.items()]
     notes += [*hints.of_seeds(len(study.plan["seeds"])), *study.left_out, *study.rise_notes]
     notes += [f"{failure}" for failure in study.failures]
-    missing = len(study.plan["cells"]) - len(study.runs) - len(study.failures)
-    if missing:
-        notes.append(f"{missing} of {len(study.plan['cells'])} runs are not finished.")
-    return notes
+    there = {*study.runs, *((failure.method, failure.seed) for failure in study.failures)}
+    return [*notes, *missing_runs(study.plan, there)]

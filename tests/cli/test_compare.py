@@ -137,3 +137,28 @@ def test_the_whole_job_and_what_can_be_done_with_it(landscape, tmp_path):
         drawn = landscape("plot", "study", "--kind", kind, "--format", "svg", "--out", "figures")
         assert drawn.last_line == f"figures/{kind}.svg"
         assert "<svg" in (tmp_path / drawn.last_line).read_text()
+
+
+def test_a_part_is_run_and_the_report_joins(landscape, tmp_path):
+    arguments = [*COMPARE, "--methods", "sgd", "--seeds", "2", "--epochs", "1", "--device", "cpu"]
+    arguments += ["--measures", "noise", "--set", "noise.draws=2", "--workers", "1", "--out", "s"]
+    done = landscape(*arguments, "--part", "2/2")
+    assert (done.code, done.last_line) == (0, "s"), done.err
+    assert "After all parts: landscape report s" in done.out
+    assert [p.parent.name[:9] for p in (tmp_path / "s").rglob("status.json")] == ["sgd-seed1"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--part", "0/2"], "`part` is K/N with K from 1 to N, as in 3/8. Got '0/2'."),
+        (["--engine", "dusk"], "Unknown engine 'dusk'. Did you mean 'dask'?"),
+        (["--engine-arg", "x"], "`--engine-arg` takes name=value. Got 'x'."),
+        (["--at", "tcp://a:1"], "`at` has no effect: the engine is local, on this machine."),
+        (["--gpus-per-cell", "2"], "`gpus_per_cell` must be in (0, 1]. Got 2."),
+    ],
+)
+def test_wrong_engines_and_parts_are_one_line(refused, tmp_path, arguments, expected):
+    (line,) = refused(*COMPARE, *arguments)
+    assert line.startswith(expected)
+    assert not list(tmp_path.iterdir())

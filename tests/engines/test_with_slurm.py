@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ pytest.importorskip(
     "dask_jobqueue", reason="dask_jobqueue is not installed: pip install '.[cluster]'"
 )
 
+import landscape as ls
 from landscape.engines import make
 
 PATH = f"{os.environ['PATH']}:/usr/sbin"
@@ -73,3 +75,35 @@ def test_a_killed_job_is_submitted_again_and_its_items_end(task, tmp_path):
     assert str(ends["fails"].error) == "fails as it should"
     assert sorted(len(item.processes) for item in tasks[:2]) == [1, 2]
     assert len(list((tmp_path / "logs").iterdir())) >= 2
+
+
+def test_an_array_of_parts_is_joined_by_the_report(tmp_path):
+    """Three jobs of sbatch, each a part; one of them is killed and submitted again."""
+    landscape = Path(sys.executable).with_name("landscape")
+    study = tmp_path / "study"
+    command = (
+        f"{landscape} compare --task digits --methods sgd,sam --seeds 2 --epochs 2 --device cpu "
+        f"--measures noise --set noise.draws=2 --workers 1 --out {study} --quiet"
+    )
+
+    def submit(array):
+        script = f"{command} --part $SLURM_ARRAY_TASK_ID/3"
+        options = ["--wait", f"--array={array}", f"--output={tmp_path}/%a.log", "--mem=1G"]
+        return subprocess.Popen(
+            ["sbatch", *options, "--wrap", script], env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
+
+    array = submit("1-3")
+    while not list(study.glob("runs/*/settings.json")):
+        time.sleep(0.1)
+    first = subprocess.run(
+        ["squeue", "-h", "-r", "-t", "R", "-o", "%A %K"], capture_output=True, text=True
+    ).stdout.split()
+    subprocess.run(["scancel", "-s", "KILL", "--full", first[0]], check=True)
+    assert array.wait(200) != 0
+    assert submit(first[1]).wait(200) == 0, (tmp_path / f"{first[1]}.log").read_text()
+    done = subprocess.run([landscape, "report", study], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    joined = ls.Study(study)
+    assert len(joined.runs) == 4 and not joined.failures
+    assert "not finished" not in joined.report.read_text()
