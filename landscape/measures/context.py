@@ -1,7 +1,8 @@
 """Context of a record: the point that was measured, the settings, and fingerprints of tensors."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from functools import partial, wraps
 from typing import Any, TypeVar, cast
@@ -20,21 +21,59 @@ Call = TypeVar("Call", bound=Callable[..., Any])
 
 
 def shows_progress(call: Call) -> Call:
-    """Let a measure's `progress=True` show a bar, in a terminal or a notebook."""
+    """Let a measure's `progress=True` show a bar, in a terminal or a notebook, and let it run over
+    the ranks of an objective if its class says so by `over_ranks = True`.
+    """
 
     @wraps(call)
     def shown(self: Any, *objective: Any, progress: Any = None, **options: Any) -> Any:
-        if progress is not True:
-            return call(self, *objective, progress=progress or None, **options)
-        name = type(self).__name__
-        with listening(True) as listener:
+        with on_ranks(self, [*objective, *options.values()]):
+            if progress is not True:
+                return call(self, *objective, progress=progress or None, **options)
+            name = type(self).__name__
+            with listening(True) as listener:
 
-            def tell(done: int, total: int) -> None:
-                listener(messages.Progress("measure", name, done, total))
+                def tell(done: int, total: int) -> None:
+                    listener(messages.Progress("measure", name, done, total))
 
-            return call(self, *objective, progress=tell, **options)
+                return call(self, *objective, progress=tell, **options)
 
     return cast(Call, shown)
+
+
+def refuse_reestimated(objective: Objective, name: str) -> None:
+    """Raise ValueError where batch norm's statistics are of all ranks' batches, and a measure goes
+    through those of this rank by itself.
+    """
+    reestimated = objective.batch_norm == "reestimated" and objective.risk.trained_norms
+    if objective.ranks.size > 1 and reestimated:
+        raise ValueError(
+            f'{name} cannot re-estimate batch norm over ranks. Use batch_norm="stored", or measure '
+            "it in one process."
+        )
+
+
+@contextmanager
+def on_ranks(measure: Any, arguments: Sequence[Any]) -> Iterator[None]:
+    """While open, a measure runs on all ranks of its objective; all of them end together.
+
+    Raises ValueError for a measure that does not say `over_ranks`: it might read the batches of one
+    rank alone. And for settings that differ between ranks.
+    """
+    objectives = [a for a in arguments if isinstance(a, Objective) and a.ranks.size > 1]
+    if not objectives:
+        yield
+        return
+    name, ranks = type(measure).__name__, objectives[0].ranks
+    if not getattr(measure, "over_ranks", False):
+        raise ValueError(
+            f"{name} does not add up over ranks. Measure it in one process, without a `group`."
+        )
+    with ranks.guarded():
+        if len(set(ranks.gather(f"{name} {settings_of(measure)}"))) > 1:
+            raise ValueError(f"All ranks must ask the same. The settings of {name} differ.")
+        yield
+        ranks.all(True)
 
 
 def point_of(objective: Objective, split: str = "given") -> Point:
@@ -89,7 +128,7 @@ def signature(measure: Any, objective: Objective) -> dict[str, Any]:
     return {
         "point": point_of(objective),
         "settings": settings_of(measure),
-        "provenance": environment(),
+        "provenance": environment(objective.ranks.size),
     }
 
 

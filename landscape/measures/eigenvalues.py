@@ -1,7 +1,7 @@
 """Extreme eigenvalues of the curvature, H u = λ u, by Lanczos, with an error bound for each."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -72,6 +72,8 @@ class Eigenvalues:
     vectors: bool = False
     precision: str = "auto"
 
+    over_ranks: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         arithmetic_of(self.precision)
         if self.k < 1:
@@ -137,7 +139,7 @@ class Eigenvalues:
         )
 
     def _lanczos(self, matrix: Operator, progress: Progress | None) -> dict[str, Any]:
-        free = free_bytes(matrix.like.device)
+        free = matrix.ranks.least(free_bytes(matrix.like.device))
         half = MOST_KEPT if free is None else free // 2  # the rest is for the products
         result = lanczos(
             matrix.matvec,
@@ -166,6 +168,11 @@ class Eigenvalues:
 
     def _other(self, matrix: Operator) -> dict[str, Any]:
         """Another library's pairs, with the residuals that our own products give them."""
+        if matrix.ranks.size > 1:
+            raise ValueError(
+                f'`backend` {self.backend!r} knows nothing of ranks. Use backend="lanczos", or '
+                "measure in one process."
+            )
         solve = OTHERS[self.backend]
         values, vectors, hvps = solve(
             matrix.objective, matrix.block, self.k, self.which,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor
@@ -58,6 +58,8 @@ class NoiseRobustness:
     seed: int = 0
     biases: bool = False
     normalisation: bool = False
+
+    over_ranks: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         scales.check_rising("sigmas", self.sigmas)

@@ -55,6 +55,7 @@ class Path:
     name: str = "end"
 
     crosses_minima: ClassVar[bool] = True  # batch norm is re-estimated by default
+    over_ranks: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.size < 3:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -56,6 +56,8 @@ class Profile:
     span: float = 1.0
     directions: str = "random"
     seed: int = 0
+
+    over_ranks: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         grids.check(self.size, self.span)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -44,6 +45,8 @@ class Pruning:
 
     fractions: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9)
     scope: str = "global"
+
+    over_ranks: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         scales.check_rising("fractions", self.fractions, "shares")

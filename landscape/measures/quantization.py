@@ -1,6 +1,7 @@
 """Quantisation: loss and accuracy with weights rounded to a uniform grid."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -45,6 +46,8 @@ class Quantization:
 
     bits: tuple[int, ...] = (8, 4)
     granularity: tuple[str, ...] = ("tensor", "channel")
+
+    over_ranks: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not self.bits or not all(b == int(b) and 2 <= b <= 32 for b in self.bits):

@@ -14,12 +14,12 @@ s and s'. The first of these ways that applies is taken:
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from landscape.measures.context import Progress, shows_progress, signature
+from landscape.measures.context import Progress, refuse_reestimated, shows_progress, signature
 from landscape.measures.flatness.layer import LinearLayer, deviations, find
 from landscape.measures.flatness.random_signs import by_signs, inverse
 from landscape.network import flatness
@@ -88,6 +88,8 @@ class RelativeFlatness:
     draws: int = 100
     seed: int = 0
 
+    over_ranks: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         if self.draws < 2:
             raise ValueError(f"`draws` must be at least 2. Got {self.draws}.")
@@ -99,6 +101,7 @@ class RelativeFlatness:
         self, objective: Objective, *, progress: Progress | None = None
     ) -> RelativeFlatnessRecord:
         """Compute κ and κ̂ at the objective's point; `progress` counts batches, or draws."""
+        refuse_reestimated(objective, "Relative flatness")
         retry = objective.retry_on_oom
         layer = retry(lambda: find(objective, self.layer))
         scale = retry(lambda: deviations(objective, layer)) if self.normalize_features else None
@@ -125,6 +128,34 @@ def exactly(
     """
     if not max_products or layer.transposed:
         return None
+    answers = _by_batch(objective, layer, scale, max_products, progress)
+    ranks = objective.ranks
+    if not ranks.all(answers is not None):
+        return None
+    assert answers is not None
+    ways, products, pairs, fractions = zip(*answers, strict=True)
+    total = ranks.sum(pairs[0].new_tensor(fractions) @ torch.stack(pairs))
+    value, simplified = total.tolist()
+    return {
+        "value": value,
+        "simplified": simplified,
+        "stderr": 0.0,
+        "simplified_stderr": 0.0,
+        "estimator": CLOSED if ranks.all(set(ways) == {CLOSED}) else EXACT,
+        "hvps": sum(ranks.gather(sum(products))),
+    }
+
+
+def _by_batch(
+    objective: Objective,
+    layer: LinearLayer,
+    scale: Tensor | None,
+    max_products: int,
+    progress: Progress | None,
+) -> list[tuple[str, int, Tensor, float]] | None:
+    """The answer of `_of_batch` for each batch of this rank, with its weight fraction; None where
+    one has no exact way.
+    """
     risk, answers = objective.risk, []
     leaf, watched = objective.w.requires_grad_(), {layer.name: layer.module}
     with risk.opened(leaf), recorded_calls(watched) as calls:
@@ -141,16 +172,7 @@ def exactly(
             answers.append((*answer, fraction))
             if progress is not None:
                 progress(len(answers), len(risk.terms))
-    ways, products, pairs, fractions = zip(*answers, strict=True)
-    value, simplified = (pairs[0].new_tensor(fractions) @ torch.stack(pairs)).tolist()
-    return {
-        "value": value,
-        "simplified": simplified,
-        "stderr": 0.0,
-        "simplified_stderr": 0.0,
-        "estimator": CLOSED if set(ways) == {CLOSED} else EXACT,
-        "hvps": sum(products),
-    }
+    return answers
 
 
 def _of_batch(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor
@@ -65,6 +65,8 @@ class RiseArea:
     size: int = 25
     cells: float = 5.0
     seed: int = 0
+
+    over_ranks: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not (self.rise > 0 and np.isfinite(self.rise)):

@@ -5,18 +5,20 @@ adaptive ball: Kwon, Kim, Park, Choi, ICML 2021 (arXiv 2102.11600).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_sequence, unpack_sequence
 
+from landscape.distributed.ranks import ALONE, Alone
 from landscape.linalg import probes
-from landscape.measures.context import Progress, shows_progress, signature
+from landscape.measures.context import Progress, refuse_reestimated, shows_progress, signature
 from landscape.measures.space import ball_ascent
-from landscape.network.batch import Batch, has_entries
+from landscape.network.batch import Batch, has_entries, tensors
 from landscape.objective.derivative import derivative, total
 from landscape.objective.objective import Objective
 from landscape.objective.reduction import can_be_regrouped
@@ -72,6 +74,8 @@ class Sharpness:
     eta: float = 0.01
     seed: int = 0
 
+    over_ranks: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         ball_ascent.check(self.radii, self.steps, self.restarts)
         if self.m < 1:
@@ -86,9 +90,11 @@ class Sharpness:
         self, objective: Objective, *, progress: Progress | None = None
     ) -> SharpnessRecord:
         """Search around the objective's point; `progress` counts batches."""
-        w, batches = objective.w, list(objective.given)
-        if objective.retry_on_oom(lambda: can_be_regrouped(objective.risk)):
-            batches = regrouped(batches, self.m)
+        refuse_reestimated(objective, "Sharpness")
+        ranks, w, batches = objective.ranks, objective.w, list(objective.risk.given)
+        if ranks.all(objective.retry_on_oom(lambda: can_be_regrouped(objective.risk))):
+            batches = regrouped(batches, self.m, objective.risk.counts, ranks)
+        objective, whole = objective.alone(), objective  # each batch is one rank's
         t = adaptive(objective, self.eta) if self.rule == "asam" else torch.ones_like(w)
         starts = [ball_ascent.unit(xi) for xi in probes.gaussians(w, self.restarts, self.seed)]
         loss = np.empty(len(batches))
@@ -102,14 +108,17 @@ class Sharpness:
                 rise[:, i, b] = reached.best.height, reached.first
             if progress is not None:
                 progress(b + 1, len(batches))
+        shares = np.array([batch.share for batch in batches])
+        answers = zip(*ranks.gather((loss, rise, shares)), strict=True)
+        loss, rise, shares = (np.concatenate(of_ranks, -1) for of_ranks in answers)
         return SharpnessRecord(
             radii=np.array(self.radii),
             sharpness=rise[0] - loss,
             one_step=rise[1] - loss,
             loss=loss,
-            share=np.array([batch.share for batch in batches]),
+            share=shares,
             rule=self.rule,
-            **signature(self, objective),
+            **signature(self, whole),
         )
 
 
@@ -148,14 +157,49 @@ def around(objective: Objective, batch: Batch, t: Tensor) -> ball_ascent.Hill:
     return ball_ascent.Hill(height, slope)
 
 
-def regrouped(batches: Sequence[Batch], m: int) -> list[Batch]:
+def regrouped(
+    batches: Sequence[Batch],
+    m: int,
+    counts: Sequence[tuple[int, float]] = (),
+    ranks: Alone = ALONE,
+) -> list[Batch]:
     """Regroup the same examples, in the same order, into batches of at most m, about equal in size.
+
+    counts: number of examples and weight of each batch of all ranks. Examples of a batch that
+    reaches over several ranks go to the one that holds its first.
 
     Raises ValueError for batches that have to be joined and differ in shape.
     """
-    if len(batches) > 1 and all(batch.size < m for batch in batches):
+    counts = counts or [(batch.size, batch.share) for batch in batches]
+    if len(counts) > 1 and all(size < m for size, _ in counts):
         batches = [_joined(batches, m)]
+        if ranks.size > 1:
+            return _across_ranks(batches[0], m, counts, ranks)
     return [part for batch in batches for part in batch.shards(-(-batch.size // m))]
+
+
+def _across_ranks(
+    mine: Batch, m: int, counts: Sequence[tuple[int, float]], ranks: Alone
+) -> list[Batch]:
+    """This rank's batches of those that the examples of all ranks make, of at most m."""
+    n, weight = (sum(column) for column in zip(*counts, strict=True))
+    starts = [0, *accumulate(ranks.gather(mine.size))]
+    first, pieces = starts[ranks.index], -(-int(n) // m)
+    given: list[tuple[int, int, Batch]] = []  # number of the batch, its rank, examples for it
+    for j in range(pieces):
+        begin, end = int(n) * j // pieces, int(n) * (j + 1) // pieces
+        low, high = max(begin - first, 0), min(end - first, mine.size)
+        if low < high:
+            owner = next(r for r in range(ranks.size) if begin < starts[r + 1])
+            given.append((j, owner, mine.rows(slice(low, high))))
+    device = next(iter(tensors(mine.x))).device
+    away = [(j, owner, batch.to("cpu")) for j, owner, batch in given if owner != ranks.index]
+    parts: dict[int, list[Batch]] = {}
+    for j, owner, batch in [*given, *(p for of_rank in ranks.gather(away) for p in of_rank)]:
+        if owner == ranks.index:
+            parts.setdefault(j, []).append(batch.to(device))
+    whole = [_joined(batches, m) if len(batches) > 1 else batches[0] for batches in parts.values()]
+    return [replace(batch, weight=weight * batch.size / n) for batch in whole]
 
 
 def _joined(batches: Sequence[Batch], m: int) -> Batch:

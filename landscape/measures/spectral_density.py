@@ -3,6 +3,7 @@ quadrature (Ghorbani, Krishnan & Xiao 2019, arXiv 1901.10159).
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -60,6 +61,8 @@ class SpectralDensity:
     seed: int = 0
     precision: str = "auto"
 
+    over_ranks: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         arithmetic_of(self.precision)
         if self.probes < 2:
@@ -81,7 +84,7 @@ class SpectralDensity:
             matrix.like,
             self.probes,
             self.steps,
-            memory=basis_bytes(matrix.like.device),
+            memory=min(objective.ranks.gather(basis_bytes(matrix.like.device))),
             seed=self.seed,
             callback=progress and (lambda _: progress(matrix.count, limit)),
         )

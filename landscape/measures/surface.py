@@ -6,7 +6,7 @@ Li, Xu, Taylor, Studer & Goldstein, NeurIPS 2018 (arXiv 1712.09913).
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -82,6 +82,8 @@ class Surface:
     def crosses_minima(self) -> bool:
         """The plane goes through the weights of several networks, or epochs."""
         return self.plane.through_minima if self.plane else self.directions in FITTED
+
+    over_ranks: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         grids.check(self.size, self.span)

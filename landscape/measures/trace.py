@@ -1,6 +1,7 @@
 """Trace of the curvature: n times its mean over all directions."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -62,6 +63,8 @@ class Trace:
     seed: int = 0
     precision: str = "auto"
 
+    over_ranks: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         arithmetic_of(self.precision)
         if not self.tolerance >= 0:
@@ -99,7 +102,7 @@ class Trace:
             blocks=matrix.block.module_sizes if method == "layers" else None,
             tolerance=self.tolerance,
             max_matvecs=self.max_hvps - spent,
-            memory=basis_bytes(matrix.like.device),
+            memory=min(objective.ranks.gather(basis_bytes(matrix.like.device))),
             seed=self.seed,
             known=known,
             error=max(matrix.error, 2 * matrix.form_error),

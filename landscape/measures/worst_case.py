@@ -1,6 +1,7 @@
 """Worst-case loss in a ball around the weights, by projected gradient ascent: a lower bound."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from torch import Tensor
@@ -52,6 +53,8 @@ class WorstCase:
     seed: int = 0
     biases: bool = False
     normalisation: bool = False
+
+    over_ranks: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         ball_ascent.check(self.radii, self.steps, self.restarts)

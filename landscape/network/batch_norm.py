@@ -61,7 +61,10 @@ def use_batch_statistics(norms: Iterable[Norm]) -> None:
 
 
 def estimate(
-    norms: Sequence[Norm], forward: Callable[[Any], object], batches: Sequence[Any]
+    norms: Sequence[Norm],
+    forward: Callable[[Any], object],
+    batches: Sequence[Any],
+    pooled: Callable[[Tensor], Tensor] | None = None,
 ) -> Statistics:
     """Mean and variance (channels,) of what each layer normalises, averaged over the batches by
     their weight. A layer called several times in a pass has the statistics of all its calls pooled.
@@ -69,6 +72,8 @@ def estimate(
     Each call is normalised by its own statistics on the way, as in training. The variance is the
     unbiased one, as torch's running variance; that of instance norm is the mean over examples.
     Differentiable where gradients are on. Layers that no batch reaches are not in the answer.
+
+    pooled: sums a vector over processes that hold further batches.
     """
     found: dict[Norm, list[tuple[float, Tensor, Tensor]]] = {}
     use_batch_statistics(norms)
@@ -81,6 +86,8 @@ def estimate(
     finally:
         for layer in norms:
             layer.training = False
+    if pooled is not None:
+        return _averaged_over_processes(norms, found, pooled)
     return {layer: _averaged(of_batches) for layer, of_batches in found.items()}
 
 
@@ -146,6 +153,31 @@ def _statistics(layer: Norm, calls: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     channels = [x.transpose(0, 1).flatten(1) for x in calls]
     x = channels[0] if len(channels) == 1 else torch.cat(channels, 1)
     return x.mean(1), x.var(1)
+
+
+def _averaged_over_processes(
+    norms: Sequence[Norm],
+    found: dict[Norm, list[tuple[float, Tensor, Tensor]]],
+    pooled: Callable[[Tensor], Tensor],
+) -> Statistics:
+    """The averages by weight over the batches of all processes, by one sum for all layers."""
+    sizes = [3 * layer.num_features for layer in norms]  # weight, mean and variance by channel
+    means = (mean for of_batches in found.values() for _, mean, _ in of_batches)
+    like = next(means, torch.zeros(()))
+    sums = [
+        sum(
+            (torch.cat([torch.full_like(mean, s), s * mean, s * var]) for s, mean, var in calls),
+            torch.zeros(size, dtype=like.dtype, device=like.device),
+        )
+        for size, calls in zip(sizes, (found.get(layer, ()) for layer in norms), strict=True)
+    ]
+    parts = pooled(torch.cat(sums)).split(sizes)
+    triples = {layer: part.chunk(3) for layer, part in zip(norms, parts, strict=True)}
+    return {
+        layer: (mean / weight, variance / weight)
+        for layer, (weight, mean, variance) in triples.items()
+        if float(weight.detach()[0]) > 0
+    }
 
 
 def _averaged(of_batches: Sequence[tuple[float, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:

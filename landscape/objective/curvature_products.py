@@ -44,6 +44,7 @@ class Products:
 
         Raises NoSecondDerivative, a ValueError, where torch has no second derivative.
         """
+        risk.ranks.note(v, at)
         with second_derivatives():
             return self._product(risk, v, at)
 
@@ -52,7 +53,7 @@ class Products:
             self._kept = None
             if self.keeps is None:  # opened by itself: a pass may move buffers and other state
                 with self._opened(risk, at) as leaf:
-                    self.keeps = self._fits(risk, leaf)
+                    self.keeps = risk.ranks.all(self._fits(risk, leaf))
             with self._opened(risk, at) as leaf:
                 if not self.keeps:
                     return risk.total(self.build(risk, group, leaf)(v) for group in risk.groups)

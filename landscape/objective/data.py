@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from landscape.distributed.ranks import ALONE, Alone
 from landscape.network.batch import Batch, as_batch, dense_parts, rows_of, tensors
 from landscape.utils.rng import seed_of, seeded
 
@@ -65,13 +66,13 @@ def _generators_kept(batches: Any) -> Iterator[None]:
             generator.set_state(state)
 
 
-def weight_fractions(batches: Sequence[Batch]) -> list[float]:
-    """Each batch's fraction of the total weight.
+def weight_fractions(batches: Sequence[Batch], ranks: Alone = ALONE) -> list[float]:
+    """Each batch's fraction of the total weight, that of all ranks.
 
     Raises ValueError where the weights have no sum.
     """
     weights = [batch.share for batch in batches]
-    total = sum(weights)
+    total = sum(ranks.gather(sum(weights)))
     if not all(weight >= 0 for weight in weights) or not 0 < total < float("inf"):
         raise ValueError(
             "Weights of batches must be non-negative, with a positive sum. "
@@ -85,16 +86,29 @@ def with_weight(batches: Sequence[Batch]) -> tuple[Batch, ...]:
     return tuple(batch for batch in batches if batch.share != 0) or tuple(batches)
 
 
-def fingerprint_of(batches: Sequence[Batch]) -> str:
-    """The first 16 hexadecimal digits of the data's SHA-256."""
+def fingerprint_of(batches: Sequence[Batch], ranks: Alone = ALONE) -> str:
+    """The first 16 hexadecimal digits of the data's SHA-256; of all ranks' data, in their order,
+    which pass through each of them.
+    """
     digest = hashlib.sha256()
-    for batch in batches:
-        for t in (*tensors(batch.x), *tensors(batch.y)):
-            digest.update(f"{tuple(t.shape)} {t.dtype}".encode())
-            for dense in dense_parts(t.detach()):
-                data = dense.cpu().flatten().clone()  # one row of bytes, whatever the strides
-                digest.update(data.view(torch.uint8).numpy().tobytes())
+    counts = ranks.gather(len(batches))
+    for rank, count in enumerate(counts):
+        for number in range(count):
+            own = _bytes_of(batches[number]) if rank == ranks.index else None
+            for piece in ranks.from_rank(rank, own):
+                digest.update(piece)
     return digest.hexdigest()[:16]
+
+
+def _bytes_of(batch: Batch) -> list[bytes]:
+    """Shapes, types and numbers of a batch's tensors."""
+    pieces = []
+    for t in (*tensors(batch.x), *tensors(batch.y)):
+        pieces.append(f"{tuple(t.shape)} {t.dtype}".encode())
+        for dense in dense_parts(t.detach()):
+            data = dense.cpu().flatten().clone()  # one row of bytes, whatever the strides
+            pieces.append(data.view(torch.uint8).numpy().tobytes())
+    return pieces
 
 
 def _check(batch: Batch, number: int) -> None:

@@ -3,9 +3,11 @@
 import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from typing import Any
 
 from torch import Tensor, nn
 
+from landscape.distributed.ranks import ALONE, Alone, ranks_of
 from landscape.network import batch_norm as bn
 from landscape.network.batch import Batch, LossFn, scalar
 from landscape.network.double_precision import DoublePrecision
@@ -27,6 +29,7 @@ from landscape.network.modes import set_eval
 from landscape.network.module_state import module_state, put
 from landscape.network.precision import Precision, raised
 from landscape.network.weights import Weights
+from landscape.objective.data import load_batches, weight_fractions, with_weight
 from landscape.objective.derivative import derivative, refuse_written, total
 from landscape.utils.rng import seed_of, seeded_everywhere
 
@@ -37,10 +40,13 @@ class EmpiricalRisk:
     """L(w) = Σ_b fraction_b · loss(model at w, batch_b), one pass at a time.
 
     Owns the model's isolation, its batch-norm policy and the batches. Every pass over the data
-    takes its batches from `terms` or `groups` and adds up with `total`: a risk whose batches lie
-    on several processes has to differ in these alone. Memory that runs out is left to the caller.
+    takes its batches from `terms` or `groups` and adds up with `total`, which sums over all ranks
+    where the data are spread over several. Memory that runs out is left to the caller.
 
-    batches, fractions: the data, and the weight fraction of each batch; the fractions add up to 1.
+    batches, fractions: the data of this rank, and the weight fraction of each batch; the fractions
+    of all ranks add up to 1.
+    ranks: those that hold the data; `ALONE` in one process.
+    counts: number of examples and weight of each batch of all ranks, in their order.
     given: the batches as they came; `terms` holds the same examples where batches were split.
     policy: of batch norm, see `landscape.network.batch_norm`.
     w: the point at construction, (n,); not a copy.
@@ -63,11 +69,15 @@ class EmpiricalRisk:
         precision: Precision,
         policy: str,
         seed: int,
+        ranks: Alone = ALONE,
     ):
         self.model, self.loss, self.policy, self.seed = model, loss, policy, seed
+        self.ranks = ranks
         self.weights, self.precision = weights, precision
         self.device = weights.parameters[0].device
         self.given = tuple(batches)
+        counts = ranks.gather([(batch.size, batch.share) for batch in self.given])
+        self.counts = [count for of_rank in counts for count in of_rank]
         self.w = raised(weights.read())
         self.no_derivatives = ""
         self.differentiates = False
@@ -81,6 +91,12 @@ class EmpiricalRisk:
         """The same risk under another batch-norm policy."""
         other = copy.copy(self)
         other.policy, other.trained_norms = policy, bn.trained(self.model)
+        return other
+
+    def alone(self) -> "EmpiricalRisk":
+        """The risk of this rank's batches, whose passes wait for no other rank."""
+        other = copy.copy(self)
+        other.ranks = ALONE
         return other
 
     def in_float64(self) -> "EmpiricalRisk":
@@ -112,8 +128,8 @@ class EmpiricalRisk:
 
     @property
     def examples(self) -> int:
-        """Number of examples in all batches."""
-        return sum(batch.size for batch in self.given)
+        """Number of examples in all batches, of all ranks."""
+        return sum(size for size, _ in self.counts)
 
     def pieces(self, batch: Batch) -> list[Batch]:
         """A batch of one's own, in pieces no larger than the risk's where those were split."""
@@ -123,8 +139,8 @@ class EmpiricalRisk:
         return batch.shards(-(-batch.size // largest))
 
     def total(self, terms: Iterable[Tensor]) -> Tensor:
-        """The sum of what the batches contribute."""
-        return total(terms)
+        """The sum of what the batches of all ranks contribute."""
+        return self.ranks.sum(total(terms))
 
     # --- passes
 
@@ -146,18 +162,20 @@ class EmpiricalRisk:
 
     def value(self, point: Tensor) -> float:
         """L at a point (n,)."""
+        self.ranks.note(point)
         with self.opened(point):
             return self.total(loss.detach().double() for loss in self.losses(self.terms)).item()
 
     def gradient(self, point: Tensor) -> Tensor:
         """∇L at a point (n,): batch by batch, so that memory does not grow with the data."""
+        self.ranks.note(point)
         leaf = point.detach().clone().requires_grad_()
         with self.opened(leaf):
-            gradient = self.total(
+            gradient = total(
                 derivative(total(self.losses(group)), leaf, None) for group in self.groups
             )
-        refuse_written(leaf, point)
-        return gradient
+            refuse_written(leaf, point)
+        return self.ranks.sum(gradient)
 
     @contextmanager
     def opened(self, point: Tensor | Sequence[Tensor], seed: int = 0) -> Iterator[None]:
@@ -215,7 +233,32 @@ class EmpiricalRisk:
             yield renew
 
     def normalised(self, batches: Sequence[Batch]) -> AbstractContextManager[None]:
-        """While open, re-estimated statistics are those of the batches where the model stands."""
+        """While open, re-estimated statistics are those of the batches where the model stands, and
+        of those of the other ranks.
+        """
         if self.policy != "reestimated":
             return nullcontext()
-        return bn.normalising_with(bn.estimate(self.trained_norms, self.batch_loss, batches))
+        norms, pooled = self.trained_norms, self.ranks.differentiable_sum
+        over_ranks = pooled if norms and self.ranks.size > 1 else None
+        return bn.normalising_with(bn.estimate(norms, self.batch_loss, batches, over_ranks))
+
+
+def risk_of(
+    model: nn.Module,
+    batches: Iterable[Any],
+    loss: LossFn,
+    policy: str = "stored",
+    seed: int = 0,
+    parameters: str = "",
+    group: Any = None,
+) -> EmpiricalRisk:
+    """The risk of a model as it stands, without the checks of an objective."""
+    model = getattr(model, "_orig_mod", model)  # of torch.compile: measures differentiate twice
+    weights = Weights(model, parameters)
+    ranks = ranks_of(group, weights.parameters[0].device)
+    with ranks.guarded(), gradients_on():
+        precision = Precision(model, weights.parameters)
+        loaded = load_batches(batches, weights.parameters[0].device, seed)
+        given = tuple(map(precision.batch, with_weight(loaded)))
+        fractions = weight_fractions(given, ranks)
+        return EmpiricalRisk(model, loss, given, fractions, weights, precision, policy, seed, ranks)

@@ -45,11 +45,18 @@ class Evaluator:
 
         expected: how many will be asked for in all, default many. For few no plan is chosen.
         """
-        return self._run(self.plan_for(expected), points)[0]
+        return self._answers(self.plan_for(expected), points)
 
     def plainly(self, points: Sequence[Point]) -> list[Answer]:
         """The same without a fast plan."""
-        return self._run(plain_plan(self.risk), points)[0]
+        return self._answers(plain_plan(self.risk), points)
+
+    def _answers(self, plan: PassPlan, points: Sequence[Point]) -> list[Answer]:
+        """The means over the batches of all ranks."""
+        ranks = self.risk.ranks
+        if ranks.size > 1:
+            ranks.note(*(_written(point, self.risk.w) for point in points))
+        return _means(ranks.sum(self._run(plan, points)[0]))
 
     def plan_for(self, expected: int | None) -> PassPlan:
         """The plan of so many points."""
@@ -58,10 +65,10 @@ class Evaluator:
 
     @property
     def plan(self) -> PassPlan:
-        """The fastest plan that agrees with the plain one at w and at a random point; chosen anew
-        where batches were split.
+        """The fastest plan that agrees with the plain one at w and at a random point, on all ranks;
+        chosen anew where batches were split.
         """
-        if self._planned is None or not self._is_planned:
+        if self._planned is None or not self.risk.ranks.all(self._is_planned):
             self._planned = self.risk.terms, self._choose()
         return self._planned[1]
 
@@ -71,13 +78,15 @@ class Evaluator:
 
     def _choose(self) -> PassPlan:
         chosen, least = plain_plan(self.risk), float("inf")
-        if self.risk.differentiates:
+        ranks = self.risk.ranks
+        meets = bool(self.risk.trained_norms) and self.risk.policy == "reestimated"
+        if self.risk.differentiates or (meets and ranks.size > 1):  # passes wait for other ranks
             return chosen
         points = [self.risk.w, elsewhere(self.risk)]
-        expected = self.plainly(points)
+        expected = _means(self._run(chosen, points)[0])
         for plans in fast_plans(self.risk):
             for plan in plans:
-                seconds = self._seconds(plan, points, expected)
+                seconds = max(ranks.gather(self._seconds(plan, points, expected)))
                 if seconds < GAIN * least:
                     chosen, least = plan, seconds
                 if least < SHORT:
@@ -91,8 +100,8 @@ class Evaluator:
     ) -> float:
         """CPU seconds of a pass of a plan; infinite where it does not agree."""
         try:
-            answers, seconds = self._run(plan, points)
-            if not all(map(agree, answers, expected)):
+            sums, seconds = self._run(plan, points)
+            if not all(map(agree, _means(sums), expected)):
                 return float("inf")
             if seconds[-1] < LONG:
                 seconds += self._run(plan, [points[-1]] * 2)[1]
@@ -100,8 +109,9 @@ class Evaluator:
             return float("inf")
         return min(seconds[1:])
 
-    def _run(self, plan: PassPlan, points: Sequence[Point]) -> tuple[list[Answer], list[float]]:
-        """(L, accuracy) at each of a few points, and the CPU seconds of each pass.
+    def _run(self, plan: PassPlan, points: Sequence[Point]) -> tuple[Tensor, list[float]]:
+        """Sums over this rank's batches at each of a few points, (points, 3): of losses by weight,
+        right answers, answers; and the CPU seconds of each pass.
 
         Every pass starts from the same buffers, modes, random numbers and data: these are renewed
         before each, or, copied once for all passes, are seen not to have moved.
@@ -115,7 +125,7 @@ class Evaluator:
 
     def _passes(
         self, plan: PassPlan, points: Sequence[Point], renewing: bool
-    ) -> tuple[list[Answer], list[float]]:
+    ) -> tuple[Tensor, list[float]]:
         """All passes in one opening. Raises StateMoved where they are not renewed and had to be."""
         rows: list[list[Row]] = []
         clock = [time.process_time()]
@@ -129,19 +139,33 @@ class Evaluator:
                 passes.check()
                 raise
             passes.check()
-        return _answers(plan, rows), [b - a for a, b in pairwise(clock)]
+        return _sums(plan, rows), [b - a for a, b in pairwise(clock)]
 
 
-def _answers(plan: PassPlan, rows: Sequence[Sequence[Row]]) -> list[Answer]:
-    """The means over batches, in float64; the device is waited for once."""
+def _sums(plan: PassPlan, rows: Sequence[Sequence[Row]]) -> Tensor:
+    """The sums over batches, float64 on the CPU; the device is waited for once."""
     columns = zip(*(row for of_point in rows for row in of_point), strict=True)
     losses, right, counts = (
         torch.stack(c).view(len(rows), len(plan.terms), -1).cpu() for c in columns
     )
     fractions = torch.tensor([fraction for _, fraction in plan.terms], dtype=torch.float64)
-    scores = (right.sum(1).double() / counts.sum(1)).nanmean(1)
     mean_losses = losses.squeeze(-1).double() @ fractions
-    return list(zip(mean_losses.tolist(), scores.tolist(), strict=True))
+    return torch.cat([mean_losses[:, None], right.sum(1).double(), counts.sum(1).double()], 1)
+
+
+def _means(sums: Tensor) -> list[Answer]:
+    """Loss and score of each row, (points, 1 + 2 classes)."""
+    losses, right, counts = sums.split([1, sums.shape[1] // 2, sums.shape[1] // 2], 1)
+    scores = (right / counts).nanmean(1)
+    return list(zip(losses[:, 0].tolist(), scores.tolist(), strict=True))
+
+
+def _written(point: Point, like: Tensor) -> Tensor:
+    if isinstance(point, Tensor):
+        return point.to(like)
+    place = torch.empty_like(like)
+    point(place)
+    return place
 
 
 def chunks(points: Iterable[Point], w: Tensor) -> Iterator[list[Point]]:

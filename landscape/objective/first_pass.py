@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 from landscape.network import batch_norm, modes
+from landscape.network.batch import Batch
 from landscape.network.higher_order import REENTRANT_REFUSAL, reentrant_checkpoints_heard
 from landscape.network.isolation import modes_of, set_modes, snapshot
 from landscape.network.outside_modules import outside_buffers_kept
+from landscape.objective.data import fingerprint_of
 from landscape.objective.empirical_risk import EmpiricalRisk
 from landscape.objective.loss_graph import check_graph, listed
 from landscape.objective.reduction import check_reduction, sample
@@ -25,6 +27,15 @@ def check(risk: EmpiricalRisk) -> None:
     flags is not the model's own, for a loss of parameters outside of the model or of none, and for
     a sum over batches of unequal size.
     """
+    refuse_other_models(risk)
+    local = risk.alone()
+    _check(local)
+    risk.differentiates = risk.ranks.any(local.differentiates)
+    reasons = risk.ranks.gather(local.no_derivatives)
+    risk.no_derivatives = next(filter(None, reasons), "")
+
+
+def _check(risk: EmpiricalRisk) -> None:
     refuse_non_finite(risk)
     drawn: set[str] = set()
 
@@ -69,6 +80,18 @@ def check(risk: EmpiricalRisk) -> None:
     few = sample(risk)
     check_graph(risk, [few, *risk.batches[1:]])
     check_reduction(risk, few)
+
+
+def refuse_other_models(risk: EmpiricalRisk) -> None:
+    """Raise ValueError where the ranks hold different weights or buffers."""
+    if risk.ranks.size == 1:
+        return
+    held = Batch([*risk.model.parameters(), *risk.model.buffers()], None)
+    if len(set(risk.ranks.gather(fingerprint_of([held])))) > 1:
+        raise ValueError(
+            "All ranks must hold one model, and theirs differ in weights or buffers. Broadcast "
+            "those of rank 0 first: torch.distributed.broadcast(t, 0), t of model.state_dict()."
+        )
 
 
 def refuse_non_finite(risk: EmpiricalRisk) -> None:

@@ -22,6 +22,7 @@ def forward_over_reverse(risk: EmpiricalRisk, block: Block, v: Tensor, at: Tenso
     Raises NotImplementedError or RuntimeError where torch has no forward derivative of an operation
     in the model or its backward pass, as of fused attention.
     """
+    risk.ranks.note(v, at)
     with forward_ad.dual_level():
         leaf = _dual(block.read(at).requires_grad_(), v.to(at))
         with SecondOrder(), risk.opened(block.parameters(at, leaf)):

@@ -9,17 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from landscape.distributed.ranks import Alone
 from landscape.network import batch_norm as bn
 from landscape.network.batch import Batch, Logits, LossFn
 from landscape.network.isolation import gradients_on, outside_inference
 from landscape.network.parameter_block import Block
-from landscape.network.precision import Precision
 from landscape.network.score import score_of
-from landscape.network.weights import Weights
 from landscape.objective import first_pass
 from landscape.objective.curvature_products import Products, hessian
-from landscape.objective.data import fingerprint_of, load_batches, weight_fractions, with_weight
-from landscape.objective.empirical_risk import EmpiricalRisk
+from landscape.objective.data import fingerprint_of
+from landscape.objective.empirical_risk import EmpiricalRisk, risk_of
 from landscape.objective.evaluation import Evaluator, chunks
 from landscape.objective.out_of_memory import Answer, OutOfMemoryRetry
 from landscape.objective.point_passes import Point
@@ -57,11 +56,15 @@ class Objective:
     CUDA device at the first product, a quarter on the CPU.
     parameters: a regular expression, "lora|head": `w` is the trainable parameters in whose name it
     is found, all others keep their values of now. Default: all that require gradients.
+    group: of `torch.distributed`, as `torch.distributed.group.WORLD`: every rank holds the same
+    model and batches of its own, and all make the same calls. Values and derivatives are then those
+    of the union of all batches, on every rank.
     risk: the same function without retries, see `landscape.objective.empirical_risk`.
 
     Raises ValueError for no batches or batches without end, an unknown policy, parameters that are
-    no real numbers, a loss that is no scalar, a model that answers differently twice, a pattern
-    that matches no parameter; where a gradient is asked for, for reentrant activation checkpoints.
+    no real numbers, a loss that is no scalar, a model that answers differently twice, ranks with
+    different models, a pattern that matches no parameter; where a gradient is asked for, for
+    reentrant activation checkpoints.
 
     Example: L(w) = (9 w₁² + w₂²)/2 at w = (1, 1).
 
@@ -87,12 +90,13 @@ class Objective:
         seed: int = 0,
         memory: int | None = None,
         parameters: str = "",
+        group: Any = None,
     ):
         if batch_norm is not None and batch_norm not in bn.POLICIES:
             raise ValueError(
                 f"`batch_norm` must be one of {', '.join(bn.POLICIES)}. Got {batch_norm!r}."
             )
-        self.risk = risk_of(model, batches, loss, batch_norm or "stored", seed, parameters)
+        self.risk = risk_of(model, batches, loss, batch_norm or "stored", seed, parameters, group)
         self.model, self.loss, self.logits = self.risk.model, loss, logits
         self.seed, self.memory, self.chosen_batch_norm = seed, memory, batch_norm
         self.weights, self.precision = self.risk.weights, self.risk.precision
@@ -117,6 +121,22 @@ class Objective:
         self._products = Products(hessian, Block.of(self.model, self.weights, None), self.memory)
 
     @property
+    def ranks(self) -> Alone:
+        """The ranks that hold the data: one for a process without a group."""
+        return self.risk.ranks
+
+    def alone(self) -> "Objective":
+        """The objective of this rank's batches, whose passes wait for no other rank."""
+        return self._with(self.risk.alone()) if self.ranks.size > 1 else self
+
+    def _with(self, risk: EmpiricalRisk) -> "Objective":
+        other = copy.copy(self)
+        vars(other).pop("summary", None)
+        other.risk = risk
+        other._delegate()
+        return other
+
+    @property
     def batch_norm(self) -> str:
         """The policy in force: "stored", "batch" or "reestimated"."""
         return self.risk.policy
@@ -132,11 +152,7 @@ class Objective:
             first_pass.refuse_unknown_norms(self.risk)
         if not bn.layers(self.model):
             return self
-        other = copy.copy(self)
-        vars(other).pop("summary", None)
-        other.risk = self.risk.under("reestimated")
-        other._delegate()
-        return other
+        return self._with(self.risk.under("reestimated"))
 
     @property
     def w(self) -> Tensor:
@@ -155,28 +171,42 @@ class Objective:
 
     @property
     def given(self) -> tuple[Batch, ...]:
-        """The batches as they came, on the model's device."""
+        """The batches as they came, on the model's device.
+
+        Raises ValueError where ranks hold further ones, as `batches` and `shares` do.
+        """
+        self._refuse_ranks()
         return self.risk.given
 
     @property
     def batches(self) -> tuple[Batch, ...]:
         """The batches of a pass: smaller ones than `given` where memory ran out."""
+        self._refuse_ranks()
         return self.risk.batches
 
     @property
     def shares(self) -> list[float]:
         """The weight fraction of each batch of a pass; they add up to 1."""
+        self._refuse_ranks()
         return [fraction for _, fraction in self.risk.terms]
+
+    def _refuse_ranks(self) -> None:
+        if self.ranks.size > 1:
+            raise ValueError(
+                "With a `group` other ranks have further batches, so an answer from those of this "
+                "one would be wrong. Take `objective.risk.terms`, add up by `objective.risk.total`."
+            )
 
     @property
     def examples(self) -> int:
-        """Number of examples in all batches."""
+        """Number of examples in all batches, of all ranks."""
         return self.risk.examples
 
     @cached_property
     def fingerprint(self) -> str:
         """Fingerprint of the data: the first 16 hexadecimal digits of its SHA-256."""
-        return fingerprint_of(self.given)
+        with self.ranks.guarded():
+            return fingerprint_of(self.risk.given, self.ranks)
 
     @cached_property
     def summary(self) -> Summary:
@@ -259,22 +289,3 @@ class Objective:
 
     def _point(self, at: Tensor | None) -> Tensor:
         return self.risk.w if at is None else outside_inference(at.detach().to(self.risk.w))
-
-
-def risk_of(
-    model: nn.Module,
-    batches: Iterable[Any],
-    loss: LossFn,
-    policy: str = "stored",
-    seed: int = 0,
-    parameters: str = "",
-) -> EmpiricalRisk:
-    """The risk of a model as it stands, without the checks of an objective."""
-    model = getattr(model, "_orig_mod", model)  # of torch.compile: measures differentiate twice
-    weights = Weights(model, parameters)
-    precision = Precision(model, weights.parameters)
-    loaded = load_batches(batches, weights.parameters[0].device, seed)
-    given = tuple(map(precision.batch, with_weight(loaded)))
-    fractions = weight_fractions(given)
-    with gradients_on():
-        return EmpiricalRisk(model, loss, given, fractions, weights, precision, policy, seed)

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import torch
 
+from landscape.distributed.ranks import RanOutElsewhere
 from landscape.network import batch_norm
 from landscape.network.batch import rows_of
 from landscape.network.isolation import gradients_on
@@ -28,25 +29,28 @@ class OutOfMemoryRetry:
         self._is_split, self._is_checked = False, True
 
     def __call__(self, ask: Callable[[], Answer], products: Sequence[Products]) -> Answer:
-        """ask() with gradients on, repeated until it fits.
+        """ask() with gradients on, repeated until it fits, on all ranks at once.
 
         products: whose cached graphs may be released.
         Raises ValueError where the batches cannot be split.
         """
-        while True:
-            try:
-                self._check()
-                with gradients_on():
-                    return ask()
-            except (RuntimeError, MemoryError) as error:
-                if not ran_out(error):
-                    raise
-            # Outside of the clause, because the error holds the tensors of its pass.
-            released = [cache.release_graphs() for cache in products]
-            if not any(released):
-                self._halve()
-            if self.risk.device.type == "cuda":
-                torch.cuda.empty_cache()
+        with self.risk.ranks.guarded():
+            while True:
+                try:
+                    with self.risk.ranks.guarded(asks=True):
+                        self._check()
+                        with gradients_on():
+                            return ask()
+                except (RuntimeError, MemoryError) as error:
+                    if not ran_out(error):
+                        raise
+                    elsewhere = isinstance(error, RanOutElsewhere)
+                # Outside of the clause, because the error holds the tensors of its pass.
+                released = [cache.release_graphs() for cache in products]
+                if not self.risk.ranks.any(any(released)) and not elsewhere:
+                    self._halve()
+                if self.risk.device.type == "cuda":
+                    torch.cuda.empty_cache()
 
     def _halve(self) -> None:
         """Split each batch in two, where it holds two examples."""

@@ -19,8 +19,8 @@ def check_reduction(risk: EmpiricalRisk, batch: Batch) -> None:
     With every example twice, a mean stays as it is. A sum grows by as much as with each further
     copy, whatever is added to it.
     """
-    weighted = any(b.share != b.size for b in risk.given)
-    if len(risk.given) == 1 or weighted or len(rows_of(batch)) > 1:
+    weighted = any(share != size for size, share in risk.counts)
+    if len(risk.counts) == 1 or weighted or len(rows_of(batch)) > 1:
         return
     examples = torch.arange(batch.size, device=risk.device)
     values = _values(risk, [batch.rows(examples.repeat(copies)) for copies in (1, 2, 3)])
@@ -31,7 +31,7 @@ def check_reduction(risk: EmpiricalRisk, batch: Batch) -> None:
     if not (grows and first.isfinite() and torch.isclose(second, first, rtol=1e-3, atol=0.0)):
         return
     advice = 'Divide it by the number of examples (reduction="mean"), or give each Batch a weight.'
-    if len({b.size for b in risk.given}) > 1:
+    if len({size for size, _ in risk.counts}) > 1:
         raise ValueError(
             "The loss is a sum over examples, and the batches differ in size: their average means "
             f"nothing. {advice}"

@@ -7,8 +7,9 @@ from torch import nn
 
 from landscape.data import batches
 from landscape.network.batch import Batch, Logits, LossFn
+from landscape.objective.empirical_risk import risk_of
 from landscape.objective.evaluation import Evaluator
-from landscape.objective.objective import Objective, risk_of
+from landscape.objective.objective import Objective
 from landscape.objective.out_of_memory import OutOfMemoryRetry
 
 

@@ -10,14 +10,19 @@ import torch
 PACKAGES = ("landscape", "torch", "numpy", "scipy", "safetensors", "xarray")
 
 
-def environment() -> dict[str, Any]:
-    """Collect versions, the number of threads, and the CUDA device if there is one."""
+def environment(world_size: int = 1) -> dict[str, Any]:
+    """Collect versions, the number of threads, and the CUDA device if there is one.
+
+    world_size: number of processes that computed together; noted where they are several.
+    """
     found: dict[str, Any] = {"python": platform.python_version(), "system": platform.system()}
     found |= {package: version_of(package) for package in PACKAGES}
     found["threads"] = torch.get_num_threads()
     if torch.cuda.is_available():
         found["cuda"] = torch.version.cuda
         found["cuda_device"] = torch.cuda.get_device_name()
+    if world_size > 1:
+        found["world_size"] = world_size
     return found
 
 

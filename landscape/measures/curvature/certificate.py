@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from landscape.distributed.ranks import Alone
 from landscape.linalg import LanczosResult, probes, rayleigh_ritz
 from landscape.linalg.ritz_of_vectors import combined, directions
 from landscape.linalg.subspace import ROUNDING
@@ -56,21 +57,21 @@ def certified(
     try:
         mixes = _Mixes.of(operator, pairs, seed)
         answer = _with_error(pairs, mixes.error, allowed, "mixes in float64")
-        if not _helps(pairs, answer, allowed):
+        if not _helps(pairs, answer, allowed, operator.ranks):
             return answer
         return _refined(operator, pairs, mixes, which, allowed)
     except NoFloat64:
         return _estimated(operator, pairs, allowed, seed)
 
 
-def _helps(pairs: LanczosResult, answer: Certified, allowed: float) -> bool:
+def _helps(pairs: LanczosResult, answer: Certified, allowed: float, ranks: Alone) -> bool:
     """Whether the error of the products alone stops a pair, and float32 vectors and the memory
     that is free can do better.
     """
     x = pairs.vectors
     by_itself = pairs.ranked & (pairs.bounds - pairs.rounding <= allowed)
     stopped = bool((by_itself & ~answer.converged).any()) and not bool(pairs.values.isnan().any())
-    free = free_bytes(x.device)
+    free = ranks.least(free_bytes(x.device))
     fits = free is None or HELD * 8 * x.numel() <= free
     return stopped and fits and allowed >= ROUNDING * torch.finfo(x.dtype).eps * pairs.norm
 

@@ -37,6 +37,7 @@ def float64_products(operator: Operator, vectors: Tensor) -> Tensor:
 def _products(operator: Operator, vectors: Tensor) -> Tensor:
     risk, block = operator.objective.risk.in_float64(), operator.block
     leaf = block.read(risk.w).requires_grad_()
+    risk.ranks.note(vectors)
 
     def of_group(group: Terms) -> Tensor:
         product = operator.build(risk, group, leaf)

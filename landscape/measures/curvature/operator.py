@@ -6,6 +6,7 @@ from statistics import median
 import torch
 from torch import Tensor
 
+from landscape.distributed.ranks import Alone
 from landscape.linalg import probes
 from landscape.measures.curvature.finite_differences import Differences, of_the_gradient
 from landscape.measures.curvature.gauss_newton import GaussNewton, of_the_output
@@ -77,6 +78,11 @@ class Operator:
         self.ways = ""
         self._seconds: list[float] = []
         self._gradient_seconds = float("nan")
+
+    @property
+    def ranks(self) -> Alone:
+        """The ranks that hold the objective's data."""
+        return self.objective.ranks
 
     @property
     def like(self) -> Tensor:
@@ -207,7 +213,7 @@ class Operator:
             self.ways = f"forward over reverse is not available: {reason}"
             return
         self.count += len(exact)
-        share = seconds / max(self._seconds[-1], TICK)
+        share = self.ranks.first(seconds / max(self._seconds[-1], TICK))
         self.ways = f"forward over reverse takes {share:.2f} of the time of double backward"
         if not apart <= allowed:
             self.ways += f", but differs by {apart:.1g}: not used"
@@ -235,7 +241,7 @@ class Operator:
             with risk.opened(self.objective.w.requires_grad_()):
                 return has_custom_functions(risk.batch_loss(risk.terms[0][0]))
 
-        return self.objective.retry_on_oom(ask)
+        return self.ranks.any(self.objective.retry_on_oom(ask))
 
     @property
     def _shares_graphs(self) -> bool:

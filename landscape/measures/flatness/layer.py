@@ -114,10 +114,10 @@ def deviations(objective: Objective, layer: LinearLayer) -> Tensor:
             f"`normalize_features` needs the features of layer {layer.name!r}. The model uses its "
             "weight without calling it."
         )
-    weight = means[0].new_tensor(weights)
-    mean = weight @ torch.stack(means)
+    weight, ranks = means[0].new_tensor(weights), objective.ranks
+    mean = ranks.sum(weight @ torch.stack(means))
     between = weight @ (torch.stack(means) - mean).square()
-    deviation = (weight @ torch.stack(variances) + between).sqrt()
+    deviation = ranks.sum(weight @ torch.stack(variances) + between).sqrt()
     constant = deviation <= 4 * torch.finfo(leaf.dtype).eps * mean.abs()
     return torch.where(constant, mean.abs(), deviation)
 

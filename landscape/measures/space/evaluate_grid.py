@@ -42,11 +42,12 @@ def walk(
     found = np.empty((2 * len(objectives), *shape))
     size = shape[0] * shape[1]
     identity = [_identity(o, size) for o in objectives] if keep is not None else []
-    kept = KeptRows(keep, {"points": recorded(question) if keep else {}, "objectives": identity})
-    missing = [i for i in range(shape[0]) if kept.get(i) is None]
-    evaluated = _rows(objectives, points, missing, size)
-    for i in range(shape[0]):
-        row = kept.get(i)
+    ranks = objective.ranks
+    where = keep if ranks.index == 0 else None  # one writer
+    kept = KeptRows(where, {"points": recorded(question) if keep else {}, "objectives": identity})
+    rows = ranks.first([kept.get(i) for i in range(shape[0])])
+    evaluated = _rows(objectives, points, [i for i, row in enumerate(rows) if row is None], size)
+    for i, row in enumerate(rows):
         if row is None:
             row = next(evaluated)
             kept.add(i, row)
@@ -72,7 +73,7 @@ def _rows(
             for o in objectives
         ]
         done += len(block)
-        seconds = (time.perf_counter() - started) / len(block)
+        seconds = objectives[0].ranks.first(time.perf_counter() - started) / len(block)
         count = max(1, int(BLOCK / seconds))
         of_rows = [a.reshape(len(block), -1, 2).transpose(0, 2, 1) for a in answers]
         yield from np.concatenate(of_rows, 1)

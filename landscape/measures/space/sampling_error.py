@@ -1,5 +1,7 @@
 """Standard error of a mean loss over the choice of examples."""
 
+from itertools import chain
+
 import torch
 from torch import Tensor
 
@@ -23,11 +25,12 @@ def relative_stderr(objective: Objective) -> float:
     NaN where the data cannot be told apart, the model takes whole batches alone, or the loss is
     zero.
     """
-    risk = objective.risk
+    risk, ranks = objective.risk, objective.ranks
     groups = list(risk.given)
-    if objective.retry_on_oom(lambda: can_be_regrouped(risk)):
+    if ranks.all(objective.retry_on_oom(lambda: can_be_regrouped(risk))):
         groups = [group for batch in risk.given for group in _groups(risk, batch)]
-    if len(groups) < 2:
+    number = sum(ranks.gather(len(groups)))
+    if number < 2:
         return float("nan")
 
     def loss(group: Batch) -> Tensor:
@@ -40,13 +43,17 @@ def relative_stderr(objective: Objective) -> float:
     try:
         losses = objective.retry_on_oom(ask)
     except Exception:  # a model's own words: rows of a graph, a hidden state of another size
-        if len(groups) == len(risk.given):
+        if number == len(risk.counts):
             raise
         return float("nan")
-    shares = torch.tensor([g.share for g in groups], dtype=torch.float64).to(losses.device)
+    of_ranks = ranks.gather(([g.share for g in groups], losses.tolist()))
+    shares, losses = torch.tensor(
+        [list(chain.from_iterable(column)) for column in zip(*of_ranks, strict=True)],
+        dtype=torch.float64,
+    )
     shares = shares / shares.sum()
     mean = shares @ losses
-    variance = len(groups) / (len(groups) - 1) * (shares**2 @ (losses - mean) ** 2)
+    variance = number / (number - 1) * (shares**2 @ (losses - mean) ** 2)
     return float("nan") if mean == 0 else float(variance.sqrt() / mean.abs())
 
 

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from landscape.distributed.ranks import ALONE
 from landscape.linalg import lanczos
 from landscape.measures import Eigenvalues
 from landscape.measures.curvature import certificate
@@ -98,6 +99,7 @@ class Dense:
     """Products by H + D with a symmetric D for their error; float64 products by H."""
 
     products = "double backward"
+    ranks = ALONE
 
     def __init__(self, h, error, monkeypatch):
         self.h, self.d, self.asked = h, error, 0
