@@ -95,6 +95,10 @@ class Batch:
         part = Batch(x, y)
         return replace(part, weight=self.share * part.size / self.size)
 
+    def changed(self, change: Callable[["Batch"], "Batch"]) -> "Batch":
+        """The batch after a change; of one that is read anew, whenever it is read."""
+        return change(self)
+
     def copy(self) -> "Batch":
         """The same batch in tensors of its own, which may be written to."""
         x, y = (mapped(tree, _copied, entries=copy.copy) for tree in (self.x, self.y))

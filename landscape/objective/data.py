@@ -37,7 +37,7 @@ def load_batches(batches: Iterable[Any], device: torch.device, seed: int) -> tup
     with seeded(seed_of(seed, "data"), device), _generators_kept(batches):
         for item in batches:
             batch = as_batch(item)
-            _check(batch, len(kept))
+            check_batch(batch, len(kept))
             held += sum(
                 t.numel() * t.element_size() for t in (*tensors(batch.x), *tensors(batch.y))
             )
@@ -45,7 +45,7 @@ def load_batches(batches: Iterable[Any], device: torch.device, seed: int) -> tup
                 raise ValueError(
                     "`batches` must end, and fit in memory: they are read once and kept. Got more "
                     f"than {len(kept):,} batches, {held / 2**30:.2g} GiB. Take some of them: "
-                    "itertools.islice(batches, 100)."
+                    "itertools.islice(batches, 100), or streamed=True."
                 )
             kept.append(batch.to(device))
     if not kept:
@@ -111,7 +111,8 @@ def _bytes_of(batch: Batch) -> list[bytes]:
     return pieces
 
 
-def _check(batch: Batch, number: int) -> None:
+def check_batch(batch: Batch, number: int) -> None:
+    """Raise ValueError for a batch whose examples cannot be counted."""
     if any(t.is_nested for t in (*tensors(batch.x), *tensors(batch.y))):
         raise ValueError(
             f"Batch {number} holds nested tensors, which have no rows of one size: pad them "

@@ -31,6 +31,7 @@ from landscape.network.precision import Precision, raised
 from landscape.network.weights import Weights
 from landscape.objective.data import load_batches, weight_fractions, with_weight
 from landscape.objective.derivative import derivative, refuse_written, total
+from landscape.objective.streaming import StoredBatch, stored_batches
 from landscape.utils.rng import seed_of, seeded_everywhere
 
 Terms = Sequence[tuple[Batch, float]]  # batches with their weight fractions
@@ -130,6 +131,11 @@ class EmpiricalRisk:
     def examples(self) -> int:
         """Number of examples in all batches, of all ranks."""
         return sum(size for size, _ in self.counts)
+
+    @property
+    def is_streamed(self) -> bool:
+        """Batches are read anew by each pass, and not kept."""
+        return any(isinstance(batch, StoredBatch) for batch in self.given)
 
     def pieces(self, batch: Batch) -> list[Batch]:
         """A batch of one's own, in pieces no larger than the risk's where those were split."""
@@ -251,6 +257,7 @@ def risk_of(
     seed: int = 0,
     parameters: str = "",
     group: Any = None,
+    streamed: bool = False,
 ) -> EmpiricalRisk:
     """The risk of a model as it stands, without the checks of an objective."""
     model = getattr(model, "_orig_mod", model)  # of torch.compile: measures differentiate twice
@@ -258,7 +265,8 @@ def risk_of(
     ranks = ranks_of(group, weights.parameters[0].device)
     with ranks.guarded(), gradients_on():
         precision = Precision(model, weights.parameters)
-        loaded = load_batches(batches, weights.parameters[0].device, seed)
-        given = tuple(map(precision.batch, with_weight(loaded)))
+        read = stored_batches if streamed else load_batches
+        loaded = with_weight(read(batches, weights.parameters[0].device, seed))
+        given = tuple(batch.changed(precision.batch) for batch in loaded)
         fractions = weight_fractions(given, ranks)
         return EmpiricalRisk(model, loss, given, fractions, weights, precision, policy, seed, ranks)

@@ -38,7 +38,9 @@ class Evaluator:
     def __init__(self, risk: EmpiricalRisk, logits: Logits | None = None):
         self.risk, self.logits = risk, logits
         self._planned: tuple[Terms, PassPlan] | None = None
-        self._moves = bool(risk.trained_norms)  # passes move what they start from
+        self._moves = (
+            bool(risk.trained_norms) or risk.is_streamed
+        )  # passes move what they start from
 
     def __call__(self, points: Sequence[Point], expected: int | None = None) -> list[Answer]:
         """Evaluate a few points: one pair for each.
@@ -80,7 +82,8 @@ class Evaluator:
         chosen, least = plain_plan(self.risk), float("inf")
         ranks = self.risk.ranks
         meets = bool(self.risk.trained_norms) and self.risk.policy == "reestimated"
-        if self.risk.differentiates or (meets and ranks.size > 1):  # passes wait for other ranks
+        waits = meets and ranks.size > 1  # passes wait for other ranks
+        if self.risk.differentiates or waits or self.risk.is_streamed:  # a fast plan keeps the data
             return chosen
         points = [self.risk.w, elsewhere(self.risk)]
         expected = _means(self._run(chosen, points)[0])

@@ -59,6 +59,8 @@ class Objective:
     group: of `torch.distributed`, as `torch.distributed.group.WORLD`: every rank holds the same
     model and batches of its own, and all make the same calls. Values and derivatives are then those
     of the union of all batches, on every rank.
+    streamed: batches stay in host memory or on disk, and each pass reads them onto the device one
+    by one, for data that do not fit; see `landscape.objective.streaming` for what can be read so.
     risk: the same function without retries, see `landscape.objective.empirical_risk`.
 
     Raises ValueError for no batches or batches without end, an unknown policy, parameters that are
@@ -91,12 +93,14 @@ class Objective:
         memory: int | None = None,
         parameters: str = "",
         group: Any = None,
+        streamed: bool = False,
     ):
         if batch_norm is not None and batch_norm not in bn.POLICIES:
             raise ValueError(
                 f"`batch_norm` must be one of {', '.join(bn.POLICIES)}. Got {batch_norm!r}."
             )
-        self.risk = risk_of(model, batches, loss, batch_norm or "stored", seed, parameters, group)
+        policy = batch_norm or "stored"
+        self.risk = risk_of(model, batches, loss, policy, seed, parameters, group, streamed)
         self.model, self.loss, self.logits = self.risk.model, loss, logits
         self.seed, self.memory, self.chosen_batch_norm = seed, memory, batch_norm
         self.weights, self.precision = self.risk.weights, self.risk.precision

@@ -58,8 +58,10 @@ def can_be_regrouped(risk: EmpiricalRisk) -> bool:
     """Test whether the mean over the examples is the same in other batches.
 
     Batch norm's own statistics are left out of it. True also for a model that takes whole batches
-    alone, which says so itself when it is given others.
+    alone, which says so itself when it is given others. False for batches that are read anew.
     """
+    if risk.is_streamed:
+        return False
     first = max(risk.batches, key=lambda batch: batch.size)
     if len(rows_of(first)) > 1:
         return True
