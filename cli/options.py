@@ -35,8 +35,8 @@ Task = Annotated[
 Measures = Annotated[
     str | None,
     typer.Option(
-        help="Names with commas between.",
-        show_default="all",
+        help="Names with commas between; all for every one, see: landscape list measures.",
+        show_default="the standard ones",
         autocompletion=completion.list_of("measures"),
     ),
 ]
@@ -186,10 +186,15 @@ def names(text: str) -> list[str]:
 
 
 def measure_names(text: str) -> list[str]:
-    """A comma-separated list of measures, in any case, each once."""
+    """A comma-separated list of measures, in any case, each once; "all" but the path between two.
+
+    Raises ValueError for an unknown name.
+    """
     from landscape.measures import MEASURES
     from landscape.utils.names import names_of
 
+    if text.strip().lower() == "all":
+        return [name for name in MEASURES if name != "path"]
     return names_of("measure", names(text), MEASURES)
 
 

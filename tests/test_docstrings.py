@@ -11,6 +11,7 @@ ROOMS = [  # those held to the rule
     *("analysis", "auditing", "data", "linalg", "measures", "measures/curvature", "measures/space"),
     *(
         "measures/flatness",
+        "measures/outputs",
         "methods",
         "methods/walker",
         "models",

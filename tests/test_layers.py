@@ -32,10 +32,13 @@ ROOMS: dict[str, set[str]] = {
     "measures.flatness": {
         *("utils", "network", "objective", "measures.context", "measures.curvature"),
     },
+    "measures.outputs": {
+        *("utils", "records", "network", "objective", "measures.context", "measures.curvature"),
+    },
     "measures.space": {"utils", "linalg", "records", "network", "objective", "measures.context"},
     "measures": {
         *("utils", "distributed", "linalg", "records", "network", "objective", "measures.context"),
-        *("measures.curvature", "measures.flatness", "measures.space"),
+        *("measures.curvature", "measures.flatness", "measures.outputs", "measures.space"),
     },
     "engines": {"utils"},
     "models": {"utils", "network"},

@@ -189,8 +189,8 @@ def _asked(
     eigenvalues: dict[str, Any],
     precision: str | None,
 ) -> tuple[list[str] | None, dict[str, Any]]:
-    """The measures by name, None for all, and their settings."""
-    from landscape.measures import MEASURES
+    """The measures by name, None for the standard ones, and their settings."""
+    from landscape.measures import MEASURES, STANDARD
     from landscape_cli.settings import of_measures
 
     asked = None if measures is None else options.measure_names(measures)
@@ -199,7 +199,7 @@ def _asked(
     given = {name: value for name, value in eigenvalues.items() if value is not None}
     further = {"eigenvalues": given} if given else {}
     if precision is not None:
-        for name in _with_products(list(MEASURES) if asked is None else asked):
+        for name in _with_products(list(STANDARD) if asked is None else asked):
             further.setdefault(name, {})["precision"] = precision
     return asked, of_measures(config, assignments, asked, MEASURES, further)
 

@@ -7,7 +7,7 @@ from typing import Any
 from landscape.analysis import after_tasks, reference_points
 from landscape.analysis.checkpoint_spec import CheckpointSpec, open_minimum
 from landscape.analysis.minimum import RESUMABLE, Minimum, counter
-from landscape.measures import MEASURES, CrossCheck
+from landscape.measures import MEASURES, STANDARD, CrossCheck
 from landscape.records import Record
 from landscape.tasks.registry import Task
 from landscape.training.run import Run
@@ -136,7 +136,7 @@ def measures_of(
     if run is not None and run.status["state"] == "diverged":
         raise ValueError(f"{run.path} diverged in training: there is no minimum to measure.")
     if names is None:
-        names = [name for name in MEASURES if name != "path" or to]
+        names = [name for name in STANDARD if name != "path" or to]
     task = None if run is None else run.task
     measures = {}
     for name in names_of("measure", names, MEASURES):

@@ -20,6 +20,12 @@ DATA_OF: dict[str, str] = {  # the examples that a measure is evaluated on
     "pruning": "test",
     "worst_case": "test",
     "sharpness": "train",
+    "critical_sharpness": "train",
+    "adaptive_sharpness": "train",
+    "pac_bayes": "train",
+    "batch_eigenvalues": "train",
+    "fisher_rao": "train",
+    "calibration": "test",
 }
 # Other examples, evaluated at the same points.
 BESIDE = {"surface": "test", "profile": "test", "path": "test", "noise": "train"}

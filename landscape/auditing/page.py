@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from landscape import plots
 from landscape.auditing.badge import badge
-from landscape.auditing.requirements import CHANGE, QUANTITIES
+from landscape.auditing.quantities import QUANTITIES
+from landscape.auditing.requirements import CHANGE
 from landscape.auditing.verdicts import Audit, Verdict, with_interval
 from landscape.plots.drawing.method_styles import distinct_styles
 from landscape.records import Record
@@ -190,7 +191,10 @@ def _arguments(record: Any, takes_one: bool) -> list[str]:
     if record.kind == "quantization":
         kinds = [f"-{kind}" for kind in record.granularity]
         return [f"int{bits}{kind}" for bits in record.bits for kind in kinds]
-    axes = {"noise": "sigma", "pruning": "fraction", "worst_case": "radius"}
+    axes = {
+        "noise": "sigma", "pruning": "fraction", "worst_case": "radius",
+        "adaptive_sharpness": "radii",
+    }  # fmt: skip
     axis = axes.get(record.kind, "values")
     return [f"{value:g}" for value in getattr(record, axis)]
 

@@ -39,7 +39,7 @@ class Eigenvalues:
     max_hvps: budget of Hessian-vector products; pairs that have not converged by then are marked.
     backend: "lanczos"; for a second opinion "pyhessian", its power iteration ("magnitude" only), or
     "curvlinops", its operator with scipy's `eigsh`. Both are judged by residuals with our products.
-    curvature: "hessian" or "gauss-newton".
+    curvature: "hessian", "gauss-newton", "fisher" or "empirical-fisher".
     layer: name of a module; selects the diagonal block of its parameters.
     vectors: store the eigenvectors in the record's file, too.
     seed: seed of the start vector.

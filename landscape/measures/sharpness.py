@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_sequence, unpack_sequence
 from landscape.distributed.ranks import ALONE, Alone
 from landscape.linalg import probes
 from landscape.measures.context import Progress, refuse_reestimated, shows_progress, signature
-from landscape.measures.space import ball_ascent
+from landscape.measures.space import ball_ascent, ball_norms
 from landscape.network.batch import Batch, has_entries, tensors
 from landscape.objective.derivative import derivative, total
 from landscape.objective.objective import Objective
@@ -96,7 +96,7 @@ class Sharpness:
             batches = regrouped(batches, self.m, objective.risk.counts, ranks)
         objective, whole = objective.alone(), objective  # each batch is one rank's
         t = adaptive(objective, self.eta) if self.rule == "asam" else torch.ones_like(w)
-        starts = [ball_ascent.unit(xi) for xi in probes.gaussians(w, self.restarts, self.seed)]
+        starts = [ball_norms.unit(xi) for xi in probes.gaussians(w, self.restarts, self.seed)]
         loss = np.empty(len(batches))
         rise = np.empty((2, len(self.radii), len(batches)))
         for b, batch in enumerate(batches):

@@ -31,7 +31,7 @@ class SpectralDensity:
     probes: number of random directions, at least 2.
     steps: Lanczos steps from each direction, one Hessian-vector product each.
     width: standard deviation σ of the kernel, relative to the span of the Ritz values.
-    curvature: "hessian" or "gauss-newton".
+    curvature: "hessian", "gauss-newton", "fisher" or "empirical-fisher".
     layer: name of a module; selects the diagonal block of its parameters.
     seed: seed of the random directions.
     precision: of the products on CUDA: "ieee", "tf32", or "auto", which is ieee; with "tf32"

@@ -34,7 +34,7 @@ class Trace:
     the interval is wider, as where positive and negative eigenvalues of a layer cancel.
     method: "layers"; "krylov", the same without blocks; "hutch++", with a basis from random
     products (Meyer et al. 2021); or "hutchinson", random directions alone.
-    curvature: "hessian" or "gauss-newton".
+    curvature: "hessian", "gauss-newton", "fisher" or "empirical-fisher".
     layer: name of a module; selects the diagonal block of its parameters.
     seed: seed of the random directions.
     precision: of the products on CUDA: "ieee", "tf32", or "auto", which is ieee; with "tf32"

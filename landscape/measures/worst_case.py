@@ -8,7 +8,7 @@ from torch import Tensor
 
 from landscape.linalg import probes
 from landscape.measures.context import Progress, shows_progress, signature
-from landscape.measures.space import ball_ascent, scales
+from landscape.measures.space import ball_ascent, ball_norms, scales
 from landscape.objective.objective import Objective
 from landscape.records import WorstCaseRecord
 
@@ -92,6 +92,4 @@ class WorstCase:
 
     def _starts(self, s: Tensor) -> list[Tensor]:
         moved = (s > 0).to(s)
-        return [
-            ball_ascent.unit(xi * moved) for xi in probes.gaussians(s, self.restarts, self.seed)
-        ]
+        return [ball_norms.unit(xi * moved) for xi in probes.gaussians(s, self.restarts, self.seed)]

@@ -100,6 +100,14 @@ class EmpiricalRisk:
         other.ranks = ALONE
         return other
 
+    def on_batches(self, batches: Sequence[Batch]) -> "EmpiricalRisk":
+        """The same risk on other batches, averaged by their weights."""
+        other = copy.copy(self)
+        other.given = tuple(batches)
+        other.counts = [(batch.size, batch.share) for batch in other.given]
+        other.regroup(other.given, weight_fractions(other.given))
+        return other
+
     def in_float64(self) -> "EmpiricalRisk":
         """The same risk at the same weights in float64. Data are cast batch by batch, as they are
         copied for a pass.

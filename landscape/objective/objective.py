@@ -1,7 +1,7 @@
 """L(w), its gradient and its Hessian-vector product at any point, on fixed data."""
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -157,6 +157,15 @@ class Objective:
         if not bn.layers(self.model):
             return self
         return self._with(self.risk.under("reestimated"))
+
+    def on_batches(self, batches: Sequence[Batch]) -> "Objective":
+        """The objective at the same point on other batches, such as some of its own rows."""
+        other = copy.copy(self)
+        for name in ("summary", "fingerprint"):
+            vars(other).pop(name, None)
+        other.risk = self.risk.on_batches(batches)
+        other._delegate()
+        return other
 
     @property
     def w(self) -> Tensor:

@@ -19,6 +19,10 @@ from landscape.plots.drawing.style import one_column
 from landscape.plots.eigenvalue_count import eigenvalue_count
 from landscape.plots.noise import noise
 from landscape.plots.noise_difference import noise_difference
+from landscape.plots.numbers.adaptive_sharpness import adaptive_sharpness
+from landscape.plots.numbers.batch_eigenvalues import batch_eigenvalues
+from landscape.plots.numbers.dots import critical_sharpness, fisher_rao, pac_bayes
+from landscape.plots.numbers.reliability import calibration
 from landscape.plots.path import path
 from landscape.plots.profile import profile
 from landscape.plots.pruning import pruning
@@ -46,6 +50,12 @@ PLOTS: dict[str, Callable[..., Any]] = {
     "pruning": pruning,
     "worst_case": worst_case,
     "sharpness": sharpness,
+    "adaptive_sharpness": adaptive_sharpness,
+    "batch_eigenvalues": batch_eigenvalues,
+    "critical_sharpness": critical_sharpness,
+    "pac_bayes": pac_bayes,
+    "fisher_rao": fisher_rao,
+    "calibration": calibration,
     "radius": radius,
     "stability": stability,
     "rise_area": rise_area,
@@ -76,6 +86,12 @@ DRAWS: dict[str, str] = {
     "pruning": "pruning",
     "worst_case": "worst_case",
     "sharpness": "sharpness",
+    "adaptive_sharpness": "adaptive_sharpness",
+    "batch_eigenvalues": "batch_eigenvalues",
+    "critical_sharpness": "critical_sharpness",
+    "pac_bayes": "pac_bayes",
+    "fisher_rao": "fisher_rao",
+    "calibration": "calibration",
     "radius": "radius",
     "stability": "sharpness_over_training",
     "rise_area": "rise_area",
@@ -103,9 +119,10 @@ def draw(record: Record, **options: Any) -> Any:
 
 
 __all__ = [
-    "ANIMATIONS", "DRAWS", "FORMATS", "PLOTS", "Animation", "bowl_scene", "comparison", "curves",
-    "density", "descending", "differences", "draw", "eigenvalue_count", "noise",
-    "noise_difference", "one_column", "path", "profile", "pruning", "quantization", "radius",
-    "relief", "rise_area", "save", "save_animation", "scatter", "scene", "sharpness", "spectrum",
-    "stability", "surface", "turning", "worst_case",
+    "ANIMATIONS", "DRAWS", "FORMATS", "PLOTS", "Animation", "adaptive_sharpness",
+    "batch_eigenvalues", "bowl_scene", "calibration", "comparison", "critical_sharpness",
+    "curves", "density", "descending", "differences", "draw", "eigenvalue_count", "fisher_rao",
+    "noise", "noise_difference", "one_column", "pac_bayes", "path", "profile", "pruning",
+    "quantization", "radius", "relief", "rise_area", "save", "save_animation", "scatter",
+    "scene", "sharpness", "spectrum", "stability", "surface", "turning", "worst_case",
 ]  # fmt: skip

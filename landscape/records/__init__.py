@@ -15,12 +15,19 @@ from landscape.records.curvature import (
 )
 from landscape.records.flatness import RelativeFlatnessRecord, SharpnessRecord
 from landscape.records.lifelong import LIFELONG, LifelongRecord
+from landscape.records.outputs import CalibrationRecord, FisherRaoRecord
 from landscape.records.record import SCHEMA, Array, Axes, Point, Record, axes_of
 from landscape.records.robustness import (
     NoiseRecord,
     PruningRecord,
     QuantizationRecord,
     WorstCaseRecord,
+)
+from landscape.records.sharpness import (
+    AdaptiveSharpnessRecord,
+    BatchEigenvaluesRecord,
+    CriticalSharpnessRecord,
+    PacBayesRecord,
 )
 from landscape.records.study import METRICS, ComparisonRecord, Metric, StudyRecord, shown_direction
 from landscape.records.surfaces import (
@@ -37,9 +44,11 @@ from landscape.utils.files import one_line
 from landscape.utils.paths import PathLike, as_path
 
 __all__ = [
-    "LIFELONG", "METRICS", "RECORDS", "SCHEMA", "Array", "Axes", "ComparisonRecord",
-    "CrossCheckRecord", "CurvesRecord", "EigenvaluesRecord", "LifelongRecord", "Metric",
-    "NoiseRecord", "PathRecord", "Point", "ProfileRecord", "PruningRecord", "QuantizationRecord",
+    "LIFELONG", "METRICS", "RECORDS", "SCHEMA", "AdaptiveSharpnessRecord", "Array", "Axes",
+    "BatchEigenvaluesRecord", "CalibrationRecord", "ComparisonRecord",
+    "CriticalSharpnessRecord", "CrossCheckRecord", "CurvesRecord", "EigenvaluesRecord",
+    "FisherRaoRecord", "LifelongRecord", "Metric", "NoiseRecord", "PacBayesRecord",
+    "PathRecord", "Point", "ProfileRecord", "PruningRecord", "QuantizationRecord",
     "RadiusRecord", "Record", "RelativeFlatnessRecord", "RiseAreaRecord",
     "SharpnessOverTrainingRecord", "SharpnessRecord", "SpectralDensityRecord", "StudyRecord",
     "SurfaceRecord", "TraceRecord", "WorstCaseRecord", "axes_of", "barrier", "by_name", "load",
@@ -61,6 +70,12 @@ RECORDS: dict[str, type[Record]] = {
     "rise_area": RiseAreaRecord,
     "profile": ProfileRecord,
     "path": PathRecord,
+    "critical_sharpness": CriticalSharpnessRecord,
+    "adaptive_sharpness": AdaptiveSharpnessRecord,
+    "pac_bayes": PacBayesRecord,
+    "batch_eigenvalues": BatchEigenvaluesRecord,
+    "calibration": CalibrationRecord,
+    "fisher_rao": FisherRaoRecord,
     "curves": CurvesRecord,
     "radius": RadiusRecord,
     "sharpness_over_training": SharpnessOverTrainingRecord,

@@ -10,7 +10,8 @@ from landscape.records.record import Array, Axes, Record
 class EigenvaluesRecord(Record):
     """Extreme eigenvalues of the curvature; each true one lies within `bounds` of its value.
 
-    curvature: "hessian" or "gauss-newton"; layer: the module whose diagonal block it is, or None.
+    curvature: "hessian", "gauss-newton", "fisher" or "empirical-fisher"; layer: the module whose
+    diagonal block it is, or None.
     products: "double backward", "forward over reverse" or "finite differences"; ways: how the
     first two compared; product_error: their relative error, which the bounds include. precision:
     "ieee" or "tf32"; precision_error: of such a product, relative to an ieee one. graphs: "kept"

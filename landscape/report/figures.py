@@ -76,6 +76,12 @@ TITLES = {
     "pruning": "Accuracy and loss without the smallest weights",
     "worst_case": "Highest loss found within a radius (lower bound)",
     "sharpness": "How much the loss can rise within a radius",
+    "critical_sharpness": "Sharpness along the gradient",
+    "adaptive_sharpness": "How much the loss rises when weights change by a share of themselves",
+    "batch_eigenvalues": "Eigenvalues of the Hessian over mini-batches",
+    "pac_bayes": "How much noise on all weights is borne",
+    "fisher_rao": "Fisher–Rao norm",
+    "calibration": "Calibration: accuracy over confidence",
     "rise_area": "How far the weights can move before the loss rises",
     "surface": "Loss surfaces",
     "surface-trajectory": "Loss on the plane of each training",
@@ -87,7 +93,8 @@ TITLES = {
 }
 # Figures of curves, which stand as small multiples on paper: their panels when overlaid.
 CURVES = {"curves": 2, "eigenvalue_count": 1, "density": 1, "noise_difference": 1,
-          "noise": 2, "pruning": 2, "worst_case": 2, "sharpness": 2}  # fmt: skip
+          "noise": 2, "pruning": 2, "worst_case": 2, "sharpness": 2,
+          "adaptive_sharpness": 2, "calibration": 1}  # fmt: skip
 HOW_TO_READ = {
     "comparison": "Each dot is a mean over seeds, each bar the 95 % interval of that mean. Whether "
     "two bars overlap is not a test; the differences from the baseline are.",
@@ -123,6 +130,18 @@ HOW_TO_READ = {
     "sharpness": "Left: how much the loss of a batch was seen to rise within each radius; the "
     "smaller the rise, the flatter at that radius. Right: the loss that was reached. Both are "
     "lower bounds.",
+    "critical_sharpness": "λ_c = 2/η, η the step along the gradient at which the loss is back "
+    "where it began: a mean of curvatures along the gradient, at most the largest eigenvalue.",
+    "adaptive_sharpness": "Left: the highest rise that was found in a batch, a lower bound. "
+    "Right: the mean rise under random changes. Rescaled neurons change neither.",
+    "batch_eigenvalues": "Each dot is a batch. Their mean lies above the dash, the eigenvalue of "
+    "all together, whatever the network: it is what a step of SGD meets, not an estimate.",
+    "pac_bayes": "The noise at which the error has risen by the stated amount: the further right, "
+    "the flatter. Left, noise of one size on all weights; right, in proportion to each weight.",
+    "fisher_rao": "How much the predictions change in proportion as all weights grow. It does not "
+    "change where neurons are rescaled.",
+    "calibration": "On the dotted line a network is right as often as it says. Below it, it is "
+    "overconfident. The error never is zero: compare it with what perfect calibration would show.",
     "rise_area": "Red: the loss is higher by the stated rise than at the trained weights (cross), "
     "which need not be the minimum of their plane; the larger the area inside, the flatter. "
     "Lengths are Euclidean: a network whose weights are scaled has another area, so read it "

@@ -12,18 +12,26 @@ GROUPS = (
     (
         "curvature",
         "Curvature",
-        ("eigenvalue_count", "spectrum", "density", "sharpness", "scatter"),
+        (
+            *("eigenvalue_count", "spectrum", "density", "sharpness", "adaptive_sharpness"),
+            *("critical_sharpness", "batch_eigenvalues", "fisher_rao", "scatter"),
+        ),
     ),
     (
         "robustness",
         "Robustness",
-        ("noise_difference", "noise", "quantization", "pruning", "worst_case"),
+        (
+            *("noise_difference", "noise", "quantization", "pruning", "worst_case", "pac_bayes"),
+            "calibration",
+        ),
     ),
     ("training", "Training", ("curves", "radius", "stability")),
     ("numbers", "All numbers", ("differences", "comparison")),
 )
 FOLDED = (*OTHERS, "profile", "path", "sharpness", "scatter", "quantization", "pruning",
-          "worst_case", "radius", "stability", "differences", "comparison")  # fmt: skip
+          "worst_case", "adaptive_sharpness", "critical_sharpness", "batch_eigenvalues",
+          "fisher_rao", "pac_bayes", "calibration", "radius", "stability", "differences",
+          "comparison")  # fmt: skip
 
 
 @dataclass(frozen=True)

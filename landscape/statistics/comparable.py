@@ -12,6 +12,8 @@ Cells = dict[tuple[str, int], dict[str, Record]]
 COMPARABLE_KINDS = (
     "eigenvalues", "trace", "spectral_density", "relative_flatness", "noise", "quantization",
     "pruning", "worst_case", "sharpness", "rise_area", "profile",
+    "critical_sharpness", "adaptive_sharpness", "pac_bayes", "batch_eigenvalues", "fisher_rao",
+    "calibration",
 )  # fmt: skip
 
 

@@ -13,8 +13,9 @@ from landscape.statistics.rank_correlation import (
 )
 
 FLATNESS = (
-    "lambda_max", "rise_area", "kappa", "kappa_hat", "sharpness", "noise_sigma_5", "grad_norm",
-    "w_norm",
+    "lambda_max", "rise_area", "kappa", "kappa_hat", "sharpness", "critical_sharpness",
+    "adaptive_sharpness", "batch_lambda_max", "fisher_rao", "pac_bayes_sigma",
+    "pac_bayes_magnitude", "noise_sigma_5", "grad_norm", "w_norm",
 )  # fmt: skip
 GAP = "generalisation_gap"
 

@@ -37,6 +37,14 @@ GRADIENTS: dict[str, Callable[[Any], float]] = {  # of a measure; typical where 
     "surface": lambda m: FORWARD * float(np.prod(np.broadcast_to(m.size, 2))),
     "profile": lambda m: FORWARD * m.lines * m.size,
     "path": lambda m: FORWARD * m.size,
+    "critical_sharpness": lambda m: 2 + 4 * PRODUCT + FORWARD * 14,
+    "adaptive_sharpness": lambda m: (
+        len(m.radii) * ((1 + FORWARD) * m.steps * (m.restarts + 1) + FORWARD * m.draws)
+    ),
+    "pac_bayes": lambda m: 2 * FORWARD * 30 * m.draws,
+    "batch_eigenvalues": lambda m: PRODUCT * 2 * 20,
+    "fisher_rao": lambda m: 4 * PRODUCT,
+    "calibration": lambda m: FORWARD,
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from landscape.analysis.minimum import RESUMABLE
 from landscape.engines import Engine, make
-from landscape.measures import MEASURES
+from landscape.measures import MEASURES, STANDARD
 from landscape.study.cell import Cell, cell_folder
 from landscape.study.controls import with_controls
 from landscape.study.tuning import Values, applied, check
@@ -85,8 +85,9 @@ class Design:
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """The measures, all unless some are chosen."""
-        return tuple(askable() if self.measures is None else self.measures)
+        """The measures, the standard ones unless some are chosen."""
+        chosen = STANDARD if self.measures is None else self.measures
+        return tuple(name for name in chosen if name in askable())
 
     @property
     def measured(self) -> int:

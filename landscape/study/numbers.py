@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from landscape.records import LIFELONG, METRICS
 from landscape.statistics.noise_curve import area, sigma_at_drop
 
@@ -38,4 +40,26 @@ def numbers(
         row |= {n: getattr(records["lifelong"], n) for n in LIFELONG if n in METRICS}
     if "sharpness" in records:
         row["sharpness"] = float(records["sharpness"].mean[len(records["sharpness"].radii) // 2])
+    row |= one_number_each(records)
+    return row
+
+
+def one_number_each(records: Mapping[str, Any]) -> dict[str, float]:
+    """Collect the metrics of the measures whose records are a number or two."""
+    row = {}
+    if "critical_sharpness" in records:
+        row["critical_sharpness"] = records["critical_sharpness"].value
+    if "adaptive_sharpness" in records:
+        worst = records["adaptive_sharpness"].mean
+        row["adaptive_sharpness"] = float(worst[len(worst) // 2])
+    if "batch_eigenvalues" in records:
+        row["batch_lambda_max"] = records["batch_eigenvalues"].mean
+    if "fisher_rao" in records:
+        row["fisher_rao"] = records["fisher_rao"].value
+    if "pac_bayes" in records:
+        sigma = records["pac_bayes"].sigma
+        plain, magnitude = np.where(np.isfinite(sigma), sigma, np.nan)
+        row["pac_bayes_sigma"], row["pac_bayes_magnitude"] = float(plain), float(magnitude)
+    if "calibration" in records:
+        row["ece"] = records["calibration"].ece
     return row

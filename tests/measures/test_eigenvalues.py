@@ -209,7 +209,7 @@ def test_a_wrong_second_derivative_is_not_used(bare_objective):
         ({"tolerance": -1.0}, "`tolerance` must be non-negative"),
         ({"max_hvps": 0}, "`max_hvps` must be at least 1"),
         ({"backend": "numpy"}, "`backend` must be one of lanczos, pyhessian, curvlinops"),
-        ({"curvature": "fisher"}, "`curvature` must be one of hessian, gauss-newton"),
+        ({"curvature": "kfac"}, "`curvature` must be one of hessian, gauss-newton"),
         ({"curvature": "gauss-newton", "backend": "curvlinops"}, "knows only the Hessian"),
         ({"backend": "pyhessian", "which": "both"}, "by magnitude. Got 'both'"),
     ],

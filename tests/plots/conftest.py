@@ -6,10 +6,16 @@ import numpy as np
 import pytest
 
 from landscape.records import (
+    AdaptiveSharpnessRecord,
+    BatchEigenvaluesRecord,
+    CalibrationRecord,
     ComparisonRecord,
+    CriticalSharpnessRecord,
     CurvesRecord,
     EigenvaluesRecord,
+    FisherRaoRecord,
     NoiseRecord,
+    PacBayesRecord,
     PathRecord,
     Point,
     ProfileRecord,
@@ -266,7 +272,55 @@ def _rise_area(sharp, train, **_):
     )  # fmt: skip
 
 
+def _critical(sharp, train, **_):
+    return CriticalSharpnessRecord(4 * sharp, 3.9 * sharp, 4.1 * sharp, 0.4 * sharp, 3.8 * sharp,
+                                   1.0, 9, "gradient", point=train)  # fmt: skip
+
+
+def _adaptive(sharp, train, **_):
+    radii = np.array([0.001, 0.002, 0.004, 0.008])
+    rise = sharp * radii[:, None] * np.array([8.0, 10.0, 13.0])
+    return AdaptiveSharpnessRecord(
+        radii, rise, 0.1 * rise, 50 * radii, np.full(3, 0.02), np.full(3, 64.0), "linf", "plain",
+        point=train,
+    )  # fmt: skip
+
+
+def _pac_bayes(sharp, train, **_):
+    sigma = np.array([0.1, 0.4]) / sharp**0.5
+    return PacBayesRecord(
+        sigma, 0.9 * sigma, 1.15 * sigma, np.ones(2, bool), ("plain", "magnitude"), "error", 0.1,
+        0.05, 500, point=train, settings={"draws": 10},
+    )  # fmt: skip
+
+
+def _batch_eigenvalues(sharp, train, **_):
+    values = sharp * (10 + 3 * np.sin(np.arange(8.0)) + np.arange(8.0))
+    return BatchEigenvaluesRecord(
+        values, 0.01 * values, 0.3 * values, 9.0 * sharp, 0.1, 10.0, 14.0, 64, "hessian",
+        point=train,
+    )  # fmt: skip
+
+
+def _fisher_rao(sharp, train, **_):
+    return FisherRaoRecord(0.4 * sharp, 0.02 * sharp, 0.2 * sharp, 0.03 * sharp, point=train)
+
+
+def _calibration(sharp, test, **_):
+    place = np.arange(400.0)
+    confidence = 0.3 + 0.7 * (place / 400) ** 0.4
+    correct = (np.sin(place * 12.9898) * 43758.5453 % 1 < confidence - 0.05 * sharp).astype(float)
+    return CalibrationRecord(
+        confidence, correct, float(correct.mean()), float(confidence.mean()), 0.5, 0.3,
+        0.05 * sharp, 0.04 * sharp, 0.07 * sharp, 0.05 * sharp, 0.02, 0.03,
+        point=test, settings={"bins": 15},
+    )  # fmt: skip
+
+
 MADE_UP = {
+    "critical_sharpness": _critical, "adaptive_sharpness": _adaptive, "pac_bayes": _pac_bayes,
+    "batch_eigenvalues": _batch_eigenvalues, "fisher_rao": _fisher_rao,
+    "calibration": _calibration,
     "curves": _curves, "eigenvalues": _eigenvalues, "spectral_density": _density, "noise": _noise,
     "quantization": _quantization, "pruning": _pruning, "worst_case": _worst,
     "sharpness": _sharpness, "radius": _radius, "sharpness_over_training": _stability,

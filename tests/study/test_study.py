@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from landscape.analysis.analyze import analyze
-from landscape.measures import MEASURES
+from landscape.measures import STANDARD
 from landscape.records import METRICS, StudyRecord, load
 from landscape.report import findings, print_tables
 from landscape.report.tiles import tiles
@@ -111,7 +111,7 @@ def test_a_minimum_without_an_area_is_named_in_the_report(study, monkeypatch):
 def test_surfaces_for_the_first_seed_only_and_all_else_for_all(study):
     kinds = {key: set(records) for key, records in study.cells.items()}
     shown = {"surface", "profile", "spectral_density"}
-    rest = {"curves", *MEASURES} - {*shown, "path"}
+    rest = {"curves", *STANDARD} - {*shown, "path"}
     assert kinds["sam", 0] == {*rest, *shown} and kinds["sam", 1] == rest
 
 

@@ -54,7 +54,7 @@ class GaussNewton:
 
 def by_double_backward(risk: EmpiricalRisk, terms: Terms, leaf: Tensor) -> Product:
     """v ↦ G v for any loss."""
-    loss, outputs, cuts = _cut_pass(risk, terms, leaf)
+    loss, outputs, cuts = cut_pass(risk, terms, leaf)
     if not cuts:  # nothing that the model returns depends on the block
         return torch.zeros_like
     slopes = torch.autograd.grad(loss, cuts, create_graph=True, materialize_grads=True)
@@ -128,7 +128,7 @@ def _difference(risk: EmpiricalRisk, block: Block, terms: Terms, at: Tensor, e: 
     for point in (at + e, at - e):
         leaf = block.read(point).requires_grad_()
         with risk.opened(block.parameters(point, leaf)):
-            ends.append([z.detach() for z in _cut_pass(risk, terms, leaf)[1]])
+            ends.append([z.detach() for z in cut_pass(risk, terms, leaf)[1]])
     moves = [(high - low) / 2 for high, low in zip(*ends, strict=True)]
     leaf = block.read(at).requires_grad_()
     if not moves:
@@ -136,13 +136,13 @@ def _difference(risk: EmpiricalRisk, block: Block, terms: Terms, at: Tensor, e: 
     with risk.opened(block.parameters(at, leaf)):
         slopes = []
         for sign in (1, -1):
-            loss, outputs, cuts = _cut_pass(risk, terms, leaf, [sign * move for move in moves])
+            loss, outputs, cuts = cut_pass(risk, terms, leaf, [sign * move for move in moves])
             slopes.append(torch.autograd.grad(loss, cuts, materialize_grads=True))
         change = [high - low for high, low in zip(*slopes, strict=True)]
         return torch.autograd.grad(outputs, leaf, change)[0]
 
 
-def _cut_pass(
+def cut_pass(
     risk: EmpiricalRisk, terms: Terms, leaf: Tensor, moves: list[Tensor] | None = None
 ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
     """The loss of some terms, the outputs z as functions of `leaf`, and as leaves z + move.

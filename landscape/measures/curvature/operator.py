@@ -1,6 +1,7 @@
 """The curvature at a point as an operator: a symmetric matrix by its products with vectors."""
 
 import time
+from collections.abc import Callable, Mapping
 from statistics import median
 
 import torch
@@ -9,6 +10,11 @@ from torch import Tensor
 from landscape.distributed.ranks import Alone
 from landscape.linalg import probes
 from landscape.measures.curvature.finite_differences import Differences, of_the_gradient
+from landscape.measures.curvature.fisher import (
+    check_label_free,
+    check_mean_over_rows,
+    empirical_fisher,
+)
 from landscape.measures.curvature.gauss_newton import GaussNewton, of_the_output
 from landscape.network.higher_order import NoSecondDerivative, has_custom_functions
 from landscape.network.parameter_block import Block
@@ -17,7 +23,14 @@ from landscape.objective.curvature_products import Build, Products, hessian
 from landscape.objective.forward_over_reverse import forward_over_reverse
 from landscape.objective.objective import Objective
 
-CURVATURES = ("hessian", "gauss-newton")
+CURVATURES = ("hessian", "gauss-newton", "fisher", "empirical-fisher")
+BUILDS: Mapping[str, Callable[[], Build]] = {  # each for one operator
+    "hessian": lambda: hessian,
+    "gauss-newton": GaussNewton,
+    "fisher": GaussNewton,
+    "empirical-fisher": lambda: empirical_fisher,
+}
+CHECKS = {"fisher": check_label_free, "empirical-fisher": check_mean_over_rows}
 MEASURED_ON = ("cuda",)  # devices where double backward has a rival; on the CPU it is the fastest
 PAYS = 0.9  # of the time of double backward
 TICK = 1e-9  # seconds: a coarse clock may not advance between two readings
@@ -32,8 +45,9 @@ def operator(
 ) -> "Operator":
     """The curvature of an objective at its point, checked for symmetry.
 
-    curvature: "hessian", ∇²L; or "gauss-newton", Jᵀ H_z J with H_z of the loss as a function of
-    the model's output.
+    curvature: "hessian", ∇²L; "gauss-newton", Jᵀ H_z J with H_z of the loss as a function of the
+    model's output; "fisher", the same matrix where it is the Fisher matrix of the model's labels,
+    else refused; "empirical-fisher", the mean of ∇ℓ_i ∇ℓ_iᵀ over the examples.
     layer: name of a module: the diagonal block of its parameters, vectors then have its length.
     seed: of the vectors that the checks use.
     precision: of the products, a name in `ARITHMETICS`; the checks are in ieee.
@@ -43,7 +57,7 @@ def operator(
     `Operator.products` and `Operator.error` say.
 
     Raises ValueError for unknown names, for products that are not symmetric, for gradients that
-    differ from one evaluation to the next, and where Gauss-Newton is not defined.
+    differ from one evaluation to the next, and where Gauss-Newton or the Fisher is not defined.
     """
     if curvature not in CURVATURES:
         raise ValueError(f"`curvature` must be one of {', '.join(CURVATURES)}. Got {curvature!r}.")
@@ -70,8 +84,7 @@ class Operator:
         self.block = Block.of(objective.model, objective.weights, layer)
         self.n, self.count = self.block.n, 0
         self.products, self.error = "double backward", 0.0
-        builds: dict[str, Build] = {"hessian": hessian, "gauss-newton": GaussNewton()}
-        self.build = builds[curvature]
+        self.build = BUILDS[curvature]()
         self._exact = Products(self.build, self.block, objective.memory)
         self._differences: Differences | None = None
         self.precision, self.precision_error, self.form_error = precision, 0.0, 0.0
@@ -143,6 +156,9 @@ class Operator:
         precision, self.precision = self.precision, "ieee"
         rounding = allowed = 3 * torch.finfo(u.dtype).eps ** 0.5
         self._check_gradients(allowed)
+        if self.curvature in CHECKS:
+            risk, refuse = self.objective.risk, CHECKS[self.curvature]
+            self.objective.retry_on_oom(lambda: refuse(risk))
         hu, hv = self._first_product(u, allowed), self.matvec(v)
         asymmetry = float((u @ hv - v @ hu).abs())
         allowed = (allowed + 3 * self.error) * float(hu.norm() + hv.norm())
@@ -181,6 +197,11 @@ class Operator:
             exact = None
         if exact is not None and not self._has_custom_functions():
             return exact
+        if self.curvature == "empirical-fisher":
+            raise ValueError(
+                "The empirical Fisher matrix needs double backward, which this model or loss does "
+                'not allow: use curvature="gauss-newton".'
+            )
         formula = of_the_gradient if self.curvature == "hessian" else of_the_output
         w = self.objective.w
         differences = Differences(formula(self.objective, self.block), self.block, u, w)

@@ -7,8 +7,9 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
+
+from landscape.measures.space.ball_norms import L2, BallNorm
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,12 @@ class Reached:
 
 
 def walk(
-    hill: Hill, centre: Place, radii: Sequence[float], steps: int, directions: Iterable[Tensor] = ()
+    hill: Hill,
+    centre: Place,
+    radii: Sequence[float],
+    steps: int,
+    directions: Iterable[Tensor] = (),
+    norm: BallNorm = L2,
 ) -> Iterator[Reached]:
     """Yield the result within each radius, ‖u‖ ≤ ρ, of `steps` steps from each start.
 
@@ -50,21 +56,22 @@ def walk(
     moved out to the new radius. So the heights never fall, and one step at all radii costs one
     gradient. Each of `directions` (n,), of length one, is another start, on the sphere.
     """
-    uphill, directions = unit(hill.slope(centre.u)), list(directions)
+    uphill, directions = norm.steepest(hill.slope(centre.u)), list(directions)
     best, last = centre, 0.0
     for rho in radii:
         first = hill.at(rho * uphill)
         known = [best, first]
         if last > 0 and steps > 1:
             known.append(hill.at(best.u * (rho / last)))
-        chains = [ascend(hill, highest(known), rho, steps - 1)]
-        chains += [ascend(hill, hill.at(rho * d), rho, steps) for d in directions]
+        chains = [ascend(hill, highest(known), rho, steps - 1, norm)]
+        chains += [ascend(hill, hill.at(rho * d), rho, steps, norm) for d in directions]
         best, last = highest(chains), rho
         yield Reached(first.height, [place.height for place in chains], best)
 
 
-def ascend(hill: Hill, place: Place, rho: float, steps: int) -> Place:
-    """Up from a place in the ball: u ← P(u + s ∇f/‖∇f‖), P the projection onto ‖u‖ ≤ ρ.
+def ascend(hill: Hill, place: Place, rho: float, steps: int, norm: BallNorm = L2) -> Place:
+    """Up from a place in the ball: u ← P(u + s d), d the steepest direction (in the l2 norm
+    ∇f/‖∇f‖, in the l∞ norm its signs), P the projection onto ‖u‖ ≤ ρ.
 
     A step that does not rise is not taken. s starts at ρ, doubles after a rise, halves otherwise:
     large steps on the sphere are power iterations, which find the direction of largest curvature
@@ -72,8 +79,8 @@ def ascend(hill: Hill, place: Place, rho: float, steps: int) -> Place:
     """
     length, g = rho, None
     for _ in range(steps):
-        g = unit(hill.slope(place.u)) if g is None else g
-        trial = hill.at(into_ball(place.u + length * g, rho))
+        g = norm.steepest(hill.slope(place.u)) if g is None else g
+        trial = hill.at(norm.into(place.u + length * g, rho))
         if trial.height > place.height:
             place, length, g = trial, 2 * length, None
         else:
@@ -84,16 +91,6 @@ def ascend(hill: Hill, place: Place, rho: float, steps: int) -> Place:
 def highest(places: Sequence[Place]) -> Place:
     """The first of the highest; one that is not a number is the lowest of all."""
     return max(places, key=lambda p: -math.inf if math.isnan(p.height) else p.height)
-
-
-def into_ball(u: Tensor, rho: float) -> Tensor:
-    """The nearest point with ‖u‖ ≤ ρ."""
-    return u * (rho / u.norm().clamp(min=rho))
-
-
-def unit(v: Tensor) -> Tensor:
-    """v/‖v‖; zero stays zero."""
-    return v / v.norm().clamp(min=torch.finfo(v.dtype).tiny ** 0.5)
 
 
 def check(radii: Sequence[float], steps: int, restarts: int) -> None:

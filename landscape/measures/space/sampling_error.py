@@ -25,19 +25,32 @@ def relative_stderr(objective: Objective) -> float:
     NaN where the data cannot be told apart, the model takes whole batches alone, or the loss is
     zero.
     """
+    found = group_losses(objective, objective.risk.w)
+    if found is None:
+        return float("nan")
+    losses, shares = found
+    mean = shares @ losses
+    return float("nan") if mean == 0 else stderr_over_groups(losses, shares) / abs(float(mean))
+
+
+def group_losses(objective: Objective, at: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Losses of up to 32 groups of examples at a point (n,), and their shares, (groups,) float64.
+
+    Of all ranks. None where the data cannot be told apart, or the model takes whole batches alone.
+    """
     risk, ranks = objective.risk, objective.ranks
     groups = list(risk.given)
     if ranks.all(objective.retry_on_oom(lambda: can_be_regrouped(risk))):
         groups = [group for batch in risk.given for group in _groups(risk, batch)]
     number = sum(ranks.gather(len(groups)))
     if number < 2:
-        return float("nan")
+        return None
 
     def loss(group: Batch) -> Tensor:
         return total(p.size / group.size * risk.batch_loss(p) for p in risk.pieces(group))
 
     def ask() -> Tensor:
-        with risk.opened(risk.w):
+        with risk.opened(at):
             return torch.stack([loss(group).detach().double() for group in groups])
 
     try:
@@ -45,16 +58,19 @@ def relative_stderr(objective: Objective) -> float:
     except Exception:  # a model's own words: rows of a graph, a hidden state of another size
         if number == len(risk.counts):
             raise
-        return float("nan")
+        return None
     of_ranks = ranks.gather(([g.share for g in groups], losses.tolist()))
     shares, losses = torch.tensor(
         [list(chain.from_iterable(column)) for column in zip(*of_ranks, strict=True)],
         dtype=torch.float64,
     )
-    shares = shares / shares.sum()
-    mean = shares @ losses
-    variance = number / (number - 1) * (shares**2 @ (losses - mean) ** 2)
-    return float("nan") if mean == 0 else float(variance.sqrt() / mean.abs())
+    return losses, shares / shares.sum()
+
+
+def stderr_over_groups(values: Tensor, shares: Tensor) -> float:
+    """√(G/(G−1) Σ_g s_g² (v_g − v)²), v = Σ_g s_g v_g."""
+    apart = shares * (values - shares @ values)
+    return float((len(values) / (len(values) - 1) * apart.square().sum()).sqrt())
 
 
 def _groups(risk: EmpiricalRisk, batch: Batch) -> list[Batch]:

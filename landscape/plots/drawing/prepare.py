@@ -17,7 +17,12 @@ from landscape.statistics.intervals import t_quantile
 from landscape.utils.text import printable
 
 SPLITS = {"train": "training"}
-MATRICES = {"hessian": "Hessian", "gauss-newton": "Gauss–Newton matrix"}
+MATRICES = {
+    "hessian": "Hessian",
+    "gauss-newton": "Gauss–Newton matrix",
+    "fisher": "Fisher matrix",
+    "empirical-fisher": "empirical Fisher matrix",
+}
 
 T = TypeVar("T", bound=Record)
 ByMethod: TypeAlias = T | Mapping[str, T | Sequence[T]]

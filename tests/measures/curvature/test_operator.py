@@ -394,8 +394,8 @@ def test_gauss_newton_is_refused_where_it_is_not_defined(net, data, loss, messag
 
 def test_names_and_shapes(objective):
     subject = objective("tied")
-    with pytest.raises(ValueError, match="`curvature` must be one of hessian, gauss-newton"):
-        operator(subject, "fisher")
+    with pytest.raises(ValueError, match="`curvature` must be one of hessian, gauss-newton, f"):
+        operator(subject, "kfac")
     with pytest.raises(ValueError, match=r"Unknown layer 'frist'. Did you mean 'first'\?"):
         operator(subject, layer="frist")
     with pytest.raises(ValueError, match="'1' has none; these have: 0, 2"):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.optimize import brentq
 
-from landscape.measures.space import ball_ascent
+from landscape.measures.space import ball_ascent, ball_norms
 
 
 def quadratic(h, b):
@@ -58,7 +58,7 @@ def test_a_stationary_point_needs_another_start():
     hill = quadratic([[1.0, 0, 0], [0, 4.0, 0], [0, 0, 9.0]], [0.0] * 3)
     (alone,) = walked(hill, (0.5,), steps=30)
     assert alone.best.height == alone.first == 0
-    start = ball_ascent.unit(torch.ones(3, dtype=torch.float64))
+    start = ball_norms.unit(torch.ones(3, dtype=torch.float64))
     (found,) = walked(hill, (0.5,), steps=30, directions=[start])
     assert found.best.height == pytest.approx(0.125 * 9, rel=1e-9)
     assert found.heights == [0, found.best.height]

@@ -1,0 +1,118 @@
+"""Fisher-Rao norm against closed forms, per-example gradients, and its invariance."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from landscape import Objective
+from landscape.measures import FisherRao
+from landscape.measures.curvature.operator import operator
+
+X = torch.tensor([[1.0, 0], [0, 1], [1, 1], [-1, 2]], dtype=torch.float64)
+Y = torch.tensor([0, 1, 2, 1])
+W = torch.tensor([[1.0, -1], [0, 2], [0.5, 0.5]], dtype=torch.float64)
+
+
+def cross_entropy(model, batch):
+    return F.cross_entropy(model(batch.x), batch.y)
+
+
+def objective_of(model, x=X, y=Y, parts=1):
+    rows = torch.arange(len(x)).tensor_split(parts)
+    return Objective(model, [(x[i], y[i]) for i in rows], cross_entropy)
+
+
+def linear():
+    model = nn.Linear(2, 3, bias=False).double()
+    model.weight.data.copy_(W)
+    return model
+
+
+def relu_net(bias=True, seed=0):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return nn.Sequential(
+            nn.Linear(2, 4, bias), nn.ReLU(), nn.Linear(4, 4, bias), nn.ReLU(),
+            nn.Linear(4, 3, bias),
+        ).double()  # fmt: skip
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_values_of_softmax_regression(parts):
+    record = FisherRao()(objective_of(linear(), parts=parts))
+    assert record.value == pytest.approx(0.3910166382, abs=1e-10)
+    assert record.empirical == pytest.approx(0.1507089020, abs=1e-10)
+
+
+def test_standard_errors_over_the_examples():
+    z = X @ W.T
+    p, truth = z.softmax(1), F.one_hot(Y, 3)
+    model = (p * z**2).sum(1) - (p * z).sum(1) ** 2
+    data = ((p - truth) * z).sum(1) ** 2
+    record = FisherRao()(objective_of(linear()))
+    assert record.stderr == pytest.approx(float(model.std() / 2))
+    assert record.empirical_stderr == pytest.approx(float(data.std() / 2))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_quadratic_forms_of_the_fisher_matrices(bias):
+    subject = objective_of(relu_net(bias))
+    record = FisherRao()(subject)
+    for found, curvature in ((record.value, "fisher"), (record.empirical, "empirical-fisher")):
+        form = subject.w @ operator(subject, curvature).matvec(subject.w)
+        assert found == pytest.approx(float(form), rel=1e-12)
+
+
+def test_shortcut_by_layers_holds_without_biases_alone():
+    """D² Var_p(z), D layers: exact for the bias-free network, off with biases."""
+    for bias, holds in ((False, True), (True, False)):
+        model = relu_net(bias)
+        z = model(X).detach()
+        p = z.softmax(1)
+        shortcut = 9 * float(((p * z**2).sum(1) - (p * z).sum(1) ** 2).mean())
+        assert (FisherRao()(objective_of(model)).value == pytest.approx(shortcut)) is holds
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_unchanged_by_rescaled_neurons(bias):
+    model = relu_net(bias)
+    before = FisherRao()(objective_of(model))
+    with torch.no_grad():
+        scale = torch.tensor([0.1, 2.0, 7.0, 1.0], dtype=torch.float64)
+        model[0].weight *= scale[:, None]
+        if bias:
+            model[0].bias *= scale
+        model[2].weight /= scale
+    after = FisherRao()(objective_of(model))
+    assert after.value == pytest.approx(before.value, rel=1e-12)
+    assert after.empirical == pytest.approx(before.empirical, rel=1e-12)
+
+
+def test_scaling_the_last_layer_is_seen():
+    model = linear()
+    before = FisherRao()(objective_of(model)).value
+    model.weight.data *= 2
+    assert FisherRao()(objective_of(model)).value != pytest.approx(before, rel=0.01)
+
+
+def test_weights_before_batch_norm_contribute_nothing():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4, eps=1e-12), nn.ReLU(),
+                              nn.Linear(4, 3)).double()  # fmt: skip
+    frozen = [p.requires_grad_(False) for p in model[0].parameters()]
+    assert frozen
+    alone = FisherRao()(Objective(model, [(X, Y)], cross_entropy, batch_norm="batch"))
+    for p in frozen:
+        p.requires_grad_(True)
+    whole = FisherRao()(Objective(model, [(X, Y)], cross_entropy, batch_norm="batch"))
+    assert whole.value == pytest.approx(alone.value, rel=1e-6)
+
+
+def test_refuses_weighted_examples():
+    def weighted(model, batch):
+        return F.cross_entropy(model(batch.x), batch.y, torch.tensor([1.0, 2, 3]).double())
+
+    with pytest.raises(ValueError, match="whatever the label"):
+        FisherRao()(Objective(linear(), [(X, Y)], weighted))
