@@ -81,6 +81,13 @@ MeasureEvery = Annotated[
         help="Record λ max, trace, gradient and climb every so many steps; some 60 products each.",
     ),
 ]
+Init = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|RUN|hf:NAME",
+        help="Weights to start from; parts that do not fit: --set init.drop=head.*",
+    ),
+]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 DataDir = Annotated[
     Path | None,
@@ -91,7 +98,7 @@ Download = Annotated[
     typer.Option(
         "--download",
         callback=lambda context, given: allow_download(context, given),
-        help="Let data of the Hugging Face hub be fetched into the data folder.",
+        help="Let data and weights of the Hugging Face hub be fetched.",
     ),
 ]
 Examples = Annotated[

@@ -29,15 +29,16 @@ def read(
     asked: Iterable[str] | None = None,
     label_noise: float | None = None,
     protocol: str | None = None,
+    init: str | None = None,
     option: str = "--set",
     **flags: Any,
 ) -> Tree:
     """Settings by section and method, {"training": {"epochs": 20}, "sam": {"rho": 0.1}}, typed.
 
-    Later ones win: the file, `--set`, then `label_noise`, of [data], and `flags`, which belong to
-    [training] (None: not given). protocol: a name in PROTOCOLS, whose section is then there, if
-    only with its defaults. measures: those that may have a section too, by name; asked:
-    those that are evaluated, None for all.
+    Later ones win: the file, `--set`, then `label_noise`, of [data], `init`, the source of [init],
+    and `flags`, which belong to [training] (None: not given). protocol: a name in PROTOCOLS, whose
+    section is then there, if only with its defaults. measures: those that may have a section too,
+    by name; asked: those that are evaluated, None for all.
     Raises ValueError with all errors. A file may also hold methods that do not run now; a `--set`
     without effect is an error, and names `option`.
     """
@@ -47,7 +48,11 @@ def read(
 
     sections = {**SECTIONS, **METHODS, **(measures or {})}
     given = canonical_sections(assigned(assignments or (), option), sections)
-    options = {"data": {"label_noise": label_noise}, "training": flags}
+    options: dict[str, Mapping[str, Any]] = {
+        "data": {"label_noise": label_noise},
+        "init": {"source": init},
+        "training": flags,
+    }
     flagged: list[Tree] = [
         {section: {key: value}}
         for section, values in options.items()

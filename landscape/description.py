@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from landscape.analysis import hints, outcome, read_checkpoint
+from landscape.analysis import hints, outcome
 from landscape.methods import METHODS
 from landscape.records import Record, load, load_sound
 from landscape.study.plan import read_plan
 from landscape.study.study import Study
 from landscape.tasks.registry import TASKS
-from landscape.training import tables
+from landscape.training import read_checkpoint, tables
 from landscape.training.run import Run
 from landscape.training.settings import SECTIONS
 from landscape.utils import files, manifest

@@ -41,6 +41,7 @@ def compare(
     ] = None,
     config: options.Config = None,
     set_: options.Set = None,
+    init: options.Init = None,
     epochs: options.Epochs = None,
     budget: Annotated[
         str | None,
@@ -116,8 +117,8 @@ def compare(
     asked = None if measures is None else options.measure_names(measures)
     tree = settings.read(
         config, set_, chosen, measures=askable(), asked=asked,
-        label_noise=label_noise, protocol=protocol, epochs=epochs, budget=budget,
-        measure_every=measure_every, device=device,
+        label_noise=label_noise, init=init, protocol=protocol, epochs=epochs,
+        budget=budget,         measure_every=measure_every, device=device,
     )  # fmt: skip
     design: dict[str, Any] = {
         "settings": {name: tree[name] for name in tree if name not in askable()},

@@ -38,6 +38,7 @@ def train(
     ] = None,
     config: options.Config = None,
     set_: options.Set = None,
+    init: options.Init = None,
     epochs: options.Epochs = None,
     protocol: options.Protocol = None,
     label_noise: options.LabelNoise = None,
@@ -90,8 +91,8 @@ def train(
     )
     given = settings.read(
         config, set_, [named],
-        label_noise=label_noise, protocol=protocol, epochs=epochs, snapshots=snapshots,
-        measure_every=measure_every, device=device,
+        label_noise=label_noise, init=init, protocol=protocol, epochs=epochs,
+        snapshots=snapshots,         measure_every=measure_every, device=device,
     )  # fmt: skip
     asked: dict[str, Any] = {
         "settings": given, "data_dir": data_dir, "resume": resume, "log": options.names(log),

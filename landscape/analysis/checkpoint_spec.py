@@ -9,13 +9,14 @@ from typing import Any
 
 from torch import nn
 
-from landscape.analysis import minimum, read_checkpoint
+from landscape.analysis import minimum
 from landscape.analysis.minimum import Minimum
 from landscape.analysis.subject import TrainTestObjective
 from landscape.network.batch import Batch
 from landscape.objective.objective import Objective
 from landscape.tasks import imports, recorded, registration, user_code, usual_loss
 from landscape.tasks.registration import REFERENCE
+from landscape.training import read_checkpoint
 from landscape.training.run import Run
 from landscape.utils.device import device_of
 from landscape.utils.paths import PathLike, as_path

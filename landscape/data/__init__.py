@@ -10,7 +10,7 @@ from landscape.data import canvas_digits, csv_table, digits, hub, npz, sst2
 from landscape.data.cifar import cifar10, cifar100
 from landscape.data.dataset import DataSet, Split, batches, split
 from landscape.data.idx_images import fashion_mnist, mnist
-from landscape.data.language import shakespeare, text
+from landscape.data.language import intact_text, python_text, shakespeare, text
 from landscape.data.text_table import tsv
 
 DATA: dict[str, Callable[..., DataSet]] = {
@@ -23,6 +23,8 @@ DATA: dict[str, Callable[..., DataSet]] = {
     "sst2": sst2.load,
     "shakespeare": shakespeare,
     "text": text,
+    "python-text": python_text,
+    "intact-text": intact_text,
     "tsv": tsv,
     "csv": csv_table.load,
     "npz": npz.load,

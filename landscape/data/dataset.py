@@ -1,14 +1,15 @@
 """A classification data set in memory, its split by seed, and its batches."""
 
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from landscape.network.batch import Batch, tensors
+from landscape.network.batch import Batch, rows_of, tensors
 from landscape.utils.rng import seed_of
 
 ARRAYS = ("train_x", "train_y", "test_x", "test_y")
@@ -22,6 +23,8 @@ class DataSet:
     train_x (n, ...), test_x (m, ...): float32, normalised, or int64, tokens. train_y (n,), test_y
     (m,): int64 in [0, classes); of sequences (n, length), (m, length), of images also (n, h, w),
     (m, h, w), a class for each place.
+    train_x and test_x may also be mappings of such tensors, as tokenizers give them; a model is
+    called with a mapping as its loss does it.
     classes: how many; 0 where targets are real numbers, (n, ...).
     fingerprint: sha256 over names, types, shapes and bytes of the four arrays; computed when left
         empty, which only a source with a cheaper proof of identity should not do.
@@ -33,13 +36,13 @@ class DataSet:
     """
 
     name: str
-    train_x: Tensor
+    train_x: Any
     train_y: Tensor
-    test_x: Tensor
+    test_x: Any
     test_y: Tensor
     classes: int
     fingerprint: str = ""
-    augment: Callable[[Tensor, torch.Generator], Tensor] | None = None
+    augment: Callable[[Any, torch.Generator], Any] | None = None
     note: str = ""
 
     def __post_init__(self) -> None:
@@ -54,7 +57,16 @@ class DataSet:
             object.__setattr__(self, "fingerprint", fingerprint(self))
 
 
-def _check(part: str, x: Tensor, y: Tensor, classes: int) -> None:
+def count(x: Any) -> int:
+    """Count the examples of x, a tensor or a mapping of tensors."""
+    return Batch(x, None).size
+
+
+def _check(part: str, x: Any, y: Tensor, classes: int) -> None:
+    if isinstance(x, Mapping):
+        if len(rows_of(Batch(x, y))) > 1:
+            raise ValueError(f"Tensors of `{part}_x` must have one row for each of `{part}_y`.")
+        x = next(tensors(x))
     if not len(x):
         raise ValueError(f"`{part}_x` must hold at least one example. Got none.")
     if not classes and len(y) == len(x):
@@ -79,7 +91,8 @@ def check_finite(part: str, x: object, y: object = None) -> None:
 
     part: what they belong to, for the error. Raises ValueError with the number of such examples.
     """
-    for name, value in (("x", x), ("y", y)):
+    named = x.items() if isinstance(x, Mapping) else [("x", x)]
+    for name, value in (*named, ("y", y)):
         if not isinstance(value, Tensor) or not value.is_floating_point():
             continue
         whole = value.detach()
@@ -96,9 +109,13 @@ def fingerprint(dataset: DataSet) -> str:
     """sha256, in hexadecimal, over name, type, shape and bytes of each array."""
     digest = hashlib.sha256()
     for name in ARRAYS:
-        array = np.ascontiguousarray(getattr(dataset, name).numpy(force=True))
-        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
-        digest.update(array.data)
+        value = getattr(dataset, name)
+        parts = value if isinstance(value, Mapping) else {"": value}
+        for key in sorted(parts):
+            array = np.ascontiguousarray(parts[key].numpy(force=True))
+            title = f"{name}.{key}" if key else name
+            digest.update(f"{title} {array.dtype} {array.shape}\n".encode())
+            digest.update(array.data)
     return digest.hexdigest()
 
 
@@ -125,14 +142,15 @@ def split(dataset: DataSet, seed: int, held_out: float = 0.1, label_noise: float
     if not 0 <= held_out < 1:
         raise ValueError(f"`held_out` must be in [0, 1). Got {held_out}.")
     labels = noisy(dataset.train_y, dataset.classes, label_noise, seed)
-    n = len(dataset.train_x)
-    count = min(round(held_out * n), n - 1)
+    examples = Batch(dataset.train_x, labels)
+    n = examples.size
+    left_out = min(round(held_out * n), n - 1)
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
-    order = order.to(dataset.train_x.device)
-    held, kept = order[:count].sort().values, order[count:].sort().values
+    order = order.to(device_of_rows(examples))
+    held, kept = order[:left_out].sort().values, order[left_out:].sort().values
     return Split(
-        train=Batch(dataset.train_x[kept], labels[kept]),
-        held_out=Batch(dataset.train_x[held], labels[held]),
+        train=replace(examples.rows(kept), weight=None),
+        held_out=replace(examples.rows(held), weight=None),
         test=Batch(dataset.test_x, dataset.test_y),
     )
 

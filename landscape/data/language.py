@@ -95,3 +95,73 @@ def blocks(raw: np.ndarray, length: int = LENGTH) -> tuple[Tensor, Tensor]:
     n = (len(raw) - 1) // length
     values = torch.tensor(raw[: n * length + 1], dtype=torch.int64)
     return values[:-1].view(n, length), values[1:].view(n, length)
+
+
+# --- the text that ships with Python, to train on and to fine-tune on
+
+HELD_TOPICS = 5  # every fifth topic, in alphabetical order, is kept for tests
+SHORT, LEAST_WORDS = 64, 6  # bytes of a block that is to be classified, and its words
+INTACT_TRAIN, INTACT_TEST = 2000, 1000
+
+
+def python_text(data_dir: Path | None = None) -> DataSet:
+    """Blocks of 128 bytes of the topics of Python's `help()`, each with the byte that comes next.
+
+    data_dir: not read. Every fifth topic is the test set, so that `intact_text` can test on what no
+    pretraining has seen. The note has Python's version, with which the text differs a little.
+    """
+    (train_x, train_y), (test_x, test_y) = (
+        blocks(np.frombuffer("\n".join(part).encode(), np.uint8)) for part in _topics()
+    )
+    return DataSet("python-text", train_x, train_y, test_x, test_y, BYTES, note=_version())
+
+
+def intact_text(data_dir: Path | None = None) -> DataSet:
+    """Blocks of 64 bytes of the same topics: is the order of the words theirs (1) or not (0)?
+
+    data_dir: not read. 2,000 training blocks and 1,000 of the topics kept for tests, x int64
+    (n, 64); half of them have their words permuted. Blocks have six words or more, one space
+    between two, and spaces at the end.
+    """
+    parts = zip(_topics(), (INTACT_TRAIN, INTACT_TEST), (0, 1), strict=True)
+    (train_x, train_y), (test_x, test_y) = (permuted(*part) for part in parts)
+    return DataSet("intact-text", train_x, train_y, test_x, test_y, 2, note=_version())
+
+
+def permuted(texts: list[str], count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """At most `count` blocks (n, 64) and whether each is intact, by `RandomState(seed)`."""
+    cut = [text.encode()[i : i + SHORT] for text in texts for i in range(0, len(text), SHORT)]
+    known = [words for block in cut if len(words := block.split()) >= LEAST_WORDS]
+    r = np.random.RandomState(seed)
+    rows, labels = [], []
+    for i, chosen in enumerate(r.permutation(len(known))[:count]):
+        words = known[chosen]
+        while i % 2 and words == known[chosen]:
+            words = [words[j] for j in r.permutation(len(words))]
+            if len(set(words)) == 1:
+                break
+        rows.append(list(b" ".join(words).ljust(SHORT)))
+        labels.append(1 - i % 2)
+    return torch.tensor(rows), torch.tensor(labels)
+
+
+def _topics() -> tuple[list[str], list[str]]:
+    """The topics to train on, without paragraphs of the others, and those kept for tests.
+
+    Topics repeat one another: half of the kept ones' blocks stand in others, too.
+    """
+    from pydoc_data.topics import topics
+
+    texts = [topics[name] for name in sorted(topics)]
+    held = texts[::HELD_TOPICS]
+    known = {" ".join(part.split()) for text in held for part in text.split("\n\n")}
+    train = [
+        "\n\n".join(p for p in text.split("\n\n") if " ".join(p.split()) not in known)
+        for i, text in enumerate(texts)
+        if i % HELD_TOPICS
+    ]
+    return train, held
+
+
+def _version() -> str:
+    return f"The topics of pydoc, Python {platform.python_version()}."

@@ -15,6 +15,7 @@ from landscape.models.mlp import mlp
 from landscape.models.pyramidnet import pyramidnet110, pyramidnet272
 from landscape.models.resnet import resnet18, resnet34, resnet50
 from landscape.models.resnet56 import resnet56
+from landscape.models.sequence_classifier import sequence_classifier
 from landscape.models.text_transformer import text_transformer
 from landscape.models.unet import unet
 from landscape.models.vit import vit
@@ -35,6 +36,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "unet": unet,
     "text-transformer": text_transformer,
     "language-model": language_model,
+    "sequence-classifier": sequence_classifier,
     "torchvision": torchvision_model,
     "timm": timm_model,
     "transformers": transformers_model,
@@ -52,6 +54,7 @@ __all__ = [
     "resnet34",
     "resnet50",
     "resnet56",
+    "sequence_classifier",
     "text_transformer",
     "unet",
     "vit",

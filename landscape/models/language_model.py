@@ -32,12 +32,17 @@ class LanguageModel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Tokens (batch, length), int64 ↦ logits (batch, length, vocabulary) of each next token."""
+        return self.head(self.features(x))
+
+    def features(self, x: Tensor) -> Tensor:
+        """Tokens (batch, length) ↦ what the head sees, (batch, length, width)."""
         check_length(x.shape[1], self.positions.num_embeddings)
         h = self.tokens(x) + self.positions(torch.arange(x.shape[1], device=x.device))
         h = self.dropout(h)
         for block in self.blocks:
             h = block(h)
-        return self.head(self.norm(h))
+        features: Tensor = self.norm(h)
+        return features
 
 
 def language_model(

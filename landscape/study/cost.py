@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from landscape.data import DataSet
+from landscape.data.dataset import count
 from landscape.network.batch import Batch
 from landscape.objective.objective import Objective
 from landscape.study.design import Design
@@ -50,16 +51,18 @@ GRADIENTS: dict[str, Callable[[Any], float]] = {  # of a measure; typical where 
 
 def training_seconds(settings: Settings, dataset: DataSet) -> float:
     """Seconds of a training from its start, metrics and looks included."""
-    t, total, held_out = settings.training, len(dataset.train_x), settings.data.held_out
+    t, total, held_out = settings.training, count(dataset.train_x), settings.data.held_out
     kept = total - round(held_out * total)
     size = min(settings.data.batch_size, kept)
 
     def step_on(examples: int) -> Callable[[], float]:
         """A step on so many examples, of a training whose splits hold no more; its passes."""
         n = math.ceil(examples / min(held_out or 1.0, 1 - held_out)) + 1
+        train = Batch(dataset.train_x, dataset.train_y).rows(slice(n))
+        test = Batch(dataset.test_x, dataset.test_y).rows(slice(examples))
         few = replace(
-            dataset, train_x=dataset.train_x[:n], train_y=dataset.train_y[:n], fingerprint="few",
-            test_x=dataset.test_x[:examples], test_y=dataset.test_y[:examples],
+            dataset, train_x=train.x, train_y=train.y, test_x=test.x, test_y=test.y,
+            fingerprint="few",
         )  # fmt: skip
         data = replace(settings.data, batch_size=examples)
         with imports.errors_attributed_to(UserCode(**settings.own).task_names):
@@ -76,7 +79,7 @@ def training_seconds(settings: Settings, dataset: DataSet) -> float:
     if settings.lifelong and settings.lifelong.replay != "none":
         each *= 2 - 1 / settings.lifelong.tasks  # as many remembered examples as new ones
     steps = t.epochs * (kept // size) * (1 if t.budget == "epochs" else 2 / passes)
-    seen = min(kept, EVALUATED) + total - kept + len(dataset.test_x)
+    seen = min(kept, EVALUATED) + total - kept + count(dataset.test_x)
     others = FORWARD * (1 + t.epochs) * seen
     if t.measure_every:
         others += LOOK * (1 + steps / t.measure_every) * min(kept, t.measure_examples)

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import Any
 
+from landscape.data.dataset import count
 from landscape.engines.engine import Engine
 from landscape.study.cell import Cell, cell_folder
 from landscape.study.pool import run_all
@@ -196,7 +197,7 @@ def check(cells: Sequence[Cell], grid: Mapping[str, Sequence[Any]], seeds: int) 
             raise ValueError(f"`grid` of {path} has no effect: {section} is not among the methods.")
     for cell in cells if grid else ():
         share = settings_for(cell.task, cell.method, 0, cell.overrides).data.held_out
-        if round(share * len(load_data(find_task(cell.task), cell.data_dir).train_x)) < 1:
+        if round(share * count(load_data(find_task(cell.task), cell.data_dir).train_x)) < 1:
             raise ValueError(
                 f"`grid` chooses on held-out data: set data.held_out above 0. Got {share}."
             )

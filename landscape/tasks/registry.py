@@ -16,6 +16,7 @@ from landscape.data.dataset import check_finite, subset
 from landscape.network.batch import Batch, LossFn
 from landscape.network.score import Score, score_of
 from landscape.tasks import imports, user_code
+from landscape.tasks.fine_tuning import FINE_TUNING
 from landscape.utils.names import canonical
 
 
@@ -315,6 +316,7 @@ TASKS: dict[str, Task] = {
         data="cifar100", model="resnet18", model_settings={"classes": 100},
         network="ResNet-18 with CIFAR stem", measures=_SMALL_SURFACE, measured_at_once=100,
     ),
+    **{name: Task(name, **fields) for name, fields in FINE_TUNING.items()},
 }  # fmt: skip
 
 

@@ -98,19 +98,37 @@ def _data_set(name: str, arguments: Mapping[str, Any]) -> DataSet:
         raise ValueError(f"{name}: {error}") from None
 
 
-def _joined(split: Any, name: str) -> tuple[Tensor, Tensor]:
-    """All examples of a split as two tensors."""
+def _joined(split: Any, name: str) -> tuple[Any, Tensor]:
+    """All examples of a split: a tensor or a mapping of tensors, and the targets."""
     pieces = [as_batch(split)] if _is_whole(split) else [as_batch(item) for item in split]
-    for value in (t for batch in pieces for t in (batch.x, batch.y)):
+    for value in (t for batch in pieces for t in (*_values(batch.x), batch.y)):
         if not isinstance(value, Tensor):
             raise ValueError(
-                f"{name}: to train from the command line, x and y must be tensors. "
+                f"{name}: to train from the command line, x must be a tensor or a mapping of "
+                "tensors, and y a tensor. "
                 f"Got {type(value).__name__}. In your own loop, landscape.optim.wrap takes any."
             )
     if not any(batch.size for batch in pieces):
         raise ValueError(f"{name} has no examples: is the data empty?")
-    x, y = torch.cat([batch.x for batch in pieces]), torch.cat([batch.y for batch in pieces])
+    try:
+        x, y = (_cat([getattr(batch, part) for batch in pieces]) for part in ("x", "y"))
+    except (RuntimeError, KeyError) as error:
+        raise ValueError(
+            f"{name}: batches must have the same keys, and examples of one shape: pad them to one "
+            f"length. Got: {next(iter(str(error).splitlines()))}"
+        ) from None
     return x, y if y.is_floating_point() else y.long()
+
+
+def _values(x: Any) -> list[Any]:
+    return list(x.values()) if isinstance(x, Mapping) else [x]
+
+
+def _cat(parts: list[Any]) -> Any:
+    """All rows of tensors, or of mappings of tensors, in one."""
+    if isinstance(parts[0], Mapping):
+        return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
+    return torch.cat(parts)
 
 
 def data(name: str, arguments: Mapping[str, Any], data_dir: Path | None, examples: int) -> Parts:

@@ -11,11 +11,11 @@ from torch import Tensor
 from landscape.data import DataSet
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch
+from landscape.tasks.label_noise import expected_cross_entropy
 from landscape.tasks.registry import Task, cross_entropy
 from landscape.training import tables
 from landscape.training.base_optimizer import base_optimizer
 from landscape.training.checkpoint import clone
-from landscape.training.label_noise import expected_cross_entropy
 from landscape.training.monitor import sharpness_monitor
 from landscape.training.schedule import Rates
 from landscape.training.settings import Settings

@@ -12,6 +12,7 @@ from typing import Any
 
 from landscape.lifelong.settings import LifelongSettings
 from landscape.methods import METHODS, make, options
+from landscape.tasks.init_settings import InitSettings
 from landscape.training.optimizer import kinds, schedules
 from landscape.training.parameter_groups import groups_of
 from landscape.utils.names import unknown
@@ -142,6 +143,7 @@ class Settings:
     methods: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     own: Mapping[str, Any] = field(default_factory=dict)
     lifelong: LifelongSettings | None = None
+    init: InitSettings = field(default_factory=InitSettings)
 
     def __post_init__(self) -> None:
         if self.lifelong and self.training.measure_every:
@@ -159,9 +161,13 @@ class Settings:
         return self.lifelong.tasks if self.lifelong else 1
 
     def to_dict(self) -> dict[str, Any]:
-        """Nested plain values, as `from_dict` reads them."""
+        """Nested plain values, as `from_dict` reads them; only sections that are in use."""
         tree = asdict(self)
-        return tree if self.lifelong else {k: v for k, v in tree.items() if k != "lifelong"}
+        if not self.lifelong:
+            del tree["lifelong"]
+        if not self.init.source:
+            del tree["init"]
+        return tree
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> "Settings":
@@ -175,11 +181,13 @@ class Settings:
             methods=tree["methods"],
             own=tree.get("own", {}),
             lifelong=LifelongSettings(**tree["lifelong"]) if tree.get("lifelong") else None,
+            init=InitSettings(**tree.get("init", {})),
         )
 
 
 SECTIONS: dict[str, type] = {
-    "data": DataSettings, "training": TrainingSettings, "lifelong": LifelongSettings,
+    "data": DataSettings, "training": TrainingSettings, "init": InitSettings,
+    "lifelong": LifelongSettings,
 }  # fmt: skip
 
 
@@ -214,6 +222,7 @@ def resolve(
         training=replace(TrainingSettings(), **sections["training"]),
         methods={name: sections[name] for name in names},
         lifelong=LifelongSettings(**sections["lifelong"]) if _is_sequence(layers) else None,
+        init=replace(InitSettings(), **sections["init"]),
     )
 
 

@@ -15,6 +15,7 @@ from landscape.methods import make
 from landscape.network.batch import Batch, LossFn
 from landscape.tasks.registry import Task, cross_entropy
 from landscape.training.evaluation import PlainEvaluation
+from landscape.training.initial_weights import initialise
 from landscape.training.parameter_groups import freeze
 from landscape.training.settings import Settings, unlabelled
 from landscape.training.streams import Examples
@@ -44,10 +45,11 @@ class Stage:
 
 
 def network(settings: Settings, task: Task) -> nn.Module:
-    """A new network, initialised by the seed, on its device, with what is frozen."""
+    """A new network, drawn by the seed or from a file, on its device, with what is frozen."""
     device = device_of(settings.training.device)
     with seeded(seed_of(settings.seed, "init"), device):
         model = untrained(settings, task).to(device)
+    initialise(model, settings.init)
     freeze(model, settings.training.groups)
     return model
 

@@ -12,6 +12,7 @@ from landscape.tasks.registration import UserCode, canonical_method, registered
 from landscape.tasks.registry import Task
 from landscape.tasks.registry import task as find_task
 from landscape.training import checkpoint, tables
+from landscape.training.initial_weights import digest, located
 from landscape.training.keeper import CHECKPOINT, FIRST_CHECKPOINT, Clock, Keeper
 from landscape.training.loggers.log import LOGGERS, Choice, Log, Logger, loggers_of
 from landscape.training.loop import Diverged, Training
@@ -132,6 +133,9 @@ def settings_for(
     imported.
     """
     chosen = resolve(task, method, seed, find_task(task).defaults, overrides)
+    if chosen.init.source and not chosen.init.sha256:
+        sha256 = digest(located(chosen.init.source))
+        chosen = replace(chosen, init=replace(chosen.init, sha256=sha256))
     if imports.is_reference(chosen.training.optimizer):
         imports.allow([chosen.training.optimizer])
     own = registered(task, unlabelled(method).split("+"))

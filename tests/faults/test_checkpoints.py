@@ -12,12 +12,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from landscape.analysis import read_checkpoint
 from landscape.data import byte_pickle
 from landscape.description import describe
 from landscape.measures.space.resumable_rows import KeptRows
 from landscape.records import NoiseRecord, Point, load
-from landscape.training import checkpoint, tables
+from landscape.training import checkpoint, read_checkpoint, tables
 from landscape.utils import pickle_limits
 
 STATE = {"weight": torch.arange(12.0).reshape(3, 4), "bias": torch.zeros(3)}

@@ -36,6 +36,7 @@ PARAMETERS = {
     "vit": 2_693_578,
 }
 ELSEWHERE = {"text-transformer", "language-model", "torchvision", "timm", "transformers", "unet"}
+ELSEWHERE |= {"sequence-classifier"}
 SMALL = ["mlp", "convnet", "lenet", "resnet18", "resnet56", "pyramidnet110", "vit"]
 
 

@@ -19,8 +19,10 @@ TEXTS = {
     "sst2": (64, 8192, (2,)),
     "shakespeare": (128, 256, (128, 256)),
     "text": (128, 256, (128, 256)),
+    "python-text": (128, 256, (128, 256)),
+    "intact-text": (64, 256, (2,)),
 }
-CLASSES = {"cifar100": 100}
+CLASSES = {"cifar100": 100, "digits-low": 5, "digits-high": 5}
 PLACES = {"canvas-digits": (24, 24, 3)}  # a class for each pixel
 
 
@@ -36,7 +38,7 @@ def test_the_model_fits_the_data(name):
             x = torch.zeros(2, length, dtype=torch.int64)
         else:
             x = torch.empty(2, *IMAGES[chosen.data])
-            outputs = PLACES.get(chosen.data, (CLASSES.get(chosen.data, 10),))
+            outputs = PLACES.get(chosen.data, (CLASSES.get(chosen.data, CLASSES.get(name, 10)),))
         assert model(x).shape == (2, *outputs)
     if chosen.data in TEXTS:
         assert model.tokens.num_embeddings == TEXTS[chosen.data][1]
@@ -48,7 +50,7 @@ def test_the_defaults_are_settings(name, method):
     chosen = settings_for(name, method, 0, {})
     assert chosen.training.epochs >= 1
     over_adamw = chosen.training.optimizer == "adamw"
-    transformer = "transformer" in name or "vit" in name
+    transformer = any(word in name for word in ("transformer", "vit", "-text"))
     assert over_adamw == (transformer and method != "sgd")
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from landscape.network.batch import Batch
-from landscape.training.label_noise import expected_cross_entropy
+from landscape.tasks.label_noise import expected_cross_entropy
 
 
 def test_it_is_the_mean_over_all_labellings():

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from landscape.analysis import read_checkpoint
+from landscape.training import read_checkpoint
 
 
 def net():

@@ -4,7 +4,7 @@ import json
 import pickle
 import pickletools
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -176,6 +176,18 @@ def _tensors(path: Path, content: Any) -> dict[str, Tensor]:
                 f"{name[:100]} is sparse, quantized, without data or repeats its numbers."
             )
     return tensors
+
+
+def fitted(
+    tensors: Mapping[str, Tensor], model: nn.Module, names: Collection[str]
+) -> dict[str, Tensor]:
+    """Tensors under the names of a model: without prefixes of wrappers, in newer forms, tied ones
+    under all of their names. names: of the model, those that are looked for.
+    """
+    expected = {name: t for name, t in model.state_dict().items() if name in names}
+    converted = _converted(_unwrapped(dict(tensors), expected)[0], model)
+    tied = _tied_to(converted, model)
+    return converted | {name: t for name, t in tied.items() if name in expected}
 
 
 def _some_of(entries: Mapping[Any, Any], most: int = 20) -> str:
