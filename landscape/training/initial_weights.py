@@ -62,7 +62,7 @@ def located(source: str) -> Path:
         return _from_hub(source.removeprefix(HUB))
     path = Path(source)
     if path.is_dir() and (path / "settings.json").exists():
-        return path / "weights.safetensors"
+        return read_checkpoint.weights_of_run(path)
     if not path.is_file():
         raise ValueError(
             f"There are no weights {source}. `--init` takes a file, a run, or hf:NAME."

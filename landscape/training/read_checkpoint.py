@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from landscape.network.weights import check_initialised
 from landscape.training import torch_files
 from landscape.training.checkpoint import load_into, load_tensors
-from landscape.training.run import Run
+from landscape.utils import files, manifest
 from landscape.utils.names import look_up
+from landscape.utils.paths import refuse_links_out
 
 # Where training scripts put a state dict in what they save, the preferred ones first.
 PLACES = (
@@ -69,7 +70,7 @@ def read(path: Path | str, key: str | None = None) -> Checkpoint:
         hint = f" Name a file in it, as {inside[0]}." if inside else ""
         raise ValueError(f"{path} is a folder, but not one of our runs.{hint}")
     if path.is_dir():
-        return Checkpoint(path, load_tensors(Run.open(path).path / "weights.safetensors"))
+        return Checkpoint(path, load_tensors(weights_of_run(path)))
     if not path.exists():
         raise ValueError(f"There is no checkpoint {path}.")
     if path.stat().st_size == 0:
@@ -83,6 +84,24 @@ def read(path: Path | str, key: str | None = None) -> Checkpoint:
             f"them out: torch.save(torch.jit.load({text}).state_dict(), {json.dumps(target)})"
         )
     return _state_in(path, _unpickled(path), key)
+
+
+def weights_of_run(folder: Path) -> Path:
+    """The file of a run's final weights.
+
+    Raises ValueError where the run has not ended, or the file is not as it was sealed.
+    """
+    refuse_links_out(folder)
+    path = folder / "weights.safetensors"
+    sealed = manifest.read(folder).get(path.name)
+    if sealed is None or not path.is_file():
+        raise ValueError(
+            f"{folder} has not finished: it has no sealed weights. "
+            "Go on with landscape train ... --resume."
+        )
+    if files.sha256(path) != sealed:
+        raise ValueError(f"{path} is damaged: its checksum differs. Train the run again.")
+    return path
 
 
 def _is_torchscript(path: Path) -> bool:

@@ -154,6 +154,19 @@ def test_another_file_is_another_run(low, tmp_path):
         train("digits-high", "sgd", out=tmp_path / "run", settings=again)
 
 
+def test_a_run_that_has_not_ended_or_is_damaged(low, tmp_path):
+    (tmp_path / "run").mkdir()
+    for name in ("settings.json", "weights.safetensors"):
+        (tmp_path / "run" / name).write_bytes((low.path / name).read_bytes())
+    with pytest.raises(ValueError, match="has not finished"):
+        located(str(tmp_path / "run"))
+    (tmp_path / "run" / "manifest.json").write_bytes((low.path / "manifest.json").read_bytes())
+    located(str(tmp_path / "run"))
+    (tmp_path / "run" / "weights.safetensors").write_bytes(b"other")
+    with pytest.raises(ValueError, match="is damaged: its checksum differs"):
+        located(str(tmp_path / "run"))
+
+
 def test_a_wrong_head_without_drop(low, tmp_path):
     with pytest.raises(ValueError, match=r"head\.weight \(5, 512\) in the file, \(10, 512\) in"):
         init = {"init": {"source": str(low.path)}}
