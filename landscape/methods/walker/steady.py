@@ -25,22 +25,23 @@ class Steady:
     """A module whose attributes hold nothing that could be written to, without buffers or frozen
     parameters, and so are the modules in it: there is nothing to copy before a pass.
 
-    start: the state that it has and keeps.
+    start: the state that it has and keeps. The module itself is not kept alive.
     """
 
     def __init__(self, root: nn.Module, start: Start):
-        self._root, self.start = root, start
-        self._modes, self._held = modes_of(root), _held(root)
+        self.start = start
+        (_, self._mode), *self._modes = modes_of(root)
+        self._held = _held(root)
 
-    def unchanged(self) -> bool:
-        """Tell whether they hold the same as at the start, in a microsecond a module."""
-        now = _held(self._root)
+    def unchanged(self, root: nn.Module) -> bool:
+        """Tell whether the module holds the same as at the start, in a microsecond a module."""
+        now = _held(root)
         return len(now) == len(self._held) and all(map(is_, now, self._held))
 
-    def restore(self) -> None:
+    def restore(self, root: nn.Module) -> None:
         """Put attributes and modes back."""
-        if not self.unchanged():
-            set_modes(self._modes)
+        if not self.unchanged(root):
+            set_modes([(root, self._mode), *self._modes])
             put_back(self.start.attributes)
 
 
@@ -49,7 +50,7 @@ def is_steady(root: nn.Module, attributes: ModuleState) -> bool:
     modules = modules_in(root)
     if len(attributes) > len(modules):  # objects in them have attributes, too
         return False
-    if any(module._buffers for module in modules):
+    if any(b is not None for module in modules for b in module._buffers.values()):
         return False
     parameters = (p for module in modules for p in module._parameters.values())
     if not all(p is None or p.requires_grad for p in parameters):
@@ -58,6 +59,7 @@ def is_steady(root: nn.Module, attributes: ModuleState) -> bool:
 
 
 def _held(root: nn.Module) -> Sequence[Any]:
+    """Everything that a module and those in it hold, but for the module itself."""
     held: list[Any] = []
     for module in modules_in(root):
         attributes, parameters = vars(module), module._parameters.values()
@@ -67,7 +69,7 @@ def _held(root: nn.Module) -> Sequence[Any]:
         held += module._buffers.values()
         held += parameters
         held += [p.requires_grad for p in parameters if p is not None]
-    return held
+    return held[1:]
 
 
 def _immutable(value: Any) -> bool:

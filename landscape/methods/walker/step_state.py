@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 from torch import nn
 from torch.nn.modules.module import register_module_forward_pre_hook
@@ -39,7 +39,7 @@ class StepState:
         self._limit = 2 * sum(p.numel() for p in trainable)
         self._shapes = {p.shape for p in trainable}
         self._outside: WeakSet[nn.Module] = WeakSet()
-        self._steady: Steady | None = None  # of the model
+        self._steady: WeakKeyDictionary[nn.Module, Steady] = WeakKeyDictionary()
         self.forget()
 
     def forget(self) -> None:
@@ -52,7 +52,7 @@ class StepState:
         self._starts = {module: self._start(module) for module in self._roots()}
 
         def met(module: nn.Module) -> None:
-            self._starts[module] = self._start(module)
+            self._starts[module] = self._copied(module)
 
         constants = self._constants()
         with self._hearing(met):
@@ -73,12 +73,13 @@ class StepState:
         with ExitStack() as stack:
 
             def met(module: nn.Module) -> None:
-                stack.enter_context(_isolated(module, self._start(module)))
+                stack.enter_context(_isolated(module, self._copied(module)))
 
             for module in self._roots():
                 start = self._starts.get(module) or self._start(module)
-                if self._steady and start is self._steady_start():
-                    stack.callback(self._steady.restore)
+                steady = self._steady.get(module)
+                if steady and start is steady.start and steady.unchanged(module):
+                    stack.callback(steady.restore, module)
                 else:
                     stack.enter_context(_isolated(module, start))
             before = self._start(self.model) if still else None
@@ -127,8 +128,8 @@ class StepState:
 
     def _constants(self) -> list[tuple[str, nn.Parameter, int]]:
         """The frozen parameters of which no copies are kept, by name, with their versions."""
-        steady = self._steady and self._starts[self.model] is self._steady.start
-        roots = list(self._outside) if steady else self._roots()
+        starts = {id(steady.start) for steady in self._steady.values()}
+        roots = [root for root in self._roots() if id(self._starts.get(root)) not in starts]
         if not any(map(_frozen, roots)):
             return []
         kept = {id(p) for start in self._starts.values() for p, _ in start.frozen}
@@ -139,14 +140,20 @@ class StepState:
             if not p.requires_grad and id(p) not in kept
         ]
 
-    def _steady_start(self) -> Start | None:
-        """Start of a model that holds only what it held when it kept no state; None otherwise."""
-        return self._steady.start if self._steady and self._steady.unchanged() else None
-
     def _start(self, module: nn.Module) -> Start:
-        steady = self._steady_start() if module is self.model else None
-        if steady is not None:
-            return steady
+        """The state of a module: that of earlier while it holds only what it held then, and that
+        kept no state; else a copy.
+        """
+        steady = self._steady.get(module)
+        if steady is not None and steady.unchanged(module):
+            return steady.start
+        start = self._copied(module)
+        self._steady.pop(module, None)
+        if is_steady(module, start.attributes):
+            self._steady[module] = Steady(module, start)
+        return start
+
+    def _copied(self, module: nn.Module) -> Start:
         frozen = _frozen(module)
         if sum(p.numel() for p in frozen) > self._limit:
             frozen = [p for p in frozen if p.shape in self._shapes]
@@ -154,10 +161,7 @@ class StepState:
             frozen = []
         copies = [(p, p.detach().clone()) for p in frozen]
         beside = self.loss if module is self.model else None
-        start = Start(snapshot(module), module_state(module, beside), copies)
-        if module is self.model:
-            self._steady = Steady(module, start) if is_steady(module, start.attributes) else None
-        return start
+        return Start(snapshot(module), module_state(module, beside), copies)
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """Models that keep no state at first, and begin to later."""
 
+import gc
+import weakref
 from collections import OrderedDict
 
 import pytest
@@ -51,9 +53,6 @@ def test_a_look_starts_from_where_the_pass_at_w_started(write, late, batches):
 
 def test_what_makes_a_model_keep_state():
     """Each of these is copied before a pass; a plain network is not."""
-    state = StepState(plain := nn.Sequential(nn.Linear(2, 2), nn.Tanh()), F.cross_entropy)
-    state._start(plain)
-    assert state._steady_start() is not None
     for change in (
         lambda m: setattr(m[0], "queue", []),
         lambda m: setattr(m[0], "h", torch.zeros(1)),
@@ -63,9 +62,38 @@ def test_what_makes_a_model_keep_state():
     ):
         model = nn.Sequential(nn.Linear(2, 2), nn.Tanh())
         state = StepState(model, F.cross_entropy)
-        state._start(model)
-        assert state._steady_start() is not None
+        first = state._start(model)
+        assert state._start(model) is first
         change(model)
-        assert state._steady_start() is None
-        state._start(model)
-        assert state._steady_start() is None
+        assert state._start(model) is not first
+        assert state._start(model) is not state._start(model)
+
+
+def test_a_criterion_outside_is_copied_only_once_it_keeps_state(batches):
+    """Weights of classes are a buffer: None keeps nothing, a tensor is copied in each step."""
+    criterion, model = nn.CrossEntropyLoss(), nn.Linear(6, 3).double()
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+    stepper = optim.wrap("sam", model, sgd, lambda m, b: criterion(m(b.x), b.y))
+    state = stepper.walker._passes.state
+    batch = next(iter(batches(1)))
+    stepper.step(batch)
+    stepper.step(batch)
+    assert state._start(criterion) is state._start(criterion)
+    criterion.weight = torch.ones(3, dtype=torch.float64)
+    stepper.step(batch)
+    assert state._start(criterion) is not state._start(criterion)
+
+
+def test_modules_outside_are_not_kept_alive(batches):
+    model = nn.Linear(6, 3).double()
+    sgd, held = torch.optim.SGD(model.parameters(), lr=0.1), [nn.CrossEntropyLoss()]
+    stepper = optim.wrap("sam", model, sgd, lambda m, b: held[0](m(b.x), b.y))
+    for batch in batches(3):
+        stepper.step(batch)
+    gone = weakref.ref(held[0])
+    assert gone() in stepper.walker._passes.state._steady
+    held[0] = nn.NLLLoss()
+    stepper.step(batch)
+    stepper.step(batch)
+    gc.collect()
+    assert gone() is None
