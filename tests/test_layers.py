@@ -23,7 +23,8 @@ ROOMS: dict[str, set[str]] = {
     "network": {"utils"},
     "objective": {"utils", "distributed", "network"},
     "methods.walker": {"utils", "network"},
-    "methods": {"utils", "network", "methods.walker"},
+    "methods.components": {"utils", "network", "methods.walker"},
+    "methods": {"utils", "network", "methods.walker", "methods.components"},
     "optim": {"utils", "network", "methods", "methods.walker"},
     "measures.context": {"utils", "records", "objective"},
     "measures.curvature": {

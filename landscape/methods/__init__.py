@@ -11,14 +11,19 @@ from typing import Any, Protocol, cast
 from landscape.methods.aace import AACE
 from landscape.methods.asam import ASAM
 from landscape.methods.fam import FAM
+from landscape.methods.friendly_sam import FriendlySAM
+from landscape.methods.gsam import GSAM
 from landscape.methods.lets import LETS
 from landscape.methods.lookahead import Lookahead
 from landscape.methods.lookbehind import Lookbehind
+from landscape.methods.looksam import LookSAM
 from landscape.methods.msam import MSAM
 from landscape.methods.multistep import MultistepSAM
 from landscape.methods.sam import SAM
+from landscape.methods.sam_on import SAMON
 from landscape.methods.sgd import SGD, AdamW
 from landscape.methods.walker.walker import Walker
+from landscape.methods.wsam import WSAM
 from landscape.network.batch import Batch
 from landscape.utils.names import canonical, look_up
 
@@ -26,13 +31,19 @@ __all__ = [
     "AACE",
     "ASAM",
     "FAM",
+    "GSAM",
     "LETS",
     "METHODS",
     "MSAM",
+    "NEWER",
     "PAPERS",
     "SAM",
+    "SAMON",
     "SGD",
+    "WSAM",
     "AdamW",
+    "FriendlySAM",
+    "LookSAM",
     "Lookahead",
     "Lookbehind",
     "Method",
@@ -62,8 +73,14 @@ METHODS: dict[str, type[Any]] = {
     "aace": AACE,
     "multistep-sam": MultistepSAM,
     "lookahead": Lookahead,
+    "friendly-sam": FriendlySAM,
+    "gsam": GSAM,
+    "looksam": LookSAM,
+    "wsam": WSAM,
+    "sam-on": SAMON,
 }
 PAPERS = ("sgd", "adamw", "sam", "asam", "lookbehind", "lets", "msam", "fam", "aace")  # "all"
+NEWER = ("friendly-sam", "gsam", "looksam", "wsam", "sam-on")  # "newer"
 
 
 def make(name: str, settings: Mapping[str, Mapping[str, Any]] | None = None) -> Method:

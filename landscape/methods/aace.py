@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from landscape.methods import ascent, checks, label_shift
+from landscape.methods import ascent, checks
+from landscape.methods.components import label_shift
 from landscape.methods.walker.accumulation import weighted_parts
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch, LossFn

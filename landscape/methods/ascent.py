@@ -1,9 +1,10 @@
 """Ascent of a method, and the interface of an inner method towards an outer one.
 
-Five choices nest freely: the climb (sam, asam, aace), the shards that climb on their own (msam),
-the chain of climbs (lookbehind, multistep-sam), the radius (fixed, or learned by lets) and the
-penalty (fam). The first two are an `Ascent`; a chain takes one of them as `over`; lets and
-lookahead take anything that perturbs, fam anything that makes a step.
+Five choices nest freely: the climb (sam, asam, aace, friendly-sam, sam-on), the shards that climb
+on their own (msam), the chain of climbs (lookbehind, multistep-sam), the radius (fixed, or learned
+by lets) and the penalty (fam). The first two are an `Ascent`; a chain takes one of them as `over`,
+and so do the methods that mix the gradients at w and at the perturbed point (gsam, looksam, wsam);
+lets and lookahead take anything that perturbs, fam anything that makes a step.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -39,10 +40,14 @@ class Ascent(Perturbs):
     """A method that climbs from w and descends along the gradient at the perturbed point.
 
     Three choices, here SAM's; a paper overrides the one that it changes: `parts`, `gradient`,
-    `climb`.
+    `climb`. One with a memory overrides `remember` as well.
+
+    no_repeat: the reason why it climbs once a step only, with the whole batch; None: it may be
+    asked for a climb as often as others like.
     """
 
     rho: Any = 0.05
+    no_repeat: ClassVar[str | None] = None
 
     @property
     def plain(self) -> bool:
@@ -56,7 +61,10 @@ class Ascent(Perturbs):
 
     def ascend(self, walker: Walker, shard: Batch) -> Tensor:
         """The perturbation e (n,) from w, by the step's own pass over a shard."""
-        return self.climb(walker, self.gradient(walker, shard), walker.w, start(self))
+        a = self.gradient(walker, shard)
+        e = self.climb(walker, a, walker.w, start(self))
+        self.remember(a)
+        return e
 
     def parts(self, batch: Batch) -> list[Batch]:
         """The shards of the batch, each of which climbs by itself."""
@@ -70,6 +78,9 @@ class Ascent(Perturbs):
     def climb(self, walker: Walker, g: Tensor, w: Tensor, rho: Radius) -> Tensor:
         """Perturbation e from the gradient g at w, all (n,)."""
         return sam(g, w, rho)
+
+    def remember(self, g: Tensor) -> None:
+        """Take in the gradient g (n,) of a step's own pass, after its climb. Here: nothing."""
 
 
 def length(g: Tensor) -> Tensor:
@@ -93,6 +104,12 @@ def asam(g: Tensor, w: Tensor, rho: Radius, eta: float, unscaled: Iterable[slice
     return rho * t**2 * g / length(t * g)
 
 
+def orthogonal(a: Tensor, b: Tensor) -> Tensor:
+    """Part of a orthogonal to b, all (n,): a - (⟨a, b⟩/‖b‖²) b, over all coordinates at once."""
+    u = b / length(b)
+    return a - (a @ u) * u
+
+
 def inside(over: Ascent | None) -> Ascent:
     """The climb of an outer method: that of `over`, SAM's where it is None."""
     return Ascent() if over is None else over
@@ -109,11 +126,32 @@ def mean(parts: Sequence[Batch], gradients: Iterable[Tensor]) -> Tensor:
     return cast(Tensor, averaged)
 
 
+def two_gradients(over: Ascent, walker: Walker, shard: Batch, rho: Radius) -> tuple[Tensor, Tensor]:
+    """∇L(w) and ∇L(w + e) of a shard, both (n,), where e is the climb of `over`.
+
+    A climb by another loss takes one more pass, a look at w.
+    """
+    w = walker.w
+    if over.plain:
+        g = a = over.gradient(walker, shard)
+    else:
+        g, a = walker.grad(shard), over.gradient(walker, shard, at=w)
+    e = over.climb(walker, a, w, rho)
+    over.remember(a)
+    return g, walker.grad(shard, at=w + e)
+
+
 def start(method: Any) -> Any:
-    """The radius of a method: its own, or that of the one inside; 0.05 where there is none."""
+    """The radius of a method: its own, or that of the one inside; where there is none, its
+    `radius_alone`, or 0.05.
+    """
     if method is None:
         return Ascent.rho
-    return start(method.over) if method.rho is None else method.rho
+    if method.rho is not None:
+        return method.rho
+    if method.over is None:
+        return getattr(method, "radius_alone", Ascent.rho)
+    return start(method.over)
 
 
 @contextmanager
@@ -137,12 +175,22 @@ def load_state_of(over: Any, state: dict[str, Any]) -> None:
         over.load_state_dict(state["over"])
 
 
-def check(over: Any, rho: float | None) -> None:
-    """Raise ValueError where an outer method cannot climb as `over` does, saying why."""
+def check(over: Any, rho: float | None, once: bool = False) -> None:
+    """Raise ValueError where an outer method cannot climb as `over` does, saying why.
+
+    once: it asks for one climb a step, along the gradient of the step's own pass.
+    """
     if rho is not None:
         checks.non_negative(rho=rho)
-    if over is not None and not isinstance(over, Ascent):
+    if over is None:
+        return
+    if not isinstance(over, Ascent):
         _refuse(over, "`over` must climb once from w, as SAM, ASAM, AACE and MSAM do.", Ascent)
+    if over.no_repeat is not None and not once:
+        raise ValueError(
+            "`over` must climb along any gradient, as often as it is asked, as SAM and ASAM do. "
+            f"Got {type(over).__name__}: {over.no_repeat}."
+        )
 
 
 def check_perturbs(over: Any) -> None:

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from landscape.methods import checks, penalty, penalty_cost
-from landscape.methods.penalty import CLOSED, SIGNS, LayerPass
+from landscape.methods import checks
+from landscape.methods.components import penalty, penalty_cost
+from landscape.methods.components.penalty import CLOSED, SIGNS, LayerPass
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch, LossFn
 from landscape.network.higher_order import ThirdOrder, second_derivatives

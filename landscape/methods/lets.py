@@ -9,9 +9,11 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor
 
-from landscape.methods import ascent, checks, learned_radius
+from landscape.methods import ascent, checks
+from landscape.methods.components import learned_radius
+from landscape.methods.components.learned_radius import Radius
 from landscape.methods.dual_walker import HESSIANS, DualWalker, dual, tangents
-from landscape.methods.learned_radius import Radius
+from landscape.methods.requirements import nested
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch
 
@@ -99,6 +101,7 @@ class LETS:
     def __post_init__(self) -> None:
         if self.over is not None:
             ascent.check_perturbs(self.over)
+            check_depends_on_its_radius(self.over)
         checks.positive(rho=self.start)
         checks.non_negative(beta=self.beta)
         checks.whole(1, every=self.every)
@@ -187,3 +190,13 @@ class LETS:
         agreement = torch.where(length > 0, along / length, 0.0)
         walker.log(gap=gap, hypergradient=hypergradient, agreement=agreement)
         walker.log(negative=(along < 0).double())
+
+
+def check_depends_on_its_radius(over: Any) -> None:
+    """Raise ValueError where a step of the method, or of one inside, may have no radius."""
+    for method in nested(over):
+        if hasattr(method, "no_learned_radius"):
+            raise ValueError(
+                "`over` must depend on its radius in every step. "
+                f"Got {type(method).__name__}: {method.no_learned_radius}."
+            )

@@ -53,6 +53,14 @@ def is_conv1d(layer: nn.Module) -> bool:
     return type(layer).__name__ == "Conv1D" and weight is not None and weight.dim() == 2
 
 
+def is_normalisation(layer: nn.Module) -> bool:
+    """Recognise a normalisation layer by its type: torch's, or one whose class name ends in Norm,
+    as a model's own RMSNorm or LayerNorm2d.
+    """
+    named = re.search(r"Norm(\dd)?$", type(layer).__name__)
+    return isinstance(layer, NORMALISATION) or named is not None
+
+
 def roles(model: nn.Module) -> dict[int, Role]:
     """By id of the parameter; a tied one has its first."""
     parametrized = {

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 from torch.nn.parameter import is_lazy
 
-from landscape.network.filters import filter_numbers, filter_view, roles
+from landscape.network.filters import filter_numbers, filter_view, is_normalisation, roles
 
 
 class Weights:
@@ -167,6 +167,11 @@ class Weights:
     def gains(self) -> list[bool]:
         """Tell of each parameter whether it belongs to a normalisation."""
         return [role.gain for role in self._roles]
+
+    @property
+    def normalising(self) -> list[bool]:
+        """Tell of each parameter whether a normalisation layer holds it."""
+        return [is_normalisation(role.layer) for role in self._roles]
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from torch import nn
 from torch.autograd.functional import hessian
 from torch.func import functional_call
 
-from landscape.methods import FAM, penalty
+from landscape.methods import FAM
+from landscape.methods.components import penalty
 from landscape.methods.fam import Means
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch

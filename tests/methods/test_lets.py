@@ -7,7 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from landscape.methods import ASAM, FAM, LETS, SAM, Lookahead, ascent, learned_radius
+from landscape.methods import ASAM, FAM, LETS, SAM, Lookahead, ascent
+from landscape.methods.components import learned_radius
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch
 

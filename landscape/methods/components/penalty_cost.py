@@ -12,7 +12,7 @@ A layer pays for the part of the network from there on: the share of the trainab
 from torch import Tensor
 from torch.autograd.graph import get_gradient_edge
 
-from landscape.methods.penalty import CLOSED, SIGNS, LayerPass
+from landscape.methods.components.penalty import CLOSED, SIGNS, LayerPass
 from landscape.network.higher_order import nodes_of
 
 
