@@ -237,6 +237,7 @@ def wrap(
         )
     optimizer = as_one(optimizer)
     requirements.check(method, optimizer, held_out, fresh)
+    requirements.check_model(method, model)
     options: dict[str, Any] = {
         "logits": logits,
         "seed": seed,

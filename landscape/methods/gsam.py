@@ -1,7 +1,7 @@
 """GSAM, surrogate gap minimisation: Zhuang et al., ICLR 2022 (arXiv 2203.08065)."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -60,7 +60,7 @@ class GSAM(ascent.Perturbs):
     lr_min: float = 0.0
     minimize_fp: bool = True
     over: ascent.Ascent | None = None
-    no_rule: ClassVar[str] = "it descends along a mixture of two gradients"
+    no_rule: ClassVar[str] = "its descent mixes two gradients"
 
     def __post_init__(self) -> None:
         ascent.check(self.over, self.rho, once=True)
@@ -81,6 +81,14 @@ class GSAM(ascent.Perturbs):
         parts = over.parts(batch)
         pairs = (ascent.two_gradients(over, walker, shard, rho) for shard in parts)
         walker.descend(ascent.mean(parts, (self._mixture(g, G) for g, G in pairs)))
+
+    def state_dict(self) -> dict[str, Any]:
+        """State that the next step depends on: that of `over`."""
+        return {"over": ascent.state_of(self.over)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict()`."""
+        ascent.load_state_of(self.over, state["over"])
 
     def _mixture(self, g: Tensor, G: Tensor) -> Tensor:
         """Gradient of the descent, (n,), from those at w and at w + e."""

@@ -1,5 +1,6 @@
 """LookSAM: Liu, Mai, Chen, Hsieh, You, CVPR 2022 (arXiv 2203.02714)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -28,7 +29,8 @@ class LookSAM(ascent.Perturbs):
     over: whose climb it is, a method like ASAM, AACE or MSAM; None is SAM.
 
     The vector that is added is α‖g‖ long however small g_v was. Where g and G are parallel to
-    rounding there is none: such a step is the base optimizer's.
+    rounding there is none: such a step is the base optimizer's. Nor has a tensor whose gradient is
+    zero throughout: what a step does not reach stays, as in a plain loop.
     Keeps its state in itself: one instance per run.
 
     Cost: 1 + 1/k passes a step on average: 2 where it climbs, else 1; 1 more at a climb by another
@@ -88,7 +90,7 @@ class LookSAM(ascent.Perturbs):
         else:
             g = ascent.mean(parts, (walker.grad(shard) for shard in parts))
             over.remember(g)
-            walker.descend(g + self._reused(g))
+            walker.descend(g + self._reused(g, walker.layers.values()))
         self.t += 1
 
     def state_dict(self) -> dict[str, Any]:
@@ -100,10 +102,11 @@ class LookSAM(ascent.Perturbs):
         self.t, self.g_v = state["t"], state["g_v"]
         ascent.load_state_of(self.over, state)
 
-    def _reused(self, g: Tensor) -> Tensor:
-        """α (‖g‖/‖g_v‖) g_v, (n,): zero where there is no g_v."""
+    def _reused(self, g: Tensor, layers: Iterable[slice]) -> Tensor:
+        """α (‖g‖/‖g_v‖) g_v, (n,): zero without a g_v, and in tensors that have no gradient now."""
         assert self.g_v is not None  # the first step has set it
-        g_v = self.g_v.to(g)
+        has_gradient = torch.cat([g[s].any().expand_as(g[s]) for s in layers])
+        g_v = torch.where(has_gradient, self.g_v.to(g), 0.0)
         return (self.alpha * g.norm()) * (g_v / ascent.length(g_v))
 
 

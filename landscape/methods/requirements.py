@@ -2,13 +2,15 @@
 
 A method declares what it cannot do as class attributes: `base`, the torch optimizer that its name
 promises; `needs`, what it asks of the walker beside gradients; `no_maximize`, why it cannot go up
-a loss; `no_closure` and `no_per_rank`, why
-it cannot step on a closure or with a climb per rank.
+a loss; `no_closure` and `no_per_rank`, why it cannot step on a closure or with a climb per rank;
+`cycle`, the steps after which its passes repeat. `check_model(model)` refuses a model.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
+from torch import nn
 from torch.optim import Optimizer
 
 from landscape.methods.walker import base_step
@@ -27,6 +29,18 @@ def nested(method: Any) -> Iterator[Any]:
 def name_of(method: Any) -> str:
     """Name a method with those inside it, such as "LETS+ASAM"."""
     return "+".join(type(m).__name__ for m in nested(method))
+
+
+def cycle(method: Any) -> int:
+    """Count the steps after which the passes of a method repeat: 1 where all steps cost alike."""
+    return math.lcm(*(getattr(m, "cycle", 1) for m in nested(method)))
+
+
+def check_model(method: Any, model: nn.Module) -> None:
+    """Raise ValueError where the model lacks what a method changes."""
+    for m in nested(method):
+        if hasattr(m, "check_model"):
+            m.check_model(model)
 
 
 def check(method: Any, optimizer: Optimizer, held_out: Any, fresh: Any) -> None:

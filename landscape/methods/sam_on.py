@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from landscape.methods import ascent
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch
+from landscape.network.weights import Weights
 
 
 @dataclass
@@ -78,21 +79,26 @@ class SAMON(ascent.Ascent):
         """Delegate to the method inside."""
         return ascent.inside(self.over).gradient(walker, shard, at)
 
+    def check_model(self, model: nn.Module) -> None:
+        """Raise ValueError for a model without a trainable parameter to perturb."""
+        perturbed(Weights(model), self.no_norm)
+
     def climb(self, walker: Walker, g: Tensor, w: Tensor, rho: ascent.Radius) -> Tensor:
         """Perturbation of the method inside along M g, (n,)."""
-        return ascent.inside(self.over).climb(walker, mask(walker, not self.no_norm) * g, w, rho)
+        masked = mask(walker.weights, self.no_norm) * g
+        return ascent.inside(self.over).climb(walker, masked, w, rho)
 
 
-def mask(walker: Walker, norms: bool) -> Tensor:
-    """M (n,): 1 in the parameters of normalisation layers, or in all others; else 0.
-
-    Raises ValueError where it is 0 everywhere.
-    """
-    chosen = [normalising == norms for normalising in walker.weights.normalising]
+def perturbed(weights: Weights, no_norm: bool) -> list[bool]:
+    """Tell of each parameter whether it is perturbed. Raises ValueError where none is."""
+    chosen = [normalising != no_norm for normalising in weights.normalising]
     if not any(chosen):
-        missing = "in a normalisation layer" if norms else "outside the normalisation layers"
-        raise ValueError(
-            f"SAM-ON needs a trainable parameter {missing}, and the model has none. Use sam."
-        )
-    each = zip(chosen, walker.weights.parameters, strict=True)
-    return torch.cat([torch.full((p.numel(),), float(on)).to(p) for on, p in each])
+        place = "outside normalisation layers" if no_norm else "in a normalisation layer"
+        raise ValueError(f"SAM-ON needs a trainable parameter {place}. Found none: use sam.")
+    return chosen
+
+
+def mask(weights: Weights, no_norm: bool) -> Tensor:
+    """M (n,): 1 in the parameters that are perturbed, else 0."""
+    each = zip(perturbed(weights, no_norm), weights.parameters, strict=True)
+    return torch.cat([p.new_full((p.numel(),), float(on)) for on, p in each])

@@ -1,7 +1,7 @@
 """WSAM, weighted sharpness: Yue, Jiang, Ye, Gao, Liu, Zhang, KDD 2023 (arXiv 2305.15817)."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -55,7 +55,7 @@ class WSAM(ascent.Perturbs):
     gamma: float = 0.9
     decouple: bool = True
     over: ascent.Ascent | None = None
-    no_rule: ClassVar[str] = "it descends along two gradients"
+    no_rule: ClassVar[str] = "its descent mixes two gradients"
 
     def __post_init__(self) -> None:
         ascent.check(self.over, self.rho, once=True)
@@ -80,6 +80,14 @@ class WSAM(ascent.Perturbs):
         else:
             walker.descend((1 - a) * g + a * G)
 
+    def state_dict(self) -> dict[str, Any]:
+        """State that the next step depends on: that of `over`."""
+        return {"over": ascent.state_of(self.over)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict()`."""
+        ascent.load_state_of(self.over, state["over"])
+
 
 def learning_rates(walker: Walker) -> float | Tensor:
     """Learning rate of each coordinate's group, (n,); a number where all are the same."""
@@ -89,4 +97,4 @@ def learning_rates(walker: Walker) -> float | Tensor:
     if len(set(rates)) == 1:
         return rates[0]
     each = zip(rates, walker.weights.parameters, strict=True)
-    return torch.cat([torch.full((p.numel(),), rate).to(p) for rate, p in each])
+    return torch.cat([p.new_full((p.numel(),), rate) for rate, p in each])

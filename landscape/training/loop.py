@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from landscape.data import DataSet
+from landscape.methods import requirements
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch
 from landscape.tasks.label_noise import expected_cross_entropy
@@ -66,8 +67,11 @@ class Training:
         self.stage = stage or whole(settings, task, dataset)
         self.model, self.method = self.stage.model, self.stage.method
         self.examples = self.stage.examples
+        requirements.check_model(self.method, self.model)
         self.optimizer = base_optimizer(self.model, settings, self.method)
         rates = [group["lr"] * self.stage.rate for group in self.optimizer.param_groups]
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["initial_lr"] = rate  # as torch's schedulers keep it
         self.rates = Rates(settings.training, rates, self._steps_in_epochs)
         self.walker = Walker(
             self.model,

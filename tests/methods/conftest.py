@@ -9,7 +9,9 @@ from landscape.methods import METHODS, make
 from landscape.methods.walker.walker import Walker
 from landscape.optim import Stepper
 
-NESTED = ("lets+lookbehind", "lookbehind+msam", "msam+aace", "lookahead+sam")
+NESTED = ("lets+lookbehind", "lookbehind+msam", "msam+aace", "lookahead+sam", "gsam+friendly-sam")
+
+SETTINGS = {"sam-on": {"no_norm": True}}  # small networks have no normalisation: it perturbs all
 
 
 def cross_entropy(model, batch):
@@ -86,6 +88,10 @@ def stepper(watched_walker, batches):
 
     def make_stepper(name, settings=None, held_out=None, **walker):
         held_out = batches(3, seed=99) if held_out is None else held_out
+        settings = {
+            key: SETTINGS.get(key, {}) | (settings or {}).get(key, {})
+            for key in (settings or {}) | SETTINGS
+        }
         return Stepper(make(name, settings), watched_walker(name, **walker), held_out, None)
 
     return make_stepper

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from landscape.methods import METHODS, make
+from landscape.methods.requirements import cycle
 from landscape.network.batch import Batch
 from landscape.optim import wrap
 
@@ -29,6 +30,12 @@ PASSES = {
     "lets+lookbehind": (5, 5.0),
     "msam+aace": (8, 2.0),
     "lookahead+sam": (2, 2.0),
+    "friendly-sam": (2, 2.0),
+    "gsam": (2, 2.0),
+    "looksam": (6, 6.0),  # of the five steps of a cycle
+    "wsam": (2, 2.0),
+    "sam-on": (2, 2.0),
+    "gsam+friendly-sam": (2, 2.0),
 }
 NO_LOOK = ("sgd", "adamw", "fam", "lookahead")
 
@@ -44,19 +51,21 @@ def test_every_method_is_here():
 
 
 def test_passes(name, stepper, batches):
-    """By the walker's count, in the third step; by the docstring, in batches."""
+    """By the walker's count, from the third step over a cycle; by the docstring, in batches."""
     ours = stepper(name)
     for batch in batches(2):
         ours.step(batch)
-    (first,) = batches(1)
+    steps = cycle(ours.method)
     ours.walker.passes, ours.walker.grad_evals = 0, 0.0
-    ours.step(first)
+    for batch in batches(steps):
+        ours.step(batch)
     assert (ours.walker.passes, ours.walker.grad_evals) == pytest.approx(PASSES[name])
     if name in METHODS:
         stated = METHODS[name].__doc__.partition("Cost: ")[2]
-        number, k, more = re.search(r"(\d*)(k?)(?: \+ (\d))? pass", stated).groups()
-        factor = ours.method.k if k else 1
-        assert int(number or 1) * factor + int(more or 0) == PASSES[name][1]
+        number, k, more, kth = re.search(r"(\d*)(k?)(?: \+ (\d)(/k)?)? pass", stated).groups()
+        each = int(number or 1) * (ours.method.k if k else 1)
+        each += int(more or 0) / (ours.method.k if kth else 1)
+        assert each * steps == pytest.approx(PASSES[name][1])
 
 
 def test_a_raising_look_leaves_no_trace(name, stepper, batch):
@@ -75,7 +84,7 @@ def test_a_raising_look_leaves_no_trace(name, stepper, batch):
         ours = stepper(name, loss=loss, net={"batch_norm": True, "dropout": 0.3})
         rng = torch.get_rng_state()
         with pytest.raises((RuntimeError, ValueError), match="out of memory"):
-            for _ in range(3):  # lets looks at held-out data from the second step on
+            for _ in range(max(3, cycle(ours.method))):  # lets looks from the second step on
                 ours.step(batch)
         assert torch.equal(rng, torch.get_rng_state())
         assert all(type(p) is nn.Parameter for p in ours.walker.model.parameters())
@@ -150,7 +159,12 @@ def test_autocast_sees_the_other_point(name, stepper, batch, small_net):
     if name in NO_LOOK:
         pytest.skip("it never looks")
     single = Batch(batch.x.float(), batch.y)
-    ours = stepper(name, model=small_net().float(), held_out=[single], autocast=torch.bfloat16)
+    coupled = (
+        {"wsam": {"decouple": False}} if name == "wsam" else {}
+    )  # else that at w is its base's
+    ours = stepper(
+        name, coupled, model=small_net().float(), held_out=[single], autocast=torch.bfloat16
+    )
     ours.step(single)
     _, g = ours.walker.descents[0]
     assert g.dtype == torch.float32
@@ -233,6 +247,12 @@ NO_RADIUS = {
         "msam": {"num_shards": 1},
     },
     "msam+aace": {"msam": {"rho": 0.0, "num_shards": 1}},
+    "friendly-sam": {"friendly-sam": {"rho": 0.0}},
+    "gsam": {"gsam": {"rho": 0.0, "alpha": 0.0}},
+    "looksam": {"looksam": {"rho": 0.0}},
+    "wsam": {"wsam": {"rho": 0.0, "gamma": 0.0}},
+    "sam-on": {"sam-on": {"rho": 0.0, "no_norm": True}},
+    "gsam+friendly-sam": {"gsam": {"alpha": 0.0}, "friendly-sam": {"rho": 0.0}},
 }
 
 

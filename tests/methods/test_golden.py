@@ -28,6 +28,12 @@ GOLDEN = {
     "msam+aace": 1.491703478252,
     "multistep-sam+aace": 1.560761864762,
     "lookahead+sam": 1.626938533537,
+    "friendly-sam": 1.571358427501,
+    "gsam": 1.557265950280,
+    "looksam": 1.564715487809,
+    "wsam": 1.551018231793,
+    "sam-on": 1.332728385964,
+    "gsam+friendly-sam": 1.559036631076,
 }
 
 

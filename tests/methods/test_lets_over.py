@@ -34,8 +34,9 @@ def third_step(walker, method, batches, hessian):
         base = type(walker.optimizer)(model.parameters(), lr=0.05)
         base.load_state_dict(copy.deepcopy(walker.optimizer.state_dict()))
         twin = Walker(model, base, walker.loss, max_grad_norm=walker.max_grad_norm)
-        with ascent.radius(method, rho):
-            method.step(twin, train)
+        again = copy.deepcopy(method)  # with its memory
+        with ascent.radius(again, rho):
+            again.step(twin, train)
         return (twin.value(held_out) - twin.value(train)) ** 2 / 2
 
     expected = ((F_of(0.3 + 1e-4) - F_of(0.3 - 1e-4)) / 2e-4).item()
@@ -60,6 +61,14 @@ def third_step(walker, method, batches, hessian):
         ("lookbehind+aace", {}, MOMENTUM),
         ("lookahead+sam", {}, MOMENTUM),
         ("lookahead+lookbehind+asam", {}, NESTEROV),
+        ("lookahead+friendly-sam", {"lookahead": {"k": 3, "same_batch": True}}, MOMENTUM),
+        ("gsam", {"gsam": {"rho_min": 0.01}}, MOMENTUM),
+        ("gsam+msam+asam", {"gsam": {"minimize_fp": False}}, (Adam, {})),
+        ("gsam+aace", {}, NESTEROV),
+        ("wsam", {}, MOMENTUM),
+        ("wsam+asam", {}, (AdamW, {"weight_decay": 0.1})),
+        ("lookahead+wsam+msam", {"wsam": {"decouple": False}}, NESTEROV),
+        ("lookbehind+sam-on+asam", {"sam-on": {"no_norm": True}}, MOMENTUM),
     ],
 )
 @pytest.mark.parametrize("hessian", ["exact", "difference"])

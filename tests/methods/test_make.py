@@ -2,12 +2,13 @@
 
 import pytest
 
-from landscape.methods import ASAM, LETS, METHODS, PAPERS, Lookbehind, make, options
+from landscape.methods import ASAM, LETS, METHODS, NEWER, PAPERS, Lookbehind, make, options
 
 
 def test_the_registry_is_in_its_fixed_order():
     assert " ".join(PAPERS) == "sgd adamw sam asam lookbehind lets msam fam aace"
-    assert list(METHODS) == [*PAPERS, "multistep-sam", "lookahead"]
+    assert " ".join(NEWER) == "friendly-sam gsam looksam wsam sam-on"
+    assert list(METHODS) == [*PAPERS, "multistep-sam", "lookahead", *NEWER]
 
 
 def test_settings_by_method():
@@ -22,6 +23,11 @@ def test_settings_by_method():
     assert options("aace") == ["rho", "normalize", "threshold", "mode"]
     assert options("multistep-sam") == ["rho", "k", "split", "average"]
     assert options("lookahead") == ["k", "alpha", "same_batch"]
+    assert options("friendly-sam") == ["rho", "sigma", "lam", "adaptive"]
+    assert options("gsam") == ["rho", "alpha", "rho_min", "lr_max", "lr_min", "minimize_fp"]
+    assert options("looksam") == ["rho", "k", "alpha"]
+    assert options("wsam") == ["rho", "gamma", "decouple"]
+    assert options("sam-on") == ["rho", "no_norm"]
     assert options("sgd") == options("adamw") == []
 
 

@@ -6,42 +6,69 @@ import pytest
 import torch
 
 from landscape.methods import LETS, METHODS, Lookbehind, make
+from landscape.methods.requirements import cycle
 
 NOTHING = "it perturbs nothing"
 CHAIN, CLIMBS = "it is a chain of climbs and descents", "it is a chain of climbs."
 LEARNED = "a learned radius goes around everything else"
 BACK = "it pulls steps back and perturbs nothing of its own"
 PENALTY = "it penalises and perturbs nothing"
+MEMORY = "its average takes in one gradient a step"
+MIXES, RARELY = "its descent mixes two gradients", "most of its steps do not climb"
+NO_ASCENT = {"gsam": MIXES, "looksam": RARELY, "wsam": MIXES}
+
+
+def _mixing(passes, by_another_loss):
+    """The row of a method that mixes the gradients at w and at the perturbed point."""
+    climbs = dict.fromkeys(("sam", "asam", "msam", "friendly-sam", "sam-on"), passes)
+    return {
+        **{"sgd": NOTHING, "adamw": NOTHING, **climbs, "aace": by_another_loss},
+        **{"lookbehind": CHAIN, "multistep-sam": CLIMBS, "lookahead": BACK},
+        **{"lets": LEARNED, "fam": PENALTY, **NO_ASCENT},
+    }
+
 
 PAIRS = {  # outside: {inside: passes a step, or the reason}
     "lookbehind": {
         **{"sgd": NOTHING, "adamw": NOTHING, "sam": 4, "asam": 4, "aace": 4, "msam": 4},
         **{"lookbehind": CHAIN, "multistep-sam": CLIMBS, "lookahead": BACK},
-        **{"lets": LEARNED, "fam": PENALTY},
+        **{"lets": LEARNED, "fam": PENALTY, "friendly-sam": MEMORY, "sam-on": 4, **NO_ASCENT},
     },
     "multistep-sam": {
         **{"sgd": NOTHING, "adamw": NOTHING, "sam": 3, "asam": 3, "aace": 3, "msam": 3},
         **{"lookbehind": CHAIN, "multistep-sam": CLIMBS, "lookahead": BACK},
-        **{"lets": LEARNED, "fam": PENALTY},
+        **{"lets": LEARNED, "fam": PENALTY, "friendly-sam": MEMORY, "sam-on": 3, **NO_ASCENT},
     },
     "msam": {
         **{"sgd": NOTHING, "adamw": NOTHING, "sam": 2, "asam": 2, "aace": 2},
         **{"msam": "Multiply the two `num_shards`", "lookbehind": CHAIN},
         **{"multistep-sam": CLIMBS, "lookahead": BACK, "lets": LEARNED, "fam": PENALTY},
+        **{"friendly-sam": MEMORY, "sam-on": 2, **NO_ASCENT},
     },
     "lets": {
         **{"sgd": NOTHING, "adamw": NOTHING, "sam": 3, "asam": 3, "aace": 5, "msam": 3},
         **{"lookbehind": 5, "multistep-sam": 4, "lookahead": BACK},
-        **{"lets": LEARNED, "fam": PENALTY},
+        **{"lets": LEARNED, "fam": PENALTY, "friendly-sam": 3, "gsam": 3, "wsam": 3, "sam-on": 3},
+        **{"looksam": "one step in k alone depends on the radius"},
     },
     "lookahead": {
         **{"sgd": NOTHING, "adamw": NOTHING, "sam": 2, "asam": 2, "aace": 2, "msam": 2},
         **{"lookbehind": 4, "multistep-sam": 3, "lookahead": "Choose another k and alpha"},
-        **{"lets": LEARNED, "fam": PENALTY},
+        **{"lets": LEARNED, "fam": PENALTY, "friendly-sam": 2, "gsam": 2, "looksam": 1.2},
+        **{"wsam": 2, "sam-on": 2},
     },
     "fam": {
         **{"sgd": 1, "adamw": 1, "sam": 2, "asam": 2, "aace": 2, "msam": 2, "lookbehind": 4},
         **{"multistep-sam": 3, "lookahead": 1, "lets": 3, "fam": "Got FAM"},
+        **{"friendly-sam": 2, "gsam": 2, "looksam": 1.2, "wsam": 2, "sam-on": 2},
+    },
+    **{outside: _mixing(2, 3) for outside in ("gsam", "wsam")},
+    "looksam": _mixing(1.2, 1.4),
+    "sam-on": {
+        **{"sgd": NOTHING, "adamw": NOTHING, "sam": 2, "asam": 2, "aace": 2},
+        **{"msam": "its shards would be ignored", "lookbehind": CHAIN, "multistep-sam": CLIMBS},
+        **{"lookahead": BACK, "lets": LEARNED, "fam": PENALTY, "friendly-sam": MEMORY},
+        **{"sam-on": "one mask has one climb", **NO_ASCENT},
     },
 }
 DEEPER = {
@@ -58,6 +85,16 @@ DEEPER = {
     "lets+lookahead+sam": 3,
     "fam+lets+asam": 3,
     "fam+lets+lookbehind+msam+asam": 5,
+    "gsam+msam+sam-on+asam": 2,
+    "lookbehind+msam+sam-on+aace": 4,
+    "looksam+msam+aace": 1.4,
+    "wsam+msam+sam-on": 2,
+    "lets+lookahead+friendly-sam": 3,
+    "lets+gsam+friendly-sam": 3,
+    "lets+wsam+msam+sam-on+asam": 3,
+    "lets+lookbehind+sam-on": 5,
+    "fam+lets+gsam+asam": 3,
+    "lookahead+looksam+friendly-sam": 1.2,
 }
 FLAT = {f"{outside}+{inside}": v for outside, row in PAIRS.items() for inside, v in row.items()}
 WORKING = {name: v for name, v in FLAT.items() if not isinstance(v, str)} | DEEPER
@@ -89,6 +126,11 @@ def test_a_method_of_ones_own_hears_what_it_lacks():
         LETS(over=Own())
 
 
+def test_a_radius_is_not_learned_through_a_method_between():
+    with pytest.raises(ValueError, match=r"Got LookSAM: one step in k alone depends on the radius"):
+        make("lets+lookahead+looksam")
+
+
 @pytest.mark.parametrize("name", WORKING)
 def test_it_trains(name, stepper, batches):
     """The loss falls on a batch that comes again; passes are as the table says."""
@@ -98,9 +140,10 @@ def test_it_trains(name, stepper, batches):
     for _ in range(7):
         last = ours.step(batch)
     assert last < first
-    ours.walker.grad_evals = 0.0
-    ours.step(batch)
-    assert ours.walker.grad_evals == pytest.approx(WORKING[name])
+    ours.walker.grad_evals, steps = 0.0, cycle(ours.method)
+    for _ in range(steps):
+        ours.step(batch)
+    assert ours.walker.grad_evals / steps == pytest.approx(WORKING[name])
 
 
 @pytest.mark.parametrize("name", WORKING)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from landscape.methods import make
 from landscape.network.batch import Batch
 
 EQUAL = [  # bit for bit
@@ -28,6 +29,27 @@ EQUAL = [  # bit for bit
     ("lets+asam", {"lets": {"beta": 0.0}}, "asam", {}),
     ("lets+sam", {"lets": {"upper": "same"}}, "lets", {"lets": {"upper": "same"}}),
     ("lets", {"lets": {"every": 11}}, "sam", {}),
+    ("friendly-sam", {"friendly-sam": {"sigma": 0.0}}, "sam", {}),
+    ("friendly-sam", {"friendly-sam": {"rho": 0.0}}, "sgd", {}),
+    ("gsam", {"gsam": {"alpha": 0.0}}, "sam", {}),
+    ("gsam", {"gsam": {"rho": 0.2, "alpha": 0.0, "rho_min": 0.2}}, "sam", {"sam": {"rho": 0.2}}),
+    ("gsam", {"gsam": {"alpha": 0.0, "minimize_fp": False}}, "sgd", {}),
+    ("gsam+asam", {"gsam": {"alpha": 0.0}}, "asam", {}),
+    ("gsam+aace", {"gsam": {"alpha": 0.0}}, "aace", {}),
+    ("looksam", {"looksam": {"k": 1, "rho": 0.05}}, "sam", {}),
+    ("looksam", {"looksam": {"rho": 0.0}}, "sgd", {}),
+    ("looksam+asam", {"looksam": {"k": 1}}, "asam", {}),
+    ("looksam+msam", {"looksam": {"k": 1}}, "msam", {}),
+    ("wsam", {"wsam": {"gamma": 0.0}}, "sgd", {}),
+    ("wsam", {"wsam": {"gamma": 0.0, "decouple": False}}, "sgd", {}),
+    ("wsam", {"wsam": {"gamma": 0.5, "decouple": False}}, "sam", {}),
+    ("wsam+msam", {"wsam": {"gamma": 0.5, "decouple": False}}, "msam", {}),
+    ("sam-on", {"sam-on": {"rho": 0.05}}, "sam", {}),  # no_norm, of a model without norms
+    ("sam-on", {"sam-on": {"rho": 0.0}}, "sgd", {}),
+    ("sam-on+asam", {}, "asam", {}),
+    ("sam-on+aace", {}, "aace", {}),
+    ("lets+friendly-sam", {"lets": {"beta": 0.0}}, "friendly-sam", {}),
+    ("lets+wsam", {"lets": {"beta": 0.0}}, "wsam", {}),
 ]
 
 
@@ -65,6 +87,17 @@ def test_equal_losses_keep_the_radius(parameterisation, stepper, batches):
         assert ours.logged["gap"] == 0
     torch.testing.assert_close(ours.method.radius.item(), 0.05, rtol=1e-12, atol=0)
     torch.testing.assert_close(ours.walker.w, sam.walker.w, rtol=1e-10, atol=1e-12)
+
+
+def test_looksam_without_alpha_is_sam_by_turns(trained, stepper, batches):
+    """alpha = 0: SAM at every k-th step, the base optimizer between."""
+    steps = batches(7)
+    ours = trained("looksam", {"looksam": {"k": 3, "alpha": 0.0, "rho": 0.05}}, steps)
+    sam, sgd = stepper("sam"), make("sgd")
+    for i, batch in enumerate(steps):
+        sam.walker.begin(batch.size)
+        (sgd if i % 3 else sam.method).step(sam.walker, batch)
+    assert torch.equal(ours, sam.walker.w)
 
 
 @pytest.mark.parametrize("num_shards", [1, 2, 3])

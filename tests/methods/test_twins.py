@@ -1,7 +1,7 @@
 """Twenty steps of each method against a naive twin in its paper's variables.
 
 Float64, momentum 0.9, weight decay 5e-4, a new batch each step. The twin has its own base optimizer
-and knows nothing of walkers. (fam: test_fam_over.)
+and knows nothing of walkers. (fam: test_fam_over; sam-on: test_sam_on.)
 """
 
 import pytest
@@ -141,6 +141,63 @@ def lets(t, x, y):
         t.adam.step()
 
 
+def friendly(t, x, y):
+    """The form of the authors' code: minus the average before this step."""
+    g = t.grad(t.w, x, y)
+    d = g - 0.8 * t.m if hasattr(t, "m") else g
+    t.m = 0.7 * t.m + 0.3 * g if hasattr(t, "m") else g
+    t.w = t.base(t.w, t.grad(t.w + 0.3 * d / d.norm(), x, y))
+
+
+def gsam(t, x, y, climb=sam_climb):
+    g = t.grad(t.w, x, y)
+    G = t.grad(t.w + climb(t, g, t.w), x, y)
+    t.w = t.base(t.w, G - 0.4 * (g - (g @ G) / (G @ G) * G))
+
+
+def gsam_asam(t, x, y):
+    gsam(t, x, y, asam_climb)
+
+
+def gsam_msam(t, x, y):
+    rows = [slice(3 * j, 3 * j + 3) for j in range(4)]
+    total = 0.0
+    for S in ((x[r], y[r]) for r in rows):
+        g = t.grad(t.w, *S)
+        G = t.grad(t.w + 0.3 * g / g.norm(), *S)
+        total = total + (G - 0.4 * (g - (g @ G) / (G @ G) * G)) / 4
+    t.w = t.base(t.w, total)
+
+
+def gsam_aace(t, x, y):
+    g, a = t.grad(t.w, x, y), t.grad(t.w, x, y, adversarial)
+    G = t.grad(t.w - 0.3 * a, x, y)
+    t.w = t.base(t.w, G - 0.4 * (g - (g @ G) / (G @ G) * G))
+
+
+def looksam(t, x, y, k=3):
+    t.count, g = getattr(t, "count", -1) + 1, t.grad(t.w, x, y)
+    if t.count % k == 0:
+        G = t.grad(t.w + 0.3 * g / g.norm(), x, y)
+        cosine = (g @ G) / (g.norm() * G.norm())
+        t.v = G - G.norm() * cosine * g / g.norm()
+        t.w = t.base(t.w, G)
+    else:
+        t.w = t.base(t.w, g + 0.6 * g.norm() / t.v.norm() * t.v)
+
+
+def wsam(t, x, y, gamma=0.8):
+    g = t.grad(t.w, x, y)
+    G = t.grad(t.w + 0.3 * g / g.norm(), x, y)
+    t.w = t.base(t.w, g) - LR * gamma / (1 - gamma) * (G - g)
+
+
+def wsam_coupled(t, x, y, gamma=0.8):
+    g = t.grad(t.w, x, y)
+    G = t.grad(t.w + 0.3 * g / g.norm(), x, y)
+    t.w = t.base(t.w, (1 - 2 * gamma) / (1 - gamma) * g + gamma / (1 - gamma) * G)
+
+
 ADAPTIVE = {"rho": 0.3, "k": 3, "alpha": "adaptive", "scope": "global"}
 TWINS = {
     "sgd": (sgd, {}),
@@ -155,6 +212,14 @@ TWINS = {
     "multistep-sam": (multistep, {"multistep-sam": {"rho": 0.3, "k": 3}}),
     "lookahead+asam": (lookahead_asam, {"lookahead": {"k": 3, "alpha": 0.4}, "asam": {"rho": 0.3}}),
     "lets": (lets, {"lets": {"rho": 0.3, "beta": 0.05}}),
+    "friendly-sam": (friendly, {"friendly-sam": {"rho": 0.3, "sigma": 0.8, "lam": 0.7}}),
+    "gsam": (gsam, {"gsam": {"rho": 0.3}}),
+    "gsam+asam": (gsam_asam, {"asam": {"rho": 0.3}}),
+    "gsam+msam": (gsam_msam, {"gsam": {"rho": 0.3}}),
+    "gsam+aace": (gsam_aace, {"aace": {"rho": 0.3}}),
+    "looksam": (looksam, {"looksam": {"rho": 0.3, "k": 3, "alpha": 0.6}}),
+    "wsam": (wsam, {"wsam": {"rho": 0.3, "gamma": 0.8}}),
+    "wsam+sam": (wsam_coupled, {"wsam": {"rho": 0.3, "gamma": 0.8, "decouple": False}}),
 }
 
 

@@ -12,6 +12,8 @@ from landscape.training.passes import nests, passes_per_step
     [
         *[("sgd", 1), ("adamw", 1), ("sam", 2), ("lookbehind", 4), ("lets", 3), ("msam", 2)],
         *[("aace", 2), ("multistep-sam", 3), ("lets+asam", 3), ("lookbehind+msam", 4)],
+        *[("friendly-sam", 2), ("gsam", 2), ("looksam", 1.2), ("wsam", 2), ("sam-on", 2)],
+        *[("gsam+aace", 3), ("looksam+aace", 1.4), ("lookahead+looksam", 1.2)],
     ],
 )
 def test_counted(name, passes):
