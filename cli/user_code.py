@@ -72,3 +72,12 @@ def methods(names: list[str]) -> list[str]:
     from landscape.tasks.registration import register_methods
 
     return register_methods(names)
+
+
+def without_groups(names: list[str]) -> list[str]:
+    """The names of methods, each once, with those that "all" and "newer" stand for."""
+    from landscape.methods import NEWER, PAPERS
+
+    groups = {"all": PAPERS, "newer": NEWER}
+    single = (method for name in names for method in groups.get(name.casefold(), (name,)))
+    return list(dict.fromkeys(single))

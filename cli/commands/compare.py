@@ -23,8 +23,8 @@ def compare(
     methods: Annotated[
         str,
         typer.Option(
-            help="Names with commas between, or all; sam@wide is a variant; file.py:Class is "
-            "your own.",
+            help="Names with commas between; all is nine, newer five more; sam@wide is a "
+            "variant; file.py:Class is your own.",
             autocompletion=completion.list_of("methods"),
         ),
     ] = "all",
@@ -109,8 +109,7 @@ def compare(
     from landscape_cli import engines, progress, settings
     from landscape_cli.plan import show
 
-    all_ = methods.casefold() == "all"
-    chosen = list(ls.methods.PAPERS) if all_ else user_code.methods(options.names(methods))
+    chosen = user_code.methods(user_code.without_groups(options.names(methods)))
     of = user_code.task(
         task, model=model, model_args=model_args, data=data, data_args=data_args, loss=loss
     )

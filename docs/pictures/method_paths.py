@@ -31,6 +31,11 @@ SETTINGS = {
     "fam": {"lam": 0.1},
     "aace": {"rho": 0.2},
     "multistep-sam": {"rho": RADIUS},
+    "friendly-sam": {"rho": RADIUS},
+    "gsam": {"rho": RADIUS},
+    "looksam": {"rho": RADIUS},
+    "wsam": {"rho": RADIUS, "gamma": 0.8},
+    "sam-on": {"rho": RADIUS, "no_norm": True},  # the two weights are no normalisation
 }
 LABELS = {"multistep-sam": "Multistep SAM", "lookahead": "Lookahead"}
 PATHS = {"sgd-adamw": "adamw", **{name: name for name in [*SETTINGS, "lookahead"]}}

@@ -69,11 +69,8 @@ class GSAM(ascent.Perturbs):
             raise ValueError(f"`lr_max` must be at least `lr_min`. Got {self.lr_max}.")
         if self.rho_min is not None:
             checks.non_negative(rho_min=self.rho_min)
-            if self.rho_min > ascent.start(self):
-                raise ValueError(
-                    f"`rho_min` must be at most the radius, {ascent.start(self)}. "
-                    f"Got {self.rho_min}."
-                )
+            if self.rho is not None or self.over is not None:  # else `over` may still be to come
+                self._check_order(ascent.start(self))
 
     def step(self, walker: Walker, batch: Batch) -> None:
         """Make one step on one batch."""
@@ -96,11 +93,17 @@ class GSAM(ascent.Perturbs):
             return G - self.alpha * ascent.orthogonal(g, G)
         return g + self.alpha * ascent.orthogonal(G, g)
 
+    def _check_order(self, rho: float) -> None:
+        if self.rho_min is not None and self.rho_min > rho:
+            raise ValueError(f"`rho_min` must be at most the radius, {rho}. Got {self.rho_min}.")
+
     def _radius(self, walker: Walker) -> ascent.Radius:
         """ρ_t, by the learning rate of the first group."""
         rho: ascent.Radius = ascent.start(self)
         if self.rho_min is None:
             return rho
+        if not isinstance(rho, Tensor):  # a learned one may become smaller
+            self._check_order(rho)
         group = walker.optimizer.param_groups[0]
         lr_max = self.lr_max
         if lr_max is None:

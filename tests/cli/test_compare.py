@@ -62,6 +62,13 @@ def test_by_default_all_methods_and_six_seeds_go_to_runs(landscape, asked):
     assert (seeds, str(out)) == (6, "runs/digits")
 
 
+def test_groups_stand_in_a_list_with_others(landscape, asked):
+    landscape(*COMPARE, "--methods", "ALL,newer,sam")
+    landscape(*COMPARE, "--methods", "sgd,newer")
+    assert asked[0][0][1] == [*ls.methods.PAPERS, *ls.methods.NEWER]
+    assert asked[1][0][1] == ["sgd", *ls.methods.NEWER]
+
+
 def test_the_folder_of_the_data_may_come_from_the_environment(landscape, asked, monkeypatch):
     monkeypatch.setenv("LANDSCAPE_DATA", "/somewhere")
     landscape(*COMPARE)

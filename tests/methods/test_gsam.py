@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from landscape.methods import GSAM, ascent
+from landscape.methods import ASAM, GSAM, ascent
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch
 from landscape.optim import wrap
@@ -113,7 +113,7 @@ def test_a_zero_gradient_stays_where_it_is(quadratic_walker):
         ({"rho": -0.1}, r"`rho` must be non-negative. Got -0.1."),
         ({"alpha": -0.4}, r"`alpha` must be non-negative. Got -0.4."),
         ({"rho_min": -0.1}, r"`rho_min` must be non-negative. Got -0.1."),
-        ({"rho_min": 0.1}, r"`rho_min` must be at most the radius, 0.05. Got 0.1."),
+        ({"rho": 0.05, "rho_min": 0.1}, r"`rho_min` must be at most the radius, 0.05. Got 0.1."),
         ({"lr_max": 0.1, "lr_min": 0.2}, r"`lr_max` must be at least `lr_min`. Got 0.1."),
         ({"over": GSAM()}, r"Got GSAM: its descent mixes two gradients."),
     ],
@@ -121,6 +121,15 @@ def test_a_zero_gradient_stays_where_it_is(quadratic_walker):
 def test_what_is_refused(setting, message):
     with pytest.raises(ValueError, match=message):
         GSAM(**setting)
+
+
+def test_the_ends_of_the_radius_are_in_order_where_the_inner_one_is_known(net_walker, batch):
+    GSAM(rho_min=0.1)  # as settings are checked, before a method comes inside
+    with pytest.raises(ValueError, match=r"`rho_min` must be at most the radius, 0.05. Got 0.1."):
+        GSAM(rho_min=0.1).step(net_walker(), batch)
+    GSAM(rho_min=0.1, over=ASAM()).step(net_walker(), batch)
+    with pytest.raises(ValueError, match=r"at most the radius, 0.5. Got 0.6."):
+        GSAM(rho_min=0.6, over=ASAM())
 
 
 def test_the_first_group_sets_the_rate(small_net, batch):

@@ -1,7 +1,7 @@
 """Name, colour and marker of each method, the same in every figure.
 
-The nine colours keep a distance of 0.087 in OKLab under normal, protan, deutan and tritan vision
-(tests/plots/drawing/test_method_styles.py), on paper and on a dark page; the markers differ too.
+The fourteen colours keep a distance of 0.087 in OKLab under normal, protan, deutan and tritan
+vision (tests/plots/drawing/test_method_styles.py), on paper and on a dark page; the markers differ too.
 """
 
 import itertools
@@ -34,8 +34,13 @@ METHOD_STYLES: dict[str, MethodStyle] = {
     "msam": MethodStyle("mSAM", "#E69F00", "#FFA500", "X"),
     "fam": MethodStyle("FAM", "#882255", "#C2407F", "<"),
     "aace": MethodStyle("AACE", "#B8860B", "#916A0E", ">"),
+    "friendly-sam": MethodStyle("F-SAM", "#0096C3", "#96C3B4", "p"),
+    "gsam": MethodStyle("GSAM", "#2D00E1", "#693CB4", "h"),
+    "looksam": MethodStyle("LookSAM", "#9678FF", "#963C4B", "d"),
+    "wsam": MethodStyle("WSAM", "#B4A596", "#FFD25A", "*"),
+    "sam-on": MethodStyle("SAM-ON", "#1E2D00", "#C3E1B4", "8"),
 }
-# For names that are not among the nine: on paper, on a dark page; apart from the nine as well.
+# For names that are not among these: on paper, on a dark page; apart from the fourteen as well.
 OTHERS = (
     ("#00AA77", "#44CC88"),
     ("#BB44DD", "#FF55FF"),
