@@ -1,7 +1,7 @@
 """Name, colour and marker of each method, the same in every figure.
 
 The fourteen colours keep a distance of 0.087 in OKLab under normal, protan, deutan and tritan
-vision (tests/plots/drawing/test_method_styles.py), on paper and on a dark page; the markers differ too.
+vision (tests/plots/drawing/test_method_styles.py), on paper and on a dark page; the markers differ.
 """
 
 import itertools
