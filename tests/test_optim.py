@@ -9,7 +9,7 @@ from torch.optim import lr_scheduler
 from torch.utils.data import DataLoader, TensorDataset
 
 from landscape import optim
-from landscape.methods import LETS, METHODS, SAM, AdamW
+from landscape.methods import LETS, METHODS, SAM, AdamW, make
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch
 
@@ -202,7 +202,8 @@ def test_bfloat16_keeps_float32_weights(name, wrapped, small_net, batches):
     base = {} if name == "adamw" else {"momentum": 0.9}
     net, seen = small_net().float(), []
     net[0].register_forward_hook(lambda *call: seen.append(call[-1].dtype))
-    stepper = wrapped(name, optimizer, base, net, held_out=[held_out], autocast=torch.bfloat16)
+    method = make(name, {"sam-on": {"no_norm": True}})
+    stepper = wrapped(method, optimizer, base, net, held_out=[held_out], autocast=torch.bfloat16)
     for batch in steps:
         assert stepper.step(batch).isfinite()
     assert set(seen) == {torch.bfloat16}

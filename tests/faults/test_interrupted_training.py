@@ -11,7 +11,7 @@ from landscape.training.run import Run
 from landscape.training.train import train
 
 SHORT = {"training": {"epochs": 2, "device": "cpu", "momentum": 0.9}, "data": {"batch_size": 128}}
-METHODS = ["sgd", "adamw", "lookbehind", "lets+asam", "msam", "fam"]
+METHODS = ["sgd", "adamw", "lookbehind", "lets+asam", "msam", "fam", "looksam", "gsam+friendly-sam"]
 
 
 def weights(run):

@@ -39,6 +39,7 @@ def digits():
 def training(dataset, method, task=CNN, **settings):
     shared = {"device": "cpu", "epochs": 2, "lr": 0.05, **settings}
     layer = {"training": shared, "data": {"batch_size": 32, "held_out": 0.2}, "aace": {"rho": 0.02}}
+    layer |= {"sam-on": {"no_norm": True}}  # a head behind a frozen body has no normalisation
     return Training(resolve("digits-cnn", method, 0, layer), task, dataset)
 
 

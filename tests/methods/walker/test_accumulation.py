@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from landscape import optim
-from landscape.methods import METHODS
+from landscape.methods import METHODS, make
 from landscape.methods.walker.accumulation import MicroBatches, gathered
 from landscape.network.batch import Batch
 
@@ -29,7 +29,8 @@ def wrapped(small_net, batches):
         kind = torch.optim.AdamW if name == "adamw" else torch.optim.SGD
         momentum = {} if name == "adamw" else {"momentum": 0.9}
         base = kind(model.parameters(), lr=0.1, weight_decay=0.01, **momentum)
-        return optim.wrap(name, model, base, loss, held_out=batches(2, seed=5), **options)
+        method = make(name, {"sam-on": {"no_norm": True}})
+        return optim.wrap(method, model, base, loss, held_out=batches(2, seed=5), **options)
 
     return make_stepper
 
