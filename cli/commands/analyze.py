@@ -68,6 +68,14 @@ def analyze(
         Path | None,
         typer.Option(metavar="RUN", help="The run or checkpoint at the other end of a path."),
     ] = None,
+    engine: options.Engine = "",
+    at: options.At = "auto",
+    workers: Annotated[
+        int | None,
+        typer.Option(callback=options.at_least(1), help="Blocks of rows at once, of an engine."),
+    ] = None,
+    gpus_per_cell: options.GpusPerCell = 1.0,
+    engine_arg: options.EngineArg = None,
     config: options.Config = None,
     set_: Annotated[
         list[str] | None,
@@ -94,9 +102,10 @@ def analyze(
     from landscape.analysis.analyze import cross_check as check
     from landscape.analysis.checkpoint_spec import CheckpointSpec, open_minimum
     from landscape.study.dry_run import of_analysis
-    from landscape_cli import progress
+    from landscape_cli import engines, progress
     from landscape_cli.plan import show
 
+    runs_rows = engines.made_if_named(engine, at, workers, gpus_per_cell, engine_arg)
     eigenvalues = {"k": k, "which": which, "backend": backend}
     asked, chosen = _asked(measures, to, config, set_, eigenvalues, precision)
     spec = CheckpointSpec(
@@ -121,7 +130,14 @@ def analyze(
                 say(f"note: {note}", err=True)
             began = time.monotonic()
             records = ls.analyze(
-                minimum, asked, options=chosen, to=end, among=among, force=force, progress=listener
+                minimum,
+                asked,
+                options=chosen,
+                to=end,
+                among=among,
+                force=force,
+                engine=runs_rows,
+                progress=listener,
             )
             answers.append(_answer(minimum, records, time.monotonic() - began))
             if cross_check:

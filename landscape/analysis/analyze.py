@@ -6,7 +6,10 @@ from typing import Any
 
 from landscape.analysis import after_tasks, reference_points
 from landscape.analysis.checkpoint_spec import CheckpointSpec, open_minimum
-from landscape.analysis.minimum import RESUMABLE, Minimum, counter
+from landscape.analysis.minimum import KEEPS_ROWS, RESUMABLE, Minimum, counter
+from landscape.analysis.row_blocks import answer_by
+from landscape.analysis.subject import DATA_OF
+from landscape.engines import Engine, engine_of
 from landscape.measures import MEASURES, STANDARD, CrossCheck
 from landscape.records import Record
 from landscape.tasks.registry import Task
@@ -17,6 +20,7 @@ from landscape.utils.processes import check_single_process
 from landscape.utils.progress import Listener, silent
 from landscape.utils.progress_display import listening
 
+ROWS = tuple(name for name in KEEPS_ROWS if name != "path")  # a path is one row
 Options = Mapping[str, Mapping[str, Any]]
 
 
@@ -41,6 +45,7 @@ def analyze(
     data_dir: PathLike | None = None,
     device: str | None = None,
     parameters: str | None = None,
+    engine: Engine | str | None = None,
     progress: Listener | bool = silent,
 ) -> dict[str, Record]:
     """Measure the minimum of a run or a checkpoint and keep the answers: records by measure.
@@ -57,6 +62,9 @@ def analyze(
     parameters: a pattern, "lora|head": only weights whose name it is found in; default all.
     model, data, loss: see `CheckpointSpec`; checkpoint_key: the entry with the weights, "ema".
     out: folder of a checkpoint's records, by default minima/NAME.
+    engine: a name or one of `landscape.engines`, whose workers share the rows of surfaces, profiles
+    and noise, with the numbers of one process of one thread. They open the network themselves, so
+    model, data and loss are to be named, file.py:net.
     to: the other end of a path; among: runs whose minima span a surface with directions "minima".
     trust: import the user's code that a run refers to. data_dir: folder of the data's files.
 
@@ -77,8 +85,9 @@ def analyze(
     minimum = opened(subject, out)
     end = None if to is None else opened(to, None)
     asked = measures_of(minimum, measures, options or {}, among, end)
+    by = None if engine is None else engine_of(engine)
     with listening(progress) as tell:
-        found = answers(minimum, asked, force=force, progress=tell)
+        found = answers(minimum, asked, force=force, engine=by, progress=tell)
         for task in range(1, tasks := after_tasks.tasks_to_measure(minimum)):
             earlier = after_tasks.minimum_after(task, minimum, as_path(data_dir), device)
             by_task = {name: m for name, m in asked.items() if name not in RESUMABLE}
@@ -95,13 +104,20 @@ def answers(
     measures: Mapping[str, Any],
     *,
     force: bool = False,
+    engine: Engine | None = None,
     progress: Listener = silent,
 ) -> dict[str, Record]:
-    """Records of a minimum by measure; one that answers the same question is kept."""
+    """Records of a minimum by measure; one that answers the same question is kept.
+
+    engine: evaluates the rows of measures that have several; None is this process.
+    """
     check_single_process()
     records: dict[str, Record] = {}
     for name, measure in measures.items():
         kept = None if force else minimum.answered(name, measure)
+        if kept is None and engine is not None and name in ROWS:
+            record = answer_by(engine, minimum, name, measure, progress)
+            kept = minimum.keep(name, record, DATA_OF[name])
         records[name] = kept or minimum.answer(name, measure, progress, records)
     return records
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field, fields
-from functools import cached_property
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -142,12 +142,14 @@ def open_minimum(
     """
     if isinstance(subject, Minimum):
         return subject
+    given = {f.name: getattr(spec, f.name) for f in fields(spec)}
     if isinstance(subject, Run) or is_run(as_path(subject), spec):
-        return minimum_of_run(_opened(subject, spec, key, trust, out), spec)
+        run = _opened(subject, spec, key, trust, out)
+        return replace(minimum_of_run(run, spec), again=partial(reopened, run.path, given))
     path = as_path(subject)
     objectives, notes = spec.objectives(path, key)
     names = {n: v for n, v in spec.described().items() if n in ("model", "data", "loss") and v}
-    return minimum.of_checkpoint(
+    found = minimum.of_checkpoint(
         objectives,
         Path("minima") / path.stem if out is None else as_path(out),
         examples=spec.count,
@@ -155,6 +157,14 @@ def open_minimum(
         about={"checkpoint": str(path), **names},
         notes=notes,
     )
+    return replace(found, again=partial(reopened, path, given, key, out))
+
+
+def reopened(
+    path: Path, spec: Mapping[str, Any], key: str | None = None, out: PathLike | None = None
+) -> Minimum:
+    """The minimum that another process has opened, whose user named or trusted its code there."""
+    return open_minimum(path, CheckpointSpec(**spec), key=key, out=out, trust=True)
 
 
 def minimum_of_run(run: Run, spec: CheckpointSpec) -> Minimum:

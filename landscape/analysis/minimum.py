@@ -12,6 +12,7 @@ from torch import Tensor
 from landscape.analysis import reference_points
 from landscape.analysis.subject import BESIDE, DATA_OF, TrainTestObjective
 from landscape.measures.context import fingerprint, settings_of
+from landscape.measures.space.evaluate_grid import Keep
 from landscape.network import batch_norm as bn
 from landscape.network.precision import raised
 from landscape.network.weights import Weights
@@ -24,6 +25,7 @@ from landscape.utils.memory import memory_for
 from landscape.utils.progress import Listener, Progress, silent
 
 RESUMABLE = ("surface", "profile", "path")  # long ones: finished rows are kept
+KEEPS_ROWS = (*RESUMABLE, "noise")
 BUILDS_ON = {"rise_area": "eigenvalues"}  # takes the eigenvectors of
 LOWERED = {  # setting of a measure that its memory grows with
     "eigenvalues": "k", "surface": "size", "spectral_density": "steps", "trace": "max_hvps",
@@ -39,6 +41,7 @@ class Minimum:
     the names of those that are w. provenance: added to that
     of each record. run: the run that ended here; its folder decides the weights and the data, so
     that its records need not be held against them. notes: how the weights were read.
+    again: opens it anew, in any process.
     """
 
     objectives: TrainTestObjective
@@ -50,6 +53,7 @@ class Minimum:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     run: Run | None = None
     notes: tuple[str, ...] = ()
+    again: Callable[[], "Minimum"] | None = None
 
     @property
     def w(self) -> Tensor:
@@ -114,20 +118,36 @@ class Minimum:
 
         before: records of this minimum from the same call, which a measure may build on.
         """
-        extra: dict[str, Any] = {}
+        keep = self.rows_of(name) if name in KEEPS_ROWS else None
+        return self.keep(name, self.ask(name, measure, keep, progress, before), DATA_OF[name])
+
+    def rows_of(self, name: str) -> Path:
+        """The file of a measure's finished rows."""
+        return self.folder / "records" / f".{name}.rows"
+
+    def ask(
+        self,
+        name: str,
+        measure: Any,
+        keep: Keep = None,
+        progress: Listener = silent,
+        before: Mapping[str, Record] | None = None,
+    ) -> Any:
+        """Evaluate a measure here; its record, which is not kept yet. Arguments: see `answer`.
+
+        keep: for the rows of a measure that has any.
+        """
+        extra: dict[str, Any] = {} if keep is None else {"keep": keep}
         if name in BUILDS_ON and BUILDS_ON[name] in (before or {}):
             extra[BUILDS_ON[name]] = (before or {})[BUILDS_ON[name]]
         if name in BESIDE and self.has_two_splits:
             extra["other"] = self.objectives.on(BESIDE[name])
-        if name in RESUMABLE:
-            extra["keep"] = self.folder / "records" / f".{name}.rows"
         tell = counter(progress, f"{self.name}: {name.replace('_', ' ')}")
         remedy = f"Lower --examples, now {self.examples}"
         if name in LOWERED:
             remedy += f", or {name}.{LOWERED[name]}, now {getattr(measure, LOWERED[name])}"
         with memory_for(f"the measure {name}", f"{remedy}."):
-            record = measure(self.objectives.objective(name), progress=tell, **extra)
-        return self.keep(name, record, DATA_OF[name])
+            return measure(self.objectives.objective(name), progress=tell, **extra)
 
     def keep(self, name: str, record: Any, split: str) -> Record:
         """Save a record, with the split, the number of examples asked for and the provenance."""

@@ -13,7 +13,7 @@ from landscape.engines.with_ray import Ray
 from landscape.engines.with_slurm import Slurm
 from landscape.utils.names import canonical
 
-__all__ = ["ENGINES", "Dask", "End", "Engine", "Item", "Local", "Ray", "Slurm", "make"]
+__all__ = ["ENGINES", "Dask", "End", "Engine", "Item", "Local", "Ray", "Slurm", "engine_of", "make"]
 
 ENGINES: dict[str, type[Engine]] = {"local": Local, "dask": Dask, "ray": Ray, "slurm": Slurm}
 
@@ -41,3 +41,15 @@ def make(
     """
     kind = ENGINES[canonical("engine", name, ENGINES)]
     return kind(at, workers, gpus_per_cell, args)
+
+
+def engine_of(engine: Engine | str, workers: int | None = None) -> Engine:
+    """The engine of that name with so many workers; one that is made already has its own.
+
+    Raises ValueError for an unknown name, and for workers beside an engine that is made.
+    """
+    if isinstance(engine, str):
+        return make(engine, workers=workers)
+    if workers is not None:
+        raise ValueError("`workers` belongs to the engine: engines.make(..., workers=...).")
+    return engine

@@ -1,21 +1,18 @@
 """Robustness to noise on the weights: loss and accuracy at w + σ s ⊙ ξ, ξ ~ N(0, I)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from itertools import chain, islice
 from typing import Any, ClassVar
 
 import numpy as np
-from torch import Tensor
 
 from landscape.linalg import probes
 from landscape.measures.context import Progress, point_of, same_network, shows_progress, signature
 from landscape.measures.space import scales
-from landscape.measures.space.planes import along
+from landscape.measures.space.evaluate_grid import Keep, walk
+from landscape.measures.space.planes import Writer, along
 from landscape.objective.objective import Objective
 from landscape.records import Array, NoiseRecord
-
-TOGETHER = 2**25  # bytes of noise that are evaluated together
 
 
 @dataclass(frozen=True)
@@ -73,6 +70,7 @@ class NoiseRobustness:
         objective: Objective,
         *,
         other: Objective | None = None,
+        keep: Keep = None,
         progress: Progress | None = None,
     ) -> NoiseRecord:
         """Measure around the objective's point; `progress` counts draws.
@@ -80,21 +78,26 @@ class NoiseRobustness:
         other: the same network on other data, such as the training set beside the test set, to be
         measured at the same noisy points. Raises ValueError for another network or batch-norm
         policy.
+        keep: a file for finished draws until all are done, as that of `Surface`.
         """
         w = objective.w
         unit = scales.unit(objective, self.scale, self.biases, self.normalisation)
         asked = [objective] if other is None else [objective, same_network(objective, other)]
         clean = np.array([subject.value_and_accuracy(w) for subject in asked])  # (data, 2)
+        noisy = [sigma for sigma in self.sigmas if sigma > 0]
+        gaussian = probes.numbered_gaussians(w, self.seed)
+
+        def points(draw: int) -> Iterator[Writer]:
+            return along(w, unit * gaussian(draw), noisy)
+
+        answers = walk(
+            objective, points, (self.draws, len(noisy)), question={"settings": self},
+            other=other, keep=keep, progress=_by_draws(progress, len(noisy)),
+        )  # fmt: skip
         found = np.empty((len(asked), 2, len(self.sigmas), self.draws))
-        gaussians = probes.gaussians(w, self.draws, self.seed)
-        together = max(1, TOGETHER // (w.numel() * w.element_size()))
-        for first in range(0, self.draws, together):
-            steps = [unit * xi for xi in islice(gaussians, together)]
-            last = first + len(steps)
-            for subject, at_w, values in zip(asked, clean, found[..., first:last], strict=True):
-                values[:] = self._levels(subject, w, steps, at_w)
-            if progress is not None:
-                progress(last, self.draws)
+        found[...] = clean[:, :, None, None]
+        measured = np.reshape([*answers.values()], (len(asked), 2, self.draws, len(noisy)))
+        found[:, :, len(self.sigmas) - len(noisy) :] = measured.swapaxes(2, 3)
         return NoiseRecord(
             sigma=np.array(self.sigmas),
             loss=found[0, 0],
@@ -106,21 +109,12 @@ class NoiseRobustness:
             **signature(self, objective),
         )
 
-    def _levels(
-        self, subject: Objective, w: Tensor, steps: Sequence[Tensor], clean: Array
-    ) -> Array:
-        """Loss and accuracy at w + σ·step for every level and step, (2, levels, steps); at σ = 0
-        the clean ones.
-        """
-        noisy = [sigma for sigma in self.sigmas if sigma > 0]
-        points = chain.from_iterable(along(w, step, noisy) for step in steps)
-        answers = subject.evaluate(points, expected=len(noisy) * self.draws)
-        found = np.empty((2, len(self.sigmas), len(steps)))
-        found[...] = clean[:, None, None]
-        found[:, len(self.sigmas) - len(noisy) :] = np.reshape(
-            answers, (len(steps), len(noisy), 2)
-        ).T
-        return found
+
+def _by_draws(progress: Progress | None, levels: int) -> Progress | None:
+    """Count draws, of a walk that counts points."""
+    if progress is None or not levels:
+        return progress
+    return lambda done, total: progress(done // levels, total // levels)
 
 
 def _beside(other: Objective, clean: Array, found: Array) -> dict[str, Any]:

@@ -4,7 +4,6 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path as File
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor
 
 from landscape.measures.context import Progress, shows_progress, signature
-from landscape.measures.space.evaluate_grid import described, walk
+from landscape.measures.space.evaluate_grid import Keep, described, walk
 from landscape.measures.space.points import point_at
 from landscape.measures.space.sampling_error import relative_stderr
 from landscape.network import batch_norm as bn
@@ -67,7 +66,7 @@ class Path:
         objective: Objective,
         *,
         other: Objective | None = None,
-        keep: File | str | None = None,
+        keep: Keep = None,
         progress: Progress | None = None,
     ) -> PathRecord:
         """Evaluate the loss along the path; the options are those of `Surface`."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 from landscape.measures.context import Progress, shows_progress, signature
 from landscape.measures.eigenvalues import Eigenvalues
 from landscape.measures.space import grids
-from landscape.measures.space.evaluate_grid import described, walk
+from landscape.measures.space.evaluate_grid import Keep, described, walk
 from landscape.measures.space.planes import Writer, along, random_plane
 from landscape.measures.space.sampling_error import relative_stderr
 from landscape.objective.objective import Objective
@@ -74,7 +73,7 @@ class Profile:
         objective: Objective,
         *,
         other: Objective | None = None,
-        keep: Path | str | None = None,
+        keep: Keep = None,
         progress: Progress | None = None,
     ) -> ProfileRecord:
         """Evaluate the loss around the objective's point; the options are those of `Surface`."""

@@ -5,7 +5,6 @@ Li, Xu, Taylor, Studer & Goldstein, NeurIPS 2018 (arXiv 1712.09913).
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +14,7 @@ from torch import Tensor
 from landscape.measures.context import Progress, shows_progress, signature
 from landscape.measures.eigenvector_plane import eigenvector_plane
 from landscape.measures.space import filters, grids, interpolation
-from landscape.measures.space.evaluate_grid import described, walk
+from landscape.measures.space.evaluate_grid import Keep, described, walk
 from landscape.measures.space.planes import Plane, Writer, pca_plane, random_plane
 from landscape.measures.space.sampling_error import relative_stderr
 from landscape.objective.objective import Objective
@@ -98,7 +97,7 @@ class Surface:
         objective: Objective,
         *,
         other: Objective | None = None,
-        keep: Path | str | None = None,
+        keep: Keep = None,
         progress: Progress | None = None,
     ) -> SurfaceRecord:
         """Evaluate the loss around the objective's point.

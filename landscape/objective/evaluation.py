@@ -4,7 +4,7 @@ is taken that is seen to agree with the plain one.
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import torch
 from torch import Tensor
@@ -73,6 +73,18 @@ class Evaluator:
         if self._planned is None or not self.risk.ranks.all(self._is_planned):
             self._planned = self.risk.terms, self._choose()
         return self._planned[1]
+
+    def take(self, way: str) -> None:
+        """Choose a plan by its name, as another process has timed it.
+
+        Raises ValueError where there is none, or it does not agree with the plain one here.
+        """
+        plans = [plain_plan(self.risk), *chain.from_iterable(fast_plans(self.risk))]
+        plan = next((plan for plan in plans if str(plan) == way), None)
+        points = [self.risk.w, elsewhere(self.risk)]
+        if plan is None or not all(map(agree, self._run(plan, points)[0], self.plainly(points))):
+            raise ValueError(f"The pass {way!r} of another process is none here.")
+        self._planned = self.risk.terms, plan
 
     @property
     def _is_planned(self) -> bool:

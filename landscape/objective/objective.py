@@ -291,6 +291,13 @@ class Objective:
         """Name the pass by which `evaluate` takes so many points, default many."""
         return self.retry_on_oom(lambda: str(self._evaluator.plan_for(expected)))
 
+    def take_way(self, way: str) -> None:
+        """Evaluate by the pass that another process chose, named by its `way`.
+
+        Raises ValueError where there is no such pass here, or it does not agree with the plain one.
+        """
+        self.retry_on_oom(lambda: self._evaluator.take(way))
+
     def retry_on_oom(self, ask: Callable[[], Answer], *products: Products) -> Answer:
         """ask(); and again where memory runs out, first without kept graphs, then with halved
         batches.

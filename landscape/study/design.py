@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from landscape.analysis.minimum import RESUMABLE
-from landscape.engines import Engine, make
+from landscape.engines import Engine, engine_of
 from landscape.measures import MEASURES, STANDARD
 from landscape.study.cell import Cell, cell_folder
 from landscape.study.controls import with_controls
@@ -159,18 +159,6 @@ class Design:
             self.options, self.measured, self.batch_norm, as_path(self.data_dir),
             own=UserCode(**settings.own),
         )  # fmt: skip
-
-
-def engine_of(engine: Engine | str, workers: int | None = None) -> Engine:
-    """The engine of that name with so many workers; one that is made already has its own.
-
-    Raises ValueError for an unknown name, and for workers beside an engine that is made.
-    """
-    if isinstance(engine, str):
-        return make(engine, workers=workers)
-    if workers is not None:
-        raise ValueError("`workers` belongs to the engine: engines.make(..., workers=...).")
-    return engine
 
 
 def askable() -> dict[str, type]:

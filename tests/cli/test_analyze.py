@@ -154,3 +154,16 @@ def test_a_study_without_a_run_is_refused(refused, tmp_path):
     write_plan(study, {**plan, "budget": "epochs", "command": "compare"})
     (line,) = refused("analyze", study)
     assert "holds no finished run" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--workers", "2"], "`--workers` has no effect without --engine."),
+        (["--at", "tcp://a:1"], "`--at` has no effect without --engine."),
+        (["--engine", "dusk"], "Unknown engine 'dusk'. Did you mean 'dask'?"),
+    ],
+)
+def test_options_of_an_engine_are_one_line(refused, tmp_path, arguments, expected):
+    (line,) = refused("analyze", tmp_path, *arguments)
+    assert line.startswith(expected)

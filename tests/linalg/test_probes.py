@@ -49,3 +49,11 @@ def test_devices_agree(draw):
     ours, theirs = next(draw(LIKE, 1, seed=3)), next(draw(LIKE.cuda(), 1, seed=3))
     assert theirs.is_cuda
     assert torch.equal(ours, theirs.cpu())
+
+
+def test_gaussians_by_number_are_those_of_the_sequence_in_any_order():
+    like = torch.zeros(7, dtype=torch.float64)
+    sequence = list(probes.gaussians(like, 5, seed=3))
+    vector = probes.numbered_gaussians(like, seed=3)
+    for number in (2, 0, 4, 4, 1, 3):
+        assert torch.equal(vector(number), sequence[number])

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from landscape.measures.context import Progress, fingerprint, point_of, recorded, same_network
-from landscape.measures.space.resumable_rows import KeptRows
+from landscape.measures.space.resumable_rows import KeptRows, Share, ShareDone
 from landscape.objective.objective import Objective
 from landscape.objective.point_passes import Point
 from landscape.records import Array
 
 Points = Callable[[int], Iterable[Point]]
+Keep = Path | str | Share | None
 BLOCK = 1.0  # seconds of rows that are evaluated together: small networks are opened less often
 
 
@@ -26,27 +27,35 @@ def walk(
     *,
     question: Mapping[str, Any],
     other: Objective | None = None,
-    keep: Path | str | None = None,
+    keep: Keep = None,
     progress: Progress | None = None,
 ) -> dict[str, Array]:
     """loss and accuracy, and other_loss and other_accuracy where there is an `other`, of `shape`.
 
     points(i): the points (n,) of row i, made when they are needed: memory does not grow with rows.
     question: settings and tensors that decide which points these are.
-    keep: file for finished rows; a walk that was killed goes on there, with the same numbers.
+    keep: file for finished rows; a walk that was killed goes on there, with the same numbers. A
+    `Share` of the rows is evaluated alone.
     progress: counts points.
 
-    Raises ValueError where the two objectives are not of one network and policy.
+    Raises ValueError where the two objectives are not of one network and policy, and where a whole
+    lacks rows of a share; ShareDone in place of an answer.
     """
     objectives = [objective] if other is None else [objective, same_network(objective, other)]
     found = np.empty((2 * len(objectives), *shape))
     size = shape[0] * shape[1]
-    identity = [_identity(o, size) for o in objectives] if keep is not None else []
+    path = keep.path if isinstance(keep, Share) else keep
+    for subject, way in zip(objectives, keep.ways if isinstance(keep, Share) else (), strict=False):
+        subject.take_way(way)
+    identity = [_identity(o, size) for o in objectives] if path is not None else []
     ranks = objective.ranks
-    where = keep if ranks.index == 0 else None  # one writer
-    kept = KeptRows(where, {"points": recorded(question) if keep else {}, "objectives": identity})
+    where = path if ranks.index == 0 else None  # one writer
+    kept = KeptRows(where, {"points": recorded(question) if path else {}, "objectives": identity})
     rows = ranks.first([kept.get(i) for i in range(shape[0])])
-    evaluated = _rows(objectives, points, [i for i, row in enumerate(rows) if row is None], size)
+    missing = [i for i, row in enumerate(rows) if row is None]
+    if isinstance(keep, Share):
+        _evaluate_share(keep, kept, missing, objectives, points, shape, progress)
+    evaluated = _rows(objectives, points, missing, size)
     for i, row in enumerate(rows):
         if row is None:
             row = next(evaluated)
@@ -56,6 +65,35 @@ def walk(
             progress((i + 1) * shape[1], size)
     kept.delete()
     return dict(zip(("loss", "accuracy", "other_loss", "other_accuracy"), found, strict=False))
+
+
+def _evaluate_share(
+    share: Share,
+    kept: KeptRows,
+    missing: Sequence[int],
+    objectives: Sequence[Objective],
+    points: Points,
+    shape: tuple[int, int],
+    progress: Progress | None,
+) -> None:
+    """Keep the rows of a share and raise ShareDone; pass where the whole is there."""
+    if share.whole:
+        if missing:
+            raise ValueError(
+                f"{len(missing)} of {shape[0]} rows are missing, or answer another question: the "
+                "workers need the device and the libraries of this process."
+            )
+        return
+    asked = missing[:1] if share.rows is None else [i for i in share.rows if i in set(missing)]
+    size, started = shape[0] * shape[1], time.perf_counter()
+    evaluated = _rows(objectives, points, asked, size)
+    for done, i in enumerate(asked, 1):
+        kept.add(i, next(evaluated))
+        if progress is not None:
+            progress(done * shape[1], len(asked) * shape[1])
+    seconds = (time.perf_counter() - started) / max(1, len(asked))
+    ways = [subject.way(size) for subject in objectives]
+    raise ShareDone([i for i in missing if i not in set(asked)], seconds, ways)
 
 
 def _rows(
@@ -75,7 +113,9 @@ def _rows(
         done += len(block)
         seconds = objectives[0].ranks.first(time.perf_counter() - started) / len(block)
         count = max(1, int(BLOCK / seconds))
-        of_rows = [a.reshape(len(block), -1, 2).transpose(0, 2, 1) for a in answers]
+        of_rows = [
+            a.reshape(len(block), len(a) // len(block), 2).transpose(0, 2, 1) for a in answers
+        ]
         yield from np.concatenate(of_rows, 1)
 
 

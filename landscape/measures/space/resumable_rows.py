@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,36 @@ from landscape.records import Array
 from landscape.utils import files
 
 
+@dataclass(frozen=True)
+class Share:
+    """Rows that one of several processes evaluates; given to a measure as `keep`.
+
+    path: of the file for them. rows: their numbers; None: the first that is missing, to learn how
+    long one takes. ways: by which pass each objective is evaluated, the same in all processes; ()
+    leaves the choice to the first. whole: go on to the record, where no row is missing.
+    """
+
+    path: Path
+    rows: Sequence[int] | None = None
+    ways: Sequence[str] = ()
+    whole: bool = False
+
+
+class ShareDone(Exception):
+    """Raised in place of a record: the rows of a share are kept.
+
+    missing: rows that are not in the file. seconds: of one row. ways: see `Share`.
+    """
+
+    def __init__(self, missing: Sequence[int], seconds: float, ways: Sequence[str]):
+        super().__init__(f"{len(missing)} rows are missing")
+        self.missing, self.seconds, self.ways = missing, seconds, ways
+
+
 class KeptRows:
     """Rows of numbers by index; appended one by one, each safe on the disk before the next begins.
+
+    Files beside it whose names go on, `path`.0-9, are shares of the rows: taken in and removed.
 
     The first line of the file says which question the rows answer; rows of another question, a
     last line that a kill cut short, and rows that differ from their checksum are dropped. Numbers
@@ -29,13 +59,14 @@ class KeptRows:
         if self.path is None:
             return
         head = json.dumps({"question": files.plain(question), "torch": torch.__version__})
-        text = self.path.read_text(errors="replace") if self.path.exists() else ""
-        lines = text.split("\n")
-        whole = [line for line in lines[1:-1] if lines[0] == head and _is_whole(line)]
+        shares = sorted(self.path.parent.glob(f"{self.path.name}.*"))
+        whole = [line for path in (self.path, *shares) for line in _whole_lines(path, head)]
         for line in whole:
             row = json.loads(line.partition(" ")[2])
             self._rows[row["row"]] = np.array(row["numbers"], dtype=float)
         files.write(self.path, "\n".join([head, *whole, ""]))
+        for path in shares:
+            path.unlink()
 
     def get(self, row: int) -> Array | None:
         """The numbers of a row, or None where it is not finished."""
@@ -59,6 +90,12 @@ class KeptRows:
 
 def _checksum(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _whole_lines(path: Path, head: str) -> list[str]:
+    text = path.read_text(errors="replace") if path.exists() else ""
+    lines = text.split("\n")
+    return [line for line in lines[1:-1] if lines[0] == head and _is_whole(line)]
 
 
 def _is_whole(line: str) -> bool:
