@@ -5,8 +5,8 @@
 
 Every row of the table, then cost over size; `--only` with a wrong name lists all. `--quick` tries
 the code on small sizes, rows for a GPU included: its figures mean nothing. With `--out` the picture
-of cost over size and the summary in docs/concepts/compared.md are renewed too, unless `--quick` or
-`--only` is given.
+of cost over size and the summary in docs/concepts/compared.md are renewed too, unless `--quick` is
+given; with `--only` the chosen rows alone, and the others of FILE stay.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 from comparison import CARDS, GROWTH, ROWS, growth, page
+from comparison.merging import merged
 from comparison.rounds import Scale, measure
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -35,9 +36,12 @@ def main(arguments: list[str] | None = None) -> None:
         lines.append(line)
     lines += ["", f"The run took {(time.perf_counter() - started) / 60:.0f} minutes.", ""]
     if args.out:
-        args.out.write_text("\n".join(lines))
-        if args.device == "cpu" and not (args.quick or args.only):
-            renew(COMPARED, "\n".join(lines))
+        text = "\n".join(lines)
+        if args.only and args.out.exists():
+            text = merged(args.out.read_text(), text)
+        args.out.write_text(text)
+        if args.device == "cpu" and not args.quick and MARKS[0] in text:
+            renew(COMPARED, text)
 
 
 def parsed(arguments: list[str] | None) -> argparse.Namespace:

@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import peers
 from comparison import CARDS, ROWS, page, solvers, truth
 from comparison.growth import Line as Growth
+from comparison.merging import merged
 from comparison.rounds import OURS, Block, Contender, Scale, loosest, measure
 from comparison.steps import accuracy, usual_loop
 from comparison.subjects import Subject, small_mlp
@@ -178,3 +179,38 @@ def test_the_docs_hold_the_summary_of_the_results(tmp_path):
 
 def test_subjects_are_made_once():
     assert small_mlp(Scale(quick=True)) is small_mlp(Scale(quick=True))
+
+
+PAGE = """# Title
+
+| work | network | contender | seconds |
+| --- | --- | --- | --- |
+| top | MLP | landscape | 1 |
+|  |  | other | 2 |
+| step | LeNet | landscape | {step} |
+
+A note.
+
+| work | network | others' time | our answer |
+| --- | --- | --- | --- |
+| top | MLP | other 2 | right |
+| step | LeNet | other 3 | {step} |
+"""
+GROWN = "\n## Cost over size\n\n| over | work |\n| --- | --- |\n| points | {} |\n"
+
+
+def test_rows_that_were_measured_again_take_the_place_of_the_old_ones():
+    chosen = "".join(line for line in PAGE.splitlines(True) if "MLP" not in line)
+    chosen = chosen.replace("|  |  | other | 2 |\n", "")
+    assert merged(PAGE.format(step=3), chosen.format(step=4)) == PAGE.format(step=4)
+    assert merged(chosen.format(step=3), chosen.format(step=4)) == chosen.format(step=4)
+    more = PAGE.format(step=3).replace("| step | LeNet |", "| step | VGG |")
+    both = merged(PAGE.format(step=3), more)
+    assert both.count("| step | VGG |") == both.count("| step | LeNet |") == 2
+    assert both.count("|  |  | other | 2 |") == 1
+
+
+def test_cost_over_size_is_replaced_or_added():
+    once = merged(PAGE, PAGE + GROWN.format("slow"))
+    assert once == PAGE + GROWN.format("slow")
+    assert merged(once, PAGE + GROWN.format("fast")) == PAGE + GROWN.format("fast")

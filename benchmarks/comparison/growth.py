@@ -20,6 +20,7 @@ from landscape import measures, methods
 from landscape.models import mlp
 
 STRAIGHT = 0.1  # of the slope from 1
+SLOW = 2.0  # seconds of calls after which no further one is timed
 HEAD = """\
 | over | work | from | to | slope | at the large end | so |
 | --- | --- | --- | --- | --- | --- | --- |"""
@@ -147,15 +148,13 @@ def study(number: int) -> None:
 
 
 def timed(call: Callable[[], object], scale: Scale, warm: bool = True) -> float:
-    """Median seconds of three calls, of one where it is slow."""
-    if warm:
-        call()
+    """Median seconds of three calls after one to warm up; of the first call where it is slow."""
     seconds = []
-    while not seconds or (len(seconds) < 3 and sum(seconds) < 2):
+    while len(seconds) < 3 + warm and sum(seconds) < SLOW:
         started = scale.clock()
         call()
         seconds.append(scale.clock() - started)
-    return median(seconds)
+    return median(seconds[warm:] or seconds)
 
 
 def rows(grown: list[Line]) -> Iterator[str]:
