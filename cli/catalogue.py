@@ -24,6 +24,7 @@ def entries() -> dict[str, list[Entry]]:
         "models": _described(_registry("models", "MODELS")),
         "data": _described(_registry("data", "DATA")),
         "settings": _settings(),
+        "published": _published(),
     }
 
 
@@ -35,6 +36,7 @@ def _registry(module: str, name: str) -> dict[str, Any]:
 
 def _methods() -> list[Entry]:
     from landscape.methods import METHODS, options
+    from landscape.methods.radii import describe
     from landscape.training.passes import nests, passes_per_step
 
     methods = _described(METHODS)
@@ -42,6 +44,8 @@ def _methods() -> list[Entry]:
         entry["defaults"] = {key: entry["defaults"][key] for key in options(entry["name"])}
         entry["passes_per_step"] = passes_per_step(entry["name"])
         entry["inside"] = nests(entry["name"])
+        names = [entry["name"], *(f"{entry['name']}+{inner}" for inner in entry["inside"])]
+        entry["radii"] = {name: describe(name) for name in names}
     return methods
 
 
@@ -55,12 +59,22 @@ def _tasks() -> list[Entry]:
 
 
 def _settings() -> list[Entry]:
+    shown = ("name", "summary", "source", "defaults", "command")
+    return [{key: entry[key] for key in shown} for entry in _published()]
+
+
+def _published() -> list[Entry]:
     from landscape.tasks import published
 
     return [
-        {"name": name, "defaults": {}, "command": published.command(name), **about}
+        {
+            "name": name,
+            "defaults": {},
+            "command": published.command(name),
+            "radii": published.radii_of(name),
+            **published.read(name)["published"],
+        }
         for name in published.names()
-        for about in [published.read(name)["published"]]
     ]
 
 

@@ -23,11 +23,14 @@ def show(plan: "Plan", *, json: bool, quiet: bool) -> None:
         for part in plan.parts:
             kept = f", {part.kept} there already" if part.kept else ""
             say(f"  {part.name:<{width}}  {part.count or 'nothing'} to do{kept}")
+        for method, radius in plan.radii.items():
+            say(f"  radius of {method}: {radius}")
     seconds, memory = plan.seconds(), peak_bytes()
     if json:
         rows = zip(plan.parts, seconds, strict=True)
         parts = [{"name": p.name, "count": p.count, "kept": p.kept, "seconds": s} for p, s in rows]
         about = {"what": plan.what, "folder": str(plan.folder), "processes": plan.processes}
+        about["radii"] = dict(plan.radii)
         total = {"seconds": sum(seconds), "memory": memory}
         say(dumps({"dry_run": True, **about, "parts": parts, **total}))
         return

@@ -18,7 +18,7 @@ from landscape.study.study import Study
 from landscape.tasks.registry import TASKS
 from landscape.training import read_checkpoint, tables
 from landscape.training.run import Run
-from landscape.training.settings import SECTIONS
+from landscape.training.settings import SECTIONS, radius_of
 from landscape.utils import files, manifest
 from landscape.utils.paths import PathLike, as_path, inside
 
@@ -88,6 +88,7 @@ def _of_run(path: Path) -> Tree:
         "seed": run.settings.seed,
         **reader(lambda: run.status, {"state": "unknown"}),
         "files": _sums(path),
+        "radius": reader(lambda: radius_of(run.settings), "unknown"),
         "settings": reader(lambda: differing(run), {}),
         "metrics": last,
         "records": {name: str(record) for name, record in records.items()},
@@ -137,6 +138,7 @@ def _of_runs(study: Study) -> Tree:
     means = {m: float(np.mean(values)) for m, values in last.items() if values}
     return {
         "runs": {state: count for state, count in states.items() if count},
+        "radius": {method: radius_of(run.settings) for (method, _), run in study.runs.items()},
         f"test {first.score}, mean": means,
         "records": {name: f"of {count} runs" for name, count in kinds.items()},
         "notes": hints.of_seeds(len(plan["seeds"])) + hints.of_runs(study.runs.values()),

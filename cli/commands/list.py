@@ -17,13 +17,16 @@ def list_names(
     kind: Annotated[
         str | None,
         typer.Argument(
-            metavar="[methods|tasks|measures|figures|models|data|settings]",
+            metavar="[methods|tasks|measures|figures|models|data|settings|published]",
             help="One kind; all of them without.",
         ),
     ] = None,
     json: options.Json = False,
 ) -> None:
     """List methods, tasks, measures, figures, models, data sets and published settings.
+
+    published: settings of papers with the radius in force of each method, the size of the network,
+    what their sources leave open and where ours differs.
 
     Example: landscape list methods
     """
@@ -50,7 +53,11 @@ def _lines(entry: Entry) -> list[str]:
         "cost": entry.get("cost"),
         "defaults": settings,
         "source": entry.get("source"),
+        "parameters": f"{entry['parameters']:,}" if "parameters" in entry else "",
+        "open": "; ".join(entry.get("open", [])),
+        "differs": "; ".join(entry.get("differs", [])),
         "use": entry.get("command"),
+        "radius": "; ".join(f"{name}: {radius}" for name, radius in entry.get("radii", {}).items()),
         "takes inside": ", ".join(f"{entry['name']}+{name}" for name in inside or []),
     }
     return [

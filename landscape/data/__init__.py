@@ -11,6 +11,7 @@ from landscape.data.cifar import cifar10, cifar100
 from landscape.data.dataset import DataSet, Split, batches, split
 from landscape.data.idx_images import fashion_mnist, mnist
 from landscape.data.language import intact_text, python_text, shakespeare, text
+from landscape.data.svhn import svhn
 from landscape.data.text_table import tsv
 
 DATA: dict[str, Callable[..., DataSet]] = {
@@ -20,6 +21,7 @@ DATA: dict[str, Callable[..., DataSet]] = {
     "fashion-mnist": fashion_mnist,
     "cifar10": cifar10,
     "cifar100": cifar100,
+    "svhn": svhn,
     "sst2": sst2.load,
     "shakespeare": shakespeare,
     "text": text,

@@ -76,6 +76,11 @@ class AACE(ascent.Ascent):
         checks.one_of(tuple(SCORES), mode=self.mode)
 
     @property
+    def ball(self) -> str:
+        """‖e‖/‖a‖, a the gradient of the adversarial loss, or ‖e‖ where it is normalised."""
+        return "‖e‖" if self.normalize else "‖e‖/‖a‖"
+
+    @property
     def plain(self) -> bool:
         """Test whether `gradient` is that of the loss itself: here it is not."""
         return False

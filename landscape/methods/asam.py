@@ -51,6 +51,11 @@ class ASAM(ascent.Ascent):
     def __post_init__(self) -> None:
         checks.non_negative(rho=self.rho, eta=self.eta)
 
+    @property
+    def ball(self) -> str:
+        """‖e/T‖, in multiples of the weights."""
+        return "‖e/T‖"
+
     def climb(self, walker: Walker, g: Tensor, w: Tensor, rho: ascent.Radius) -> Tensor:
         """Perturbation e = ρ T²g/‖Tg‖, (n,)."""
         scaled = scaled_names(self.scaled, walker.layers)

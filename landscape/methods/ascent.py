@@ -50,6 +50,11 @@ class Ascent(Perturbs):
     no_repeat: ClassVar[str | None] = None
 
     @property
+    def ball(self) -> str:
+        """The length of a perturbation e that `rho` is, in words."""
+        return "‖e‖"
+
+    @property
     def plain(self) -> bool:
         """Test whether `gradient` is that of the loss itself."""
         return True

@@ -120,6 +120,11 @@ class MSAM(ascent.Ascent):
         """Delegate to the method inside."""
         return ascent.inside(self.over).gradient(walker, shard, at)
 
+    @property
+    def ball(self) -> str:
+        """That of the method inside."""
+        return ascent.inside(self.over).ball
+
     def climb(self, walker: Walker, g: Tensor, w: Tensor, rho: ascent.Radius) -> Tensor:
         """Delegate to the method inside."""
         return ascent.inside(self.over).climb(walker, g, w, rho)

@@ -51,6 +51,11 @@ class SAM(ascent.Ascent):
     def __post_init__(self) -> None:
         checks.non_negative(rho=self.rho)
 
+    @property
+    def ball(self) -> str:
+        """‖e‖, or ‖e‖/‖g‖ without normalisation."""
+        return "‖e‖" if self.normalize else "‖e‖/‖g‖"
+
     def climb(self, walker: Walker, g: Tensor, w: Tensor, rho: ascent.Radius) -> Tensor:
         """Perturbation e = ρ g/‖g‖, or ρ g, (n,)."""
         return ascent.sam(g, w, rho) if self.normalize else rho * g

@@ -19,7 +19,7 @@ from landscape.models.sequence_classifier import sequence_classifier
 from landscape.models.text_transformer import text_transformer
 from landscape.models.unet import unet
 from landscape.models.vit import vit
-from landscape.models.wide_resnet import wrn28_10
+from landscape.models.wide_resnet import wrn28_10, wrn34_10
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "mlp": mlp,
@@ -30,6 +30,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "resnet50": resnet50,
     "resnet56": resnet56,
     "wrn28-10": wrn28_10,
+    "wrn34-10": wrn34_10,
     "pyramidnet110": pyramidnet110,
     "pyramidnet272": pyramidnet272,
     "vit": vit,
@@ -59,4 +60,5 @@ __all__ = [
     "unet",
     "vit",
     "wrn28_10",
+    "wrn34_10",
 ]

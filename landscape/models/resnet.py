@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from landscape.models.head import head
 from landscape.models.initialisation import he_initialised
 
 
@@ -63,14 +64,16 @@ class Bottleneck(nn.Module):
         return joined(self.norm3(self.conv3(inner)), x, self.shortcut)
 
 
-def resnet18(classes: int = 10, channels: int = 3, skip: bool = True) -> nn.Module:
+def resnet18(classes: int = 10, channels: int = 3, skip: bool = True, neck: int = 0) -> nn.Module:
     """Four stages of two basic blocks, 64 to 512 channels. The defaults: 11,173,962 parameters.
 
     x: (batch, channels, 32, 32), other sizes work too. CIFAR stem: one 3x3 convolution of
     stride 1 and no max-pool, as in the Lookbehind authors' code (arXiv 2307.16704).
     skip: with shortcuts, or without: 11,000,138 parameters.
+    neck: units of one more linear layer before the head, without an activation between them; 64 in
+    the FAM authors' code (arXiv 2307.02337): 11,202,314 parameters.
     """
-    return resnet(BasicBlock, (2, 2, 2, 2), classes, channels, skip=skip)
+    return resnet(BasicBlock, (2, 2, 2, 2), classes, channels, skip=skip, neck=neck)
 
 
 def resnet34(classes: int = 10, channels: int = 3, skip: bool = True) -> nn.Module:
@@ -90,8 +93,9 @@ def resnet(
     channels: int,
     width: int = 64,
     skip: bool = True,
+    neck: int = 0,
 ) -> nn.Module:
-    """Stem, stages, global mean pool, head.
+    """Stem, stages, global mean pool, neck where it has units, head.
 
     Stage s, from 0, has depths[s] blocks of width · 2ˢ channels, times the block's expansion.
     Every stage but the first halves the image.
@@ -111,7 +115,7 @@ def resnet(
             inputs = width * 2**s * block.expansion
         layers[f"stage{s + 1}"] = nn.Sequential(*blocks)
     layers.update(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten())
-    layers["head"] = nn.Linear(inputs, classes)
+    layers |= head(inputs, classes, neck)
     return he_initialised(nn.Sequential(layers))
 
 

@@ -5,6 +5,7 @@ from collections import OrderedDict
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from landscape.models.head import head
 from landscape.models.initialisation import he_initialised
 
 
@@ -34,17 +35,38 @@ class WideBlock(nn.Module):
         return self.conv2(inner) + past
 
 
-def wrn28_10(classes: int = 10, channels: int = 3, dropout: float = 0.0) -> nn.Module:
+def wrn28_10(
+    classes: int = 10, channels: int = 3, dropout: float = 0.0, neck: int = 0
+) -> nn.Module:
     """WRN-28-10: the defaults have 36,479,194 parameters (36.5M in the paper).
 
     x: (batch, channels, 32, 32), other sizes work too.
     dropout: between the two convolutions of a block; the paper tries 0 and 0.3.
+    neck: units of one more linear layer before the head, without an activation between them; 64 in
+    the FAM authors' code (arXiv 2307.02337).
     """
-    return wide_resnet(28, 10, classes, channels, dropout)
+    return wide_resnet(28, 10, classes, channels, dropout, neck)
+
+
+def wrn34_10(
+    classes: int = 10, channels: int = 3, dropout: float = 0.0, zero_head: bool = False
+) -> nn.Module:
+    """WRN-34-10: the defaults have 46,160,474 parameters.
+
+    What the AACE authors' code (arXiv 2406.14329) calls WRN-28-10: its stages have a block more.
+    zero_head: start the head at zero, as that code does.
+    """
+    return wide_resnet(34, 10, classes, channels, dropout, zero_head=zero_head)
 
 
 def wide_resnet(
-    depth: int, width: int, classes: int = 10, channels: int = 3, dropout: float = 0.0
+    depth: int,
+    width: int,
+    classes: int = 10,
+    channels: int = 3,
+    dropout: float = 0.0,
+    neck: int = 0,
+    zero_head: bool = False,
 ) -> nn.Module:
     """WRN-`depth`-`width`: three stages of (depth - 4) / 6 blocks, 16, 32 and 64 · width channels.
 
@@ -67,5 +89,5 @@ def wide_resnet(
         layers[f"stage{s + 1}"] = nn.Sequential(*blocks)
     layers.update(norm=nn.BatchNorm2d(inputs), relu=nn.ReLU())
     layers.update(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten())
-    layers["head"] = nn.Linear(inputs, classes)
+    layers |= head(inputs, classes, neck, zero_head)
     return he_initialised(nn.Sequential(layers))

@@ -1,7 +1,7 @@
 """Plans of commands: checked and counted at once, timed after that; nothing is written."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from landscape.tasks.registry import task as find_task
 from landscape.training.keeper import Clock
 from landscape.training.loggers.log import Choice, loggers_of
 from landscape.training.run import Run, has_ended, load_data
+from landscape.training.settings import radius_of
 from landscape.training.train import check_protocol, ended_in, folder_of, settings_for
 from landscape.utils.paths import PathLike, as_path
 
@@ -50,12 +51,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Plan:
-    """Parts one after the other, shared out over processes."""
+    """Parts one after the other, shared out over processes.
+
+    radii: the radius that each method that trains uses, in words.
+    """
 
     what: str
     folder: Path
     parts: Sequence[Part]
     processes: int = 1
+    radii: Mapping[str, str] = field(default_factory=dict)
 
     def seconds(self) -> list[float]:
         """Rough seconds of each part, timed with one thread where processes share the cores."""
@@ -87,7 +92,8 @@ def of_training(
     epoch = Run(path).status["epoch"] if (path / "settings.json").exists() else 0
     epochs = chosen.training.epochs * chosen.num_tasks
     part = Part(f"train {method}", 1 - ended, int(ended), unit, 1 - epoch / epochs)
-    return Plan(f"{part.name} on {task}, seed {seed}", path, [part])
+    radii = {method: radius_of(chosen)}
+    return Plan(f"{part.name} on {task}, seed {seed}", path, [part], radii=radii)
 
 
 def of_study(design: Design) -> Plan:
@@ -95,9 +101,11 @@ def of_study(design: Design) -> Plan:
     task, overrides = find_task(design.task), design.overrides({})[0]
     dataset, cells = load_data(task, as_path(design.data_dir)), design.cells(overrides)
     first_seed, parts = max(FIRST_SEED, design.seeds), list[Part]()
+    radii: dict[str, str] = {}
     tuning = trials(design.untuned, design.grid, design.tune_seeds, first_seed)
     for method, values in overrides.items():
         settings = settings_for(design.task, method, 0, values)
+        radii[method] = radius_of(settings)
         unit = cache(partial(training_seconds, settings, dataset))
         tried = sum(cell.method == method for cell, _ in tuning)
         kept = 0 if tuning else sum(has_ended(c.path) for c in cells if c.method == method)
@@ -113,7 +121,7 @@ def of_study(design: Design) -> Plan:
         units = GRADIENTS[name](measure) * splits * design.askings(name)
         parts.append(Part(name, len(paths) - kept, kept, gradient, units))
     what = f"compare {len(overrides)} methods × {design.seeds} seeds on {design.task}"
-    return Plan(what, design.path, parts, design.processes)
+    return Plan(what, design.path, parts, design.processes, radii)
 
 
 def of_analysis(

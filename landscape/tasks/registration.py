@@ -122,6 +122,11 @@ def register_task(
 
     Raises ValueError for names and references that do not exist.
     """
+    for kind, name, arguments in (("model", model, model_args), ("data", data, data_args)):
+        if arguments and not name:
+            raise ValueError(
+                f"`--{kind}-args` has no effect without --{kind}. Name the {kind} too."
+            )
     import_named(model, data, loss)
     if base is not None:
         base = canonical("task", base, registry.TASKS)

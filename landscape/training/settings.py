@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from landscape.lifelong.settings import LifelongSettings
-from landscape.methods import METHODS, make, options
+from landscape.methods import METHODS, make, options, radii
 from landscape.tasks.init_settings import InitSettings
 from landscape.training.optimizer import kinds, schedules
 from landscape.training.parameter_groups import groups_of
@@ -183,6 +183,13 @@ class Settings:
             lifelong=LifelongSettings(**tree["lifelong"]) if tree.get("lifelong") else None,
             init=InitSettings(**tree.get("init", {})),
         )
+
+
+def radius_of(settings: Settings) -> str:
+    """Say which radius a run's method uses; "unknown" for a method that is not registered."""
+    name = unlabelled(settings.method)
+    known = set(name.split("+")) <= set(METHODS)
+    return radii.describe(name, settings.methods) if known else "unknown"
 
 
 SECTIONS: dict[str, type] = {

@@ -16,7 +16,7 @@ from landscape_cli.commands.list import CATALOGUE
 
 REGISTRIES = {
     "methods": METHODS, "tasks": TASKS, "measures": MEASURES, "figures": PLOTS, "models": MODELS,
-    "data": DATA, "settings": names(),
+    "data": DATA, "settings": names(), "published": names(),
 }  # fmt: skip
 
 
@@ -77,3 +77,21 @@ def test_one_kind_alone(landscape):
 def test_an_unknown_kind_names_the_nearest(refused):
     (line,) = refused("list", "method")
     assert line.startswith("Unknown kind 'method'. Did you mean 'methods'?")
+
+
+def test_methods_show_the_radius_in_force_for_every_nesting(landscape):
+    text = landscape("list", "methods").out
+    assert "radius: sam: ‖e‖ = 0.05, of sam\n" in text
+    assert "lookbehind+asam: ‖e/T‖ = 0.5, of asam" in text
+    entries = json.loads(landscape("list", "methods", "--json").out)["methods"]
+    for entry in entries:
+        nested = [f"{entry['name']}+{inner}" for inner in entry["inside"]]
+        assert list(entry["radii"]) == [entry["name"], *nested]
+
+
+def test_published_settings_show_radii_sizes_and_what_is_open(landscape):
+    text = landscape("list", "published").out
+    aace = text.partition("aace-cifar10-wrn28-10 ")[2].partition("\n  a")[0]
+    assert "parameters: 46,160,474" in aace and "radius: sgd: none; aace: ‖e‖/‖a‖ = 0.2" in aace
+    assert "open: which rho made the tables" in aace and "differs: the code's cutout" in aace
+    assert "use: landscape compare --task cifar10-resnet18 --model wrn34-10" in aace

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from landscape.models import MODELS, convnet, lenet, mlp, resnet18, resnet34, resnet50
+from landscape.models.head import head
 from landscape.models.resnet import BasicBlock, Bottleneck
 
 COLOUR = (3, 3, 32, 32)
@@ -18,6 +19,7 @@ INPUTS = {
     "resnet50": COLOUR,
     "resnet56": COLOUR,
     "wrn28-10": COLOUR,
+    "wrn34-10": COLOUR,
     "pyramidnet110": COLOUR,
     "pyramidnet272": COLOUR,
     "vit": COLOUR,
@@ -31,6 +33,7 @@ PARAMETERS = {
     "resnet50": 23_520_842,
     "resnet56": 853_018,
     "wrn28-10": 36_479_194,
+    "wrn34-10": 46_160_474,
     "pyramidnet110": 1_772_706,
     "pyramidnet272": 26_210_842,
     "vit": 2_693_578,
@@ -217,3 +220,14 @@ def test_resnet_convolutions_have_he_variance():
     assert conv.std().item() == pytest.approx((2 / (9 * 512)) ** 0.5, rel=0.01)
     down = resnet18().stage2[0].conv1.weight  # 64 in, 128 out: fan-out, not fan-in
     assert down.std().item() == pytest.approx((2 / (9 * 128)) ** 0.5, rel=0.02)
+
+
+def test_a_neck_is_one_more_linear_layer_and_a_zero_head_answers_zero():
+    with torch.device("meta"):
+        assert count(resnet18(neck=64)) == 11_173_962 - 5_130 + (512 * 64 + 64) + (64 * 10 + 10)
+        last = list(MODELS["wrn28-10"](neck=64).named_children())[-2:]
+        assert [(name, layer.out_features) for name, layer in last] == [("neck", 64), ("head", 10)]
+        with pytest.raises(ValueError, match=r"`neck` must be non-negative. Got -1."):
+            resnet18(neck=-1)
+    zeros = head(5, 3, zero=True)["head"]
+    assert torch.equal(zeros(torch.randn(2, 5)), torch.zeros(2, 3))
