@@ -77,7 +77,7 @@ class AACE(ascent.Ascent):
 
     @property
     def ball(self) -> str:
-        """‖e‖/‖a‖, a the gradient of the adversarial loss, or ‖e‖ where it is normalised."""
+        """Length ‖e‖/‖a‖, a the gradient of the adversarial loss, or ‖e‖ where it is normalised."""
         return "‖e‖" if self.normalize else "‖e‖/‖a‖"
 
     @property

@@ -53,7 +53,7 @@ class ASAM(ascent.Ascent):
 
     @property
     def ball(self) -> str:
-        """‖e/T‖, in multiples of the weights."""
+        """Length ‖e/T‖, in multiples of the weights."""
         return "‖e/T‖"
 
     def climb(self, walker: Walker, g: Tensor, w: Tensor, rho: ascent.Radius) -> Tensor:

@@ -122,7 +122,7 @@ class MSAM(ascent.Ascent):
 
     @property
     def ball(self) -> str:
-        """That of the method inside."""
+        """Length that `rho` is for the method inside."""
         return ascent.inside(self.over).ball
 
     def climb(self, walker: Walker, g: Tensor, w: Tensor, rho: ascent.Radius) -> Tensor:

@@ -17,7 +17,7 @@ from landscape.methods.requirements import nested
 class Radius:
     """Radius of one method of a nesting.
 
-    method: its name. value: the radius that its climbs use, NaN-free; None where it has none.
+    method: its name. value: the radius that its climbs use; None where it has none.
     source: the name of the method whose setting that is. idle: its own setting that another one
     takes the place of; None where there is none.
     """

@@ -53,7 +53,7 @@ class SAM(ascent.Ascent):
 
     @property
     def ball(self) -> str:
-        """‖e‖, or ‖e‖/‖g‖ without normalisation."""
+        """Length ‖e‖, or ‖e‖/‖g‖ without normalisation."""
         return "‖e‖" if self.normalize else "‖e‖/‖g‖"
 
     def climb(self, walker: Walker, g: Tensor, w: Tensor, rho: ascent.Radius) -> Tensor:
