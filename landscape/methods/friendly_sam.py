@@ -63,6 +63,11 @@ class FriendlySAM(ascent.Ascent):
         if not 0 <= self.lam <= 1:
             raise ValueError(f"`lam` must lie in [0, 1]. Got {self.lam}.")
 
+    @property
+    def ball(self) -> str:
+        """Length ‖e‖, or ‖e/T‖ with T = |w| where it is adaptive."""
+        return "‖e/T‖" if self.adaptive else "‖e‖"
+
     def climb(self, walker: Walker, g: Tensor, w: Tensor, rho: ascent.Radius) -> Tensor:
         """Perturbation e along g - σ m, (n,); reads the average and leaves it."""
         d = g if self.m is None else g - self.sigma * self.m.to(g)

@@ -1,15 +1,15 @@
 """Radii in force: which value of `rho` each method of a nesting uses.
 
 The radius of an outer method holds for all methods inside it; where it sets none (`rho` None), that
-of the method inside holds, and SAM's default where there is no method inside.
+of the method inside holds; where there is no method inside, its `radius_alone`, or SAM's default.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from landscape.methods import METHODS, make, options
-from landscape.methods.ascent import Ascent
+from landscape.methods import make, options
+from landscape.methods.ascent import Ascent, start
 from landscape.methods.requirements import nested
 
 
@@ -49,7 +49,7 @@ def in_force(name: str, settings: Mapping[str, Mapping[str, Any]] | None = None)
             continue
         own = method.rho
         if outer is None:
-            outer = (own, key) if own is not None else _inner(layers[i + 1 :])
+            outer = _outermost(layers[i:])
         idle = own if outer[1] != key and own is not None else None
         radii.append(Radius(key, *outer, idle))
     return radii
@@ -74,9 +74,11 @@ def describe(name: str, settings: Mapping[str, Mapping[str, Any]] | None = None)
     return f"{ball} = {first.value:g}{parts}{start}, of {first.source}{''.join(idle)}"
 
 
-def _inner(layers: list[tuple[str, Any]]) -> tuple[float, str]:
-    """The radius of the outermost method inside that sets one, and that method's name."""
-    for key, method in layers:
-        if "rho" in options(key) and method.rho is not None:
+def _outermost(layers: list[tuple[str, Any]]) -> tuple[float, str]:
+    """The outermost radius that is set among methods by name, and whose it is."""
+    with_radius = [(key, method) for key, method in layers if "rho" in options(key)]
+    for key, method in with_radius:
+        if method.rho is not None:
             return method.rho, key
-    return METHODS["sam"]().rho, "sam"
+    key, method = with_radius[-1]
+    return start(method), key if hasattr(method, "radius_alone") else "sam"

@@ -71,6 +71,11 @@ class SAMON(ascent.Ascent):
             )
 
     @property
+    def ball(self) -> str:
+        """Length that `rho` is for the method inside."""
+        return ascent.inside(self.over).ball
+
+    @property
     def plain(self) -> bool:
         """Delegate to the method inside."""
         return ascent.inside(self.over).plain

@@ -1,5 +1,7 @@
 """The radius that a nesting is said to use is the length of the perturbations that it makes."""
 
+from dataclasses import fields
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -13,9 +15,8 @@ from landscape.methods.requirements import nested
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch
 
-BASES = ("sam", "asam", "aace", "msam", "lookbehind", "multistep-sam")
-OUTER = ("lookbehind", "multistep-sam", "msam", "lets", "lookahead", "fam")
-OWN = {name: 0.01 * i for i, name in enumerate((*OUTER, *BASES), 3)}  # all different
+OUTER = [name for name, kind in METHODS.items() if "over" in {f.name for f in fields(kind)}]
+OWN = {name: 0.01 * i for i, name in enumerate(METHODS, 3)}  # all different
 
 
 def nests(name):
@@ -38,7 +39,7 @@ def primal(t):
 def lengths(name, settings, monkeypatch):
     """Lengths, in units of the innermost climb's ball, of the climbs of one step."""
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3)).double()
+    model = nn.Sequential(nn.Linear(4, 6), nn.LayerNorm(6), nn.Tanh(), nn.Linear(6, 3)).double()
     loss = lambda model, batch: F.cross_entropy(model(batch.x), batch.y)  # noqa: E731
     walker = Walker(model, torch.optim.SGD(model.parameters(), lr=0.1), loss)
     x, y = torch.randn(8, 4, dtype=torch.float64), torch.arange(8) % 3
@@ -72,7 +73,7 @@ def lengths(name, settings, monkeypatch):
 def test_each_climb_is_as_long_as_is_said(name, own, monkeypatch):
     """With every radius at its default, and with a different one for every method."""
     parts = name.split("+")
-    radii = {part: {"rho": OWN.get(part, 0.2)} for part in parts if "rho" in options(part)}
+    radii = {part: {"rho": OWN[part]} for part in parts if "rho" in options(part)}
     settings = radii if own else {}
     said = [radius for radius in in_force(name, settings) if radius.value is not None]
     found = lengths(name, settings, monkeypatch)
@@ -102,5 +103,7 @@ def test_words():
         "‖e/T‖ = 0.05, of lookbehind; asam.rho = 0.5 is not used"
     )
     assert describe("sam", {"sam": {"normalize": False}}) == "‖e‖/‖g‖ = 0.05, of sam"
+    assert describe("looksam") == "‖e‖ = 0.1, of looksam"
+    assert describe("sam-on+asam") == "‖e/T‖ = 0.5, of asam"
     assert describe("msam+asam") == "‖e/T‖ = 0.5, of asam"
     assert describe("fam+sam", {"sam": {"rho": 0.0}}) == "‖e‖ = 0, of sam"
