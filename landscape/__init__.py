@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from landscape.methods import METHODS
     from landscape.network.batch import Batch
     from landscape.objective import Objective
+    from landscape.objective.sharded import ShardedObjective, sharded
     from landscape.study.study import Study, compare
     from landscape.training.run import Run
     from landscape.training.train import train
@@ -32,6 +33,7 @@ _HOME = {  # public name -> the module that defines it; None for a room of that 
     "Objective": "landscape.objective",
     "Plane": "landscape.measures",
     "Run": "landscape.training.run",
+    "ShardedObjective": "landscape.objective.sharded",
     "Study": "landscape.study.study",
     "analyze": "landscape.analysis.analyze",
     "audit": "landscape.auditing.run",
@@ -43,6 +45,7 @@ _HOME = {  # public name -> the module that defines it; None for a room of that 
     "optim": None,
     "plots": None,
     "records": None,
+    "sharded": "landscape.objective.sharded",
     "train": "landscape.training.train",
 }
 
@@ -52,6 +55,7 @@ __all__ = [
     "Objective",
     "Plane",
     "Run",
+    "ShardedObjective",
     "Study",
     "analyze",
     "audit",
@@ -63,6 +67,7 @@ __all__ = [
     "optim",
     "plots",
     "records",
+    "sharded",
     "train",
 ]
 

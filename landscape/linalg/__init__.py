@@ -8,6 +8,7 @@ from landscape.linalg import probes
 from landscape.linalg.lanczos import LanczosResult, lanczos
 from landscape.linalg.quadrature import Quadrature, stochastic_lanczos
 from landscape.linalg.ritz_of_vectors import RitzPairs, rayleigh_ritz
+from landscape.linalg.space import Space
 from landscape.linalg.subspace import MatVec, Subspace
 from landscape.linalg.trace import TraceEstimate, trace
 
@@ -16,6 +17,7 @@ __all__ = [
     "MatVec",
     "Quadrature",
     "RitzPairs",
+    "Space",
     "Subspace",
     "TraceEstimate",
     "lanczos",

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from landscape.linalg.ritz import Ritz
+from landscape.linalg.space import Space
 from landscape.linalg.subspace import MatVec, Subspace
 
 ENDS = ("magnitude", "largest", "smallest", "both")
@@ -59,6 +60,7 @@ def lanczos(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
     callback: Callable[[int, float], None] | None = None,
+    shards: Space | None = None,
 ) -> LanczosResult:
     """Compute the k eigenvalues of H at one end of its spectrum, or k at each end.
 
@@ -72,6 +74,8 @@ def lanczos(
         ask for fewer: two more than the pairs will do, with more restarts.
     callback: called as callback(matvecs, worst bound of the wanted pairs / max|θ|) after each
         check.
+    shards: where this process holds a shard of each vector: n is that of the whole, the matvec and
+        the vectors of the result are shards, and all processes call alike.
 
     The bound is max(r, moved) + rounding. There is an eigenvalue within r = ‖H x − θ x‖; `moved`,
     how far the value of this rank came since the last check, shows ranks still changing. `rounding`
@@ -99,11 +103,12 @@ def lanczos(
     pairs = _check(n, k, which, tolerance, max_matvecs, max_basis, dtype)
     limit = max(1000, 100 * pairs) if max_matvecs is None else max_matvecs
     if max_basis is None:
-        affordable = memory // (n * dtype.itemsize) - 1
+        local = n if shards is None else shards.local
+        affordable = memory // (max(local, 1) * dtype.itemsize) - 1
         max_basis = max(2 * pairs + 8, min(affordable, max(128, 4 * pairs)))
     if free is not None:
         max_basis = min(max_basis, _largest_basis(n, pairs, k, free, dtype))
-    space = Subspace(matvec, n, max_basis, seed=seed, dtype=dtype, device=device)
+    space = Subspace(matvec, n, max_basis, seed=seed, dtype=dtype, device=device, space=shards)
     before = torch.empty(0, dtype=torch.float64)
     probes = PROBES if tolerance <= LOOSE else 2 * PROBES
     until = 0
@@ -182,7 +187,7 @@ def _result(space: Subspace, ritz: Ritz, which: str, pairs: int, tolerance: floa
         return torch.cat([x[shown], x.new_full((missing,), blank)])
 
     vectors = space.combine(ritz.weights[:, shown])
-    blank = vectors.new_full((missing, space.n), torch.nan)
+    blank = vectors.new_full((missing, vectors.shape[1]), torch.nan)
     return LanczosResult(
         values=fill(ritz.values),
         vectors=torch.cat([vectors, blank]).T,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from landscape.linalg import probes
+from landscape.linalg.space import Space
 
 Floats = NDArray[np.float64]
 
@@ -64,6 +65,16 @@ def interval(moments: Moments) -> Estimate:
 def estimate(forms: Floats, squares: Floats, d: int) -> Estimate:
     """tr A with its interval from forms xᵀAx and squares ‖Ax‖², (q, ...) each, q ≥ 2."""
     return interval(moments(forms, squares, d))
+
+
+def spread(space: Space, like: Tensor, draws: int, seed: int) -> Iterator[Tensor]:
+    """Yield `draws` vectors, of each this process's shard (local,), uniform on the sphere of radius
+    √n; with dtype and device of `like`.
+    """
+    generator = space.generator(seed)
+    for _ in range(draws):
+        z = torch.randn(space.local, generator=generator, dtype=torch.float32).to(like)
+        yield z * (space.n**0.5 / space.norm(z))
 
 
 def directions(

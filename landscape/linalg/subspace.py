@@ -13,6 +13,8 @@ from math import isfinite
 import torch
 from torch import Tensor
 
+from landscape.linalg.space import Space
+
 MatVec = Callable[[Tensor], Tensor]
 
 SLAB = 1 << 16  # columns turned at once in float64: 64 MiB for a basis of 128
@@ -25,6 +27,8 @@ class Subspace:
     capacity: the most basis vectors, at most n; memory is (capacity + 1)·n numbers of `dtype`.
     start: (n,) the first direction; default random. Fresh random vectors come from `seed`, drawn on
         the CPU.
+    space: of the vectors, where this process holds a shard of each: then n is `space.n`, and (n,)
+        of vectors, here and below, is the length of the shard.
     """
 
     def __init__(
@@ -37,18 +41,22 @@ class Subspace:
         start: Tensor | None = None,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
+        space: Space | None = None,
     ):
         self.matvec, self.n, self.capacity = matvec, n, min(capacity, n)
+        self.space = Space.whole(n) if space is None else space
         self.size = self.matvecs = 0
         self.norm = 0.0  # largest ‖H v‖ over unit v so far: a lower bound of ‖H‖₂
         self.floor = 0.0  # error already in C: couplings cut as rounding, or kept over a restart
-        self._generator = torch.Generator().manual_seed(seed)
-        self._rows = torch.empty(self.capacity + 1, n, dtype=dtype, device=device)  # basis, then v
+        self._generator = self.space.generator(seed)
+        shape = self.capacity + 1, self.space.local
+        self._rows = torch.empty(shape, dtype=dtype, device=device)  # basis, then v
         self._projected = torch.zeros(self.capacity + 1, self.capacity + 1, dtype=torch.float64)
         self._lost = self._projected[:0]  # couplings to earlier next vectors, a row each
         self._joint = 0  # the vector that the kept ones of a restart are all coupled with
         first = self._random() if start is None else start.to(self._rows)
-        self._rows[0] = first / torch.linalg.vector_norm(first)
+        split = self.space.is_split
+        self._rows[0] = first / (self._length(first) if split else torch.linalg.vector_norm(first))
 
     @property
     def basis(self) -> Tensor:
@@ -92,23 +100,23 @@ class Subspace:
         rest, self._projected[: m + 1, m] = self._orthogonalise(product, self._local)
         if len(self._lost):  # what an earlier next vector shares with this one is known from here
             self._projected[m, :m] = self._projected[:m, m]
-        beta = _length(rest)
+        beta = self._length(rest)
         if self.size == self.n or beta <= self.noise:
             self.floor = max(self.floor, beta)
             beta = 0.0
             rest = self._fresh() if self.size < self.n else product
         self._projected[self.size, m] = beta
-        self._rows[self.size] = rest / (_length(rest) or 1.0)
+        self._rows[self.size] = rest / (self._length(rest) or 1.0)
 
     def combine(self, weights: Tensor) -> Tensor:
         """Rows Σ_j weights[j, i]·v_j, (k, n), for weights (m, k); float64, in slabs of columns."""
-        combined = self._rows.new_empty(weights.shape[1], self.n)
+        combined = self._rows.new_empty(weights.shape[1], self.space.local)
         self._combine(weights, combined)
         return combined
 
     def _combine(self, weights: Tensor, combined: Tensor) -> None:
         turn = weights.T.to(self._rows.device)
-        for first in range(0, self.n, SLAB):
+        for first in range(0, self.space.local, SLAB):
             slab = slice(first, first + SLAB)
             combined[:, slab] = turn @ self.basis[:, slab].double()
 
@@ -156,7 +164,7 @@ class Subspace:
             raise ValueError(
                 f"`matvec` must map shape {tuple(v.shape)} to itself. Got {tuple(product.shape)}."
             )
-        length = _length(product)
+        length = self._length(product)
         if not isfinite(length):
             raise ValueError(
                 "`matvec` must return finite numbers. "
@@ -181,7 +189,7 @@ class Subspace:
         first = self.size - 2 if local else 0
         for start in (first, 0):
             rows = self.basis[start:]
-            part = rows @ w
+            part = self.space.reduce(rows @ w)
             w = torch.addmv(w, rows.T, part, alpha=-1)
             parts[start:] += part.to(parts)
         return w, parts
@@ -195,14 +203,18 @@ class Subspace:
         fresh = self._random()
         for _ in range(2):
             rest = self._orthogonalise(fresh)[0]
-            while not (length := _length(rest)):
+            while not (length := self._length(rest)):
                 rest = self._orthogonalise(self._random())[0]
             fresh = rest / length
         return fresh
 
     def _random(self) -> Tensor:
-        draw = torch.randn(self.n, generator=self._generator, dtype=torch.float32)
+        draw = torch.randn(self.space.local, generator=self._generator, dtype=torch.float32)
         return draw.to(self._rows)
+
+    def _length(self, v: Tensor) -> float:
+        """‖v‖, in float64."""
+        return self.space.norm(v) if self.space.is_split else _length(v)
 
 
 def _length(v: Tensor) -> float:

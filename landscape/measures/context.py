@@ -27,6 +27,8 @@ def shows_progress(call: Call) -> Call:
 
     @wraps(call)
     def shown(self: Any, *objective: Any, progress: Any = None, **options: Any) -> Any:
+        if getattr(objective[0] if objective else None, "is_sharded", False):
+            _refuse_sharded(self, [*objective[1:], *options.values()])
         with on_ranks(self, [*objective, *options.values()]):
             if progress is not True:
                 return call(self, *objective, progress=progress or None, **options)
@@ -74,6 +76,15 @@ def on_ranks(measure: Any, arguments: Sequence[Any]) -> Iterator[None]:
             raise ValueError(f"All ranks must ask the same. The settings of {name} differ.")
         yield
         ranks.all(True)
+
+
+def _refuse_sharded(measure: Any, beside: list[Any]) -> None:
+    """ValueError for measures that need whole vectors, and for anything beside the objective."""
+    if not getattr(measure, "takes_sharded", False) or any(b is not None for b in beside):
+        raise ValueError(
+            f"{type(measure).__name__} cannot be asked like this of a sharded network, which has "
+            "Eigenvalues()(objective) and Trace(method='hutchinson')(objective) alone."
+        )
 
 
 def point_of(objective: Objective, split: str = "given") -> Point:

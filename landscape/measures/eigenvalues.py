@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from landscape.linalg import lanczos
 from landscape.measures.context import Progress, shows_progress, signature
+from landscape.measures.curvature import of_sharded
 from landscape.measures.curvature.certificate import certified
 from landscape.measures.curvature.operator import CURVATURES, Operator, operator
 from landscape.measures.curvature.with_curvlinops import arpack
@@ -61,6 +62,7 @@ class Eigenvalues:
     array([9., 1.])
     """
 
+    takes_sharded: ClassVar[bool] = True
     k: int = 10
     which: str = "magnitude"
     tolerance: float = 1e-4
@@ -111,6 +113,8 @@ class Eigenvalues:
 
         progress: counts Hessian-vector products; the total is not known in advance.
         """
+        if getattr(objective, "is_sharded", False):
+            return of_sharded.eigenvalues(self, objective, progress)  # type: ignore[arg-type]
         matrix = operator(objective, self.curvature, self.layer, self.seed, self.precision)
         if self.k > matrix.n:
             raise ValueError(

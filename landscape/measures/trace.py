@@ -10,6 +10,7 @@ from torch import Tensor
 from landscape.linalg import MatVec, probes, trace
 from landscape.linalg.quadratic_forms import project_out
 from landscape.measures.context import Progress, shows_progress, signature
+from landscape.measures.curvature import of_sharded
 from landscape.measures.curvature.operator import Operator, operator
 from landscape.network.precision import arithmetic_of
 from landscape.objective.objective import Objective
@@ -55,6 +56,7 @@ class Trace:
     10.0
     """
 
+    takes_sharded: ClassVar[bool] = True
     tolerance: float = 0.01
     max_hvps: int = 300
     method: str = "layers"
@@ -89,6 +91,8 @@ class Trace:
         so "krylov" stands in for "layers".
         progress: counts Hessian-vector products; the total, `max_hvps`, is an upper limit.
         """
+        if getattr(objective, "is_sharded", False):
+            return of_sharded.trace(self, objective, progress)  # type: ignore[arg-type]
         matrix = operator(objective, self.curvature, self.layer, self.seed, self.precision)
         matvec, known = (
             (matrix.matvec, 0.0) if pairs is None else _without(matrix, pairs, self.seed)

@@ -228,6 +228,13 @@ def check_initialised(model: nn.Module) -> None:
                 "Build the network in Python and load them: "
                 "net.load_state_dict(torch.jit.load(path).state_dict())."
             )
+    for name, p in model.named_parameters():
+        if hasattr(p, "placements") or p.is_meta:  # a DTensor, or taken over by ls.sharded
+            raise ValueError(
+                f"{name!r} lies in shards or has no numbers. An Objective needs whole weights: "
+                "give ls.sharded a plain network (before fully_shard) and measure "
+                "ls.ShardedObjective."
+            )
     for name, t in (*model.named_parameters(), *model.named_buffers()):
         if is_lazy(t):
             raise ValueError(f"{name!r} has no shape yet. Run one batch through the model first.")
