@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from landscape.methods import METHODS
     from landscape.network.batch import Batch
     from landscape.objective import Objective
-    from landscape.objective.sharded import ShardedObjective, sharded
+    from landscape.objective.sharded import ShardedObjective
+    from landscape.objective.shards import sharded
     from landscape.study.study import Study, compare
     from landscape.training.run import Run
     from landscape.training.train import train
@@ -45,7 +46,7 @@ _HOME = {  # public name -> the module that defines it; None for a room of that 
     "optim": None,
     "plots": None,
     "records": None,
-    "sharded": "landscape.objective.sharded",
+    "sharded": "landscape.objective.shards",
     "train": "landscape.training.train",
 }
 

@@ -38,7 +38,7 @@ class Language(nn.Module):
         super().__init__()
         self.embed = nn.Embedding(CLASSES, 8)
         self.place = nn.Parameter(torch.randn(5, 8) / 3)
-        self.blocks = nn.ModuleList(Block() for _ in range(2))
+        self.blocks = nn.ModuleList([Block()])
         self.head = nn.Linear(8, CLASSES, bias=False)
         self.head.weight = self.embed.weight
 
@@ -129,8 +129,8 @@ def _rank(rank, folder):
     network = ls.sharded(language(), mesh)
     objective = ls.ShardedObjective(network, [text()[rank]], next_token)
     v = torch.linspace(-1, 1, objective.n)
-    record = Eigenvalues(k=5)(objective)
-    found = Trace(method="hutchinson", max_hvps=40)(objective)
+    record = Eigenvalues(k=5, tolerance=1e-3)(objective)
+    found = Trace(method="hutchinson", max_hvps=24)(objective)
     kept = sum(t.numel() for t in network.shards)
     there = sum(p.numel() for p in network.model.parameters() if not p.is_meta)
     answer = {
@@ -169,7 +169,7 @@ def test_a_sharded_transformer_is_that_of_one_process(tmp_path):
     v = torch.linspace(-1, 1, n)
     torch.testing.assert_close(torch.tensor(one["product"]), plain.hvp(v), **close)
     values = Eigenvalues(k=5)(plain).values
-    assert one["eigenvalues"] == pytest.approx(values, rel=1e-5)
+    assert one["eigenvalues"] == pytest.approx(values, rel=1e-4)
     assert all(bound < 1e-3 * abs(values[0]) for bound in one["bounds"])
     assert one["point"] == pytest.approx([plain.value(), plain.summary.grad_norm, n], rel=1e-5)
     exact = plain.hvp(torch.eye(n)).trace().item()
