@@ -19,6 +19,7 @@ ORDER = (
     "path",
     "lets_radius",
     "edge_of_stability",
+    "lifelong",
     "pyhessian",
 )
 

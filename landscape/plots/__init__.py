@@ -17,6 +17,10 @@ from landscape.plots.density import density
 from landscape.plots.drawing.output import FORMATS, save
 from landscape.plots.drawing.style import one_column
 from landscape.plots.eigenvalue_count import eigenvalue_count
+from landscape.plots.lifelong.accuracy_matrix import accuracy_matrix
+from landscape.plots.lifelong.lifelong_metrics import lifelong_metrics
+from landscape.plots.lifelong.task_accuracy import task_accuracy
+from landscape.plots.lifelong.task_sharpness import task_sharpness
 from landscape.plots.noise import noise
 from landscape.plots.noise_difference import noise_difference
 from landscape.plots.numbers.adaptive_sharpness import adaptive_sharpness
@@ -65,6 +69,10 @@ PLOTS: dict[str, Callable[..., Any]] = {
     "relief": relief,
     "scene": scene,
     "bowl_scene": bowl_scene,
+    "task_accuracy": task_accuracy,
+    "accuracy_matrix": accuracy_matrix,
+    "lifelong_metrics": lifelong_metrics,
+    "task_sharpness": task_sharpness,
     "comparison": comparison,
     "differences": differences,
     "scatter": scatter,
@@ -101,6 +109,10 @@ DRAWS: dict[str, str] = {
     "relief": "surface",
     "scene": "surface",
     "bowl_scene": "rise_area",
+    "task_accuracy": "lifelong",
+    "accuracy_matrix": "lifelong",
+    "lifelong_metrics": "lifelong",
+    "task_sharpness": "lifelong",
     "comparison": "comparison",
     "differences": "comparison",
     "scatter": "study",
@@ -119,10 +131,11 @@ def draw(record: Record, **options: Any) -> Any:
 
 
 __all__ = [
-    "ANIMATIONS", "DRAWS", "FORMATS", "PLOTS", "Animation", "adaptive_sharpness",
-    "batch_eigenvalues", "bowl_scene", "calibration", "comparison", "critical_sharpness",
-    "curves", "density", "descending", "differences", "draw", "eigenvalue_count", "fisher_rao",
-    "noise", "noise_difference", "one_column", "pac_bayes", "path", "profile", "pruning",
-    "quantization", "radius", "relief", "rise_area", "save", "save_animation", "scatter",
-    "scene", "sharpness", "spectrum", "stability", "surface", "turning", "worst_case",
+    "ANIMATIONS", "DRAWS", "FORMATS", "PLOTS", "Animation", "accuracy_matrix", "adaptive_sharpness",
+    "batch_eigenvalues", "bowl_scene", "calibration", "comparison", "critical_sharpness", "curves",
+    "density", "descending", "differences", "draw", "eigenvalue_count", "fisher_rao",
+    "lifelong_metrics", "noise", "noise_difference", "one_column", "pac_bayes", "path", "profile",
+    "pruning", "quantization", "radius", "relief", "rise_area", "save", "save_animation", "scatter",
+    "scene", "sharpness", "spectrum", "stability", "surface", "task_accuracy", "task_sharpness",
+    "turning", "worst_case",
 ]  # fmt: skip

@@ -19,6 +19,7 @@ from landscape.report.numbers import number, signed, signed_interval, with_inter
 from landscape.report.verdict import Verdict, verdicts
 from landscape.report.wording import capitalised, listed, method_name
 from landscape.statistics.intervals import t_interval
+from landscape.statistics.rank_correlation import granulated_correlation, rank_correlation
 
 NO_VERDICT = "One minimum of each method: no interval, no verdict."
 NAMED = 3  # more methods than these and their differences are told as a range
@@ -140,6 +141,35 @@ def _stability(contents: Contents) -> str:
     return f"Runs seen above their dashed line at least once: {', '.join(parts)}." if parts else ""
 
 
+def _flatter_forgets_less(contents: Contents) -> str:
+    """Rank correlation over the minima of λ max, a mean over the tasks before the last, with
+    forgetting; also within methods, where only the seed varies.
+    """
+    runs = [
+        (m, s, float(r.quantity("lambda_max")[:-1].mean()), r.forgetting)
+        for m, held in contents.by_seed("lifelong").items()
+        for s, r in held.items()
+    ]
+    if not runs:
+        return ""
+    method, seed, sharp, forgotten = (list(column) for column in zip(*runs, strict=True))
+    over_all = rank_correlation(sharp, forgotten, seed)
+    if not math.isfinite(over_all.tau):
+        return ""
+    within = granulated_correlation(sharp, forgotten, [method], seed)
+    words = [
+        f"{signed_interval(found.tau, found.low, found.high)} {where}"
+        if math.isfinite(found.low)
+        else f"{signed(found.tau, 0.1)} {where}"
+        for found, where in ((over_all, "over all runs"), (within, "within methods"))
+        if math.isfinite(found.tau)
+    ]
+    return (
+        "Kendall’s τ of λ max, a mean over the tasks before the last, with forgetting: "
+        f"{', '.join(words)}."
+    )
+
+
 def _recorded(
     kind: str, label: str, quantity: Callable[[Any], float], better: str = ""
 ) -> Callable[[Contents], str]:
@@ -194,6 +224,9 @@ SUMMARIES: dict[str, Callable[[Contents], str]] = {
     "curves": _metrics("train_loss", "test_accuracy"),
     "radius": _radius,
     "stability": _stability,
+    "task_accuracy": _metrics("test_accuracy"),
+    "lifelong_metrics": _metrics("forgetting", "learning_accuracy", "forward_transfer"),
+    "task_sharpness": _flatter_forgets_less,
     "spectrum": _first("lambda_max"),
     "density": _recorded("spectral_density", "mean eigenvalue", lambda r: r.mean),
     "noise": _first("noise_sigma_5", "noise_accuracy"),

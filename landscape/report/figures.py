@@ -67,6 +67,10 @@ TITLES = {
     "curves": "Training curves",
     "radius": "Learned radius",
     "stability": "Sharpness during training",
+    "task_accuracy": "Accuracy on each task while others are learned",
+    "accuracy_matrix": "Accuracy on every task after every task",
+    "lifelong_metrics": "Average accuracy, forgetting and transfer",
+    "task_sharpness": "Sharpness after each task, and the way back to it",
     "spectrum": "Eigenvalues of the Hessian",
     "eigenvalue_count": "How many eigenvalues of the Hessian lie above λ",
     "density": "How many directions have which curvature",
@@ -108,6 +112,17 @@ HOW_TO_READ = {
     "a random walk; away from it the radius is driven in one direction.",
     "stability": "Dashed: the stability threshold, the curvature above which steps of the base "
     "optimizer overshoot. Full-batch gradient descent tends to rise to it and stay near it.",
+    "task_accuracy": "Each panel is one task, each line a mean over seeds with its 95 % interval. "
+    "A task is learned at the dotted line; a fall to the right of it is forgetting.",
+    "accuracy_matrix": "Rows are the tasks in the order of learning, columns the tasks that are "
+    "tested. Framed is the task just learned; below the frame stands what is left of it later.",
+    "lifelong_metrics": "Each bar is a mean over seeds, each line on it the 95 % interval. Whether "
+    "two lines overlap is not a test; the differences from the baseline are. Forgetting is the "
+    "loss of accuracy since a task was known best, up to the last task but one. Axes "
+    "of accuracies do not begin at zero.",
+    "task_sharpness": "Left: the largest eigenvalue of the Hessian of the loss on the tasks so "
+    "far. Right: accuracy on earlier tasks along the straight line from the weights just after "
+    "each of them to the last ones, a mean over the tasks; a curved way may keep more.",
     "spectrum": "Each column is one minimum, each marker one eigenvalue. The largest is the "
     "curvature in the steepest direction; below zero the loss curves down.",
     "eigenvalue_count": "The lower a curve at some λ, the fewer directions curve more than λ. Only "
@@ -165,6 +180,7 @@ HOW_TO_READ = {
     "flatness.",
 }
 MAPS = ("rise_area", *(name for name in TITLES if name.startswith("surface")))  # no curves
+STILL = ("accuracy_matrix", "lifelong_metrics")  # cells and bars, which no chart has
 ONE_SEED = {
     "comparison": "Each dot is one run. One seed: no interval, no verdict.",
     "curves": "Each line is one run. The accuracy axis starts after the first climb.",
@@ -187,6 +203,7 @@ def figures(contents: Contents) -> list[Shown]:
         "differences": (lambda: plots.differences(contents.comparison)) if paired else None,
         **{name: _surface(contents, name) for name in MAPS if name != "rise_area"},
         "noise_difference": _noise_difference(contents),
+        "task_sharpness": _task_sharpness(contents),
         "scatter": _scatter(contents),
     }
     return [
@@ -237,9 +254,16 @@ def _noise_difference(contents: Contents) -> Callable[..., Figure] | None:
     return functools.partial(plots.noise_difference, records, baseline)
 
 
+def _task_sharpness(contents: Contents) -> Callable[..., Figure] | None:
+    """Drawn where a run was measured after each task."""
+    records = contents.records("lifelong")
+    measured = any(r.path_accuracy is not None for held in records.values() for r in held)
+    return functools.partial(plots.task_sharpness, records) if measured else None
+
+
 def _charted(name: str, draw: Callable[..., Figure]) -> Figure | None:
     """The figure for a chart: all curves of a quantity in one panel."""
-    if name in MAPS:
+    if name in (*MAPS, *STILL):
         return None
     if name not in CURVES:
         return draw()

@@ -1,4 +1,4 @@
-"""Groups of the page's figures: at most seven entries of its navigation."""
+"""Groups of the page's figures: at most eight entries of its navigation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +24,11 @@ GROUPS = (
             *("noise_difference", "noise", "quantization", "pruning", "worst_case", "pac_bayes"),
             "calibration",
         ),
+    ),
+    (
+        "tasks",
+        "Tasks",
+        ("task_accuracy", "lifelong_metrics", "accuracy_matrix", "task_sharpness"),
     ),
     ("training", "Training", ("curves", "radius", "stability")),
     ("numbers", "All numbers", ("differences", "comparison")),

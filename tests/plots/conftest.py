@@ -14,6 +14,7 @@ from landscape.records import (
     CurvesRecord,
     EigenvaluesRecord,
     FisherRaoRecord,
+    LifelongRecord,
     NoiseRecord,
     PacBayesRecord,
     PathRecord,
@@ -317,6 +318,23 @@ def _calibration(sharp, test, **_):
     )  # fmt: skip
 
 
+def _lifelong(sharp, **_):
+    """Accuracies that fall with every task after their own, the more so the sharper."""
+    after, task = np.indices((5, 5))
+    left = 0.99 - 0.02 * sharp * (after - task)
+    a = np.where(after >= task, left, 0.5 + 0.02 * (task - after))
+    position = np.linspace(0, 1, 5)
+    own, fall = a.diagonal()[:, None], position**2
+    way = own + (a[:, :, None] - own) * fall
+    return LifelongRecord(
+        accuracy=a, start=np.full(5, 0.5), loss=1 - a, start_loss=np.full(5, 0.7),
+        grad_evals=100.0 * np.arange(1, 6), seconds=np.arange(1.0, 6), position=position,
+        classes=np.arange(10).reshape(5, 2), quantities=np.array(["lambda_max"]),
+        measured=(8 * sharp / np.arange(1, 6))[:, None],
+        path_accuracy=np.where((after > task)[:, :, None], way, NAN),
+    )  # fmt: skip
+
+
 MADE_UP = {
     "critical_sharpness": _critical, "adaptive_sharpness": _adaptive, "pac_bayes": _pac_bayes,
     "batch_eigenvalues": _batch_eigenvalues, "fisher_rao": _fisher_rao,
@@ -325,4 +343,5 @@ MADE_UP = {
     "quantization": _quantization, "pruning": _pruning, "worst_case": _worst,
     "sharpness": _sharpness, "radius": _radius, "sharpness_over_training": _stability,
     "profile": _profile, "path": _path, "surface": _surface, "rise_area": _rise_area,
+    "lifelong": _lifelong,
 }  # fmt: skip
