@@ -8,6 +8,11 @@ from landscape.report.figures import Shown
 OTHERS = ("surface-trajectory", "surface-minima", "surface-eigenvectors")  # planes
 # Id, title, figures in order; what is not in FOLDED stands open. The first screen has rise_area.
 GROUPS = (
+    (
+        "tasks",
+        "Tasks",
+        ("task_accuracy", "lifelong_metrics", "accuracy_matrix", "task_sharpness"),
+    ),
     ("rise", "Surfaces", ("surface", *OTHERS, "profile", "path")),
     (
         "curvature",
@@ -24,11 +29,6 @@ GROUPS = (
             *("noise_difference", "noise", "quantization", "pruning", "worst_case", "pac_bayes"),
             "calibration",
         ),
-    ),
-    (
-        "tasks",
-        "Tasks",
-        ("task_accuracy", "lifelong_metrics", "accuracy_matrix", "task_sharpness"),
     ),
     ("training", "Training", ("curves", "radius", "stability")),
     ("numbers", "All numbers", ("differences", "comparison")),

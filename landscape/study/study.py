@@ -252,6 +252,8 @@ def _notes(study: Study) -> list[str]:
     notes = [data_note["data_note"]] if data_note.get("data_note") else []
     controls = study.plan.get("controls", {})
     notes += [f"{style_of(name).label} is a control: {words}" for name, words in controls.items()]
+    if any("lifelong" in held for held in study.cells.values()):
+        notes.append("Test accuracy and losses are means over the tasks, after the last of them.")
     notes += [*hints.of_seeds(len(study.plan["seeds"])), *study.left_out, *study.rise_notes]
     notes += [f"{failure}" for failure in study.failures]
     there = {*study.runs, *((failure.method, failure.seed) for failure in study.failures)}

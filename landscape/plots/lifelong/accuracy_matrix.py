@@ -24,6 +24,7 @@ from landscape.plots.lifelong.task_accuracy import from_the_start, number_of_tas
 from landscape.records import LifelongRecord
 
 WRITTEN = 6  # tasks up to which the numbers stand in their cells
+BLACK = "#101418"  # on light cells, also where the paper turns dark
 DARK_BELOW = 55.0  # per cent: cells that are dark enough for white letters
 
 
@@ -73,5 +74,5 @@ def _frames(ax: Axes, count: int) -> None:
 def _numbers(ax: Axes, mean: np.ndarray) -> None:
     for (i, j), value in np.ndenumerate(mean):
         if np.isfinite(value):
-            colour = WHITE if value < DARK_BELOW else "#1B1F24"
+            colour = WHITE if value < DARK_BELOW else BLACK
             ax.text(j, i, f"{value:.0f}", ha="center", va="center", fontsize=6.5, color=colour)

@@ -10,7 +10,7 @@ from landscape.plots.drawing.bands import over_minima
 from landscape.plots.drawing.prepare import ByMethod, grouped, t_band
 from landscape.plots.drawing.style import (
     INK,
-    WHITE,
+    PAPER,
     drawing_of,
     empty,
     even_columns,
@@ -76,7 +76,7 @@ def _bars(ax: Axes, values: dict[str, Array], *, from_zero: bool) -> None:
         mean, first, last = t_band(samples[:, None])
         with drawing_of(ax, method):
             ax.barh(row, float(mean[0]) - start, 0.62, start, color=style_of(method).colour)
-            for colour, width in ((WHITE, 3.0), (INK, 1.2)):
+            for colour, width in ((PAPER, 3.0), (INK, 1.2)):
                 ax.plot([first[0], last[0]], [row, row], color=colour, linewidth=width)
     if from_zero:
         ax.axvline(0.0, color=INK, linewidth=0.8)
