@@ -1,5 +1,6 @@
 """Published settings: each resolves against our tasks and methods, and says where it is from."""
 
+import importlib.util
 import shlex
 from importlib.resources import files
 from pathlib import Path
@@ -157,3 +158,26 @@ def test_arguments_of_a_factory_that_is_not_named_are_refused():
                 **dict.fromkeys(("model", "data", "loss", "model_args", "data_args"))
                 | {f"{kind}_args": ["classes=3"]},
             )
+
+
+def paper_pages():
+    """The script beside the documentation that writes the sections of published settings."""
+    path = Path(__file__).parents[2] / "docs" / "paper_pages.py"
+    spec = importlib.util.spec_from_file_location("paper_pages", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_pages_of_papers_have_every_file_with_its_command_and_what_is_open():
+    pages = paper_pages()
+    texts = {page.stem: page.read_text(encoding="utf-8") for page in pages.pages()}
+    for page in pages.pages():
+        assert texts[page.stem] == pages.text(page), "python docs/paper_pages.py"
+    whole = "\n".join(texts.values())
+    for name in NAMES:
+        about = published.read(name)["published"]
+        assert whole.count(f"### {name}\n") == 1 and published.command(name) in whole
+        assert all(item in whole for item in (*about["open"], *about["differs"]))
+    index = (pages.PAPERS / "README.md").read_text(encoding="utf-8")
+    assert all(f"({name}.md)" in index for name in texts)
