@@ -49,6 +49,9 @@ class CheckpointSpec:
     parameters: str = ""
 
     def __post_init__(self) -> None:
+        model, arguments = registration.of_library(self.model, self.model_args)
+        object.__setattr__(self, "model", model)
+        object.__setattr__(self, "model_args", arguments)
         registration.import_named(self.model, self.data, self.loss)
 
     @property

@@ -6,7 +6,7 @@ Imports `network.batch`. Start with `dataset.py` (what a loader returns), then `
 
 from collections.abc import Callable
 
-from landscape.data import canvas_digits, csv_table, digits, hub, npz, sst2
+from landscape.data import canvas_digits, csv_table, digits, glue, hub, npz
 from landscape.data.cifar import cifar10, cifar100
 from landscape.data.dataset import DataSet, Split, batches, split
 from landscape.data.idx_images import fashion_mnist, mnist
@@ -22,7 +22,9 @@ DATA: dict[str, Callable[..., DataSet]] = {
     "cifar10": cifar10,
     "cifar100": cifar100,
     "svhn": svhn,
-    "sst2": sst2.load,
+    "sst2": glue.sst2,
+    "rte": glue.rte,
+    "pairs": glue.pairs,
     "shakespeare": shakespeare,
     "text": text,
     "python-text": python_text,

@@ -11,10 +11,9 @@ import numpy as np
 import torch
 
 from landscape.data import byte_pickle
-from landscape.data.augment import crop_and_flip
 from landscape.data.dataset import DataSet
 from landscape.data.files import Source, compared
-from landscape.data.images import black, normalise
+from landscape.data.images import black, crop_and_flip, normalise
 
 PIXELS = 3 * 32 * 32
 RGB = tuple[float, float, float]

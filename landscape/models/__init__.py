@@ -16,7 +16,7 @@ from landscape.models.pyramidnet import pyramidnet110, pyramidnet272
 from landscape.models.resnet import resnet18, resnet34, resnet50
 from landscape.models.resnet56 import resnet56
 from landscape.models.sequence_classifier import sequence_classifier
-from landscape.models.text_transformer import text_transformer
+from landscape.models.text_transformer import pair_transformer, text_transformer
 from landscape.models.unet import unet
 from landscape.models.vit import vit
 from landscape.models.wide_resnet import wrn28_10, wrn34_10
@@ -36,6 +36,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "vit": vit,
     "unet": unet,
     "text-transformer": text_transformer,
+    "pair-transformer": pair_transformer,
     "language-model": language_model,
     "sequence-classifier": sequence_classifier,
     "torchvision": torchvision_model,
@@ -49,6 +50,7 @@ __all__ = [
     "language_model",
     "lenet",
     "mlp",
+    "pair_transformer",
     "pyramidnet110",
     "pyramidnet272",
     "resnet18",

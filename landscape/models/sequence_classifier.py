@@ -1,12 +1,12 @@
 """A classifier of sequences on the body of the language model: pool, then a linear head."""
 
+import torch
 from torch import Tensor, nn
 
 from landscape.models.initialisation import small_normal
 from landscape.models.language_model import LanguageModel
+from landscape.models.text_transformer import POOLS, pooled
 from landscape.models.transformer import check_heads
-
-POOLS = ("mean", "first", "last")
 
 
 class SequenceClassifier(LanguageModel):
@@ -21,9 +21,7 @@ class SequenceClassifier(LanguageModel):
 
     def forward(self, x: Tensor) -> Tensor:
         """Tokens (batch, length), int64 ↦ logits (batch, classes)."""
-        h = self.features(x)
-        pooled = h.mean(1) if self.pool == "mean" else h[:, 0 if self.pool == "first" else -1]
-        return self.head(pooled)
+        return self.head(pooled(self.features(x), torch.ones_like(x, dtype=torch.bool), self.pool))
 
 
 def sequence_classifier(

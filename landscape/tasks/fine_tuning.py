@@ -62,4 +62,17 @@ FINE_TUNING: dict[str, Mapping[str, Any]] = {
         "measured": 200,
         "measured_at_once": 100,
     },
+    "rte-transformer": {
+        "summary": "RTE from GLUE's tables, pairs of texts, transformer over their words",
+        "model": "pair-transformer",
+        "data": "rte",
+        "defaults": {
+            "training": {**_BYTES, "epochs": 10},
+            "data": {"batch_size": 32},
+            "sgd": _SGD,
+        },
+        "measures": _SMALL,
+        "measured": 200,
+        "measured_at_once": 100,
+    },
 }

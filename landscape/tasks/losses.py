@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from landscape.network.batch import Batch, LossFn
 from landscape.network.score import MEAN_IOU, Score
+from landscape.tasks.usual_loss import answer
 
 OVER = ("batch", "image")
 
@@ -61,4 +62,14 @@ class Dice:
         return 1 - ((2 * overlap + self.smoothing) / (sizes + self.smoothing)).mean()
 
 
-LOSSES: dict[str, LossFn] = {"dice": Dice(), "dice-per-image": Dice(over="image")}
+def squared_error(model: nn.Module, batch: Batch) -> Tensor:
+    """Mean squared error of a regression head, shape (): its output (n, 1) or (n,) and y (n,)."""
+    z = answer(model, batch.x)
+    return (z.reshape(batch.y.shape) - batch.y).square().mean()
+
+
+LOSSES: dict[str, LossFn] = {
+    "dice": Dice(),
+    "dice-per-image": Dice(over="image"),
+    "squared-error": squared_error,
+}

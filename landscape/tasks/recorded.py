@@ -14,11 +14,10 @@ from landscape.data import DATA
 from landscape.methods import METHODS
 from landscape.models import MODELS
 from landscape.tasks import imports, registration, registry
-from landscape.tasks.registration import UserCode
+from landscape.tasks.registration import LIBRARIES, UserCode
 from landscape.tasks.registry import Task
 from landscape.utils.files import plain
 
-LIBRARIES = ("torchvision", "timm", "transformers")  # they also open files and repositories
 PLAIN_NAME = re.compile(r"\w[\w.-]*")
 SIZES = {  # and switches of other libraries' networks, with numbers as values
     "attention_dropout", "attention_probs_dropout_prob", "classes", "depth", "depths", "dim",
@@ -98,7 +97,7 @@ def _refuse_unless_harmless(task: Task) -> None:
     for kind, name, known in (("model", task.model, MODELS), ("data", task.data, DATA)):
         if name not in known and not imports.is_reference(name):
             raise ValueError(f"The run refers to the {kind} {name!r}, which is not built in.")
-    if task.model in LIBRARIES:
+    if task.model in LIBRARIES:  # they also open files and repositories
         for key, value in task.model_settings.items():
             if not _is_harmless(key, value):
                 raise ValueError(

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from landscape.tasks.losses import LOSSES
 from landscape.tasks.registry import Task
 from landscape.utils.names import canonical
 
+LIBRARIES = ("torchvision", "timm", "transformers")
 REFERENCE = "pkg.mod:name or file.py:name"  # how a reference is written
 
 
@@ -127,6 +130,7 @@ def register_task(
             raise ValueError(
                 f"`--{kind}-args` has no effect without --{kind}. Name the {kind} too."
             )
+    model, model_args = of_library(model, model_args or {})
     import_named(model, data, loss)
     if base is not None:
         base = canonical("task", base, registry.TASKS)
@@ -170,6 +174,19 @@ def canonical_method(name: str) -> str:
     """
     parts = [part.partition("@") for part in name.split("+")]
     return "+".join(canonical("method", part, METHODS) + at + label for part, at, label in parts)
+
+
+def of_library(model: Any, arguments: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+    """The model and its keywords where a network of a library is named, as "timm:convnext_tiny".
+
+    What the library's module holds under that name itself is a reference, as timm:create_model.
+    """
+    library, _, name = model.partition(":") if isinstance(model, str) else ("", "", "")
+    if library not in LIBRARIES or not name:
+        return model, arguments
+    if find_spec(library) is not None and hasattr(import_module(library), name):
+        return model, arguments
+    return library, {"name": name, **arguments}
 
 
 def import_named(*names: Any) -> None:

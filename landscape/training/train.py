@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -245,8 +246,7 @@ def _run_epochs(
             _keep_results(path, training)
             _keep_snapshot(path, training, before)
             keeper.after_epoch()
-            score = f"test {training.score} {training.rows[-1]['test_accuracy']:.3f}"
-            progress(Progress("train", label, training.spent, 1.0, score))
+            progress(Progress("train", label, training.spent, 1.0, _reached(training)))
             interrupt.check()
 
 
@@ -257,6 +257,14 @@ def _keep_results(path: Path, training: Trainings) -> None:
         if training.ended:
             state = training.model.state_dict()
             checkpoint.save_state(task_folder(path, training.ended) / WEIGHTS, state)
+
+
+def _reached(training: Training) -> str:
+    """The score on the test data, or the loss where targets are no classes."""
+    row = training.rows[-1]
+    if isfinite(row["test_accuracy"]):
+        return f"test {training.score} {row['test_accuracy']:.3f}"
+    return f"test loss {row['test_loss']:.4g}"
 
 
 def _keep_snapshot(path: Path, training: Trainings, before: float) -> None:

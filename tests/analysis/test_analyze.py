@@ -133,7 +133,7 @@ def test_what_is_there_is_kept_unless_forced(checkpoint):
         ({"data": []}, "data has no examples"),
         (
             {"loss": "cross_entropy"},
-            "`loss` must be dice, dice-per-image or pkg.mod:name or file.py:name",
+            "`loss` must be dice, dice-per-image, squared-error or pkg.mod:name or file.py:name",
         ),
         ({"measures": ["eigenvalue"]}, "Unknown measure 'eigenvalue'. Did you mean 'eigenvalues'"),
         ({"options": {"noise": {"draw": 3}}}, "Unknown setting of noise 'draw'"),

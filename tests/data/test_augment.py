@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from landscape.data.augment import crop_and_flip
+from landscape.data.images import crop_and_flip
 
 
 def seeded(seed: int) -> torch.Generator:

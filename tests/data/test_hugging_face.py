@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from landscape.data import sst2
+from landscape.data.glue import sst2
 from landscape.data.vocabulary import PADDING
 
 PARTS = {
@@ -52,7 +52,7 @@ def hub(monkeypatch):
 
 def test_nothing_is_downloaded_without_leave(hub, tmp_path):
     with pytest.raises(FileNotFoundError) as caught:
-        sst2.load(tmp_path)
+        sst2(tmp_path)
     assert str(caught.value) == (
         f"SST-2 needs train.tsv in {tmp_path}. Put train.tsv and test.tsv or dev.tsv there "
         "or name their folder with --data-dir or LANDSCAPE_DATA. "
@@ -65,15 +65,15 @@ def test_nothing_is_downloaded_without_leave(hub, tmp_path):
 def test_only_1_is_leave(hub, leave, tmp_path, monkeypatch):
     monkeypatch.setenv("LANDSCAPE_DOWNLOAD", leave)
     with pytest.raises(FileNotFoundError):
-        sst2.load(tmp_path)
+        sst2(tmp_path)
     assert not hub
 
 
 def test_with_leave_once_and_then_from_the_folder(hub, tmp_path, monkeypatch):
     monkeypatch.setenv("LANDSCAPE_DOWNLOAD", "1")
-    first = sst2.load(tmp_path)
+    first = sst2(tmp_path)
     monkeypatch.delenv("LANDSCAPE_DOWNLOAD")
-    again = sst2.load(tmp_path)
+    again = sst2(tmp_path)
     assert hub == [("nyu-mll/glue", "sst2")]
     assert first.fingerprint == again.fingerprint
     assert first.train_y.tolist() == [1, 0] and first.test_y.tolist() == [1]
@@ -85,14 +85,14 @@ def test_files_of_ones_own_come_first(hub, tmp_path, monkeypatch):
     monkeypatch.setenv("LANDSCAPE_DOWNLOAD", "1")
     for name in ("train", "test"):
         (tmp_path / f"{name}.tsv").write_text("sentence\tlabel\nmine\t0\n")
-    assert len(sst2.load(tmp_path).train_x) == 1
+    assert len(sst2(tmp_path).train_x) == 1
     assert not hub
 
 
 def test_without_a_folder_there_is_no_place_for_a_copy(hub, monkeypatch):
     monkeypatch.setenv("LANDSCAPE_DOWNLOAD", "1")
     with pytest.raises(FileNotFoundError, match="no folder is named"):
-        sst2.load(None)
+        sst2(None)
     assert not hub
 
 
@@ -111,11 +111,11 @@ def test_a_copy_of_something_else_is_named(hub, parts, message, tmp_path):
     copy.mkdir(parents=True)
     (copy / "parts.json").write_text(json.dumps(parts))
     with pytest.raises(ValueError, match=f"^{copy} {message}"):
-        sst2.load(tmp_path)
+        sst2(tmp_path)
 
 
 def test_a_missing_library_names_the_extra(hub, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
     monkeypatch.setenv("LANDSCAPE_DOWNLOAD", "1")
     with pytest.raises(ValueError, match=r"datasets .* pip install 'landscape\[hf\]'"):
-        sst2.load(tmp_path)
+        sst2(tmp_path)

@@ -10,7 +10,7 @@ OFFLINE = ("digits", "canvas-digits", "text", "python-text", "intact-text")
 def test_the_names():
     images = ["digits", "canvas-digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "svhn"]
     own = ["text", "python-text", "intact-text", "tsv", "csv", "npz", "hugging-face"]
-    assert list(DATA) == [*images, "sst2", "shakespeare", *own]
+    assert list(DATA) == [*images, "sst2", "rte", "pairs", "shakespeare", *own]
 
 
 @pytest.mark.parametrize("name", [name for name in DATA if name not in OFFLINE])

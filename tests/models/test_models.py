@@ -39,7 +39,7 @@ PARAMETERS = {
     "vit": 2_693_578,
 }
 ELSEWHERE = {"text-transformer", "language-model", "torchvision", "timm", "transformers", "unet"}
-ELSEWHERE |= {"sequence-classifier"}
+ELSEWHERE |= {"sequence-classifier", "pair-transformer"}
 SMALL = ["mlp", "convnet", "lenet", "resnet18", "resnet56", "pyramidnet110", "vit"]
 
 

@@ -21,6 +21,7 @@ TEXTS = {
     "text": (128, 256, (128, 256)),
     "python-text": (128, 256, (128, 256)),
     "intact-text": (64, 256, (2,)),
+    "rte": (128, 8192, (2,)),
 }
 CLASSES = {"cifar100": 100, "digits-low": 5, "digits-high": 5}
 PLACES = {"canvas-digits": (24, 24, 3)}  # a class for each pixel
