@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from landscape.data.augment import crop_and_flip
 from landscape.data.dataset import DataSet
 from landscape.data.files import Source, compared
-from landscape.data.images import black, normalise
+from landscape.data.images import black, crop_and_flip, normalise
 
 SVHN = Source("SVHN", "train_32x32.mat and test_32x32.mat", ("svhn", "SVHN", "."))
 MD5 = {  # as torchvision lists them

@@ -246,7 +246,11 @@ def _run_epochs(
             _keep_results(path, training)
             _keep_snapshot(path, training, before)
             keeper.after_epoch()
-            progress(Progress("train", label, training.spent, 1.0, _reached(training)))
+            progress(
+                Progress(
+                    "train", label, training.spent, 1.0, _reached(training.score, training.rows[-1])
+                )
+            )
             interrupt.check()
 
 
@@ -259,11 +263,10 @@ def _keep_results(path: Path, training: Trainings) -> None:
             checkpoint.save_state(task_folder(path, training.ended) / WEIGHTS, state)
 
 
-def _reached(training: Training) -> str:
+def _reached(score: str, row: Mapping[str, float]) -> str:
     """The score on the test data, or the loss where targets are no classes."""
-    row = training.rows[-1]
     if isfinite(row["test_accuracy"]):
-        return f"test {training.score} {row['test_accuracy']:.3f}"
+        return f"test {score} {row['test_accuracy']:.3f}"
     return f"test loss {row['test_loss']:.4g}"
 
 
