@@ -1,5 +1,6 @@
 """Items as tasks of Dask: on a scheduler that runs, or on processes of this machine."""
 
+import logging
 import os
 import queue
 import uuid
@@ -75,7 +76,7 @@ class Dask(Engine):
         if self._address:
             return stack.enter_context(connected(self._address, self.args))
         workers = min(self.at_once("cpu"), len(items))
-        quiet = {"dashboard_address": None, "threads_per_worker": 1}
+        quiet = {"dashboard_address": None, "silence_logs": logging.ERROR, "threads_per_worker": 1}
         return stack.enter_context(
             Client(stack.enter_context(LocalCluster(n_workers=workers, **{**quiet, **self.args})))
         )

@@ -8,7 +8,7 @@ import pytest
 
 import landscape as ls
 from landscape.analysis import row_blocks
-from landscape.engines import Local
+from landscape.engines import make
 from landscape.engines.engine import End, Engine
 from landscape.measures.space.resumable_rows import KeptRows
 
@@ -126,8 +126,13 @@ def test_live_objects_are_refused_where_they_cannot_travel(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_block_whose_process_is_killed_is_tried_again(run, tmp_path, monkeypatch):
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("engine", ["local", "dask"])
+def test_a_block_whose_process_is_killed_is_tried_again(engine, tmp_path, monkeypatch):
     """The user's loss kills its process once; two real processes."""
+    if engine == "dask":
+        pytest.importorskip("distributed", reason="distributed is not installed")
     (tmp_path / "mine.py").write_text(
         "import os, signal, pathlib, torch\n"
         "def loss(model, batch):\n"
@@ -147,6 +152,8 @@ def test_a_block_whose_process_is_killed_is_tried_again(run, tmp_path, monkeypat
     call = {"model": "mine.py:net", "data": "digits", "loss": "mine.py:loss", "device": "cpu"}
     call |= {"options": {"surface": {"size": 5}}, "examples": 60, "force": True}
     alone = ls.analyze("net.pt", ["surface"], out="m1", **call)["surface"]
-    shared = ls.analyze("net.pt", ["surface"], out="m2", engine=Local(workers=2), **call)["surface"]
+    shared = ls.analyze("net.pt", ["surface"], out="m2", engine=make(engine, workers=2), **call)[
+        "surface"
+    ]
     assert Path("once").exists()
     assert alone.loss.tobytes() == shared.loss.tobytes()
