@@ -24,6 +24,7 @@ STUDIES = {
         "methods": NINE[:5], "diverged": tuple(("sam", seed) for seed in range(6)),
     },
     "nine": {"methods": NINE},
+    "fourteen": {"methods": (*NINE, "friendly-sam", "gsam", "looksam", "wsam", "sam-on")},
 }  # fmt: skip
 SIZES = ((1440, 900), (1024, 800), (390, 844))
 SMALLEST = 11  # pixels of a letter
