@@ -58,6 +58,9 @@ def plot(
     other: Annotated[
         bool, typer.Option("--other", help="Beside it the other data: train and test.")
     ] = False,
+    minima: Annotated[
+        bool, typer.Option("--minima", help="Of a surface: mark its minima and saddles.")
+    ] = False,
     directions: Annotated[
         str | None,
         typer.Option(
@@ -98,7 +101,7 @@ def plot(
     width = canonical("width", width, widths)
     if (width, format_) == ("column", "html"):
         raise ValueError("`--width` has no effect on html: it fills its window.")
-    given = {"quantity": quantity, "other": other}
+    given = {"quantity": quantity, "other": other, "minima": minima}
     chosen = {name: value for name, value in given.items() if value}
     if kind is None and chosen:
         raise ValueError(f"`--{next(iter(chosen))}` needs the figure it is for: --kind surface.")

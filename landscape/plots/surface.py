@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from landscape.plots.drawing import annotations
+from landscape.plots.drawing import annotations, merge_marks
 from landscape.plots.drawing.levels import Levels, shared_levels
 from landscape.plots.drawing.prepare import SPLITS, ByMethod, axis_label, conditions, grouped, shown
 from landscape.plots.drawing.style import (
@@ -41,18 +41,22 @@ def surface(
     ax: Axes | Sequence[Axes] | None = None,
     *,
     other: bool = False,
+    minima: bool = False,
 ) -> Figure:
     """Draw one panel per method, of its first record; the cross marks the trained weights.
 
     Shared axes and levels, logarithmic for losses that are positive. Hatched: not finite. Drawn
     over it: the way of the training, or all minima, where the plane was fitted to them.
     quantity: "loss" or "accuracy"; dark is good. other: beside each panel one for the other data
-    that the record holds.
+    that the record holds. minima: mark the minima and saddles of the loss on each plane, in grey
+    those shallower than twice the standard error of the loss; of the loss alone.
 
     Raises ValueError where no value is finite, for records of different kinds of directions, whose
     units cannot be compared, and for `other` where a record holds no other data.
     """
     check_quantity(quantity)
+    if minima and quantity != "loss":
+        raise ValueError(f"`minima` are those of the loss. Got the {quantity}.")
     panels = panels_of(records, other)
     drawn = [record for _, record in panels]
     levels = shared_levels(drawn, quantity)
@@ -70,12 +74,16 @@ def surface(
     for panel, (title, record) in zip(page.axes, panels, strict=True):
         values = shown(quantity, getattr(record, quantity))
         _contours(panel, record, values, levels, colours, named=width / columns > WIDE)
+        if minima:
+            merge_marks.mark(panel, record)
         panel.set_title(text(title) or f"{worded(quantity, score_name(drawn))} around the minimum")
     _axes(page, drawn, columns)
     label = axis_label(quantity, drawn) + (", logarithmic" if levels.log else "")
     _colour_bar(page, label, levels, colours, height * -(-len(panels) // columns))
     hatched = any(not np.isfinite(getattr(record, quantity)).all() for record in drawn)
     words = caption(drawn, quantity) + (" · hatched: not finite" if hatched else "")
+    if minima:
+        words += f" · {merge_marks.words(drawn)}"
     page.foot(annotations.methods(drawn), words, line=False)
     return page.figure
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 
+from landscape.records.merge_tree import MergeTree, merge_tree
 from landscape.records.record import Array, Axes, Point, Record
 
 NAN = float("nan")
@@ -65,6 +66,14 @@ class SurfaceRecord(WalkRecord):
     explained: Annotated[Array | None, Axes("coordinate")] = None  # (2,) share of their variance
     preview: bool = False  # interpolated between a quarter of the points
     preview_error: float | None = None  # largest relative error of the loss at 16 checked points
+
+    def merge_tree(self, neighbours: int = 6) -> MergeTree:
+        """Find the minima of the loss on this plane and the saddles between them.
+
+        neighbours: of a point of the grid, 4, 6 or 8. They are minima of the plane, not of the
+        loss.
+        """
+        return merge_tree(self.loss, neighbours)
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
