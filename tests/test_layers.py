@@ -36,10 +36,20 @@ ROOMS: dict[str, set[str]] = {
     "measures.outputs": {
         *("utils", "records", "network", "objective", "measures.context", "measures.curvature"),
     },
-    "measures.space": {"utils", "linalg", "records", "network", "objective", "measures.context"},
+    "measures.space": {
+        "utils",
+        "distributed",
+        "linalg",
+        "records",
+        "network",
+        "objective",
+        "measures.context",
+    },
+    "measures.connection": {"utils", "network", "objective", "measures.space"},
     "measures": {
         *("utils", "distributed", "linalg", "records", "network", "objective", "measures.context"),
-        *("measures.curvature", "measures.flatness", "measures.outputs", "measures.space"),
+        *("measures.connection", "measures.curvature", "measures.flatness", "measures.outputs"),
+        "measures.space",
     },
     "engines": {"utils"},
     "models": {"utils", "network"},

@@ -9,7 +9,7 @@ from landscape.measures import MEASURES
 from landscape.records import load
 from landscape.training.train import train
 
-DRAWS_NOTHING = {"quantization", "pruning", "path", "critical_sharpness", "fisher_rao"}
+DRAWS_NOTHING = {"quantization", "pruning", "critical_sharpness", "fisher_rao"}
 QUICK = {
     "eigenvalues": {"k": 1, "tolerance": 0.1},
     "noise": {"sigmas": (0.0, 0.1), "draws": 2},

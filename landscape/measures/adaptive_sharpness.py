@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from landscape.linalg import probes
 from landscape.measures.context import Progress, shows_progress, signature
-from landscape.measures.sharpness import around, regrouped
+from landscape.measures.sharpness import around
 from landscape.measures.space import ball_ascent, scales
 from landscape.measures.space.ball_norms import NORMS
+from landscape.measures.space.regrouping import regrouped
 from landscape.objective.objective import Objective
 from landscape.objective.reduction import can_be_regrouped
 from landscape.records import AdaptiveSharpnessRecord, Array

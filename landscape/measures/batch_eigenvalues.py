@@ -13,7 +13,7 @@ from scipy.special import bdtr
 from landscape.measures.context import Progress, shows_progress, signature
 from landscape.measures.curvature.operator import CURVATURES, operator
 from landscape.measures.eigenvalues import Eigenvalues
-from landscape.measures.sharpness import regrouped
+from landscape.measures.space.regrouping import regrouped
 from landscape.network.batch import Batch
 from landscape.objective.objective import Objective
 from landscape.objective.reduction import can_be_regrouped

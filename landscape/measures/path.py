@@ -1,4 +1,4 @@
-"""Loss along the straight line between two minima, and its barrier: Frankle et al., ICML 2020
+"""Loss along a line or a curve between two minima, and its barrier: Frankle et al., ICML 2020
 (arXiv 1912.05671); Entezari et al., ICLR 2022 (arXiv 2110.06296).
 """
 
@@ -10,18 +10,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from landscape.measures.connection.bezier import CurveTraining, curve_length, on_curve
+from landscape.measures.connection.weight_matching import WeightMatching
 from landscape.measures.context import Progress, shows_progress, signature
 from landscape.measures.space.evaluate_grid import Keep, described, walk
 from landscape.measures.space.points import point_at
 from landscape.measures.space.sampling_error import relative_stderr
 from landscape.network import batch_norm as bn
 from landscape.objective.objective import Objective
-from landscape.records import PathRecord
+from landscape.records import Array, PathRecord
+
+SHAPES = ("line", "bezier")
 
 
 @dataclass(frozen=True)
 class Path:
-    """Loss and accuracy at (1 − t)·w + t·end for t from 0 to 1, and the barrier between the ends.
+    """Loss and accuracy at (1 − t)·w + t·end for t from 0 to 1, or on a curve, and the barrier
+    between the ends.
 
     barrier = max_t L(t) − ((1 − t) L(0) + t L(1)). The record holds loss and accuracy (size,).
 
@@ -29,6 +34,12 @@ class Path:
     state dict, or a `Run`; required.
     size: points on the line, both ends included, at least 3.
     name: name of the end, for figures.
+    match: permute the hidden neurons of the end to those of w first, which leaves its function as
+    it is: see `WeightMatching`. The barrier of the line to the end as it was stands beside.
+    shape: "line"; or "bezier", a quadratic Bezier curve whose bend is trained for a low mean loss,
+    with the line beside it. Its barrier is an upper bound of the best curve's.
+    epochs, batch_size, lr, weight_decay, seed: of the curve's training, by SGD with momentum 0.9
+    (`landscape.measures.connection.bezier`). lr: 0.3 times the endpoints' own is a good start.
 
     Batch norm's statistics are re-estimated along the way, unless the objective was given a policy:
     "stored" keeps those of w and then shows barriers that are none (the record says `stale`).
@@ -52,6 +63,13 @@ class Path:
     end: Any = None
     size: int = 21
     name: str = "end"
+    match: bool = False
+    shape: str = "line"
+    epochs: int = 30
+    batch_size: int = 128
+    lr: float = 0.03
+    weight_decay: float = 0.0
+    seed: int = 0
 
     crosses_minima: ClassVar[bool] = True  # batch norm is re-estimated by default
     over_ranks: ClassVar[bool] = True
@@ -59,6 +77,15 @@ class Path:
     def __post_init__(self) -> None:
         if self.size < 3:
             raise ValueError(f"`size` must be at least 3. Got {self.size}.")
+        if self.shape not in SHAPES:
+            raise ValueError(f"`shape` must be one of {', '.join(SHAPES)}. Got {self.shape!r}.")
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1. Got {getattr(self, name)}.")
+        if not self.lr > 0:
+            raise ValueError(f"`lr` must be positive. Got {self.lr}.")
+        if not self.weight_decay >= 0:
+            raise ValueError(f"`weight_decay` must be non-negative. Got {self.weight_decay}.")
 
     @shows_progress
     def __call__(
@@ -74,12 +101,31 @@ class Path:
         w = objective.w
         if self.end is None:
             raise ValueError("A path needs its other `end`: on the command line, --to RUN.")
-        end, t = point_at(self.end, objective), np.linspace(0.0, 1.0, self.size)
-        asked = replace(self, end=end)
+        if objective.ranks.size > 1 and (self.match or self.shape != "line"):
+            raise ValueError("Over ranks a path is a line to an end as it is: no shape, no match.")
+        given, t = point_at(self.end, objective), np.linspace(0.0, 1.0, self.size)
+        end = WeightMatching(seed=self.seed).matched(objective, given) if self.match else given
+        asked, bend = replace(self, end=given), (w + end) / 2
+        place = partial(_between, w, end)
+        if self.shape == "bezier":
+            bend = self._bend(objective, w, end, progress)
+            place = partial(_on_curve, w, bend, end)
         found = walk(
-            objective, lambda _: (partial(_between, w, end, share) for share in t.tolist()),
-            (1, self.size), question={"settings": asked}, other=other, keep=keep, progress=progress,
+            objective, lambda _: (partial(place, share) for share in t.tolist()), (1, self.size),
+            question={"settings": asked}, other=other, keep=keep,
+            progress=progress and (lambda done, size: progress(self._trained + done,
+                                                               self._trained + size)),
         )  # fmt: skip
+        beside: dict[str, Any] = {}
+        if self.shape == "bezier":
+            beside = {
+                "straight_loss": self._line(objective, w, end, t),
+                "curve_length": curve_length(w, bend, end),
+                "bend": float((bend - (w + end) / 2).norm()),
+            }
+        if self.match:
+            beside["unmatched_loss"] = self._line(objective, w, given, t)
+            beside["unmatched_length"] = float((given - w).norm())
         return PathRecord(
             t=t,
             **{name: values[0] for name, values in found.items()},
@@ -88,8 +134,42 @@ class Path:
             end=self.name,
             stale=objective.batch_norm == "stored" and bool(bn.layers(objective.model)),
             relative_stderr=relative_stderr(objective),
+            shape=self.shape,
+            matched=self.match,
+            **beside,
             **signature(asked, objective),
         )
+
+    @property
+    def _trained(self) -> int:
+        """What the curve's training counts for in the progress: an epoch for a pass over it."""
+        return self.size * self.epochs if self.shape == "bezier" else 0
+
+    def _bend(
+        self, objective: Objective, w: Tensor, end: Tensor, progress: Progress | None
+    ) -> Tensor:
+        if objective.batch_norm == "stored" and bn.layers(objective.model):
+            raise ValueError(
+                "A curve needs batch norm that fits its points. Got the stored statistics: leave "
+                'out the policy, or choose "reestimated".'
+            )
+
+        def told(epoch: int) -> None:
+            if progress is not None:
+                progress(epoch * self.size, self._trained + self.size)
+
+        training = CurveTraining(
+            self.epochs, self.batch_size, self.lr, self.weight_decay, self.seed
+        )
+        return training.bend(objective, w, end, told)
+
+    def _line(self, objective: Objective, w: Tensor, end: Tensor, t: Array) -> Array:
+        points = [partial(_between, w, end, share) for share in t.tolist()]
+        return np.array(objective.evaluate(points, expected=self.size))[:, 0]
+
+
+def _on_curve(w: Tensor, bend: Tensor, end: Tensor, t: float, out: Tensor) -> None:
+    out.copy_(on_curve(w, bend, end, t))
 
 
 def _between(w: Tensor, end: Tensor, t: float, out: Tensor) -> None:

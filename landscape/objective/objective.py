@@ -156,16 +156,17 @@ class Objective:
             first_pass.refuse_unknown_norms(self.risk)
         if not bn.layers(self.model):
             return self
-        return self._with(self.risk.under("reestimated"))
+        return self.under("reestimated")
 
     def on_batches(self, batches: Sequence[Batch]) -> "Objective":
         """The objective at the same point on other batches, such as some of its own rows."""
-        other = copy.copy(self)
-        for name in ("summary", "fingerprint"):
-            vars(other).pop(name, None)
-        other.risk = self.risk.on_batches(batches)
-        other._delegate()
+        other = self._with(self.risk.on_batches(batches))
+        vars(other).pop("fingerprint", None)
         return other
+
+    def under(self, policy: str) -> "Objective":
+        """The same objective under another batch-norm policy."""
+        return self._with(self.risk.under(policy))
 
     @property
     def w(self) -> Tensor:

@@ -44,6 +44,10 @@ def _panel(ax: Axes, groups: dict[str, list[PathRecord]], quantity: str) -> None
 
 def _line(ax: Axes, record: PathRecord, quantity: str, style: MethodStyle, alone: bool) -> None:
     ax.plot(record.t, shown(quantity, getattr(record, quantity)), color=style.colour)
+    if quantity == "loss":
+        for line in (record.straight_loss, record.unmatched_loss):
+            if line is not None:
+                ax.plot(record.t, line, "-.", color=style.colour, linewidth=0.8, alpha=0.6)
     if record.other is not None:
         values = shown(quantity, getattr(record.other, quantity))
         ax.plot(record.t, values, "--", color=style.colour, linewidth=1.0)
@@ -76,6 +80,12 @@ def _caption(groups: dict[str, list[PathRecord]]) -> str:
     ]
     said = "; ".join(height.strip() for height in heights)
     parts = [f"barrier over the dotted chord: {said}", conditions(flat)]
+    if any(record.straight_loss is not None for record in flat):
+        straight = ", ".join(rounded(r.straight_barrier) for r in flat)
+        parts.insert(1, f"a trained curve; dash-dotted: the straight line, barrier {straight}")
+    if any(record.matched for record in flat):
+        before = ", ".join(rounded(r.unmatched_barrier) for r in flat if r.matched)
+        parts.insert(1, f"neurons matched; dash-dotted: before, barrier {before}")
     beside = [record.other for record in flat if record.other is not None]
     if beside:
         parts.append(f"dashed: {conditions(beside)}")

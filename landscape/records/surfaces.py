@@ -131,10 +131,14 @@ class ProfileRecord(WalkRecord):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PathRecord(WalkRecord):
-    """Loss and accuracy on the line from w to another point: at (1 − t)·w + t·end.
+    """Loss and accuracy on the line from w to another point, at (1 − t)·w + t·end, or on a curve.
 
-    length: ‖end − w‖. stale: batch norm used the statistics stored at w for all points, although
-    they fit those weights only, so the loss is not that of the trained network at the other end.
+    length: ‖end − w‖. shape: "line", or "bezier", φ(t) = (1 − t)² w + 2t(1 − t) θ + t² end with a
+    trained bend θ: then straight_loss is that on the line beside it, curve_length the curve's
+    length and bend ‖θ − (w + end)/2‖. matched: the end was permuted to match w; then unmatched_loss
+    is that on the line to the end as it was, unmatched_length its length. stale: batch norm used
+    the statistics stored at w for all points, although they fit those weights only, so the loss is
+    not that of the trained network at the other end.
     """
 
     kind: ClassVar[str] = "path"
@@ -146,6 +150,23 @@ class PathRecord(WalkRecord):
     stale: bool
     other_loss: Annotated[Array | None, Axes("t")] = None
     other_accuracy: Annotated[Array | None, Axes("t")] = None
+    shape: str = "line"
+    straight_loss: Annotated[Array | None, Axes("t")] = None  # (s,)
+    curve_length: float = NAN
+    bend: float = NAN
+    matched: bool = False
+    unmatched_loss: Annotated[Array | None, Axes("t")] = None  # (s,)
+    unmatched_length: float = NAN
+
+    @property
+    def straight_barrier(self) -> float:
+        """Barrier of the straight line to the same end."""
+        return self.barrier if self.straight_loss is None else barrier(self.t, self.straight_loss)
+
+    @property
+    def unmatched_barrier(self) -> float:
+        """Barrier of the straight line to the end before it was permuted; NaN where it was not."""
+        return NAN if self.unmatched_loss is None else barrier(self.t, self.unmatched_loss)
 
     @property
     def barrier(self) -> float:

@@ -8,7 +8,7 @@ from torch import nn
 
 from landscape import Batch, Objective
 from landscape.measures import Sharpness
-from landscape.measures.sharpness import regrouped
+from landscape.measures.space.regrouping import regrouped
 from landscape.methods import ascent
 
 D = torch.tensor([1.0, 4.0, 9.0], dtype=torch.float64)

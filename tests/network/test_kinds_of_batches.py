@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from landscape import Objective
 from landscape.measures import Eigenvalues, RelativeFlatness, Sharpness
-from landscape.measures.sharpness import regrouped
+from landscape.measures.space.regrouping import regrouped
 from landscape.network.batch import Batch, as_batch, mapped, tensors
 
 Pair = namedtuple("Pair", "a b")
