@@ -152,11 +152,11 @@ class PathRecord(WalkRecord):
     other_accuracy: Annotated[Array | None, Axes("t")] = None
     shape: str = "line"
     straight_loss: Annotated[Array | None, Axes("t")] = None  # (s,)
-    curve_length: float = NAN
-    bend: float = NAN
+    curve_length: float | None = None
+    bend: float | None = None
     matched: bool = False
     unmatched_loss: Annotated[Array | None, Axes("t")] = None  # (s,)
-    unmatched_length: float = NAN
+    unmatched_length: float | None = None
 
     @property
     def straight_barrier(self) -> float:

@@ -85,7 +85,7 @@ def test_a_path_along_the_curve():
 def test_a_line_is_as_before():
     record = Path(end=END, size=3)(objective_of(ring))
     assert record.straight_barrier == record.barrier == pytest.approx(0.0625)
-    assert math.isnan(record.bend) and math.isnan(record.unmatched_barrier)
+    assert record.bend is None and math.isnan(record.unmatched_barrier)
 
 
 def test_stored_statistics_are_refused():

@@ -30,12 +30,16 @@ def mlp(*widths, seed=0, bias=True):
         return nn.Sequential(*layers[:-1]).double()
 
 
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
+
+
 def vector(model):
     return torch.cat([p.detach().flatten() for p in model.parameters()])
 
 
 def objective_of(model, x=None, y=None):
-    x = torch.randn(6, 2, dtype=F64) if x is None else x
+    x = torch.randn(6, 2, dtype=F64, generator=seeded(0)) if x is None else x
     y = torch.zeros(len(x), dtype=torch.long) if y is None else y
     return Objective(model, [(x, y)], lambda m, b: F.cross_entropy(m(b.x), b.y))
 
@@ -69,7 +73,7 @@ def test_worked_example():
 def shuffled(model, x, seed):
     """The same function with the neurons of every free stream permuted at random."""
     axes, twin = neuron_axes(model, x), copy.deepcopy(model)
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     order = {s: torch.randperm(axes.sizes[s], generator=generator) for s in axes.free}
     state = {n: permute(t, axes_of(axes, n), order) for n, t in twin.state_dict().items()}
     twin.load_state_dict(state)
@@ -78,7 +82,10 @@ def shuffled(model, x, seed):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_planted_permutations_are_undone(seed):
-    model, x = mlp(8, 16, 16, 16, 4, seed=seed), torch.randn(6, 8, dtype=F64)
+    model, x = (
+        mlp(8, 16, 16, 16, 4, seed=seed),
+        torch.randn(6, 8, dtype=F64, generator=seeded(seed)),
+    )
     other = shuffled(model, x, seed + 100)
     assert not torch.equal(vector(other), vector(model))
     torch.testing.assert_close(other(x), model(x), rtol=1e-12, atol=1e-12)
@@ -123,7 +130,7 @@ def residual(seed=0, **options):
     return model
 
 
-IMAGES = torch.randn(5, 1, 4, 4, dtype=F64, generator=torch.Generator().manual_seed(0))
+IMAGES = torch.randn(5, 1, 4, 4, dtype=F64, generator=seeded(0))
 
 
 def test_residual_network():
@@ -165,8 +172,12 @@ def test_the_gate_sees_another_function(monkeypatch):
 
 
 def test_the_permuted_end_has_the_same_loss_and_eigenvalues():
-    model, end, x = mlp(2, 5, 5, 3), mlp(2, 5, 5, 3, seed=1), torch.randn(20, 2, dtype=F64)
-    y = torch.randint(3, (20,))
+    model, end, x = (
+        mlp(2, 5, 5, 3),
+        mlp(2, 5, 5, 3, seed=1),
+        torch.randn(20, 2, dtype=F64, generator=seeded(0)),
+    )
+    y = torch.randint(3, (20,), generator=seeded(1))
     subject = objective_of(model, x, y)
     found = WeightMatching().matched(subject, vector(end))
     assert not torch.equal(found, vector(end))
@@ -180,13 +191,15 @@ def test_the_permuted_end_has_the_same_loss_and_eigenvalues():
 
 def test_a_path_to_the_permuted_end():
     """Of a network to its own permutation: a barrier before, none after."""
-    model, x = mlp(2, 8, 8, 3, seed=3), torch.randn(30, 2, dtype=F64)
+    model, x = mlp(2, 8, 8, 3, seed=3), torch.randn(30, 2, dtype=F64, generator=seeded(0))
+    for p in model.parameters():
+        p.data *= 2
     y = model(x).argmax(1)
     other = shuffled(model, x, 5)
     record = Path(end=vector(other), size=5, match=True)(objective_of(model, x, y))
     assert record.matched
     assert record.barrier == pytest.approx(0, abs=1e-12)
-    assert record.unmatched_barrier > 1e-4
+    assert record.unmatched_barrier > 0.01
     assert record.length == 0 < record.unmatched_length
 
 
