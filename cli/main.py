@@ -71,6 +71,9 @@ def run(arguments: Sequence[str] | None = None) -> None:
     except Exception:  # python's own exit code of these, 1, would pass for an audit's verdict
         traceback.print_exc()
         code = errors.INTERNAL
+    for name in ("SIGTERM", "SIGUSR1"):  # nothing is left to be kept
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
     sys.exit(code)
 
 

@@ -61,7 +61,7 @@ ROOMS: dict[str, set[str]] = {
         *("distributed", "data", "tasks", "lifelong"),
     },
     "analysis": {
-        *("utils", "records", "statistics", "network", "objective", "measures"),
+        *("utils", "distributed", "records", "statistics", "network", "objective", "measures"),
         *("measures.space", "measures.context", "data", "tasks", "training", "engines"),
     },
     "plots.drawing": {"utils", "records", "statistics"},

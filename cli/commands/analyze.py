@@ -94,6 +94,9 @@ def analyze(
 ) -> None:
     """Measure the minima of runs, or checkpoints of your own, and keep the records.
 
+    Under torchrun the data lie on all ranks: torchrun --nproc-per-node 2 --no-python landscape
+    analyze ...
+
     Example: landscape analyze runs/mine --measures eigenvalues,noise --k 20
 
     Example: landscape analyze model.pt --model mine.py:net --data mine.py:data --measures surface
@@ -101,6 +104,7 @@ def analyze(
     import landscape as ls
     from landscape.analysis.analyze import cross_check as check
     from landscape.analysis.checkpoint_spec import CheckpointSpec, open_minimum
+    from landscape.distributed.launch import is_first, joined
     from landscape.study.dry_run import of_analysis
     from landscape_cli import engines, progress
     from landscape_cli.plan import show
@@ -124,7 +128,8 @@ def analyze(
         return
     among = [run for run in opened if isinstance(run, ls.Run)]
     answers: list[_Answer] = []
-    with on_interrupt(GO_ON), progress.shown(json, quiet) as listener:
+    json, quiet = json and is_first(), quiet or not is_first()
+    with on_interrupt(GO_ON), joined(device), progress.shown(json, quiet) as listener:
         for minimum in minima:
             for note in () if quiet else minimum.notes:
                 say(f"note: {note}", err=True)
@@ -143,7 +148,8 @@ def analyze(
             if cross_check:
                 of_check = chosen.get("eigenvalues")
                 answers[-1].check = check(minimum, options=of_check, progress=listener)
-    _hand_over(answers, runs=bool(among), json=json, quiet=quiet)
+    if is_first():
+        _hand_over(answers, runs=bool(among), json=json, quiet=quiet)
 
 
 @dataclass

@@ -47,6 +47,14 @@ def train(
         int | None,
         typer.Option(callback=options.at_least(0), help="Weights to keep along the way."),
     ] = None,
+    ascent: Annotated[
+        str | None,
+        typer.Option(
+            metavar="global|per-rank",
+            help="Under torchrun: climb by the whole batch (global, the default), or each rank by "
+            "its part.",
+        ),
+    ] = None,
     measure_every: options.MeasureEvery = None,
     checkpoint_every: Annotated[
         str,
@@ -74,10 +82,13 @@ def train(
 ) -> None:
     """Train one network with one method.
 
+    Under torchrun it is data parallel: torchrun --nproc-per-node 2 --no-python landscape train ...
+
     Example: landscape train --task digits --method sam --set sam.rho=0.1 --out runs/mine
     """
     import landscape as ls
     from landscape.analysis import hints, outcome
+    from landscape.distributed.launch import is_first
     from landscape.study.dry_run import of_training
     from landscape.training.run import has_ended
     from landscape.training.train import folder_of
@@ -91,8 +102,8 @@ def train(
     )
     given = settings.read(
         config, set_, [named],
-        label_noise=label_noise, init=init, protocol=protocol, epochs=epochs,
-        snapshots=snapshots,         measure_every=measure_every, device=device,
+        label_noise=label_noise, init=init, protocol=protocol, epochs=epochs, snapshots=snapshots,
+        measure_every=measure_every, ascent=ascent, device=device,
     )  # fmt: skip
     asked: dict[str, Any] = {
         "settings": given, "data_dir": data_dir, "resume": resume, "log": options.names(log),
@@ -101,6 +112,7 @@ def train(
     if dry_run:
         show(of_training(chosen, named, seed, out, **asked), json=json, quiet=quiet)
         return
+    json, quiet = json and is_first(), quiet or not is_first()
     there = has_ended(folder_of(chosen, named, seed, out))
     with on_interrupt(GO_ON), progress.shown(json, quiet) as listener:
         run = ls.train(chosen, named, seed, out, **asked, progress=listener)
@@ -109,6 +121,8 @@ def train(
     last = run.metrics[-1]
     if not json and not quiet:
         say(outcome.of_training(last, run.score), *outcome.of_tasks(run.records()))
+    if not is_first():
+        return
     options.warn(hints.of_runs([run]))
     result = {"run": run.path, "status": run.status, "metrics": plain(last)}
     options.hand_over(result, run.path, json)

@@ -9,6 +9,7 @@ from landscape.analysis.checkpoint_spec import CheckpointSpec, open_minimum
 from landscape.analysis.minimum import KEEPS_ROWS, RESUMABLE, Minimum, counter
 from landscape.analysis.row_blocks import answer_by
 from landscape.analysis.subject import DATA_OF
+from landscape.distributed.launch import current, joined
 from landscape.engines import Engine, engine_of
 from landscape.measures import MEASURES, STANDARD, CrossCheck
 from landscape.records import Record
@@ -82,21 +83,26 @@ def analyze(
     def opened(given: PathLike | Run | Minimum, folder: PathLike | None) -> Minimum:
         return open_minimum(given, spec, key=checkpoint_key, out=folder, trust=trust)
 
-    minimum = opened(subject, out)
-    end = None if to is None else opened(to, None)
-    asked = measures_of(minimum, measures, options or {}, among, end)
-    by = None if engine is None else engine_of(engine)
-    with listening(progress) as tell:
-        found = answers(minimum, asked, force=force, engine=by, progress=tell)
-        for task in range(1, tasks := after_tasks.tasks_to_measure(minimum)):
-            earlier = after_tasks.minimum_after(task, minimum, as_path(data_dir), device)
-            by_task = {name: m for name, m in asked.items() if name not in RESUMABLE}
-            answers(earlier, by_task, force=force, progress=tell)
-        if tasks and minimum.run is not None:
-            found["lifelong"] = after_tasks.record_of(
-                minimum.run, as_path(data_dir), device, tell, minimum.name
+    with joined(device) as ranks:
+        if engine is not None and ranks.size > 1:
+            raise ValueError(
+                "`engine` shares out rows, torchrun shares out the data. Leave out one of the two."
             )
-        return found
+        minimum = opened(subject, out)
+        end = None if to is None else opened(to, None)
+        asked = measures_of(minimum, measures, options or {}, among, end)
+        by = None if engine is None else engine_of(engine)
+        with listening(progress) as tell:
+            found = answers(minimum, asked, force=force, engine=by, progress=tell)
+            for task in range(1, tasks := after_tasks.tasks_to_measure(minimum)):
+                earlier = after_tasks.minimum_after(task, minimum, as_path(data_dir), device)
+                by_task = {name: m for name, m in asked.items() if name not in RESUMABLE}
+                answers(earlier, by_task, force=force, progress=tell)
+            if tasks and minimum.run is not None:
+                found["lifelong"] = after_tasks.record_of(
+                    minimum.run, as_path(data_dir), device, tell, minimum.name
+                )
+            return found
 
 
 def answers(
@@ -111,10 +117,11 @@ def answers(
 
     engine: evaluates the rows of measures that have several; None is this process.
     """
-    check_single_process()
+    if current().size == 1:
+        check_single_process()
     records: dict[str, Record] = {}
     for name, measure in measures.items():
-        kept = None if force else minimum.answered(name, measure)
+        kept = current().first(None if force else minimum.answered(name, measure))
         if kept is None and engine is not None and name in ROWS:
             record = answer_by(engine, minimum, name, measure, progress)
             kept = minimum.keep(name, record, DATA_OF[name])

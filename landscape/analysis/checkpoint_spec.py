@@ -12,6 +12,7 @@ from torch import nn
 from landscape.analysis import minimum
 from landscape.analysis.minimum import Minimum
 from landscape.analysis.subject import TrainTestObjective
+from landscape.distributed.launch import current, own
 from landscape.network.batch import Batch
 from landscape.objective.objective import Objective
 from landscape.tasks import imports, recorded, registration, user_code, usual_loss
@@ -110,7 +111,10 @@ class CheckpointSpec:
         names = [self.described()[name] for name in ("model", "data", "loss")]
         with imports.errors_attributed_to(names):
             policy = self.batch_norm
-            return Objective(network, batches, loss, batch_norm=policy, parameters=self.parameters)
+            mine, group = own(batches, current())
+            return Objective(
+                network, mine, loss, batch_norm=policy, parameters=self.parameters, group=group
+            )
 
 
 def objectives_of(

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from landscape.analysis import reference_points
 from landscape.analysis.subject import BESIDE, DATA_OF, TrainTestObjective
+from landscape.distributed.launch import current
 from landscape.measures.context import fingerprint, settings_of
 from landscape.measures.space.evaluate_grid import Keep
 from landscape.network import batch_norm as bn
@@ -159,6 +160,8 @@ class Minimum:
         asked = {"examples_asked_for": self.examples}
         signed = {**record.provenance, **self.provenance, **asked}
         kept: Record = replace(record, **located, provenance=signed)
+        if current().index != 0:
+            return kept  # one writer
         path = self.path(name, kept)
         kept.save(path)
         if self.run is not None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from landscape.methods import ascent, checks
 from landscape.methods.components import label_shift
-from landscape.methods.walker.accumulation import weighted_parts
+from landscape.methods.walker.accumulation import weighted_parts, whole_of
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch, LossFn
 
@@ -105,7 +105,7 @@ class AACE(ascent.Ascent):
         def loss(model: nn.Module, batch: Batch) -> Tensor:
             z, y = classes(walker.logits(batch), batch.y)
             if logs:
-                fraction = batch.size / (walker.step_size or batch.size)
+                fraction = whole_of(batch).size / (walker.step_size or batch.size)
                 seen = fraction * F.cross_entropy(z.detach(), y)
                 walker.log(loss=walker.logged.get("loss", 0.0) + seen)
             return aace(z, y, self.threshold, self.mode).mean()

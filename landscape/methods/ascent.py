@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from landscape.methods import checks
+from landscape.methods.walker.accumulation import whole_of
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch
 
@@ -124,9 +125,10 @@ def mean(parts: Sequence[Batch], gradients: Iterable[Tensor]) -> Tensor:
     """Mean Σ_j (n_j/n) g_j over the shards of one batch, (n,)."""
     if len(parts) == 1:
         return next(iter(gradients))
-    total, averaged = sum(shard.share for shard in parts), None
-    for shard, g in zip(parts, gradients, strict=True):  # they need not be in memory together
-        weight = shard.share / total
+    shares = [whole_of(shard).share for shard in parts]
+    total, averaged = sum(shares), None
+    for share, g in zip(shares, gradients, strict=True):  # they need not be in memory together
+        weight = share / total
         averaged = weight * g if averaged is None else averaged.add_(g, alpha=weight)
     return cast(Tensor, averaged)
 

@@ -159,6 +159,8 @@ def obstacle(walker: Walker, batch: Batch, num_shards: int) -> str | None:
         return "a learned radius is differentiated shard by shard"
     if not walker.plain:
         return "a penalty looks into each pass"
+    if getattr(batch, "over_ranks", False):
+        return "its shards lie on several ranks"
     if batch.size % num_shards:
         return f"{num_shards} shards of {batch.size} examples are not equal"
     if walker.autocast is not None:

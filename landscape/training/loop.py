@@ -1,7 +1,7 @@
 """Training loop in memory: network, walker, method, schedule, metrics. Writes no files."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from landscape.data import DataSet
 from landscape.methods import requirements
 from landscape.methods.walker.walker import Walker
-from landscape.network.batch import Batch
+from landscape.network.batch import Batch, LossFn
 from landscape.tasks.label_noise import expected_cross_entropy
 from landscape.tasks.registry import Task, cross_entropy
 from landscape.training import tables
@@ -22,6 +22,7 @@ from landscape.training.schedule import Rates
 from landscape.training.settings import Settings
 from landscape.training.stage import Stage, training_loss, whole
 from landscape.training.streams import Counted
+from landscape.utils import interrupt
 from landscape.utils.device import device_of
 from landscape.utils.rng import seed_of
 
@@ -73,9 +74,7 @@ class Training:
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["initial_lr"] = rate  # as torch's schedulers keep it
         self.rates = Rates(settings.training, rates, self._steps_in_epochs)
-        self.walker = Walker(
-            self.model,
-            self.optimizer,
+        self.walker = self._walker(
             training_loss(task.plain_loss, settings.training.label_smoothing),
             seed=seed_of(settings.seed, "passes"),
             same_mask=settings.training.same_mask,
@@ -200,10 +199,25 @@ class Training:
         rates = self.rates(self.spent)
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = rate
-        self.walker.begin(batch.size)
-        self.method.step(self.walker, batch)
+        self.method.step(self.walker, self._begun(batch))
         self.steps += 1
         return self.walker.step_loss
+
+    def check_interrupt(self) -> None:
+        """Raise KeyboardInterrupt where a stop was asked for."""
+        interrupt.check()
+
+    def _walker(self, loss: LossFn, **options: Any) -> Walker:
+        return Walker(self.model, self.optimizer, loss, **options)
+
+    def _begun(self, batch: Batch) -> Batch:
+        """Begin a step on a batch; return what the method gets of it."""
+        self.walker.begin(batch.size)
+        return batch
+
+    def _side(self, stream: Iterable[Batch]) -> Iterable[Batch]:
+        """What the method gets of held-out or fresh batches."""
+        return stream
 
     @property
     def _look_is_due(self) -> bool:
@@ -224,7 +238,8 @@ class Training:
             "held_out": Counted(held_out or ()),
             "fresh": Counted(self._augmented(self.examples.fresh(draw), "fresh")),
         }
-        self.walker.feed(held_out and counted["held_out"], iter(counted["fresh"]))
+        fresh = iter(self._side(counted["fresh"]))
+        self.walker.feed(held_out and self._side(counted["held_out"]), fresh)
         self._side_streams = counted
         augmented = self._augmented(self.examples.batches(draw, self.epoch), "order")
         if self.partial:

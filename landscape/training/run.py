@@ -18,6 +18,7 @@ from torch import nn
 
 from landscape import records
 from landscape.data import DataSet
+from landscape.distributed.launch import current, enough, own
 from landscape.lifelong.heads import logits_of
 from landscape.objective.objective import Objective
 from landscape.tasks import recorded
@@ -195,9 +196,12 @@ class Run:
         part = examples_of(self.settings, dataset, which, after)
         model = self.model(after).to(device_of(device or self.settings.training.device))
         pieces = self.task.pieces(part, examples, self.settings.data.batch_size)
+        if not self.task.takes_whole_batches:
+            pieces = enough(pieces, current())
+        mine, group = own(pieces, current())
         return Objective(
-            model, pieces, self.task.plain_loss, logits=logits_of(self.settings.lifelong),
-            batch_norm=batch_norm, parameters=parameters,
+            model, mine, self.task.plain_loss, logits=logits_of(self.settings.lifelong),
+            batch_norm=batch_norm, parameters=parameters, group=group,
         )  # fmt: skip
 
     def objective_on_task(

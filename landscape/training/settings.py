@@ -62,6 +62,8 @@ class TrainingSettings:
     max_grad_norm: clips the final gradient; label_smoothing: of the training loss only.
     precision: "fp32" or "bf16" (autocast); device: "auto", "cpu", "cuda" or "cuda:N".
     same_mask: all passes of a step draw one dropout mask; snapshots: weights kept along the way.
+    ascent: over several ranks, "global": the climb is that of the whole batch; or "per-rank": each
+    rank climbs on its part. No effect in one process.
     measure_every: steps between two looks at the sharpness, at the start and the end too; 0: none.
     A look costs some 60 Hessian-vector products on measure_examples training examples, which do
     not count in time or budget, and changes nothing. measure_batch_norm: "stored", as measures have
@@ -89,6 +91,7 @@ class TrainingSettings:
     device: str = "auto"
     same_mask: bool = False
     snapshots: int = 0
+    ascent: str = "global"
     measure_every: int = 0
     measure_examples: int = 1000
     measure_batch_norm: str = "stored"
@@ -121,6 +124,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "budget": ("epochs", "grad-evals"),
     "schedule_unit": schedules.UNITS,
     "precision": ("fp32", "bf16"),
+    "ascent": ("global", "per-rank"),
     "measure_batch_norm": ("stored", "batch"),
 }
 

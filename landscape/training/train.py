@@ -1,12 +1,15 @@
 """Train one network and keep everything about it in a folder; go on after an interruption."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from landscape.data import DataSet
+from landscape.distributed.launch import is_restarted, joined
+from landscape.distributed.ranks import ALONE, Alone, Ranks
 from landscape.lifelong.sequence import check
 from landscape.tasks import imports, registry
 from landscape.tasks.registration import UserCode, canonical_method, registered
@@ -17,6 +20,7 @@ from landscape.training.initial_weights import digest, located
 from landscape.training.keeper import CHECKPOINT, FIRST_CHECKPOINT, Clock, Keeper
 from landscape.training.loggers.log import LOGGERS, Choice, Log, Logger, loggers_of
 from landscape.training.loop import Diverged, Training
+from landscape.training.over_ranks import RankTraining
 from landscape.training.protocols.lifelong import LifelongTraining
 from landscape.training.run import WEIGHTS, Run, load_data, task_folder
 from landscape.training.settings import Settings, resolve, unlabelled
@@ -26,7 +30,6 @@ from landscape.utils.lock import one_writer
 from landscape.utils.memory import memory_for
 from landscape.utils.names import canonical
 from landscape.utils.paths import PathLike, as_path
-from landscape.utils.processes import check_single_process
 from landscape.utils.progress import Listener, Progress, silent
 from landscape.utils.progress_display import listening
 
@@ -76,23 +79,32 @@ def train(
     ('sam', 'finished')
     """
     clock = Clock.parse(checkpoint_every)
-    check_single_process()
     task, method = canonical("task", task, registry.TASKS), canonical_method(method)
     chosen = settings_for(task, method, seed, settings or {})
     path = folder_of(task, method, seed, out)
     loggers = loggers_of(log, tensorboard)  # before anything is trained
-    ended = ended_in(path, chosen, resume=resume)
-    if ended:
-        _log_again(ended, loggers)
-        return ended
-    with one_writer(path):
-        ended = ended_in(path, chosen, resume=resume)  # by whoever held the lock before
-        remedy = f"Lower data.batch_size, now {chosen.data.batch_size}, or train a smaller network."
-        with (
-            memory_for(f"the training of {method}, seed {seed}", remedy),
-            listening(progress) as tell,
-        ):
-            return ended or _train(path, chosen, as_path(data_dir), loggers, clock, tell)
+    resume = resume or is_restarted()
+    with joined(chosen.training.device) as ranks:
+        ended = ended_in(path, chosen, resume=resume)
+        if ranks.first(ended is not None):
+            if ranks.index == 0:
+                _log_again(Run(path), loggers)
+            return Run.open(path)
+        first = ranks.index == 0
+        with one_writer(path) if first else nullcontext():
+            ended = ended_in(path, chosen, resume=resume)  # by whoever held the lock before
+            if ranks.first(ended is not None):
+                return Run.open(path)
+            batch = chosen.data.batch_size
+            remedy = f"Lower data.batch_size, now {batch}, or train a smaller network."
+            with (
+                memory_for(f"the training of {method}, seed {seed}", remedy),
+                listening(progress if first else silent) as tell,
+            ):
+                chosen_loggers = loggers if first else ()
+                _train(path, chosen, as_path(data_dir), chosen_loggers, clock, tell, ranks)
+            ranks.all(True)  # the first one has written everything
+            return Run(path)
 
 
 def _log_again(run: Run, loggers: Sequence[str | Logger]) -> None:
@@ -150,20 +162,25 @@ def _train(
     loggers: Sequence[str | Logger],
     clock: Clock,
     progress: Listener,
-) -> Run:
+    ranks: Alone,
+) -> None:
     with memory_for("loading the data", "Use fewer examples, or a machine with more memory."):
         dataset = load_data(find_task(settings.task), data_dir)
     with imports.errors_attributed_to(UserCode(**settings.own).task_names):
-        training = training_of(settings, find_task(settings.task), dataset)
+        training = training_of(settings, find_task(settings.task), dataset, ranks)
     kept = [p for p in (path / CHECKPOINT, path / FIRST_CHECKPOINT) if p.exists()]
-    if kept:
-        training.restore(checkpoint.load(kept[0]))
+    boundary = ranks.first(checkpoint.load(kept[0]) if kept and ranks.index == 0 else None)
+    if boundary:
+        training.restore(boundary)
+    if isinstance(training, RankTraining) and ranks.index != 0:
+        training.follow()
+        return
     log = Log(loggers, path, settings.to_dict())  # one that does not start leaves no run behind
     files.write_json(path / "settings.json", settings.to_dict())
     files.write_json(
         path / "environment.json",
         {
-            **environment(),
+            **environment(ranks.size),
             "device": str(training.device),
             "data_dir": data_dir and str(data_dir.resolve()),
             "data_fingerprint": dataset.fingerprint,
@@ -177,7 +194,6 @@ def _train(
     _seal(path, {"state": state, "epoch": training.epoch})
     for name in (CHECKPOINT, FIRST_CHECKPOINT):
         (path / name).unlink(missing_ok=True)
-    return Run(path)
 
 
 def check_protocol(settings: Settings, dataset: DataSet) -> None:
@@ -186,8 +202,17 @@ def check_protocol(settings: Settings, dataset: DataSet) -> None:
         check(dataset, settings.lifelong)
 
 
-def training_of(settings: Settings, task: Task, dataset: DataSet) -> Trainings:
-    """The training that settings ask for: of all classes together, or of a sequence of tasks."""
+def training_of(
+    settings: Settings, task: Task, dataset: DataSet, ranks: Alone = ALONE
+) -> Trainings:
+    """The training that settings ask for: of all classes together, or of a sequence of tasks.
+
+    Raises ValueError for a sequence of tasks over several ranks.
+    """
+    if isinstance(ranks, Ranks):
+        if settings.lifelong is not None:
+            raise ValueError("A sequence of tasks is trained in one process, not over ranks.")
+        return RankTraining(settings, task, dataset, ranks)
     kind = Training if settings.lifelong is None else LifelongTraining
     return kind(settings, task, dataset)
 
@@ -229,7 +254,7 @@ def _run_epochs(
         has_looked = sharpness is not None and sharpness.grow(training.looks)
         if has_looked or training.steps % SAID_EVERY == 0:
             progress(Progress("train", label, spent, 1.0))
-        interrupt.check()
+        training.check_interrupt()
         keeper.after_step()
 
     _keep_results(path, training)
@@ -246,12 +271,9 @@ def _run_epochs(
             _keep_results(path, training)
             _keep_snapshot(path, training, before)
             keeper.after_epoch()
-            progress(
-                Progress(
-                    "train", label, training.spent, 1.0, _reached(training.score, training.rows[-1])
-                )
-            )
-            interrupt.check()
+            score = _reached(training.score, training.rows[-1])
+            progress(Progress("train", label, training.spent, 1.0, score))
+            training.check_interrupt()
 
 
 def _keep_results(path: Path, training: Trainings) -> None:

@@ -16,6 +16,11 @@ def request() -> None:
     _asked.set()
 
 
+def is_asked() -> bool:
+    """Tell whether a stop was asked for."""
+    return _asked.is_set()
+
+
 def check() -> None:
     """Raise KeyboardInterrupt where a stop was asked for; the work calls it at safe points."""
     if _asked.is_set():

@@ -143,6 +143,12 @@ def averaged(batch: Batch, of: Callable[[Batch], Tensor]) -> Tensor:
     return cast(Tensor, total)
 
 
+def whole_of(batch: Batch) -> Batch:
+    """Return the batch that this one is a rank's part of; itself in one process."""
+    whole: Batch = getattr(batch, "whole", batch)
+    return whole
+
+
 def share_of(batch: Batch | None) -> float:
     """Weight of a batch; 1 for test objectives that need no data."""
     return 1.0 if batch is None else batch.share

@@ -17,6 +17,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from landscape.methods.walker.accumulation import whole_of
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch, LossFn
 from landscape.utils.rng import seed_of
@@ -64,6 +65,10 @@ class DistributedWalker(Walker):
     def hvp(self, batch: Batch, v: Tensor, at: Tensor, loss: LossFn | None = None) -> Tensor:
         """Return ∇²L(at)·v."""
         return self._over_ranks(super().hvp(batch, v, at, loss), batch)
+
+    def count(self, batch: Batch, passes: int = 1, cost: float = 1.0) -> None:
+        """Count a pass by the examples of all ranks, where the batch knows the whole."""
+        super().count(whole_of(batch), passes, cost)
 
     def descend(self, g: Tensor) -> None:
         """Make one base step with the same gradient on every rank.

@@ -14,6 +14,11 @@ class StepLosses:
         """Add the loss of one pass, shape (), with the weight of its batch."""
         self._values.append((value, weight))
 
+    @property
+    def weight(self) -> float:
+        """The weight of all passes; 0 where there was none."""
+        return sum(weight for _, weight in self._values)
+
     def mean(self) -> Tensor:
         """Mean by weight, shape (); NaN where there was no pass."""
         if not self._values:

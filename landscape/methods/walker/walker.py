@@ -261,6 +261,11 @@ class Walker:
             return torch.as_tensor(self.logged["loss"])
         return self._losses.mean()
 
+    @property
+    def step_weight(self) -> float:
+        """The weight of the examples that `step_loss` is the mean over; 0 for none."""
+        return self._losses.weight
+
     def _pass(
         self,
         batch: Batch,

@@ -18,6 +18,7 @@ from landscape.training.loop import Training
 from landscape.training.protocols.replay import TaskExamples
 from landscape.training.settings import Settings, unlabelled
 from landscape.training.stage import EVALUATED, Stage, network
+from landscape.utils import interrupt
 from landscape.utils.device import device_of
 from landscape.utils.rng import seed_of
 
@@ -40,6 +41,7 @@ class LifelongTraining:
 
     monitor = None
     looks: tuple[Row, ...] = ()
+    check_interrupt = staticmethod(interrupt.check)
 
     def __init__(self, settings: Settings, task: Task, dataset: DataSet):
         assert settings.lifelong is not None
