@@ -29,6 +29,7 @@ def test_a_run(run):
     assert found["what"] == "run"
     assert (found["task"], found["method"], found["seed"]) == ("digits", "sam", 3)
     assert found["state"] == "finished"
+    assert found["radius"] == "‖e‖ = 0.2, of sam"
     assert found["settings"] == {
         "training.epochs": "1, default 40",
         "training.device": "cpu, default auto",

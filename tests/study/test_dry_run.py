@@ -171,3 +171,13 @@ def test_examples_are_what_suits_the_task(tmp_path):
     assert replace(design, examples=7).measured == 7
     run = train("digits", "sgd", 0, tmp_path / "run", settings=SHORT)
     assert run.objective().examples == 1000
+
+
+def test_plans_say_the_radius_in_force(tmp_path):
+    wide = {**SHORT, "lookbehind": {"rho": 0.1}}
+    alone = dry_run.of_training("digits", "lookbehind+asam", 0, tmp_path / "run", settings=wide)
+    assert alone.radii == {
+        "lookbehind+asam": "‖e/T‖ = 0.1, of lookbehind; asam.rho = 0.5 is not used"
+    }
+    design = Design("digits", ["sgd", "sam@wide"], settings={**SHORT, "sam@wide": {"rho": 0.3}})
+    assert dry_run.of_study(design).radii == {"sgd": "none", "sam@wide": "‖e‖ = 0.3, of sam"}
