@@ -50,9 +50,11 @@ def last_figure(block, block_vars, gallery_conf):
 
 def to_their_pages(app, name, source):
     """Adapt links for the site: those to gallery/*.py and its README lead to the pages that are
-    made from them, those to tables of benchmarks, which the site lacks, become names of files.
+    made from them, those to tables of benchmarks and to published settings, which the site lacks,
+    become names of files.
     """
-    source[0] = re.sub(r"\[([^]]*)\]\((?:\.\./)+(benchmarks/\S+?\.md)\)", r"\1: `\2`", source[0])
+    files = r"benchmarks/\S+?\.md|landscape/tasks/published/\S+?\.toml"
+    source[0] = re.sub(rf"\[([^]]*)\]\((?:\.\./)+({files})\)", r"\1: `\2`", source[0])
     source[0] = re.sub(
         r"\]\((?:\.\./)+gallery/(\w+)\.(?:py|md)\)",
         lambda link: f"](/gallery/{link[1].replace('README', 'index')}.rst)",
