@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from landscape.plots.drawing.style import METHOD_STYLES
-from landscape.records import SpectralDensityRecord
+from landscape.records import LifelongRecord, SpectralDensityRecord
 from landscape.report import figure_summaries
 from landscape.report.figures import HOW_TO_READ, TITLES
 from landscape.report.verdict import verdicts
@@ -163,3 +163,30 @@ def test_hollow_dots_are_said_not_to_be_significant_even_off_zero():
     """A bar may miss zero where Holm's correction leaves no difference shown."""
     assert "Holm" in HOW_TO_READ["differences"]
     assert "even where the bar misses zero" in HOW_TO_READ["differences"]
+
+
+def test_a_page_without_a_sequence_of_tasks_says_nothing_of_forgetting(make_contents):
+    contents = make_contents(("sgd", "sam"), 2, (), size=5)
+    assert figure_summaries.summary(contents, "task_sharpness") == ""
+
+
+def test_sharper_runs_that_forget_more_are_told_by_their_rank_correlation(make_contents):
+    """Every run forgets as much as it is sharp: Kendall's τ is 1, over all and within methods."""
+    contents = make_contents(("sgd", "sam"), 6, (), size=5)
+    cells = {
+        (method, seed): {"lifelong": forgetful(0.01 * (1 + seed) + 0.1 * (method == "sgd"))}
+        for method, seed in contents.cells
+    }
+    words = figure_summaries.summary(dataclasses.replace(contents, cells=cells), "task_sharpness")
+    assert re.search(r"with forgetting: \+1\S* .*over all runs, \+1\S* .*within methods", words)
+
+
+def forgetful(fall):
+    """A run of two tasks that loses `fall` of the first, and is ten times as sharp after it."""
+    a = np.array([[0.9, 0.5], [0.9 - fall, 0.9]])
+    ones = np.ones(2)
+    return LifelongRecord(
+        accuracy=a, start=0.5 * ones, loss=a, start_loss=ones, grad_evals=ones, seconds=ones,
+        classes=np.arange(4).reshape(2, 2), quantities=np.array(["lambda_max"]),
+        measured=np.array([[10 * fall], [1.0]]),
+    )  # fmt: skip
