@@ -131,7 +131,7 @@ def analyze(
     json, quiet = json and is_first(), quiet or not is_first()
     with on_interrupt(GO_ON), joined(device), progress.shown(json, quiet) as listener:
         for minimum in minima:
-            for note in () if quiet else minimum.notes:
+            for note in () if quiet else _notes(minimum, asked, chosen):
                 say(f"note: {note}", err=True)
             began = time.monotonic()
             records = ls.analyze(
@@ -179,6 +179,19 @@ def _answer(minimum: "Minimum", records: "Mapping[str, Record]", seconds: float)
         outcome.sentences(records, last),
         hints.of_records(records),
     )
+
+
+def _notes(minimum: "Minimum", asked: Sequence[str] | None, chosen: Mapping[str, Any]) -> list[str]:
+    """Say how the weights were read, and the memory that eigenvalues of a large network take."""
+    from landscape.analysis.analyze import measure_of
+    from landscape.measures.curvature.vector_memory import vector_memory
+
+    if asked is not None and "eigenvalues" not in asked:
+        return list(minimum.notes)
+    task = None if minimum.run is None else minimum.run.task
+    measure = measure_of(task, "eigenvalues", chosen)
+    line = vector_memory(minimum.objectives.train, measure)
+    return [*minimum.notes, *([line] if line else [])]
 
 
 def _hand_over(answers: Sequence[_Answer], *, runs: bool, json: bool, quiet: bool) -> None:

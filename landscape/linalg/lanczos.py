@@ -104,8 +104,7 @@ def lanczos(
     limit = max(1000, 100 * pairs) if max_matvecs is None else max_matvecs
     if max_basis is None:
         local = n if shards is None else shards.local
-        affordable = memory // (max(local, 1) * dtype.itemsize) - 1
-        max_basis = max(2 * pairs + 8, min(affordable, max(128, 4 * pairs)))
+        max_basis = usual_basis(max(local, 1) * dtype.itemsize, pairs, memory)
     if free is not None:
         max_basis = min(max_basis, _largest_basis(n, pairs, k, free, dtype))
     space = Subspace(matvec, n, max_basis, seed=seed, dtype=dtype, device=device, space=shards)
@@ -145,6 +144,11 @@ def lanczos(
             space.restart(
                 ritz.values[keep], ritz.weights[:, keep], float(ritz.rounding[keep].max())
             )
+
+
+def usual_basis(vector: int, pairs: int, memory: int) -> int:
+    """Vectors of so many bytes each that are held before a restart, in `memory` bytes."""
+    return max(2 * pairs + 8, min(memory // vector - 1, max(128, 4 * pairs)))
 
 
 def _largest_basis(n: int, pairs: int, k: int, free: int, dtype: torch.dtype) -> int:

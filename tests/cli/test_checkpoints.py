@@ -90,6 +90,21 @@ def test_what_is_there_is_kept_although_the_loader_shuffles(landscape, checkpoin
     assert all(when > other[name] for name, when in times().items())
 
 
+def test_memory_of_a_large_network_is_said_before_it_is_measured(
+    landscape, checkpoint, monkeypatch
+):
+    asked = ("analyze", "model.pt", *NAMED, "--measures", "eigenvalues", "--k", "1")
+    assert "a vector takes" not in landscape(*asked).err
+    monkeypatch.setattr("landscape.measures.curvature.vector_memory.LARGE", 10)
+    said = landscape(*asked).err
+    n = records.load(Path("minima/model/records/eigenvalues.nc")).point.n
+    assert (
+        f"note: n = {n:,} weights: a vector takes {n * 4 / 1e6:.3g} MB, and Lanczos keeps" in said
+    )
+    assert "beside 1 eigenvectors" in said
+    assert "a vector takes" not in landscape(*asked, "--quiet").err
+
+
 def test_parameters_by_name_are_another_question(landscape, checkpoint):
     asked = ("analyze", "model.pt", *NAMED, "--measures", "eigenvalues", "--k", "1")
     path = Path("minima/model/records/eigenvalues.nc")
