@@ -64,7 +64,7 @@ def _check(risk: EmpiricalRisk) -> None:
                 "batch norm in train mode does: call eval() on that module."
             )
         one, other = answer(1) if first is None else first, answer(2)
-    risk.no_derivatives = REENTRANT_REFUSAL if warned else ""
+    risk.no_derivatives = REENTRANT_REFUSAL if warned else _cut_by_quantised(risk)
     if not alike(one, other):
         cause = (
             f"it draws random numbers of {' and '.join(sorted(drawn))}. Switch off what is random "
@@ -92,6 +92,20 @@ def refuse_other_models(risk: EmpiricalRisk) -> None:
             "All ranks must hold one model, and theirs differ in weights or buffers. Broadcast "
             "those of rank 0 first: torch.distributed.broadcast(t, 0), t of model.state_dict()."
         )
+
+
+def _cut_by_quantised(risk: EmpiricalRisk) -> str:
+    """Reason why there are no derivatives where torch's quantised modules lose a part of them; ""
+    without such modules.
+    """
+    for name, module in risk.model.named_modules():
+        if type(module).__module__.startswith(("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.q")):
+            return (
+                f"{modes.named(name, module)} is a quantised module of torch, which has no "
+                "gradient: what passes through it would be lost. Hold its weights as frozen "
+                "integers and scale them in forward, or measure the network before quantisation."
+            )
+    return ""
 
 
 def refuse_non_finite(risk: EmpiricalRisk) -> None:

@@ -11,7 +11,7 @@ LARGE = 10_000_000  # weights: 40 MB a vector
 
 
 def vector_memory(objective: Objective, measure: Any) -> str:
-    """One line with the number of weights, the bytes of a vector and how many vectors Lanczos will
+    """Line with the number of weights, the bytes of a vector and how many vectors Lanczos will
     keep at most; "" for small networks.
 
     measure: an `Eigenvalues`.
