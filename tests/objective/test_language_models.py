@@ -183,12 +183,12 @@ def test_weights_in_bfloat16_are_measured_in_float32_the_int8_base_too():
     assert values[0] == pytest.approx(values[1], rel=1e-3)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:torch.quantize_per_tensor")
 def test_quantised_modules_of_torch_have_values_and_no_derivatives():
     """Their operations have no gradient: that of an adapter below them came out half as large."""
     quantised = torch.ao.nn.quantized.dynamic.Linear(8, 8)
     model = nn.Sequential(nn.Embedding(VOCABULARY, 8), quantised, nn.Linear(8, VOCABULARY))
     objective = Objective(model, text(), next_token)
     assert objective.value() > 0
-    with pytest.raises(ValueError, match=r"\(1\).*quantised module|quantised module of torch"):
+    with pytest.raises(ValueError, match="is a quantised module of torch"):
         objective.grad()
