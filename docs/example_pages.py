@@ -20,6 +20,7 @@ ORDER = (
     "lets_radius",
     "edge_of_stability",
     "lifelong",
+    "segmentation",
     "pyhessian",
 )
 
