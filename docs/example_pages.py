@@ -15,6 +15,7 @@ ORDER = (
     "batch_norm",
     "skip_connections",
     "noise_nine_methods",
+    "fourteen_methods",
     "reparameterisation",
     "path",
     "lets_radius",
