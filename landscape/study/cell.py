@@ -92,6 +92,8 @@ def cell_folder(parent: Path, settings: Settings) -> Path:
     for name in ("groups", "optimizer_args", "schedule_args"):  # likewise
         if not content["training"][name]:
             del content["training"][name]
+    if content["training"]["evaluate_every"] == 1:
+        del content["training"]["evaluate_every"]
     if content["training"]["ascent"] == "global":
         del content["training"]["ascent"]
     if content["training"]["schedule_unit"] == "epoch":

@@ -80,7 +80,8 @@ def training_seconds(settings: Settings, dataset: DataSet) -> float:
         each *= 2 - 1 / settings.lifelong.tasks  # as many remembered examples as new ones
     steps = t.epochs * (kept // size) * (1 if t.budget == "epochs" else 2 / passes)
     seen = min(kept, EVALUATED) + total - kept + count(dataset.test_x)
-    others = FORWARD * (1 + t.epochs) * seen
+    evaluations = 1 + (-(-t.epochs // t.evaluate_every) if t.evaluate_every else 1)
+    others = FORWARD * evaluations * seen
     if t.measure_every:
         others += LOOK * (1 + steps / t.measure_every) * min(kept, t.measure_examples)
     return each * (steps + others / passes / size)

@@ -152,7 +152,9 @@ class Training:
         rate = len(partial.losses) * self.examples.size / max(partial.seconds, 1e-9)
         running = torch.stack(partial.losses).mean().item()
         means = {"running_loss": running, "examples_per_second": rate, **tables.means(partial.logs)}
-        self.rows.append(self._row(means))
+        every = self.settings.training.evaluate_every
+        if self.done or (every and self.epoch % every == 0):
+            self.rows.append(self._row(means))
         if self.done:
             self._look(self.optimizer.param_groups[0]["lr"])
 

@@ -64,6 +64,8 @@ class TrainingSettings:
     same_mask: all passes of a step draw one dropout mask; snapshots: weights kept along the way.
     ascent: over several ranks, "global": the climb is that of the whole batch; or "per-rank": each
     rank climbs on its part. No effect in one process.
+    evaluate_every: epochs between two evaluations on training, held-out and test data, at the start
+    and the end too; 0: at these alone. An epoch that is not evaluated has no row of metrics.
     measure_every: steps between two looks at the sharpness, at the start and the end too; 0: none.
     A look costs some 60 Hessian-vector products on measure_examples training examples, which do
     not count in time or budget, and changes nothing. measure_batch_norm: "stored", as measures have
@@ -92,6 +94,7 @@ class TrainingSettings:
     same_mask: bool = False
     snapshots: int = 0
     ascent: str = "global"
+    evaluate_every: int = 1
     measure_every: int = 0
     measure_examples: int = 1000
     measure_batch_norm: str = "stored"
@@ -111,7 +114,7 @@ class TrainingSettings:
         for name in ("momentum", "warmup", "label_smoothing"):
             value = getattr(self, name)
             _require(f"`training.{name}` must be in [0, 1).", 0 <= value < 1, value)
-        for name in ("weight_decay", "gamma", "snapshots", "measure_every"):
+        for name in ("weight_decay", "gamma", "snapshots", "evaluate_every", "measure_every"):
             value = getattr(self, name)
             _require(f"`training.{name}` must be non-negative.", value >= 0, value)
         few = self.measure_examples

@@ -271,7 +271,8 @@ def _run_epochs(
             _keep_results(path, training)
             _keep_snapshot(path, training, before)
             keeper.after_epoch()
-            score = _reached(training.score, training.rows[-1])
+            last = training.rows[-1]
+            score = _reached(training.score, last) if last["epoch"] == training.epoch else ""
             progress(Progress("train", label, training.spent, 1.0, score))
             training.check_interrupt()
 

@@ -146,7 +146,14 @@ def test_folders_are_named_as_before_there_was_label_noise_and_measuring_on_the_
     settings = study.runs["sam", 0].settings.to_dict()
     del settings["data"]["label_noise"]
     del settings["own"]
-    later = ("groups", "optimizer_args", "schedule_args", "schedule_unit", "ascent")
+    later = (
+        "groups",
+        "optimizer_args",
+        "schedule_args",
+        "schedule_unit",
+        "ascent",
+        "evaluate_every",
+    )
     for name in ("measure_every", "measure_examples", "measure_batch_norm", *later):
         del settings["training"][name]
     key = hashlib.sha256(json.dumps(plain(settings), sort_keys=True).encode()).hexdigest()
