@@ -23,7 +23,10 @@ SETTINGS = {
     "profile": {"lines": 3, "size": 3},
     "path": {"end": torch.zeros(18 * 4 + 4 + 4 * 3 + 3), "size": 3},
 }
-REFUSED = {"batch_eigenvalues": "mini-batches cannot be drawn"}
+REFUSED = {
+    "batch_eigenvalues": "mini-batches cannot be drawn",
+    "fisher_rao": "needs a loss that curves alike",
+}
 
 
 @pytest.fixture(scope="module")
