@@ -173,7 +173,7 @@ def test_what_cannot_be_trained_over_ranks_is_refused(monkeypatch):
 def torchrun(tmp_path, *arguments, restarts=0):
     """Start `landscape` on two ranks; logs of each rank lie in tmp_path."""
     program = "import sys; from landscape_cli.main import run; run(sys.argv[1:])"
-    start = tmp_path / "landscape.py"
+    start = tmp_path / "start.py"
     start.write_text(program)
     return subprocess.Popen(
         [
