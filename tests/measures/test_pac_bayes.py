@@ -85,6 +85,18 @@ def test_loss_of_a_quadratic_at_the_same_draws():
         assert found == pytest.approx(math.sqrt(0.1 / (rises.mean() + by * spread)), rel=0.011)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_fall_is_no_rise(seed):
+    """L = w: draws that fall make up for those that rise, and a mean that falls costs nothing."""
+    subject = Objective(
+        Vector((0.0,)), [(torch.zeros(1, 1), None)], lambda m, b: m.w.sum() + 0 * b.x.sum()
+    )
+    mean = float(torch.stack(list(probes.gaussians(subject.w, 10, seed))).mean())
+    record = PacBayes(quantity="loss", seed=seed)(subject)
+    expected = 0.1 / mean if mean > 0 else math.inf
+    assert record.sigma[0] == pytest.approx(expected, rel=0.011)
+
+
 @pytest.mark.slow
 def test_the_interval_covers():
     """σ = √(2 · 0.1/14) lies in most of the intervals: rises of a quadratic are skewed."""

@@ -31,6 +31,14 @@ def test_four_minima_and_three_saddles(valleys, words):
     assert not marks(surface(valleys), "v")
 
 
+def test_marks_stand_at_their_x_and_y(surface_record):
+    """The lowest point of a loss (nx, ny) over axes of other lengths and ranges."""
+    x, y = (-1.0, 0.0, 1.0, 2.0), (10.0, 20.0, 30.0)
+    loss = np.add.outer((np.array(x) - 2.0) ** 2, (np.array(y) - 10.0) ** 2) + 1.0
+    (lowest,) = marks(surface(surface_record(x=x, y=y, loss=loss), minima=True), "v")
+    assert (lowest.get_xdata().item(), lowest.get_ydata().item()) == (2.0, 10.0)
+
+
 def test_those_below_the_noise_are_grey(valleys, words):
     """Twice 1.25 of the loss at w: persistences 2, 2 and 3 stand against it."""
     noisy = replace(valleys, relative_stderr=1.25 / valleys.point.loss)

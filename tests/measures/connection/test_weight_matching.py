@@ -203,6 +203,22 @@ def test_a_path_to_the_permuted_end():
     assert record.length == 0 < record.unmatched_length
 
 
+def test_the_best_of_the_orders_is_kept():
+    """Never below what any smaller number of orders reaches, and above it for some networks."""
+    x, values = torch.randn(4, 6, dtype=F64, generator=seeded(0)), []
+    for seed in range(6):
+        a, b = (mlp(6, 7, 7, 7, 3, seed=s) for s in (seed, seed + 50))
+        axes = neuron_axes(a, x)
+        named = [{n: p.detach() for n, p in m.named_parameters()} for m in (a, b)]
+        for orders in (1, 4):
+            found = WeightMatching(orders=orders).permutations(axes, *named)
+            moved = {n: permute(t, axes_of(axes, n), found) for n, t in named[1].items()}
+            values.append(sum(float((t * moved[n]).sum()) for n, t in named[0].items()))
+    one, four = torch.tensor(values).reshape(6, 2).T
+    assert bool((four >= one - 1e-12).all())
+    assert bool((four > one + 1e-6).any())
+
+
 def test_refusals():
     class Loop(nn.Module):
         def __init__(self):
