@@ -111,3 +111,10 @@ def test_above_the_noise():
 def test_unknown_neighbours():
     with pytest.raises(ValueError, match="`neighbours` must be 4, 6 or 8"):
         merge_tree(F, 5)
+
+
+@pytest.mark.parametrize("neighbours", [4, 6, 8])
+def test_a_plateau_is_one_minimum(neighbours):
+    """Its two ends come first in the order of places, and meet at the same value."""
+    tree = merge_tree(np.array([[0.0, 9, 0], [0, 0, 0]]), neighbours)
+    assert tree.persistence.tolist() == [np.inf]

@@ -60,6 +60,15 @@ def test_the_bend_is_that_of_the_least_mean_loss(loss, expected):
     assert theta == pytest.approx(expected * torch.ones(2, dtype=F64), abs=0.05)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_first_step_is_that_of_the_bend(seed):
+    """Of the bowl −lr · 2t(1 − t) · φ(t) with φ(t) = (1 − t, t): its direction tells t."""
+    theta = CurveTraining(1, 4, 0.1, 0.0, seed).bend(objective_of(bowl), START, END, lambda _: None)
+    step = theta - (START + END) / 2
+    t = float(step[1] / step.sum())
+    assert float(step.sum()) == pytest.approx(-0.1 * 2 * t * (1 - t), rel=1e-9)
+
+
 def test_weight_decay_is_of_the_point():
     """A flat loss with decay 1 is the bowl."""
     flat = objective_of(lambda m, b: 0 * m.w.sum() + 0 * b.x.sum())
