@@ -18,6 +18,7 @@ CALLABLES = {
     "analyze": ls.analyze,
     "audit": ls.audit,
     "describe": ls.describe,
+    "sharded": ls.sharded,
     "Run": ls.Run,
     "Run.open": ls.Run.open,
     "Run.objective": ls.Run.objective,

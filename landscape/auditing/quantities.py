@@ -25,6 +25,7 @@ from landscape.statistics import noise_curve
 from landscape.statistics.calibration_difference import calibration_difference
 from landscape.statistics.intervals import Interval, t_quantile
 
+LARGEST = 2.0**9  # σ that PAC-Bayes tries: what bears it bears more
 MANY = 10**6  # degrees of freedom of a normal interval
 
 
@@ -155,8 +156,11 @@ def _batch_median(record: BatchEigenvaluesRecord, _: str) -> Interval:
 def _pac_bayes(form: int) -> Callable[[PacBayesRecord, str], Interval]:
     def read(record: PacBayesRecord, _: str) -> Interval:
         draws = int(record.settings["draws"])
-        low, value, high = (float(a[form]) for a in (record.low, record.sigma, record.high))
-        return Interval(value, low, high, draws)
+        low, value, high = (
+            LARGEST if math.isnan(a[form]) else float(a[form])
+            for a in (record.low, record.sigma, record.high)
+        )
+        return Interval(value, low, math.inf if high == LARGEST else high, draws)
 
     return read
 

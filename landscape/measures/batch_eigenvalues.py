@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.special import bdtr
 
 from landscape.measures.context import Progress, shows_progress, signature
 from landscape.measures.curvature.operator import CURVATURES, operator
@@ -47,7 +46,7 @@ class BatchEigenvalues:
     >>> batch = ls.Batch(torch.tensor([[3.0], [1.0]]), torch.zeros(2, 1))
     >>> mse = lambda model, batch: (model(batch.x) - batch.y).square().mean() / 2
     >>> record = ls.measures.BatchEigenvalues(m=1)(ls.Objective(model, [batch], mse))
-    >>> sorted(record.values.round(4)), round(record.whole, 4)
+    >>> sorted(record.values.round(4).tolist()), round(record.whole, 4)
     ([1.0, 9.0], 5.0)
     """
 
@@ -133,6 +132,8 @@ class BatchEigenvalues:
 
 def median_interval(values: np.ndarray) -> tuple[float, float]:
     """95 % interval of the median by order statistics; all the range where there are too few."""
+    from scipy.special import bdtr
+
     ordered, n = np.sort(values), len(values)
     outside = [k for k in range(n // 2) if 2 * bdtr(k, n, 0.5) <= 0.05]
     k = outside[-1] if outside else 0

@@ -11,7 +11,6 @@ from functools import partial
 
 import numpy as np
 import torch
-from scipy.special import stdtrit
 from torch import Tensor
 
 from landscape.linalg import probes
@@ -43,7 +42,7 @@ class PacBayes:
 
     low, high: where mean ± t · standard error over the draws crosses the deviation: nominally 95 %,
     less where rises are skewed (of a quadratic 90 % with 10 draws, 93 % with 40). σ is 0 where
-    the smallest that was tried, 2⁻¹⁴, costs more, and inf where none up to 2⁹ does. `monotone` is
+    the smallest that was tried, 2⁻¹⁴, costs more, and NaN where none up to 2⁹ does. `monotone` is
     false where the rise fell with a doubling, up to 8σ: the first crossing is taken.
     Cost: about (15 + doublings) · draws passes for each form.
     Raises ValueError for settings out of range, and for targets that are no classes with "error".
@@ -108,6 +107,8 @@ class PacBayes:
 
     def _search(self, rises: Rises) -> tuple[float, float, float, bool]:
         """σ, the ends of its interval, and whether the mean rise grew with every doubling."""
+        from scipy.special import stdtrit
+
         t = float(stdtrit(self.draws - 1, 0.975))
 
         def shifted(by: float) -> Callable[[float], float]:
@@ -121,18 +122,18 @@ class PacBayes:
         mean = shifted(0.0)
         sigma = self._crossing(mean)
         low, high = (self._crossing(shifted(by)) for by in (t, -t))
-        beyond = [mean(sigma_of(i)) for i in range(DOUBLINGS) if sigma_of(i) <= 8 * sigma]
+        beyond = [mean(sigma_of(i)) for i in range(DOUBLINGS) if not sigma_of(i) > 8 * sigma]
         return sigma, low, high, bool((np.diff(beyond) >= 0).all())
 
     def _crossing(self, curve: Callable[[float], float]) -> float:
         """The σ up to which the curve stays within the deviation, in the middle of its bracket; 0
-        where the smallest crosses, inf where none does.
+        where the smallest crosses, NaN where none does.
         """
         for i in range(DOUBLINGS):
             if curve(sigma_of(i)) > self.deviation:
                 break
         else:
-            return math.inf
+            return math.nan
         if i == 0:
             return 0.0
         low, high = sigma_of(i - 1), sigma_of(i)

@@ -69,7 +69,7 @@ class PacBayesRecord(Record):
     """Largest noise σ whose mean rise stays within the deviation; flatness is 1/σ².
 
     Arrays are over the forms of the noise: N(0, σ²), and magnitude-aware, N(0, σ²w² + ε²).
-    low, high: σ where mean ± t · standard error over the draws crosses. inf: no σ that was tried
+    low, high: σ where mean ± t · standard error over the draws crosses. NaN: no σ that was tried
     costs as much; 0: all do. monotone: the rise grew with every doubling; else a larger σ may do as
     well.
     """

@@ -1,5 +1,6 @@
 """--dry-run, --quiet and landscape info, from outside."""
 
+import importlib
 import json
 import time
 
@@ -49,6 +50,8 @@ def planned_at_once(landscape, monkeypatch):
 
     for module in (design, dry_run):
         monkeypatch.setattr(module, "load_data", lambda task, data_dir: None)
+    training = importlib.import_module("landscape.training.train")
+    monkeypatch.setattr(training, "check", lambda dataset, settings: None)
     monkeypatch.setattr(cost, "Training", None)
     monkeypatch.setattr(Task, "build", None)
     monkeypatch.setattr(dry_run.Plan, "seconds", lambda plan: [0.0] * len(plan.parts))

@@ -7,14 +7,14 @@ from landscape_cli.completion import list_of, one_of
 
 
 def test_one_name_is_completed():
-    assert one_of("tasks")("dig") == ["digits", "digits-cnn"]
+    assert one_of("tasks")("dig") == ["digits", "digits-cnn", "digits-low", "digits-high"]
     assert "spectrum" in one_of("figures")("")
     assert one_of("settings", before="published:")("pub")[0].startswith("published:")
 
 
 def test_the_last_of_several_names_is_completed_and_none_is_offered_twice():
-    assert list_of("methods")("look") == ["lookbehind", "lookahead"]
-    assert list_of("methods")("lookbehind,look") == ["lookbehind,lookahead"]
+    assert list_of("methods")("look") == ["lookbehind", "lookahead", "looksam"]
+    assert list_of("methods")("lookbehind,look") == ["lookbehind,lookahead", "lookbehind,looksam"]
     assert list_of("measures")("noise,tr") == ["noise,trace"]
 
 
@@ -22,7 +22,7 @@ def test_the_last_of_several_names_is_completed_and_none_is_offered_twice():
     ("words", "expected"),
     [("landscape train --method asa", "asam"), ("landscape plot x --kind sce", "scene"),
      ("landscape analyze x --measures noise,surf", "noise,surface"),
-     ("landscape compare --task digits-", "digits-cnn")],
+     ("landscape compare --task digits-c", "digits-cnn")],
 )  # fmt: skip
 def test_the_shell_completes(words, expected, monkeypatch, capsys):
     """What bash would be given, from the command itself."""

@@ -69,5 +69,5 @@ def test_names_that_would_touch_are_turned(eigenvalues_record):
         labels = spectrum(dict.fromkeys(methods, eigenvalues_record())).axes[0].get_xticklabels()
         return {label.get_rotation() for label in labels}
 
-    assert turned(*METHOD_STYLES) == {0.0}
+    assert turned(*list(METHOD_STYLES)[:9]) == {0.0}
     assert turned(*(f"lets+asam@number-{i}" for i in range(9))) == {40.0}

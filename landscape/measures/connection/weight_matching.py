@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from landscape.measures.connection.neuron_axes import NeuronAxes, TiedAxis, neuron_axes
@@ -85,6 +84,8 @@ def _ascent(
     axes: NeuronAxes, a: Tensors, b: Tensors, generator: torch.Generator
 ) -> tuple[Permutations, float]:
     """Permutations and the value that they reach."""
+    from scipy.optimize import linear_sum_assignment
+
     free = {s: [x for x in tied if x.name in a] for s, tied in axes.free.items()}
     streams = [stream for stream, tied in free.items() if tied]
     permutations = {s: torch.arange(axes.sizes[s]) for s in streams}
