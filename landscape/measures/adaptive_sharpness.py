@@ -18,6 +18,8 @@ from landscape.measures.sharpness import around
 from landscape.measures.space import ball_ascent, scales
 from landscape.measures.space.ball_norms import NORMS
 from landscape.measures.space.regrouping import regrouped
+from landscape.network.batch import class_logits
+from landscape.network.linear_layer import answers_of
 from landscape.objective.objective import Objective
 from landscape.objective.reduction import can_be_regrouped
 from landscape.records import AdaptiveSharpnessRecord, Array
@@ -105,6 +107,8 @@ class AdaptiveSharpness:
             batches = regrouped(batches, self.m)
         c = objective.w.abs() if self.adaptive else torch.ones_like(objective.w)
         loss, worst = np.empty(len(batches)), np.empty((len(self.radii), len(batches)))
+        if self.logits != "plain":
+            objective.retry_on_oom(lambda: _check_classes_last(objective))
         with normalised_logits(objective.risk.model, self.logits):
             for b, batch in enumerate(batches):
                 hill = around(objective, batch, c)
@@ -143,6 +147,21 @@ class AdaptiveSharpness:
             step = c * noise(xi)
             rises[:, i] = [objective.value(w + rho * step) - here for rho in self.average_radii]
         return rises
+
+
+def _check_classes_last(objective: Objective) -> None:
+    """Raise ValueError where the model's answer is not (examples, classes), nor (..., classes)."""
+    risk, batch = objective.risk, objective.risk.batches[0]
+    with risk.opened(risk.w), answers_of(risk.model) as answers:
+        risk.batch_loss(batch)
+    for z in answers:
+        flat = isinstance(z, Tensor) and z.dim() == 2
+        if not flat and class_logits(z, batch.y) is None:
+            raise ValueError(
+                "Logits can be normalised where the model returns them, (examples, classes), or "
+                f"with the classes last. Got {tuple(z.shape) if isinstance(z, Tensor) else type(z)}"
+                '. Use logits="plain" here.'
+            )
 
 
 @contextmanager

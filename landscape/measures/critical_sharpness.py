@@ -169,28 +169,58 @@ class _Line:
         return stderr_over_groups(rises, shares) / steepness * 2 / eta**2
 
 
-def update_direction(optimizer: torch.optim.Optimizer) -> Tensor:
-    """Read the step Δ that an optimizer would take next, per unit of step size, (n,).
+def update_direction(optimizer: torch.optim.Optimizer, objective: Objective) -> Tensor:
+    """Read the step Δ that an optimizer would take next, per unit of step size, (n,) as w.
 
     The optimizer is stepped once on copies of its parameters, with its state, their gradients, step
     size 1 and no weight decay: of AdamW m̂/(√v̂ + ε), of SGD the momentum buffer, each after taking
     in the gradient. Parameters, gradients and state stay as they are. Call it before `step()`, with
-    gradients in place; parameters without one do not move.
+    gradients in place; parameters without one do not move, nor do those that it does not hold.
 
-    Raises ValueError where no parameter has a gradient.
+    objective: of the model that the optimizer trains; Δ has the order of its w, whatever the
+    optimizer's groups.
+    Raises ValueError where no parameter has a gradient, for an optimizer of another model, and for
+    one whose step asks for a closure.
     """
-    groups = optimizer.param_groups
-    originals = [p for group in groups for p in group["params"] if p.requires_grad]
-    if all(p.grad is None for p in originals):
+    held = [p for group in optimizer.param_groups for p in group["params"]]
+    if all(p.grad is None for p in held):
         raise ValueError("No parameter has a gradient: call backward() first.")
+    steps = dict(zip(map(id, held), _steps(optimizer, held), strict=True))
+    named = dict(objective.model.named_parameters())
+    moved = [named[name] for name in objective.weights.shapes]
+    if not any(id(p) in steps for p in moved):
+        raise ValueError("The optimizer holds no parameter of the objective's w: is it of a copy?")
+    return torch.cat([steps.get(id(p), torch.zeros_like(p)).detach().flatten() for p in moved])
+
+
+def _steps(optimizer: torch.optim.Optimizer, held: list[Tensor]) -> list[Tensor]:
+    """The step of each parameter. From 0 it has no rounding, and it is the same one for optimizers
+    that do not look at the parameter itself.
+    """
+    at_w, at_zero = (_stepped(optimizer, held, factor) for factor in (1.0, 0.0))
+    return [
+        exact if bool(((rounded - exact).abs() <= 4 * torch.finfo(p.dtype).eps
+                       * (p.detach().abs() + exact.abs())).all()) else rounded
+        for p, rounded, exact in zip(held, at_w, at_zero, strict=True)
+    ]  # fmt: skip
+
+
+def _stepped(optimizer: torch.optim.Optimizer, held: list[Tensor], factor: float) -> list[Tensor]:
+    """The step of each parameter from `factor` times where it stands."""
     twin = copy.deepcopy(optimizer)
     for group in twin.param_groups:
         group["lr"] = torch.ones_like(group["lr"]) if isinstance(group["lr"], Tensor) else 1.0
         group["weight_decay"] = 0.0
-    copies = [p for group in twin.param_groups for p in group["params"] if p.requires_grad]
-    for mine, original in zip(copies, originals, strict=True):
+    copies = [p for group in twin.param_groups for p in group["params"]]
+    for mine, original in zip(copies, held, strict=True):
+        mine.data.mul_(factor)
         mine.grad = None if original.grad is None else original.grad.clone()
-    twin.step()
-    return torch.cat(
-        [(p.detach() - q.detach()).flatten() for p, q in zip(originals, copies, strict=True)]
-    )
+    before = [p.detach().clone() for p in copies]
+    try:
+        twin.step()
+    except TypeError:
+        raise ValueError(
+            f"The step of {type(optimizer).__name__} asks for a closure: it has no direction that "
+            "could be read."
+        ) from None
+    return [p - q.detach() for p, q in zip(before, copies, strict=True)]

@@ -181,3 +181,19 @@ def test_normalising_needs_logits():
                 nn.Linear(2, 1).double(), [(X, X[:, :1])], lambda m, b: m(b.x).square().mean()
             )
         )
+
+
+def test_classes_must_be_the_last_axis():
+    """Logits (n, classes, h, w) would be normalised along the width of the image."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model, x = nn.Conv2d(1, 3, 1).double(), torch.randn(2, 1, 4, 5, dtype=F64)
+    y = torch.zeros(2, 4, 5, dtype=torch.long)
+    with pytest.raises(ValueError, match=r"with the classes last\. Got \(2, 3, 4, 5\)"):
+        asked(logits="norm")(Objective(model, [(x, y)], cross_entropy))
+    places = lambda m, b: F.cross_entropy(m(b.x).flatten(0, 1), b.y.flatten())  # noqa: E731
+    linear = softmax_regression().model
+    sequences = Objective(linear, [(X.reshape(2, 2, 2), Y.reshape(2, 2))], places)
+    found = asked(logits="norm", draws=2)(sequences)
+    plain = asked(logits="norm", draws=2)(softmax_regression())
+    np.testing.assert_allclose(found.worst, plain.worst, rtol=1e-9)

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from landscape import Objective
@@ -166,30 +167,95 @@ class TestUpdateDirection:
             optimizer.step()
         optimizer.zero_grad()
         ((H * model.w**2).sum() / 2).backward()
-        return model, optimizer
+        subject = Objective(model, [(torch.zeros(1, 1), None)], lambda m, b: m.w.sum() + b.x.sum())
+        return model, optimizer, subject
 
     def test_sgd_is_the_momentum_buffer_with_the_gradient(self):
-        model, optimizer = self.stepped(lambda p: torch.optim.SGD(p, 0.01, 0.9, weight_decay=0.1))
+        model, optimizer, subject = self.stepped(
+            lambda p: torch.optim.SGD(p, 0.01, 0.9, weight_decay=0.1)
+        )
         buffer = optimizer.state[model.w]["momentum_buffer"].clone()
-        torch.testing.assert_close(update_direction(optimizer), 0.9 * buffer + model.w.grad)
+        torch.testing.assert_close(
+            update_direction(optimizer, subject), 0.9 * buffer + model.w.grad
+        )
         torch.testing.assert_close(optimizer.state[model.w]["momentum_buffer"], buffer)
 
     def test_adamw_is_the_normalised_mean(self):
-        model, optimizer = self.stepped(lambda p: torch.optim.AdamW(p, 0.01, weight_decay=0.1))
+        model, optimizer, subject = self.stepped(
+            lambda p: torch.optim.AdamW(p, 0.01, weight_decay=0.1)
+        )
         state, g = optimizer.state[model.w], model.w.grad
         m = (0.9 * state["exp_avg"] + 0.1 * g) / (1 - 0.9**4)
         v = (0.999 * state["exp_avg_sq"] + 0.001 * g**2) / (1 - 0.999**4)
-        torch.testing.assert_close(update_direction(optimizer), m / (v.sqrt() + 1e-8))
+        torch.testing.assert_close(update_direction(optimizer, subject), m / (v.sqrt() + 1e-8))
         assert state["step"] == 3
 
     def test_nothing_moves(self):
-        model, optimizer = self.stepped(lambda p: torch.optim.SGD(p, 0.01, 0.9))
+        model, optimizer, subject = self.stepped(lambda p: torch.optim.SGD(p, 0.01, 0.9))
         before, g = model.w.detach().clone(), model.w.grad.clone()
-        update_direction(optimizer)
+        update_direction(optimizer, subject)
         assert torch.equal(model.w, before)
         assert torch.equal(model.w.grad, g)
         assert optimizer.param_groups[0]["lr"] == 0.01
 
     def test_needs_gradients(self):
         with pytest.raises(ValueError, match="No parameter has a gradient"):
-            update_direction(torch.optim.SGD(Vector((1.0,)).parameters(), 0.1))
+            update_direction(torch.optim.SGD(Vector((1.0,)).parameters(), 0.1), quadratic())
+
+    def layered(self, dtype=F64):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 2)).to(dtype)
+            x, y = torch.randn(6, 2, dtype=dtype), torch.randint(2, (6,))
+        subject = Objective(model, [(x, y)], lambda m, b: F.cross_entropy(m(b.x), b.y))
+        F.cross_entropy(model(x), y).backward()
+        return model, subject
+
+    def test_the_order_is_that_of_w_whatever_the_groups(self):
+        """Biases in a group of their own, as for weight decay, and a step size each."""
+        model, subject = self.layered()
+        biases, weights = [m.bias for m in model[::2]], [m.weight for m in model[::2]]
+        optimizer = torch.optim.SGD([{"params": biases, "lr": 0.1}, {"params": weights}], 0.2)
+        torch.testing.assert_close(update_direction(optimizer, subject), subject.grad())
+
+    def test_parameters_that_are_not_held_do_not_move(self):
+        model, subject = self.layered()
+        delta = update_direction(torch.optim.SGD(model[2].parameters(), 0.1), subject)
+        assert torch.equal(delta[:9], torch.zeros(9, dtype=F64))
+        torch.testing.assert_close(delta[9:], subject.grad()[9:])
+
+    def test_frozen_parameters_have_no_place(self):
+        model, _ = self.layered()
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+        model[0].weight.requires_grad_(False)
+        x, y = torch.ones(2, 2, dtype=F64), torch.tensor([0, 1])
+        subject = Objective(model, [(x, y)], lambda m, b: F.cross_entropy(m(b.x), b.y))
+        expected = torch.cat([p.grad.flatten() for p in list(model.parameters())[1:]])
+        torch.testing.assert_close(update_direction(optimizer, subject), expected)
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+    def test_small_steps_are_not_rounded_at_the_weights(self, dtype):
+        model, subject = self.layered(dtype)
+        for p in model.parameters():
+            p.grad = torch.full_like(p, 1e-7)
+        delta = update_direction(torch.optim.SGD(model.parameters(), 0.1), subject)
+        torch.testing.assert_close(delta, torch.full_like(delta, 1e-7), rtol=1e-2, atol=0)
+
+    def test_a_step_by_the_size_of_the_weights(self):
+        class Relative(torch.optim.SGD):
+            def step(self):
+                for p in self.param_groups[0]["params"]:
+                    p.data -= self.param_groups[0]["lr"] * p.grad * p.norm()
+
+        model, subject = self.layered()
+        expected = torch.cat([(p.grad * p.detach().norm()).flatten() for p in model.parameters()])
+        delta = update_direction(Relative(model.parameters(), 0.1), subject)
+        torch.testing.assert_close(delta, expected)
+
+    def test_what_has_no_direction(self):
+        model, subject = self.layered()
+        with pytest.raises(ValueError, match="asks for a closure"):
+            update_direction(torch.optim.LBFGS(model.parameters()), subject)
+        other, _ = self.layered()
+        with pytest.raises(ValueError, match="no parameter of the objective's w"):
+            update_direction(torch.optim.SGD(other.parameters(), 0.1), subject)

@@ -145,8 +145,15 @@ class _Follower:
     def __init__(self, traced: fx.GraphModule):
         self.axes, self.modules = NeuronAxes(), dict(traced.named_modules())
         self.places: dict[fx.Node, Place | None] = {}
+        self.read = {str(n.target) for n in traced.graph.nodes if n.op == "get_attr"}
         for node in traced.graph.nodes:
             self.places[node] = self._place(node)
+        for axis in list(self.axes.tied):
+            others = [a for a in self.axes.tied if a.name == axis.name and a.axis != axis.axis]
+            if any(self.axes.root(a.stream) == self.axes.root(axis.stream) for a in others):
+                self.axes.fix(axis.stream, f"{axis.name} has it before and behind")
+            if axis.name in self.read:
+                self.axes.fix(axis.stream, f"{axis.name} is used by itself, too")
 
     def _place(self, node: fx.Node) -> Place | None:
         if node.op in ("placeholder", "get_attr"):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from landscape.measures.connection.neuron_axes import NeuronAxes, TiedAxis, neuron_axes
+from landscape.network import batch_norm as bn
 from landscape.network.batch import tensors
 from landscape.objective.objective import Objective
 from landscape.utils.rng import seed_of
@@ -59,6 +60,7 @@ class WeightMatching:
         model = copy.deepcopy(objective.model).double().eval()
         x = x[:8].double() if x.is_floating_point() else x[:8]
         axes = neuron_axes(model, x)
+        _keep_what_cannot_move(axes, model, set(objective.weights.shapes))
         if not axes.free:
             reasons = "; ".join(sorted(set(axes.fixed.values())))
             raise ValueError(f"No neurons of this network can change places: {reasons}.")
@@ -140,6 +142,22 @@ def permute(t: Tensor, axes: Sequence[TiedAxis], permutations: Permutations) -> 
     return t
 
 
+def _keep_what_cannot_move(axes: NeuronAxes, model: nn.Module, moves: set[str]) -> None:
+    """Fix the streams of parameters outside w, and of those that stand in two places."""
+    names: dict[int, list[str]] = {}
+    for name, p in model.named_parameters(remove_duplicate=False):
+        names.setdefault(id(p), []).append(name)
+    for aliases in names.values():
+        if len(aliases) > 1:
+            why = f"{aliases[0]} is used in two places"
+        elif aliases[0] not in moves:
+            why = f"{aliases[0]} is none of the parameters that move"
+        else:
+            continue
+        for axis in [a for a in axes.tied if a.name in aliases]:
+            axes.fix(axis.stream, why)
+
+
 def _named(objective: Objective, model: nn.Module, w: Tensor) -> dict[str, Tensor]:
     """The point w by the parameters' names, in float64; frozen parameters as they stand."""
     found = {name: p.detach() for name, p in model.named_parameters()}
@@ -153,20 +171,19 @@ def _named(objective: Objective, model: nn.Module, w: Tensor) -> dict[str, Tenso
 def _check_function(
     model: nn.Module, axes: NeuronAxes, b: Tensors, permutations: Permutations, x: Tensor
 ) -> None:
-    """Refuse a permutation that changes the function, in eval or in train mode.
+    """Refuse a permutation that changes the function, with stored or with batch statistics.
 
-    Running statistics move with their neurons.
+    Running statistics move with their neurons. Nothing is dropped out.
     """
     state = {**b, **dict(model.named_buffers())}
     moved = {name: permute(t, axes_of(axes, name), permutations) for name, t in state.items()}
     for training in (False, True):
         outputs = []
         for values in (state, moved):
-            twin = copy.deepcopy(model).train(training)
-            twin.load_state_dict({**twin.state_dict(), **values})
-            for module in twin.modules():
-                if isinstance(module, nn.modules.dropout._DropoutNd):
-                    module.eval()
+            twin = copy.deepcopy(model)
+            twin.load_state_dict(values, strict=False)
+            for norm in bn.layers(twin):
+                norm.train(training)
             with torch.no_grad():
                 outputs.append([t for t in tensors(twin(x)) if t.is_floating_point()])
         for one, other in zip(*outputs, strict=True):

@@ -7,7 +7,8 @@ examples, is no curvature away from a fitted model (Kunstner, Hennig & Balles, N
 1905.12558).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -61,12 +62,16 @@ def row_sums(rows: Sequence[Tensor], others: Sequence[Tensor]) -> Tensor:
 
 
 def check_mean_over_rows(risk: EmpiricalRisk) -> None:
-    """Check on three rows that the loss of a batch is the mean of what each row costs by itself.
+    """Check on three rows of each batch that its loss is the mean of what each costs by itself.
 
     A row is given twice, since batch norm over a batch takes none of one example.
     Raises ValueError where it is not: the loss of one example is then unknown.
     """
-    batch = risk.terms[0][0]
+    for batch, _ in risk.terms:
+        _check_mean(risk, batch)
+
+
+def _check_mean(risk: EmpiricalRisk, batch: Batch) -> None:
     outputs, slopes = _at_outputs(risk, batch)
     for i in sorted({0, batch.size // 2, batch.size - 1}):
         row = torch.tensor([i, i], device=risk.device)
@@ -85,20 +90,70 @@ def check_mean_over_rows(risk: EmpiricalRisk) -> None:
 def check_label_free(risk: EmpiricalRisk) -> None:
     """Check that the loss curves alike in the model's output whatever the label.
 
-    The outputs change places among the examples, while the labels stay.
+    In each batch the outputs change places among the examples, while the labels stay; then all
+    labels change, which examples of one label need.
     Raises ValueError where it does not: the Gauss-Newton matrix is then no Fisher matrix.
     """
-    batch = risk.terms[0][0]
+    curves = [_curves_alike(risk, batch) for batch, _ in risk.terms]
+    if not any(curves):
+        raise ValueError(
+            'curvature="fisher" needs a loss that curves in the model\'s output. This one is '
+            'linear in it: use "empirical-fisher".'
+        )
+
+
+def _curves_alike(risk: EmpiricalRisk, batch: Batch) -> bool:
+    """Tell if the loss curves at all, after the check of one batch."""
     outputs, _ = _at_outputs(risk, batch)
     directions = [next(probes.gaussians(z.flatten(), 1, 0)).view_as(z) for z in outputs]
     here = _at_outputs(risk, batch, outputs, directions)[1]
     there = _at_outputs(risk, batch, _rolled(outputs), _rolled(directions))[1]
-    if not all(map(_agree, _rolled(here), there)):
+    agree, other = all(map(_agree, _rolled(here), there)), relabelled(batch, outputs)
+    if other is not None:
+        agree &= all(map(_agree, here, _at_outputs(risk, other, outputs, directions)[1]))
+    elif batch.size == 1:
+        raise ValueError(
+            'curvature="fisher" needs a loss that curves alike whatever the label, which a batch '
+            "of one example does not show: give larger batches."
+        )
+    if not agree:
         raise ValueError(
             'curvature="fisher" needs a loss that curves alike in the model\'s output whatever the '
             "label, as cross-entropy of logits and squared error do, over examples of one weight. "
             'Use "gauss-newton" or "empirical-fisher".'
         )
+    return any(bool(t.any()) for t in here)
+
+
+def relabelled(batch: Batch, outputs: Sequence[Tensor]) -> Batch | None:
+    """The batch with every label changed, ignored ones left; None where labels are no tensor, or no
+    output says how many classes there are.
+    """
+    y = batch.y
+    if not isinstance(y, Tensor):
+        return None
+    if y.is_floating_point():
+        shares = bool(((y >= 0) & (y <= 1)).all())
+        other = (y < 0.5).to(y) if shares else y + 1
+    else:
+        classes = [count for z in outputs if (count := _classes(z, y)) is not None]
+        if not classes:
+            return None
+        k = min(classes)
+        other = torch.where((y >= 0) & (y < k), (y + 1) % k, y)
+    x = batch.x
+    if isinstance(x, Mapping):
+        x = {key: other if value is y else value for key, value in x.items()}
+    return replace(batch, x=x, y=other)
+
+
+def _classes(z: Tensor, y: Tensor) -> int | None:
+    """Number of classes of outputs z (n, ..., K) or (n, K, ...) for labels y (n, ...)."""
+    if z.dim() > 1 and z.shape[:-1] == y.shape and z.shape[-1] > 1:
+        return z.shape[-1]
+    if z.dim() > 1 and (*z.shape[:1], *z.shape[2:]) == y.shape and z.shape[1] > 1:
+        return z.shape[1]
+    return 2 if z.numel() == y.numel() else None
 
 
 def _at_outputs(

@@ -219,6 +219,68 @@ def test_the_best_of_the_orders_is_kept():
     assert bool((four > one + 1e-6).any())
 
 
+def matches_to_the_same_function(subject, end):
+    """The objective's own loss at the matched end, which differs from the end, is that of the end;
+    frozen parameters stand where they are.
+    """
+    found = WeightMatching().matched(subject, end)
+    assert not torch.equal(found, end)
+    assert subject.value(found) == pytest.approx(subject.value(end), rel=1e-12)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_neurons_of_parameters_that_do_not_move_stay(frozen):
+    """By `requires_grad`, or by the objective's pattern."""
+    a, b, x = (
+        mlp(2, 6, 6, 3),
+        mlp(2, 6, 6, 3, seed=1),
+        torch.randn(9, 2, generator=seeded(0)).double(),
+    )
+    y = torch.randint(3, (9,), generator=seeded(1))
+    end = torch.cat([p.detach().flatten() for n, p in b.named_parameters() if n[0] != "0"])
+    a[0].requires_grad_(not frozen)
+    subject = Objective(a, [(x, y)], lambda m, b: F.cross_entropy(m(b.x), b.y),
+                        parameters="" if frozen else "2|4")  # fmt: skip
+    matches_to_the_same_function(subject, end)
+
+
+class Reused(nn.Module):
+    """A hidden layer called twice, weights shared by two modules, or read by a function."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.first, self.free = nn.Linear(2, 6), nn.Linear(6, 5)
+        self.one, self.other = nn.Linear(6, 6), nn.Linear(6, 6)
+        self.head, self.how = nn.Linear(5, 3), how
+        if how == "shared":
+            self.other.weight = self.one.weight
+
+    def forward(self, x):
+        x = torch.relu(self.first(x))
+        if self.how == "twice":
+            x = torch.relu(self.one(torch.relu(self.one(x))))
+        if self.how == "shared":
+            x = torch.relu(self.other(torch.relu(self.one(x))))
+        if self.how == "read":
+            x = torch.relu(self.one(x)) @ self.one.weight
+        x = F.dropout(torch.relu(self.free(x)), training=self.training)
+        return self.head(x)
+
+
+@pytest.mark.parametrize("how", ["twice", "shared", "read"])
+def test_neurons_of_reused_weights_stay_and_others_move(how):
+    """A stream on both axes of a weight is no assignment problem: the ascent need not end."""
+    models = []
+    for seed in (0, 1):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            models.append(Reused(how).double())
+    a, b = models
+    matches_to_the_same_function(objective_of(a), vector(b))
+    axes = neuron_axes(a.eval(), torch.randn(4, 2, dtype=F64))
+    assert 5 in [axes.sizes[s] for s in axes.free]
+
+
 def test_refusals():
     class Loop(nn.Module):
         def __init__(self):

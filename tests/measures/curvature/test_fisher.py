@@ -195,3 +195,13 @@ def test_measures_of_a_fisher_matrix():
     assert density.curvature == "fisher"
     settings = top.settings["curvature"]
     assert settings == "empirical-fisher"
+
+
+def test_empirical_refuses_weights_that_a_later_batch_shows():
+    """Class weights cancel in a first batch of one class."""
+    x, y = torch.randn(8, 2, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1] * 4)
+    weighted = lambda m, b: F.cross_entropy(m(b.x), b.y, torch.tensor([1.0, 5.0]))  # noqa: E731
+    subject = Objective(nn.Linear(2, 2), [(x[:4], 0 * y[:4]), (x, y.sort().values)], weighted)
+    for curvature, message in (("empirical-fisher", "weights them"), ("fisher", "of one weight")):
+        with pytest.raises(ValueError, match=message):
+            operator(subject, curvature)

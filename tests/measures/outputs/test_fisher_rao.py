@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from landscape import Objective
+from landscape import Batch, Objective
 from landscape.measures import FisherRao
 from landscape.measures.curvature.operator import operator
 
@@ -116,3 +116,70 @@ def test_refuses_weighted_examples():
 
     with pytest.raises(ValueError, match="whatever the label"):
         FisherRao()(Objective(linear(), [(X, Y)], weighted))
+
+
+SQUARED = lambda m, b: F.cross_entropy(m(b.x), b.y, reduction="none").square().mean()  # noqa: E731
+SUMMED = lambda m, b: F.cross_entropy(  # noqa: E731
+    m(b.x), b.y, torch.tensor([1.0, 2, 3]).double(), reduction="sum"
+) / len(b.y)  # fmt: skip
+
+
+@pytest.mark.parametrize("loss", [SQUARED, SUMMED])
+@pytest.mark.parametrize(
+    "batches",
+    [[(X, 0 * Y)], [(X[:1], Y[:1])], [(X[:2], 0 * Y[:2]), (X, Y)]],
+    ids=["one class", "one example", "first batch of one class"],
+)
+def test_refuses_label_dependence_that_the_labels_at_hand_hide(loss, batches):
+    with pytest.raises(ValueError, match="whatever the label"):
+        FisherRao()(Objective(linear(), batches, loss))
+
+
+def test_values_of_one_class_and_of_one_example():
+    for x, y in ((X, 0 * Y), (X[:1], Y[:1])):
+        z = x @ W.T
+        p = z.softmax(1)
+        expected = ((p * z**2).sum(1) - (p * z).sum(1) ** 2).mean()
+        assert FisherRao()(objective_of(linear(), x, y)).value == pytest.approx(float(expected))
+    squared = Objective(linear(), [(X[:1], 9 + Y[:1].double()[:, None].expand(1, 3))],
+                      lambda m, b: F.mse_loss(m(b.x), b.y))  # fmt: skip
+    assert FisherRao()(squared).value == pytest.approx(2 / 3 * 1.25)
+
+
+def test_refuses_ignored_labels_in_a_later_batch():
+    """Their rows cost nothing, so the mean over the rows is not that over the batch's loss."""
+    ignored = torch.tensor([0, 1, -100, 1])
+    with pytest.raises(ValueError, match="examples of one weight"):
+        FisherRao()(Objective(linear(), [(X, Y), (X, ignored)], cross_entropy))
+
+
+def test_refuses_a_loss_that_is_linear_in_the_output():
+    subject = Objective(linear(), [(X, Y.double()[:, None].expand(4, 3))],
+                        lambda m, b: F.l1_loss(m(b.x), b.y))  # fmt: skip
+    with pytest.raises(ValueError, match="is linear in it"):
+        FisherRao()(subject)
+
+
+def test_several_outputs_with_weighted_batches():
+    """(w·∇ℓ_i)² of each example by itself."""
+
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.other = linear(), linear()
+
+        def forward(self, x):
+            return {"one": self.one(x), "other": self.other(2 * x)}
+
+    def both(model, batch):
+        z = model(batch.x)
+        return F.cross_entropy(z["one"], batch.y) + F.cross_entropy(z["other"], batch.y)
+
+    model, batches = Two(), [Batch(X[:1], Y[:1], weight=3.0), Batch(X[1:], Y[1:], weight=1.0)]
+    subject = Objective(model, batches, both)
+    squares = [
+        float(subject.w @ subject.on_batches([Batch(X[i : i + 1], Y[i : i + 1])]).grad()) ** 2
+        for i in range(4)
+    ]
+    expected = 0.75 * squares[0] + 0.25 * sum(squares[1:]) / 3
+    assert FisherRao()(subject).empirical == pytest.approx(expected)
