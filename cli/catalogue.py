@@ -19,7 +19,7 @@ def entries() -> dict[str, list[Entry]]:
     return {
         "methods": _methods(),
         "tasks": _tasks(),
-        "measures": _described(_registry("measures", "MEASURES")),
+        "measures": _measures(),
         "figures": _described(_registry("plots", "PLOTS")),
         "models": _described(_registry("models", "MODELS")),
         "data": _described(_registry("data", "DATA")),
@@ -28,7 +28,14 @@ def entries() -> dict[str, list[Entry]]:
     }
 
 
-def _registry(module: str, name: str) -> dict[str, Any]:
+def _measures() -> list[dict[str, Any]]:
+    """Those taken where none are named are standard."""
+    standard = _registry("measures", "STANDARD")
+    entries = _described(_registry("measures", "MEASURES"))
+    return [entry | {"standard": entry["name"] in standard} for entry in entries]
+
+
+def _registry(module: str, name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(f"landscape.{module}"), name)

@@ -57,6 +57,9 @@ def _lines(entry: Entry) -> list[str]:
         "open": "; ".join(entry.get("open", [])),
         "differs": "; ".join(entry.get("differs", [])),
         "use": entry.get("command"),
+        "taken": {True: "where no measures are named", False: "where it is named, or all are"}.get(
+            entry.get("standard")  # type: ignore[arg-type]
+        ),
         "radius": "; ".join(f"{name}: {radius}" for name, radius in entry.get("radii", {}).items()),
         "takes inside": ", ".join(f"{entry['name']}+{name}" for name in inside or []),
     }

@@ -15,13 +15,17 @@ def calibration_difference(
     """Expected calibration error of `new` minus that of `old`, with its 95 % bootstrap interval.
 
     Each resample draws the same examples for both. Raises ValueError for records of different
-    examples or numbers of bins.
+    examples, by their number and fingerprint, or numbers of bins.
     """
     bins, n = int(new.settings["bins"]), len(new.confidence)
     if int(old.settings["bins"]) != bins or len(old.confidence) != n:
         raise ValueError(
             f"`old` must be of the same examples and bins, {n} and {bins}. Got "
             f"{len(old.confidence)} and {old.settings['bins']}."
+        )
+    if new.point and old.point and new.point.fingerprint != old.point.fingerprint:
+        raise ValueError(
+            "`old` must be of the same examples. Got as many of other data: measure both alike."
         )
     rng = np.random.default_rng(seed)
     bin_of = [bins_of_equal_width(record.confidence, bins) for record in (new, old)]

@@ -151,6 +151,40 @@ def test_files(tmp_path):
     assert (tmp_path / "records" / "noise.nc").exists()
 
 
+NEWER = {
+    "critical_sharpness": "critical_sharpness", "adaptive_sharpness@0.002": "adaptive_sharpness",
+    "batch_eigenvalues.mean": "batch_eigenvalues", "batch_eigenvalues.median": "batch_eigenvalues",
+    "fisher_rao": "fisher_rao", "pac_bayes.sigma": "pac_bayes", "pac_bayes.magnitude": "pac_bayes",
+    "calibration.ece": "calibration", "calibration.brier": "calibration",
+}  # fmt: skip
+SMALL = {
+    "adaptive_sharpness": {"steps": 2, "draws": 2}, "batch_eigenvalues": {"m": 20},
+    "pac_bayes": {"draws": 2}, "calibration": {"resamples": 100},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NEWER)
+def test_each_newer_quantity_decides(name):
+    """It is above −1; above 1000 none is. What a search found refutes an upper bound alone."""
+    texts, settings = (
+        [f"{name} >= -1", f"{name} >= 1000"],
+        {NEWER[name]: SMALL.get(NEWER[name], {})},
+    )
+    found = run(*texts, options=settings)
+    assert NEWER[name] in found.answers
+    assert found.verdicts[0].outcome == HOLDS
+    assert found.verdicts[1].outcome != HOLDS and not found.passed
+
+
+def test_calibration_beside_a_baseline():
+    """The difference is paired over the examples: of the same network it is 0."""
+    same = run("calibration.ece <= 1", "change.calibration.ece <= 0", baseline=subject())
+    assert [v.outcome for v in same.verdicts] == [HOLDS, HOLDS]
+    texts = ("change.calibration.ece < 0", "change.calibration.ece >= 0")
+    better = run(*texts, of=subject(shift=1.0), baseline=subject())
+    assert [v.outcome for v in better.verdicts] == [HOLDS, SHORT]
+
+
 def test_other_examples_of_the_baseline_are_noted():
     """The fingerprints of the data decide, not their number."""
     one = subject()

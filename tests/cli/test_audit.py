@@ -172,6 +172,16 @@ def test_a_requirements_file(landscape, mine):
     assert [row["outcome"] for row in tree["requirements"]] == ["holds", "holds"]
 
 
+def test_calibration_is_required(landscape, mine):
+    """Code 1 where it falls short; beside itself no change."""
+    arguments = ("audit", "model.pt", *GIVEN, "--json")
+    names = ("calibration.ece <= 1", "change.calibration.ece <= 0")
+    required = [word for name in names for word in ("--require", name)]
+    done = landscape(*arguments, *required, "--baseline", "model.pt")
+    assert [row["outcome"] for row in json.loads(done.out)["requirements"]] == ["holds", "holds"]
+    assert landscape(*arguments, "--require", "calibration.ece <= 0").code == 1
+
+
 def test_a_baseline(landscape, mine):
     done = landscape("audit", "model.pt", *GIVEN, "--baseline", "model.pt", "--json", *FAST)
     assert json.loads(done.out)["robustness_beside_baseline"].startswith(

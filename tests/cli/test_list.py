@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from landscape.data import DATA
-from landscape.measures import MEASURES
+from landscape.measures import MEASURES, STANDARD
 from landscape.methods import METHODS
 from landscape.models import MODELS
 from landscape.plots import PLOTS
@@ -68,6 +68,14 @@ def test_methods_come_with_cost_and_defaults(landscape):
 def test_every_method_states_its_cost(landscape):
     entries = json.loads(landscape("list", "methods", "--json").out)["methods"]
     assert all("pass" in entry["cost"] for entry in entries)
+
+
+def test_measures_say_whether_they_are_standard(landscape):
+    entries = json.loads(landscape("list", "measures", "--json").out)["measures"]
+    assert [entry["name"] for entry in entries if entry["standard"]] == list(STANDARD)
+    text = landscape("list", "measures").out
+    assert text.count("taken: where no measures are named") == len(STANDARD)
+    assert text.count("taken: where it is named, or all are") == len(MEASURES) - len(STANDARD) >= 6
 
 
 def test_one_kind_alone(landscape):
