@@ -51,7 +51,7 @@ class AdaptiveSharpness:
 
     Defaults are those of the authors' last script (20 steps from w, m = 128, 20 draws), without its
     Auto-PGD, whose momentum and restarts differ from what it cites.
-    Cost: for each radius about `steps` gradients and as many passes, and `draws` passes.
+    Cost: for each radius up to (1 + restarts) · steps gradients, as many passes, and draws passes.
     Raises ValueError for settings out of range, and for logits to normalise of a model that does
     not return them.
 

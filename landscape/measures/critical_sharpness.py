@@ -39,7 +39,8 @@ class CriticalSharpness:
 
     The record's low and high are the bracket's; its stderr is over the choice of examples at this
     Δ, from the losses of 32 groups at the bracket's ends.
-    Cost: two gradients, some curvature products and about 11 forward passes.
+    Cost: about 11 forward passes, three for the error, and about 15 gradients' worth for the
+    directional sharpness with the checks of its product.
     Raises ValueError for settings out of range, for an update that does not descend (Δᵀg ≤ 0), and
     where the loss does not rise along it, or differs from L(w) by rounding alone.
 

@@ -44,7 +44,7 @@ class PacBayes:
     less where rises are skewed (of a quadratic 90 % with 10 draws, 93 % with 40). σ is 0 where
     the smallest that was tried, 2⁻¹⁴, costs more, and NaN where none up to 2⁹ does. `monotone` is
     false where the rise fell with a doubling, up to 8σ: the first crossing is taken.
-    Cost: about (15 + doublings) · draws passes for each form.
+    Cost: about (20 + doublings) · draws passes for each form.
     Raises ValueError for settings out of range, and for targets that are no classes with "error".
 
     Example: L(w) = (9 w₁² + w₂²)/2 at its minimum: E[rise] = 5σ², but for the draws.

@@ -32,7 +32,7 @@ class FisherRao:
     It does not change where a ReLU network's neurons are rescaled without changing the function.
     Standard errors are over the examples; an example is a row of the batch.
 
-    Cost: about ten forward passes, the checks of the loss among them.
+    Cost: about 12 forward passes, the checks of the loss among them.
     Raises ValueError for a loss that is no mean over examples, is linear in the model's output, or
     whose curvature in it depends on the label.
 
