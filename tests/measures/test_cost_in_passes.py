@@ -41,7 +41,7 @@ def multiplications(ask):
 
 @pytest.fixture(scope="module")
 def passes(classifier):
-    """A measure -> its cost in forward passes, and the record; the costs of gradient and product."""
+    """A measure -> its cost in forward passes, and its record; costs of gradient and product."""
     subject = classifier()
     one, _ = multiplications(subject.value)
     gradient = multiplications(subject.grad)[0] / one
