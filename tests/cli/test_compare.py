@@ -146,6 +146,29 @@ def test_the_whole_job_and_what_can_be_done_with_it(landscape, tmp_path):
         assert "<svg" in (tmp_path / drawn.last_line).read_text()
 
 
+@pytest.mark.slow
+def test_all_measures_at_small_size(landscape, tmp_path):
+    """Those that are not standard, too, with their figures and columns of the table."""
+    small = (
+        "surface.size=3", "rise_area.size=9", "profile.size=3", "spectral_density.probes=2",
+        "spectral_density.steps=4", "trace.max_hvps=24", "relative_flatness.draws=4",
+        "worst_case.steps=1", "sharpness.steps=1", "adaptive_sharpness.steps=1",
+        "adaptive_sharpness.draws=2", "pac_bayes.draws=2", "batch_eigenvalues.m=20",
+    )  # fmt: skip
+    arguments = [*COMPARE, "--methods", "sgd,sam", "--seeds", "1", "--epochs", "1"]
+    arguments += ["--examples", "60", "--measures", "all", "--workers", "1", "--device", "cpu"]
+    done = landscape(*arguments, "--out", "s", *(w for text in small for w in ("--set", text)))
+    assert done.code == 0, done.err
+    newer = {
+        "critical_sharpness", "adaptive_sharpness", "batch_eigenvalues", "pac_bayes", "fisher_rao",
+        "calibration",
+    }  # fmt: skip
+    assert newer <= {path.stem for path in (tmp_path / "s" / "figures").iterdir()}
+    table = (tmp_path / "s" / "tables" / "comparison.csv").read_text()
+    for column in ("critical_sharpness", "pac_bayes_sigma", "fisher_rao", "batch_lambda_max"):
+        assert column in table
+
+
 def test_a_part_is_run_and_the_report_joins(landscape, tmp_path):
     arguments = [*COMPARE, "--methods", "sgd", "--seeds", "2", "--epochs", "1", "--device", "cpu"]
     arguments += ["--measures", "noise", "--set", "noise.draws=2", "--workers", "1", "--out", "s"]
