@@ -62,7 +62,9 @@ def joined(device: str | None = None) -> Iterator[Alone]:
     if on_cuda:
         _take_card(device)
     if not dist.is_initialized():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if on_cuda else "gloo", timeout=PATIENCE)
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if on_cuda else "gloo", timeout=PATIENCE, **_meeting_point()
+        )
     group: Any = dist.group.WORLD
     ranks = Ranks(group, torch.device("cuda" if on_cuda else "cpu"))
     _joined.append(ranks)
@@ -94,6 +96,24 @@ def enough(pieces: Sequence[Any], ranks: Alone) -> list[Any]:
     """
     parts = -(-ranks.size // len(pieces))
     return [part for piece in pieces for part in piece.shards(min(parts, piece.size))]
+
+
+def _meeting_point() -> dict[str, Any]:
+    """Keys of this attempt in torchrun's store, which outlives the ranks; else torch's own choice.
+
+    Without a prefix the ranks of a second attempt would wait for the addresses of the first one's.
+    """
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return {}
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    place = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    store = dist.TCPStore(*place, size, False, timeout=PATIENCE, wait_for_workers=False)
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    return {
+        "store": dist.PrefixStore(f"landscape attempt {attempt}", store),
+        "rank": rank,
+        "world_size": size,
+    }
 
 
 def _take_card(device: str | None) -> None:
