@@ -231,8 +231,8 @@ def check_initialised(model: nn.Module) -> None:
     for name, p in model.named_parameters():
         if hasattr(p, "placements") or p.is_meta:  # a DTensor, or taken over by ls.sharded
             raise ValueError(
-                f"{name!r} lies in shards or on the meta device, without numbers. Load whole "
-                "weights, or give ls.sharded a plain network (before fully_shard) and measure "
+                f"{name!r} lies in shards or on the meta device. An Objective needs whole weights: "
+                "load them, or give ls.sharded a plain network (before fully_shard) and measure "
                 "ls.ShardedObjective."
             )
     for name, t in (*model.named_parameters(), *model.named_buffers()):

@@ -146,6 +146,7 @@ def _rank(rank, folder):
         "refusals": _refusals(objective, mesh),
     }
     (folder / f"{rank}.json").write_text(json.dumps(answer))
+    dist.barrier()  # no rank leaves while another one is still in a sum
     dist.destroy_process_group()
 
 

@@ -83,6 +83,7 @@ def _rank(rank, work, path, ranks):
     torch.set_num_threads(1)
     dist.init_process_group("gloo", f"file://{path}/group", rank=rank, world_size=ranks)
     torch.save(work(Ranks(dist.group.WORLD, torch.device("cpu"))), f"{path}/{rank}.pt")
+    dist.barrier()  # no rank leaves while another one is still in a sum
     dist.destroy_process_group()
 
 
