@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # runs the program from end to end
+
 FOLDER = Path(__file__).parent / "records_v1"
 DRAWN = (
     "curves comparison differences eigenvalue_count noise radius relief scatter scene spectrum "

@@ -7,6 +7,8 @@ import landscape as ls
 from landscape.records import load_all
 from landscape.training.run import Run, task_folder
 
+pytestmark = pytest.mark.slow  # runs the program from end to end
+
 SHORT = {"training": {"epochs": 1, "device": "cpu"}, "lifelong": {"measure": "task", "tasks": 2}}
 
 

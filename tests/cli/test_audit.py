@@ -12,6 +12,8 @@ from torch import nn
 
 from landscape.tasks.registry import TASKS
 
+pytestmark = pytest.mark.slow  # runs the program from end to end
+
 MINE = """
 import torch
 from torch import nn

@@ -9,6 +9,8 @@ import torch
 from landscape import records
 from landscape.measures.context import fingerprint
 
+pytestmark = pytest.mark.slow  # runs the program from end to end
+
 MINE = """
 import torch
 from torch import nn

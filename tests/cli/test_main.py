@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.slow  # runs the program from end to end
+
 COMMANDS = ["compare", "train", "analyze", "plot", "audit", "report", "view", "info", "list"]
 HELP = """
 import sys, time

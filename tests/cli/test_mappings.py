@@ -7,6 +7,8 @@ from landscape.analysis.analyze import analyze
 from landscape.data import DataSet, split
 from landscape.training.run import Run
 
+pytestmark = pytest.mark.slow  # runs the program from end to end
+
 MINE = """
 import torch
 from torch import nn

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # runs the program from end to end
+
 
 def width(png):
     """In pixels, from the header."""

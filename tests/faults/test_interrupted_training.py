@@ -10,6 +10,8 @@ from landscape.training.checkpoint import load_tensors
 from landscape.training.run import Run
 from landscape.training.train import train
 
+pytestmark = pytest.mark.slow  # runs the program from end to end
+
 SHORT = {"training": {"epochs": 2, "device": "cpu", "momentum": 0.9}, "data": {"batch_size": 128}}
 METHODS = ["sgd", "adamw", "lookbehind", "lets+asam", "msam", "fam", "looksam", "gsam+friendly-sam"]
 

@@ -12,6 +12,8 @@ from landscape.training.checkpoint import load_tensors
 from landscape.training.run import Run
 from landscape.training.train import train
 
+pytestmark = pytest.mark.slow  # runs the program from end to end
+
 SHORT = {
     "training": {"epochs": 2, "device": "cpu", "measure_every": 20, "measure_examples": 32},
     "data": {"batch_size": 256},

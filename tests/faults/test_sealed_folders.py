@@ -15,6 +15,8 @@ from landscape.study.study import Study, compare
 from landscape.training.train import train
 from landscape.utils import manifest
 
+pytestmark = pytest.mark.slow  # runs the program from end to end
+
 NOISE = {"noise": {"draws": 2, "sigmas": (0.1,)}}
 SHORT = {"training": {"epochs": 1, "device": "cpu"}}
 

@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from landscape import Batch, Objective
-from landscape.measures import MEASURES
+from landscape.measures import MEASURES, STANDARD
 
 # Settings by name, wherever a measure has them: small, so that all pairs together take seconds.
 SMALL = {
@@ -164,7 +164,10 @@ ZOO = {  # name: network, loss
     "l2 in the loss": (perceptron, with_l2),
 }
 every_network = pytest.mark.parametrize("network", ZOO)
-every_measure = pytest.mark.parametrize("name", MEASURES)
+every_measure = pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in STANDARD else pytest.mark.slow) for name in MEASURES],
+)
 
 
 def data(network):

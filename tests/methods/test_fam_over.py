@@ -13,6 +13,8 @@ from landscape.methods import FAM, LETS, METHODS, SAM, SGD, AdamW, make
 from landscape.network.batch import Batch
 from landscape.optim import wrap
 
+pytestmark = pytest.mark.slow  # runs the program from end to end
+
 PAIRS = [f"fam+{name}" for name in METHODS if name not in ("fam", "adamw")]
 SETTINGS = {"fam": {"lam": 0.1}}
 

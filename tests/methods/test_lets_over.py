@@ -10,6 +10,8 @@ from torch.optim import Optimizer
 from landscape.methods import AACE, LETS, MSAM, SAM, Lookahead, Lookbehind, ascent, make
 from landscape.methods.walker.walker import Walker
 
+pytestmark = pytest.mark.slow  # runs the program from end to end
+
 SGD, Adam, AdamW = torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW
 MOMENTUM = (SGD, {"momentum": 0.9, "weight_decay": 0.1, "dampening": 0.2})
 NESTEROV = (SGD, {"momentum": 0.9, "weight_decay": 0.1, "nesterov": True})

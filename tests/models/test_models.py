@@ -9,6 +9,8 @@ from landscape.models import MODELS, convnet, lenet, mlp, resnet18, resnet34, re
 from landscape.models.head import head
 from landscape.models.resnet import BasicBlock, Bottleneck
 
+pytestmark = pytest.mark.slow  # runs the program from end to end
+
 COLOUR = (3, 3, 32, 32)
 INPUTS = {
     "mlp": (3, 1, 8, 8),

@@ -13,6 +13,8 @@ from torch.utils.checkpoint import checkpoint
 from landscape.measures import Eigenvalues
 from landscape.objective.objective import Objective
 
+pytestmark = pytest.mark.slow  # runs the program from end to end
+
 FLOAT64 = torch.float64
 VOCABULARY = 11
 

@@ -16,6 +16,8 @@ from landscape.report import render
 from landscape.report.figures import drawable, figures
 from landscape.report.groups import groups
 
+pytestmark = pytest.mark.slow  # runs the program from end to end
+
 FEW = ("test_accuracy", "generalisation_gap", "lambda_max", "grad_evals")
 LOADS = {"src", "href", "srcset", "data", "poster", "action", "xlink:href"}
 

@@ -9,6 +9,8 @@ import pytest
 from landscape.records import load
 from landscape.report import render, write
 
+pytestmark = pytest.mark.slow  # runs the program from end to end
+
 
 @pytest.fixture(scope="module")
 def folder(small, tmp_path_factory):

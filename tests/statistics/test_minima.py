@@ -7,6 +7,8 @@ from landscape.records import METRICS, StudyRecord
 from landscape.report.verdict import verdict
 from landscape.statistics.minima import compare_minima
 
+pytestmark = pytest.mark.slow  # runs the program from end to end
+
 METHODS = ("sgd", "sam", "asam", "msam", "fam")
 
 

@@ -13,6 +13,8 @@ from landscape.study.plan import plan_of, read_plan, write_plan
 from landscape.study.study import Study
 from landscape.study.tuning import Tuning
 
+pytestmark = pytest.mark.slow  # runs the program from end to end
+
 CALL = {
     "settings": {"training": {"epochs": 1, "device": "cpu"}},
     "measures": ["noise"],

@@ -22,6 +22,8 @@ from landscape.study.study import Study, compare, contents, numbers, report
 from landscape.training.run import Run
 from landscape.utils.files import plain
 
+pytestmark = pytest.mark.slow  # runs the program from end to end
+
 SHORT = {"training": {"epochs": 1, "device": "cpu"}}
 SMALL = {
     "eigenvalues": {"k": 2},

@@ -11,6 +11,8 @@ from landscape.study.cell import Cell
 from landscape.study.tuning import Trial, applied, choose, combinations, schedule, tune
 from landscape.utils.progress import silent
 
+pytestmark = pytest.mark.slow  # runs the program from end to end
+
 NAN = math.nan
 
 

@@ -17,6 +17,8 @@ from landscape.training.protocols.lifelong import LifelongTraining, begin_task
 from landscape.training.settings import resolve
 from landscape.utils.rng import seed_of
 
+pytestmark = pytest.mark.slow  # runs the program from end to end
+
 SPLIT, DIGITS = TASKS["split-digits"], TASKS["digits"]
 TIMING = ("seconds", "examples_per_second")
 

@@ -18,6 +18,8 @@ from landscape.training.monitor import SharpnessMonitor, ascent_gain, climb_of, 
 from landscape.training.run import Run
 from landscape.training.train import train
 
+pytestmark = pytest.mark.slow  # runs the program from end to end
+
 SHORT = {"epochs": 2, "device": "cpu", "measure_examples": 100}
 
 

@@ -20,6 +20,8 @@ from landscape.training.settings import Settings, resolve
 from landscape.training.train import train
 from landscape_cli.settings import read
 
+pytestmark = pytest.mark.slow  # runs the program from end to end
+
 CNN = TASKS["digits-cnn"]
 BODY = [{"match": "(conv|norm).*", "freeze": True}, {"match": "head.*"}]
 
