@@ -205,6 +205,79 @@ def sharpness(o: ls.Objective, r: Reference) -> Check:
         yield near(got.share, r.weights, 1e-9)
 
 
+def critical_sharpness(o: ls.Objective, r: Reference) -> Check:
+    """The curvature along the gradient, and a bracket at whose ends the loss fell and rose."""
+    got, g = ask.CriticalSharpness()(o), r.gradient(r.w)
+    right = float(g @ r.hessian @ g / (g @ g))
+    yield near(got.directional, right, r.case.tolerance, float(torch.linalg.norm(r.hessian, 2)))
+    before, after = (r.value(r.w - 2 / lam * g) - r.value(r.w) for lam in (got.high, got.low))
+    slack = 1e-6 * scale(r.value(r.w))
+    yield before, min(before, 0.0), slack
+    yield after, max(after, 0.0), slack
+
+
+def adaptive_sharpness(o: ls.Objective, r: Reference) -> Check:
+    """One step to the corner of the signs on each batch, and the draws of the average case."""
+    largest, c = max(b.size for b in o.given), r.w.abs()
+    measure = ask.AdaptiveSharpness(radii=RADII, average_radii=RADII, m=largest, steps=1, draws=2)
+    got, clean = measure(o), [v.item() for v in r.losses(r.w)]
+    right = np.empty((len(RADII), len(clean)))
+    for b in range(len(clean)):
+        step = c * torch.sign(c * r.flat(r.losses(r.w)[b]))
+        right[:, b] = [r.losses(r.w + rho * step)[b].item() - clean[b] for rho in RADII]
+    best = np.maximum(0.0, np.maximum.accumulate(right))
+    yield near(got.worst, best, r.case.tolerance, scale(clean))
+    noise = [c * torch.erf(xi / 2**0.5) for xi in draws(len(r.w), 2)]
+    average = [[r.value(r.w + rho * xi) - r.value(r.w) for xi in noise] for rho in RADII]
+    yield near(got.average, average, r.case.tolerance, scale(clean))
+
+
+def pac_bayes(o: ls.Objective, r: Reference) -> Check:
+    """The mean rise at the noise that was found is the deviation, within the bracket."""
+    count = 4
+    rise = 0.1 * scale(r.value(r.w))
+    got = ask.PacBayes(quantity="loss", deviation=rise, draws=count)(o)
+    for i, sigma in enumerate(got.sigma):
+        if not (np.isfinite(sigma) and sigma > 0):
+            continue
+        ends = []
+        for factor in (0.985, 1.015):
+            unit = factor * sigma * torch.ones_like(r.w)
+            if i == 1:
+                unit = ((factor * sigma * r.w) ** 2 + 1e-6).sqrt()
+            points = [r.value(r.w + unit * xi) for xi in draws(len(r.w), count)]
+            ends.append(float(np.mean(points)) - r.value(r.w))
+        yield near(min(max(rise, min(ends)), max(ends)), rise, 1e-3)
+
+
+def batch_eigenvalues(o: ls.Objective, r: Reference) -> Check:
+    """All examples in two equal batches: λ₁ of both together is that of the Hessian."""
+    if o.examples % 2 or o.batch_norm != "stored":
+        return
+    got = ask.BatchEigenvalues(m=o.examples // 2, tolerance=1e-3)(o)
+    right = float(torch.linalg.eigvalsh(r.hessian)[-1])
+    slack = r.case.tolerance * float(torch.linalg.norm(r.hessian, 2))
+    yield got.whole, right, got.whole_bound + slack
+    yield got.mean, max(got.mean, right - got.whole_bound - float(got.bounds.max())), 1e-9
+
+
+def calibration(o: ls.Objective, r: Reference) -> Check:
+    """The accuracy beside it, and the gap of one bin."""
+    got = ask.Calibration(bins=1, resamples=100)(o)
+    if r.case.logits is not None and r.case.reference is None:
+        yield near(got.accuracy, r.accuracy(), 1e-9)
+    yield near(got.ece, abs(got.accuracy - got.mean_confidence), 1e-9, 1.0)
+
+
+def fisher_rao(o: ls.Objective, r: Reference) -> Check:
+    """By one example a batch: the mean of the squared derivative along w."""
+    got = ask.FisherRao()(o)
+    if any(b.size > 1 for b in o.given):
+        forms = [float(r.w @ r.flat(r.losses(r.w)[b])) for b in range(len(o.given))]
+        least = float(np.average(np.square(forms), weights=r.weights))
+        yield got.empirical, max(got.empirical, least * (1 - r.case.tolerance)), 1e-9 * scale(least)
+
+
 def checked_plane(o: ls.Objective, r: Reference) -> Check:
     """Filters as long as those of w, nothing elsewhere, a right angle."""
     plane, rest = ask.random_plane(o, 0), torch.ones(len(r.w), dtype=torch.bool)
@@ -256,6 +329,12 @@ MEASURES: dict[str, Callable[[ls.Objective, Reference], Check]] = {
     "pruning": pruning,
     "worst_case": worst_case,
     "sharpness": sharpness,
+    "critical_sharpness": critical_sharpness,
+    "adaptive_sharpness": adaptive_sharpness,
+    "batch_eigenvalues": batch_eigenvalues,
+    "pac_bayes": pac_bayes,
+    "fisher_rao": fisher_rao,
+    "calibration": calibration,
     "surface": surface,
     "profile": profile,
     "path": path,

@@ -80,6 +80,7 @@ class BatchEigenvalues:
         values, bounds, along = [], [], []
         for i, piece in enumerate(pieces):
             part = objective.on_batches([piece])
+            _check_takes(part)
             found = ask(part)
             values.append(found.values[0])
             bounds.append(found.bounds[0])
@@ -128,6 +129,17 @@ class BatchEigenvalues:
             return 0.0
         product = operator(part, self.curvature, seed=self.seed).matvec(g)
         return float(g.double() @ product.double()) / length
+
+
+def _check_takes(part: Objective) -> None:
+    """Raise ValueError for a model that takes the given batches alone, as one of a graph does."""
+    try:
+        part.value()
+    except RuntimeError as error:
+        raise ValueError(
+            "Mini-batches need a model that takes any examples together. This one does not: "
+            f"{str(error).strip().splitlines()[0]}."
+        ) from error
 
 
 def median_interval(values: np.ndarray) -> tuple[float, float]:

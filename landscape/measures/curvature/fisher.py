@@ -16,6 +16,7 @@ from torch import Tensor
 from landscape.linalg import probes
 from landscape.measures.curvature.gauss_newton import ThroughOutputs, cut_pass
 from landscape.network.batch import Batch
+from landscape.network.higher_order import second_derivatives
 from landscape.objective.curvature_products import Product
 from landscape.objective.derivative import total
 from landscape.objective.empirical_risk import EmpiricalRisk, Terms
@@ -75,7 +76,14 @@ def _check_mean(risk: EmpiricalRisk, batch: Batch) -> None:
     outputs, slopes = _at_outputs(risk, batch)
     for i in sorted({0, batch.size // 2, batch.size - 1}):
         row = torch.tensor([i, i], device=risk.device)
-        _, alone = _at_outputs(risk, batch.rows(row), [z[row] for z in outputs])
+        try:
+            _, alone = _at_outputs(risk, batch.rows(row), [z[row] for z in outputs])
+        except RuntimeError as error:
+            _at_outputs(risk, batch)  # raises anew where the model fails on whole batches, too
+            raise ValueError(
+                "A Fisher matrix of the data needs a model that takes examples by themselves. This "
+                f"one does not: {str(error).strip().splitlines()[0]}."
+            ) from error
         if not all(
             _agree(2 * of_row[0], batch.size * of_batch[i])
             for of_batch, of_row in zip(slopes, alone, strict=True)
@@ -166,7 +174,7 @@ def _at_outputs(
     the derivative of ∂loss/∂z along it in place of ∂loss/∂z.
     """
     leaf = risk.w.clone().requires_grad_()
-    with risk.opened(leaf):
+    with second_derivatives(), risk.opened(leaf):
         loss, outputs, cuts = cut_pass(risk, [(batch, 1.0)], leaf)
         if at is not None:
             moves = [target - z.detach() for target, z in zip(at, outputs, strict=True)]
@@ -174,8 +182,21 @@ def _at_outputs(
         slopes = torch.autograd.grad(loss, cuts, create_graph=True, materialize_grads=True)
         _rows(slopes, batch.size)
         if along is not None:
-            slopes = torch.autograd.grad(slopes, cuts, along, materialize_grads=True)
+            slopes = curved(slopes, cuts, along)
     return [z.detach() for z in outputs], [s.detach() for s in slopes]
+
+
+def curved(
+    slopes: Sequence[Tensor], cuts: Sequence[Tensor], along: Sequence[Tensor]
+) -> tuple[Tensor, ...]:
+    """H_z u from the slopes ∂loss/∂z and u; zeros where the loss is linear in all outputs."""
+    bent = [i for i, s in enumerate(slopes) if s.requires_grad]
+    if not bent:
+        return tuple(map(torch.zeros_like, cuts))
+    return torch.autograd.grad(
+        [slopes[i] for i in bent], cuts, [along[i] for i in bent], retain_graph=True,
+        materialize_grads=True,
+    )  # fmt: skip
 
 
 def _rolled(rows: list[Tensor]) -> list[Tensor]:

@@ -150,7 +150,15 @@ def cut_pass(
     Outputs that do not depend on `leaf` are left out: their J is zero.
     """
     with _cut(risk.model, moves) as (outputs, cuts):
-        loss = total(risk.losses(terms))
+        try:
+            loss = total(risk.losses(terms))
+        except RuntimeError as error:
+            if "appears to not have been used" not in str(error):
+                raise
+            raise ValueError(
+                "Gauss-Newton needs a loss of the model's output alone. This one takes derivatives "
+                'of the output by the input: use curvature="hessian".'
+            ) from error
     if _depends(loss, [leaf]):
         raise ValueError(
             "Gauss-Newton needs a loss that sees the weights only through the model's output. "

@@ -10,6 +10,7 @@ from landscape.measures.context import Progress, shows_progress, signature
 from landscape.measures.curvature.fisher import (
     check_label_free,
     check_mean_over_rows,
+    curved,
     row_sums,
 )
 from landscape.measures.curvature.gauss_newton import cut_pass
@@ -87,7 +88,7 @@ def _of_batch(objective: Objective, batch: Batch, leaf: Tensor) -> Tensor:
     slopes = torch.autograd.grad(loss, cuts, create_graph=True, materialize_grads=True)
     dual = [torch.zeros_like(z, requires_grad=True) for z in outputs]
     (pulled,) = torch.autograd.grad(outputs, leaf, dual, create_graph=True)
-    v = torch.autograd.grad(pulled, dual, risk.w, materialize_grads=True)
-    bent = torch.autograd.grad(slopes, cuts, v, materialize_grads=True)
+    v = torch.autograd.grad(pulled, dual, risk.w, retain_graph=True, materialize_grads=True)
+    bent = curved(slopes, cuts, v)
     along = batch.size * row_sums([s.detach() for s in slopes], v)
     return torch.stack([batch.size * row_sums(bent, v), along.square()])
