@@ -166,14 +166,14 @@ def _orthogonal(
     """
     a, b, c = _over(wanted, squares1.sqrt()), _over(wanted, squares2.sqrt()), wanted * 0.0
     d1_d1 = wanted[squares1 > 0].square().sum()
-    for _ in range(100):
+    for last in (*[False] * 99, True):
         apart = b * b * squares2 + c * c * squares1
         squares = apart + 2 * b * c * products
         length = torch.where(squares > ROUNDING * apart, squares, 0.0).sqrt()
         b, c = b * _over(wanted, length), c * _over(wanted, length)
         d1_d2 = a @ (b * products + c * squares1)
         cosine = d1_d2 / (d1_d1.sqrt() * wanted[length > 0].norm())
-        if abs(cosine) < 1e-12:
+        if abs(cosine) < 1e-12 or last:  # lengths hold, whatever the angle
             break
         c = c - d1_d2 / d1_d1 * a
     if not abs(cosine) < 0.5:

@@ -212,3 +212,21 @@ def test_planes_move_between_models(objective):
 def test_what_is_no_plane(vectors, message):
     with pytest.raises(ValueError, match=message):
         Plane(*map(torch.tensor, vectors))
+
+
+@pytest.mark.parametrize(("hidden", "seed"), [(2, 0), (2, 3), (3, 0), (4, 3)])
+def test_filters_keep_their_lengths_where_no_right_angle_is_reached(hidden, seed):
+    """A dozen weights: the two conditions do not meet, and the lengths have the last word."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = torch.nn.Sequential(
+            torch.nn.Linear(1, hidden), torch.nn.Tanh(), torch.nn.Linear(hidden, 1)
+        ).double()
+        x, y = torch.randn(4, 1).double(), torch.randn(4, 1).double()
+    subject = Objective(model, [(x, y)], lambda m, b: (m(b.x) - b.y).square().mean())
+    plane, w = random_plane(subject, seed), subject.w
+    assert abs(plane.cosine) > 1e-12
+    for d in (plane.d1, plane.d2):
+        torch.testing.assert_close(d[:hidden].abs(), w[:hidden].abs(), rtol=1e-6, atol=0)
+        head = slice(2 * hidden, 3 * hidden)
+        torch.testing.assert_close(d[head].norm(), w[head].norm(), rtol=1e-6, atol=0)
