@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from landscape.measures.context import Progress, shows_progress, signature
-from landscape.measures.curvature.operator import CURVATURES, operator
+from landscape.measures.curvature.operator import check_curvature, operator
 from landscape.measures.eigenvalues import Eigenvalues
 from landscape.measures.space.regrouping import regrouped
 from landscape.network.batch import Batch
@@ -63,10 +63,7 @@ class BatchEigenvalues:
             raise ValueError(f"`batches` must be at least 2, for an interval. Got {self.batches}.")
         if not self.tolerance > 0:
             raise ValueError(f"`tolerance` must be positive. Got {self.tolerance}.")
-        if self.curvature not in CURVATURES:
-            raise ValueError(
-                f"`curvature` must be one of {', '.join(CURVATURES)}. Got {self.curvature!r}."
-            )
+        check_curvature(self.curvature)
 
     @shows_progress
     def __call__(

@@ -10,7 +10,7 @@ from landscape.linalg import lanczos
 from landscape.measures.context import Progress, shows_progress, signature
 from landscape.measures.curvature import of_sharded
 from landscape.measures.curvature.certificate import certified
-from landscape.measures.curvature.operator import CURVATURES, Operator, operator
+from landscape.measures.curvature.operator import Operator, check_curvature, operator
 from landscape.measures.curvature.with_curvlinops import arpack
 from landscape.measures.curvature.with_pyhessian import power_iteration
 from landscape.network.precision import arithmetic_of
@@ -90,10 +90,7 @@ class Eigenvalues:
             raise ValueError(
                 f"`backend` must be one of {', '.join(BACKENDS)}. Got {self.backend!r}."
             )
-        if self.curvature not in CURVATURES:
-            raise ValueError(
-                f"`curvature` must be one of {', '.join(CURVATURES)}. Got {self.curvature!r}."
-            )
+        check_curvature(self.curvature)
         if self.backend == "pyhessian" and self.which != "magnitude":
             raise ValueError(
                 f"PyHessian's power iteration finds eigenvalues by magnitude. Got {self.which!r}: "

@@ -11,7 +11,6 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from landscape.linalg import probes
 from landscape.measures.context import Progress, shows_progress, signature
@@ -148,12 +147,9 @@ class PacBayes:
         unit = sigma * torch.ones_like(w)
         if form == "magnitude":
             unit = ((sigma * w).square() + self.epsilon**2).sqrt()
-        points = (self._noisy(w, unit, xi) for xi in probes.gaussians(w, self.draws, self.seed))
+        points = (torch.addcmul(w, unit, xi) for xi in probes.gaussians(w, self.draws, self.seed))
         answers = objective.evaluate(points, expected=40 * self.draws)
         return np.array([self._value(answer) for answer in answers]) - clean
-
-    def _noisy(self, w: Tensor, unit: Tensor, xi: Tensor) -> Tensor:
-        return torch.addcmul(w, unit, xi)
 
     def _value(self, answer: tuple[float, float]) -> float:
         return answer[0] if self.quantity == "loss" else 1.0 - answer[1]

@@ -59,11 +59,16 @@ def operator(
     Raises ValueError for unknown names, for products that are not symmetric, for gradients that
     differ from one evaluation to the next, and where Gauss-Newton or the Fisher is not defined.
     """
-    if curvature not in CURVATURES:
-        raise ValueError(f"`curvature` must be one of {', '.join(CURVATURES)}. Got {curvature!r}.")
+    check_curvature(curvature)
     made = Operator(objective, curvature, layer, arithmetic_of(precision))
     made.check(seed)
     return made
+
+
+def check_curvature(curvature: str) -> None:
+    """Raise ValueError for an unknown curvature."""
+    if curvature not in CURVATURES:
+        raise ValueError(f"`curvature` must be one of {', '.join(CURVATURES)}. Got {curvature!r}.")
 
 
 class Operator:
