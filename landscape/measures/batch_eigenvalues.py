@@ -77,7 +77,7 @@ class BatchEigenvalues:
         values, bounds, along = [], [], []
         for i, piece in enumerate(pieces):
             part = objective.on_batches([piece])
-            _check_takes(part)
+            _check_takes(part, objective)
             found = ask(part)
             values.append(found.values[0])
             bounds.append(found.bounds[0])
@@ -128,11 +128,15 @@ class BatchEigenvalues:
         return float(g.double() @ product.double()) / length
 
 
-def _check_takes(part: Objective) -> None:
-    """Raise ValueError for a model that takes the given batches alone, as one of a graph does."""
+def _check_takes(part: Objective, objective: Objective) -> None:
+    """Raise ValueError for a model that takes the given batches alone, as one of a graph does.
+
+    A model that does not take those either raises its own error.
+    """
     try:
         part.value()
     except RuntimeError as error:
+        objective.value()
         raise ValueError(
             "Mini-batches need a model that takes any examples together. This one does not: "
             f"{str(error).strip().splitlines()[0]}."
