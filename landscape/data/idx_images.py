@@ -33,12 +33,18 @@ class IdxFiles:
     mean: float
     std: float
 
-    def load(self, data_dir: Path | None) -> DataSet:
-        """All images, x of shape (n, 1, 28, 28); the note names files that are not as published.
+    def load(self, data_dir: Path | None, examples: int | None = None) -> DataSet:
+        """Images, x of shape (n, 1, 28, 28); the note names files that are not as published.
 
-        Raises FileNotFoundError when a file is missing, ValueError when one is damaged.
+        examples: how many of the training images, see `chosen`; None: all.
+
+        Raises FileNotFoundError when a file is missing, ValueError when one is damaged or
+        `examples` are not there.
         """
         train_x, train_y, train_notes = self._part("train", data_dir)
+        if examples is not None:
+            rows = chosen(len(train_y), examples)
+            train_x, train_y = train_x[rows], train_y[rows]
         test_x, test_y, test_notes = self._part("t10k", data_dir)
         return DataSet(
             name=self.name,
@@ -99,25 +105,37 @@ FASHION_MNIST = IdxFiles(
 )
 
 
-def mnist(data_dir: Path | None = None) -> DataSet:
+def mnist(data_dir: Path | None = None, examples: int | None = None) -> DataSet:
     """60,000 training and 10,000 test images, x of shape (n, 1, 28, 28), ten handwritten digits.
 
     data_dir: folder with the four idx files, as published (.gz) or unpacked, or with a folder
         `mnist` that holds them; default: the environment variable LANDSCAPE_DATA.
+    examples: of the training images, chosen at random once and for all; default all.
 
     A file that is well formed but not the published one is read, and the note says so.
 
     Raises FileNotFoundError when a file is missing, ValueError when one is damaged.
     """
-    return MNIST.load(data_dir)
+    return MNIST.load(data_dir, examples)
 
 
-def fashion_mnist(data_dir: Path | None = None) -> DataSet:
+def fashion_mnist(data_dir: Path | None = None, examples: int | None = None) -> DataSet:
     """60,000 training and 10,000 test images, x of shape (n, 1, 28, 28), ten kinds of clothing.
 
-    data_dir: as for `mnist`, the folder being `fashion-mnist`. Notes and errors as there.
+    data_dir: as for `mnist`, the folder being `fashion-mnist`. examples, notes and errors as there.
     """
-    return FASHION_MNIST.load(data_dir)
+    return FASHION_MNIST.load(data_dir, examples)
+
+
+def chosen(count: int, examples: int) -> torch.Tensor:
+    """Rows (examples,) of `count`, ascending: the same in every process and for every seed.
+
+    Raises ValueError for more than there are, or none.
+    """
+    if not 1 <= examples <= count:
+        raise ValueError(f"`examples` must be between 1 and {count}. Got {examples}.")
+    rows = np.random.RandomState(0).permutation(count)[:examples]
+    return torch.from_numpy(np.sort(rows))
 
 
 def unpacked(path: Path) -> bytes:

@@ -66,10 +66,11 @@ class Ascent(Perturbs):
         walker.descend(walker.grad(batch, at=walker.w + e))
 
     def ascend(self, walker: Walker, shard: Batch) -> Tensor:
-        """The perturbation e (n,) from w, by the step's own pass over a shard."""
+        """The perturbation e (n,) from w, by the step's own pass over a shard. Logs ‖e‖."""
         a = self.gradient(walker, shard)
         e = self.climb(walker, a, walker.w, start(self))
         self.remember(a)
+        walker.log(climb_norm=e.norm())
         return e
 
     def parts(self, batch: Batch) -> list[Batch]:

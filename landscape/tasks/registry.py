@@ -222,6 +222,15 @@ TASKS: dict[str, Task] = {
         defaults=_LENET,
         measures={**_WIDE_NOISE, **_SMALL_SURFACE},
     ),
+    "fashion-mnist-10k": Task(
+        "fashion-mnist-10k",
+        "10,000 of its training images, all of its test images, LeNet-size conv net",
+        model="lenet",
+        data="fashion-mnist",
+        data_settings={"examples": 10_000},
+        defaults={**_LENET, "data": {"batch_size": 64}},
+        measures={**_WIDE_NOISE, **_SMALL_SURFACE},
+    ),
     "cifar10-resnet18": Task(
         "cifar10-resnet18",
         "CIFAR-10 from its official batches, ResNet-18 with CIFAR stem",
