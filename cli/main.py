@@ -11,6 +11,7 @@ import typer
 from landscape_cli import errors
 from landscape_cli.commands.analyze import analyze
 from landscape_cli.commands.audit import audit
+from landscape_cli.commands.claims import claims
 from landscape_cli.commands.compare import compare
 from landscape_cli.commands.info import info
 from landscape_cli.commands.list import list_names
@@ -35,6 +36,7 @@ app.command()(analyze)
 app.command()(plot)
 app.command()(audit)
 app.command()(report)
+app.command()(claims)
 app.command()(view)
 app.command()(info)
 app.command("list")(list_names)

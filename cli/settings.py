@@ -148,6 +148,17 @@ def grid(entries: Iterable[str], methods: Iterable[str]) -> dict[str, list[Any]]
     return found
 
 
+def pairs(entries: Iterable[str], option: str) -> dict[str, str]:
+    """{"sam@longer": "sam"} from "sam@longer=sam"; ValueError for anything else."""
+    found = {}
+    for entry in entries:
+        name, _, value = (part.strip() for part in entry.partition("="))
+        if not name or not value:
+            raise ValueError(f"`{option}` takes VARIANT=METHOD. Got {entry!r}.")
+        found[name] = value
+    return found
+
+
 def from_config(config: Path) -> Tree:
     """The tables of a TOML file, or of published settings by name, "published:NAME"."""
     from landscape.tasks import published

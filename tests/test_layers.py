@@ -65,6 +65,7 @@ ROOMS: dict[str, set[str]] = {
         *("measures.space", "measures.context", "data", "tasks", "training", "engines"),
     },
     "plots.drawing": {"utils", "records", "statistics"},
+    "plots.claims": {"utils", "records", "statistics", "plots.drawing"},
     "plots": {"utils", "records", "statistics", "plots.drawing"},
     "report": {"utils", "records", "statistics", "plots", "plots.drawing"},
     "auditing": {
@@ -84,6 +85,10 @@ ROOMS: dict[str, set[str]] = {
         ),
         *("methods", "data", "tasks", "training", "analysis", "auditing", "plots"),
         *("plots.drawing", "report", "measures.context"),
+    },
+    "claims": {
+        *("utils", "records", "statistics", "measures", "training", "study", "plots"),
+        *("plots.claims", "report"),
     },
     "description": {
         *("utils", "records", "methods", "tasks", "training", "analysis", "auditing", "study"),

@@ -60,6 +60,17 @@ def compare(
     tune_seeds: Annotated[
         int, typer.Option(callback=options.at_least(1), help="Seeds of a trial, not the study's.")
     ] = 1,
+    tuned_as: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="VARIANT=METHOD",
+            help="Variant that takes what the grid chose for another one; repeatable. "
+            "sam@longer=sam.",
+        ),
+    ] = None,
+    first_seed: Annotated[
+        int, typer.Option(callback=options.at_least(0), help="Seeds are this one and the next.")
+    ] = 0,
     controls: Annotated[
         bool,
         typer.Option(
@@ -125,6 +136,7 @@ def compare(
         "grid": settings.grid(grid or [], chosen),
         "tune_seeds": tune_seeds, "controls": controls, "measures": asked,
         "examples": examples, "data_dir": data_dir,
+        "tuned_as": settings.pairs(tuned_as or [], "--tuned-as"), "first_seed": first_seed,
         "engine": engines.made(engine, at, workers, gpus_per_cell, engine_arg),
     }  # fmt: skip
     folder = out or Path("runs") / of

@@ -11,7 +11,7 @@ from landscape.engines import Engine, engine_of
 from landscape.measures import MEASURES, STANDARD
 from landscape.study.cell import Cell, cell_folder
 from landscape.study.controls import with_controls
-from landscape.study.tuning import Values, applied, check
+from landscape.study.tuning import FIRST_SEED, Values, applied, check, check_pairs, followed
 from landscape.tasks.registration import UserCode, canonical_method
 from landscape.tasks.registry import TASKS
 from landscape.tasks.registry import task as find_task
@@ -49,6 +49,8 @@ class Design:
     options: Overrides = field(default_factory=dict)
     data_dir: PathLike | None = None
     engine: Engine | str = "local"
+    tuned_as: Mapping[str, str] = field(default_factory=dict)
+    first_seed: int = 0
 
     def __post_init__(self) -> None:
         self._spell_names()
@@ -59,6 +61,9 @@ class Design:
             raise ValueError(
                 f"`methods` must be different names. Got {', '.join(self.methods) or 'none'}."
             )
+        if self.first_seed < 0:
+            raise ValueError(f"`first_seed` must be non-negative. Got {self.first_seed}.")
+        check_pairs(self.tuned_as, self.methods)
         dataset = load_data(find_task(self.task), as_path(self.data_dir))
         for method, own in self.overrides({})[0].items():
             chosen = settings_for(self.task, method, 0, own)
@@ -74,6 +79,10 @@ class Design:
             "methods": tuple(map(canonical_method, self.methods)),
             "measures": None if asked is None else tuple(names_of("measure", asked, known)),
             "options": {canonical("measure", n, known): own for n, own in self.options.items()},
+            "tuned_as": {
+                canonical_method(variant): canonical_method(source)
+                for variant, source in self.tuned_as.items()
+            },
         }
         for name, value in spelled.items():
             object.__setattr__(self, name, value)
@@ -128,8 +137,19 @@ class Design:
 
     @cached_property
     def untuned(self) -> list[Cell]:
-        """List one cell for each method before any tuning."""
-        return [self.cell(method, 0, self.settings) for method in self.methods]
+        """List one cell for each method that is tuned, before any tuning."""
+        tuned = (method for method in self.methods if method not in self.tuned_as)
+        return [self.cell(method, 0, self.settings) for method in tuned]
+
+    @property
+    def seed_numbers(self) -> list[int]:
+        """The seeds of the study; tuning takes others, from `first_trial` on."""
+        return list(range(self.first_seed, self.first_seed + self.seeds))
+
+    @property
+    def first_trial(self) -> int:
+        """The first seed of the trials."""
+        return max(FIRST_SEED, self.first_seed + self.seeds)
 
     def overrides(
         self, chosen: Mapping[str, Values]
@@ -138,15 +158,22 @@ class Design:
         each control is, in words.
         """
         tuned: dict[str, Overrides] = {
-            method: applied(self.settings, chosen.get(method, {})) for method in self.methods
+            method: applied(self.settings, self._values(method, chosen)) for method in self.methods
         }
         return with_controls(self.task, tuned) if self.controls else (tuned, {})
+
+    def _values(self, method: str, chosen: Mapping[str, Values]) -> Values:
+        """The values that tuning chose for a method, or for the one that it follows."""
+        if method not in self.tuned_as:
+            return chosen.get(method, {})
+        source = self.tuned_as[method]
+        return followed(chosen.get(source, {}), source, method, self.settings.get(method, {}))
 
     def cells(self, overrides: Mapping[str, Overrides]) -> list[Cell]:
         """Every method with every seed, a seed after the other."""
         return [
             self.cell(method, seed, own)
-            for seed in range(self.seeds)
+            for seed in self.seed_numbers
             for method, own in overrides.items()
         ]
 
@@ -155,7 +182,7 @@ class Design:
         settings = settings_for(self.task, method, seed, overrides)
         return Cell(
             self.task, method, seed, cell_folder(self.path / "runs", settings), overrides,
-            tuple(n for n in self.asked if seed == 0 or n not in FIRST_SEED_ONLY),
+            tuple(n for n in self.asked if seed == self.first_seed or n not in FIRST_SEED_ONLY),
             self.options, self.measured, self.batch_norm, as_path(self.data_dir),
             own=UserCode(**settings.own),
         )  # fmt: skip

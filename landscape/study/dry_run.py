@@ -23,7 +23,7 @@ from landscape.study.cost import (
     training_seconds,
 )
 from landscape.study.design import Design
-from landscape.study.tuning import FIRST_SEED, trials
+from landscape.study.tuning import trials
 from landscape.tasks.registry import task as find_task
 from landscape.training.keeper import Clock
 from landscape.training.loggers.log import Choice, loggers_of
@@ -100,9 +100,9 @@ def of_study(design: Design) -> Plan:
     """Plan a study. Tuning decides the settings of its runs, so with it none counts as there."""
     task, overrides = find_task(design.task), design.overrides({})[0]
     dataset, cells = load_data(task, as_path(design.data_dir)), design.cells(overrides)
-    first_seed, parts = max(FIRST_SEED, design.seeds), list[Part]()
+    parts = list[Part]()
     radii: dict[str, str] = {}
-    tuning = trials(design.untuned, design.grid, design.tune_seeds, first_seed)
+    tuning = trials(design.untuned, design.grid, design.tune_seeds, design.first_trial)
     for method, values in overrides.items():
         settings = settings_for(design.task, method, 0, values)
         radii[method] = radius_of(settings)

@@ -49,7 +49,7 @@ def plan_of(
     return {
         "task": design.task,
         "methods": list(dict.fromkeys(cell.method for cell in cells)),
-        "seeds": list(range(design.seeds)),
+        "seeds": design.seed_numbers,
         "budget": design.training.budget,
         "settings": design.settings,
         "tuning": tuning.to_dict(),

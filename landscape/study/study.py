@@ -18,7 +18,7 @@ from landscape.study.design import Design, Overrides
 from landscape.study.numbers import numbers
 from landscape.study.plan import missing_runs, most_at_once, plan_of, read_plan, write_plan
 from landscape.study.pool import Failure, run_all
-from landscape.study.tuning import FIRST_SEED, tune
+from landscape.study.tuning import tune
 from landscape.tasks.recorded import check_plain
 from landscape.training.run import Run
 from landscape.utils import files, manifest
@@ -170,14 +170,16 @@ def compare(
     options: Overrides | None = None,
     data_dir: PathLike | None = None,
     engine: Engine | str = "local",
+    tuned_as: Mapping[str, str] | None = None,
+    first_seed: int = 0,
     command: str = "",
     progress: Listener | bool = silent,
 ) -> Study:
     """Train methods x seeds, measure every minimum, compare them, write the report.
 
     methods: names; "sam@wide" is a variant of sam, with a section ["sam@wide"] of its own.
-    seeds: how many; the same 0, 1, ... for all methods. Below 6 no exact paired test can reach
-    p < 0.05.
+    seeds: how many; the same for all methods, `first_seed`, `first_seed` + 1, ... Below 6 no exact
+    paired test can reach p < 0.05.
     measures: names, default all; surfaces, profiles and densities are those of the first seed.
     examples: that the measures look at; default what suits the task.
     grid: values to choose from on held-out data, {"sam.rho": (0.02, 0.05), "training.lr": ...}; as
@@ -195,7 +197,8 @@ def compare(
     check_single_process()
     design = Design(
         task, tuple(methods), seeds, out, settings or {}, grid or {}, tune_seeds, controls,
-        workers, measures, examples, batch_norm, options or {}, data_dir, engine,
+        workers, measures, examples, batch_norm, options or {}, data_dir, engine, tuned_as or {},
+        first_seed,
     )  # fmt: skip
     design.chosen_engine.reach()
     with listening(progress) as tell:
@@ -204,8 +207,10 @@ def compare(
 
 def _compared(design: Design, command: str, progress: Listener) -> Study:
     refuse_links_out(design.path)
-    path, engine, first_seed = design.path, design.chosen_engine, max(FIRST_SEED, design.seeds)
-    tuning = tune(design.untuned, design.grid, design.tune_seeds, first_seed, engine, progress)
+    path, engine = design.path, design.chosen_engine
+    tuning = tune(
+        design.untuned, design.grid, design.tune_seeds, design.first_trial, engine, progress
+    )
     overrides, words = design.overrides(tuning.chosen)
     cells = design.cells(overrides)
     at_once = most_at_once(path / "study.json", min(design.processes, len(cells)))
@@ -237,7 +242,11 @@ def contents(study: Study) -> "Contents":
         study=study.record,
         comparison=study.comparison,
         cells=study.cells,
-        settings={m: study.runs[m, s].settings.to_dict() for m, s in study.runs if s == 0},
+        settings={
+            method: run.settings.to_dict()
+            for (method, seed), run in study.runs.items()
+            if seed == study.plan["seeds"][0]
+        },
         environment=files.read_json(first.path / "environment.json"),
         command=study.plan["command"],
         notes=_notes(study),

@@ -131,6 +131,35 @@ def applied(overrides: Mapping[str, Any], values: Values) -> Tree:
     return tree
 
 
+def followed(values: Values, source: str, method: str, own: Mapping[str, Any]) -> Values:
+    """The values that were chosen for `source`, for a variant that is not tuned itself.
+
+    Its own section stays stronger: what that sets is not replaced. {"sam.rho": 0.1} serves sam and
+    all its variants; {"sam@a.rho": 0.1} becomes {"sam@b.rho": 0.1}.
+    """
+    kept = {}
+    for path, value in values.items():
+        section, _, key = path.partition(".")
+        if section == source and "@" in source:
+            if key in own:
+                continue
+            path = f"{method}.{key}"
+        kept[path] = value
+    return kept
+
+
+def check_pairs(tuned_as: Mapping[str, str], methods: Sequence[str]) -> None:
+    """Raise ValueError where a variant follows what is not tuned itself, or is none of its kind."""
+    for method, source in tuned_as.items():
+        if method not in methods or source not in methods:
+            missing = method if method not in methods else source
+            raise ValueError(f"`tuned_as` has no effect: {missing} is not among the methods.")
+        if source in tuned_as or source == method:
+            raise ValueError(f"`tuned_as` needs a method that is tuned itself. Got {source}.")
+        if unlabelled(method) != unlabelled(source):
+            raise ValueError(f"`tuned_as` takes variants of one method. Got {method} as {source}.")
+
+
 def tune(
     cells: Sequence[Cell],
     grid: Mapping[str, Sequence[Any]],

@@ -47,6 +47,16 @@ def test_images_and_classes_arrive(folder, packed, tmp_path):
     assert dataset.test_y.tolist() == [0, 4]
 
 
+def test_a_part_of_the_training_images_is_the_same_every_time(tmp_path):
+    write(tmp_path)
+    rows = np.sort(np.random.RandomState(0).permutation(3)[:2])
+    part = DATA["fashion-mnist"](tmp_path, examples=2)
+    assert part.train_y.tolist() == LABELS[rows].tolist() and len(part.test_y) == 2
+    for count in (0, 4):
+        with pytest.raises(ValueError, match="`examples` must be between 1 and 3"):
+            DATA["fashion-mnist"](tmp_path, examples=count)
+
+
 def test_the_folder_may_stand_in_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("LANDSCAPE_DATA", str(write(tmp_path)))
     assert DATA["fashion-mnist"](None).train_x.shape == (3, 1, 28, 28)

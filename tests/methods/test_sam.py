@@ -15,6 +15,14 @@ def test_one_step_on_a_quadratic_by_hand(quadratic_walker):
     torch.testing.assert_close(walker.w.tolist(), expected, rtol=1e-12, atol=0)
 
 
+def test_a_step_logs_the_length_of_its_climb(quadratic_walker):
+    """ρ, or where it is not normalised ρ ‖g‖ with g = (1, 10)."""
+    for method, length in ((SAM(rho=0.1), 0.1), (SAM(rho=0.1, normalize=False), 0.1 * 101**0.5)):
+        walker = quadratic_walker(diagonal=[1.0, 10.0], start=[1.0, 1.0], lr=0.05)
+        method.step(walker, batch=None)
+        assert walker.logged["climb_norm"].item() == pytest.approx(length, rel=1e-12)
+
+
 def test_against_the_box(trained, small_net, batches):
     """Algorithm 1 with the weights moved in place, momentum and weight decay in the optimizer."""
     net = small_net()

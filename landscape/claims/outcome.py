@@ -1,0 +1,72 @@
+"""The outcome of the claims as plain values: what claims.json holds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from landscape.claims.claim import table
+from landscape.claims.judgement import Judgement, Measured, label_of
+from landscape.claims.wording import interval
+from landscape.records import Array, StudyRecord
+from landscape.utils.environment import environment
+
+
+def content(
+    judgements: Sequence[Judgement],
+    measured: Mapping[str, Measured],
+    *,
+    quick: bool,
+    command: str,
+) -> dict[str, Any]:
+    """Rows of the claims, with what each study consisted of and the machine."""
+    return {
+        "quick": quick,
+        "command": command,
+        "environment": environment(),
+        "studies": {name: _about(name, held) for name, held in measured.items()},
+        "claims": [_row(judgement) for judgement in judgements],
+    }
+
+
+def _row(judgement: Judgement) -> dict[str, Any]:
+    claim, gain = judgement.claim, judgement.gain
+    about = asdict(claim)
+    del about["studies"], about["controls"], about["beside"]
+    numbers = asdict(judgement)
+    del numbers["claim"]
+    row = {**about, **numbers, "label": label_of(claim.metric)}
+    labels = {metric: label_of(metric) for metric in judgement.beside}
+    return {**row, "amount": interval(row, asdict(gain)) if gain else "", "labels": labels}
+
+
+def _about(name: str, held: Measured) -> dict[str, Any]:
+    """What a study consisted of: task, settings, seeds, chosen values, hours of training."""
+    plan, record = held.study.plan, held.study.record
+    tuning = plan["tuning"]
+    trained = float(np.nansum(_values(record, "seconds")))
+    tried = sum(one["seconds"] for one in tuning.values())
+    costs = _values(record, "grad_evals")
+    return {
+        "words": table()["studies"][name]["words"],
+        "task": plan["task"],
+        "methods": plan["methods"],
+        "seeds": plan["seeds"],
+        "budget": plan["budget"],
+        "settings": plan["settings"],
+        "grid": dict(held.grid),
+        "chosen": {method: one["chosen"] for method, one in tuning.items()},
+        "trials": {method: len(one["trials"]) for method, one in tuning.items()},
+        "controls": plan["controls"],
+        "gradient_evaluations": {
+            str(method): float(np.nanmean(row)) if np.isfinite(row).any() else None
+            for method, row in zip(record.methods, costs, strict=True)
+        },
+        "hours": {"training": trained / 3600, "tuning": tried / 3600},
+        "score": record.score,
+    }
+
+
+def _values(record: StudyRecord, metric: str) -> Array:
+    return np.asarray(record.table[list(record.metrics).index(metric)])

@@ -1,0 +1,96 @@
+"""Claims in words: amounts, the lines of the table, the headline. Rows are those of claims.json."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from landscape.statistics.claim_verdict import EXPLAINED, FAILS, HOLDS, NOT_MEASURED, UNDECIDED
+
+Row = Mapping[str, Any]
+HEAD = ("claim", "on", "gain [95 %]", "margin", "p, Holm", "p, signs", "seeds", "verdict")
+QUICK_NOTE = "Orientation only: six seeds and three trials on the digits."
+
+
+def interval(row: Row, gain: Mapping[str, Any]) -> str:
+    """Mean and 95 % interval in the metric's unit: points, or factors of log metrics."""
+    mean, low, high = (amount(row, gain[key]) for key in ("mean", "low", "high"))
+    return f"{mean} [{low}, {high}]"
+
+
+def amount(row: Row, value: float | None) -> str:
+    """A gain or a margin: "+0.31" points, or of a logarithm the factor, "×1.1"."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"×{math.exp(value):.3g}" if row["log"] else f"{100 * value:+.2f}"
+
+
+def lines(row: Row) -> list[tuple[str, ...]]:
+    """The cells of a claim in a study: its own line, one per control, one per metric beside."""
+    gain = row["gain"]
+    why = f" ({row['why']})" if row["why"] else ""
+    edges = "".join(
+        f"; {method} chose {', '.join(values)}, on the edge of its grid"
+        for method, values in row["edge"].items()
+    )
+    own = (
+        row["says"], row["words"], interval(row, gain), amount(row, row["margin"]).lstrip("+"),
+        _p(row["holm_p"]), _p(gain["sign_flip_p"]), str(gain["n"]), f"{row['verdict']}{why}{edges}",
+    )  # fmt: skip
+    controls = [
+        (
+            f"… against {rival}", "", interval(row, found), "", f"{_p(found['p'])}, alone",
+            _p(found["sign_flip_p"]), str(found["n"]), "control",
+        )
+        for rival, found in row["controls"].items()
+    ]  # fmt: skip
+    beside = [
+        (f"… {row['labels'][metric]}", "", _plain(*found), "", "", "", "", "beside")
+        for metric, found in row["beside"].items()
+    ]
+    return [own, *controls, *beside]
+
+
+def missing(row: Row) -> str:
+    """A line for a claim that was not measured."""
+    return f"{row['says']}, on {row['words']}: {row['why']}."
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """The table of claims, and the list of what was not measured."""
+    body = [HEAD, ("---",) * len(HEAD)]
+    for row in measured(rows):
+        body += lines(row)
+    table = "".join(f"| {' | '.join(cells)} |\n" for cells in body)
+    left = "".join(f"* {missing(row)}\n" for row in rows if row["gain"] is None)
+    return table + (f"\nNot measured:\n\n{left}" if left else "")
+
+
+def measured(rows: Sequence[Row]) -> list[Row]:
+    """The rows with a gain."""
+    return [row for row in rows if row["gain"] is not None]
+
+
+def headline(rows: Sequence[Row]) -> str:
+    """How many claims hold, in one sentence, and which of them."""
+    tested = [row for row in rows if row["verdict"] != NOT_MEASURED]
+    count = Counter(row["verdict"] for row in tested)
+    parts = [f"{count[HOLDS]} hold here", f"{count[FAILS]} do not"]
+    if count[EXPLAINED]:
+        parts.insert(1, f"{count[EXPLAINED]} hold but are explained by a control")
+    if count[UNDECIDED]:
+        parts.append(f"{count[UNDECIDED]} are not decided")
+    listed = f"{', '.join(parts[:-1])} and {parts[-1]}"
+    studies = len({row["study"] for row in tested})
+    tests = f"{len(tested)} tests of {len({row['name'] for row in tested})} claims"
+    return f"Of {tests} in {studies} {'study' if studies == 1 else 'studies'}, {listed}."
+
+
+def _plain(mean: float, low: float, high: float) -> str:
+    return f"{mean:+.3g} [{low:+.3g}, {high:+.3g}]" if math.isfinite(mean) else "–"
+
+
+def _p(value: float | None) -> str:
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:.3f}" if value >= 0.001 else "<0.001"

@@ -1,0 +1,123 @@
+"""Forest plot of claims: the gain of each with its interval, in units of the margin."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from landscape.plots.drawing.style import (
+    GREY,
+    GRID,
+    HIGHER,
+    INK,
+    LOWER,
+    NOT_SHOWN,
+    sheet,
+    styled,
+    text,
+)
+from landscape.statistics.claim_verdict import EXPLAINED, FAILS, HOLDS, UNDECIDED
+
+Row = Mapping[str, Any]  # of claims.json
+COLOURS = {HOLDS: LOWER, EXPLAINED: LOWER, FAILS: HIGHER, UNDECIDED: NOT_SHOWN}
+REACH = 6.0  # margins to either side; what lies beyond has an arrow
+ROW = 0.2  # inches
+
+
+@styled
+def forest(rows: Sequence[Row], ax: Axes | None = None) -> Figure:
+    """Gain of each claim in each study with its 95 % interval, in margins, controls below it.
+
+    rows: of the same claim one after the other, as in claims.json, those that were measured.
+    A filled mark: it holds, in blue, or does not, in orange; grey is not decided; hollow: a
+    control explains it.
+
+    Raises ValueError where nothing was measured.
+    """
+    rows = [row for row in rows if row["gain"] is not None]
+    if not rows:
+        raise ValueError("No claim was measured: run landscape claims first.")
+    height = ROW * sum(len(row["controls"]) + 1 for row in rows)
+    claims = list(dict.fromkeys(row["name"] for row in rows))
+    page = sheet(ax, 1, columns=1, height=height + ROW * len(claims) + 0.9)
+    panel, y = page.axes[0], 0.0
+    ticks: list[tuple[float, str, str]] = []
+    for name in claims:
+        own = [row for row in rows if row["name"] == name]
+        panel.text(
+            -REACH, y, text(own[0]["says"]), va="center", fontsize=7.5, fontweight="bold", zorder=3,
+            bbox={"facecolor": panel.get_facecolor(), "linewidth": 0, "pad": 0.8},
+        )  # fmt: skip
+        y += 1.0
+        for row in own:
+            ticks.append((y, text(row["words"]), text(f"{row['amount']}  {row['verdict']}")))
+            _mark(panel, y, row, row["gain"], row["verdict"])
+            y += 1.0
+            for rival, found in row["controls"].items():
+                ticks.append((y, text(f"against {rival}"), ""))
+                _control(panel, y, row, found)
+                y += 1.0
+    _axes(panel, ticks, y)
+    page.figure.legend(
+        handles=_handles(), loc="outside lower center", ncols=4, fontsize=7,
+        title="bars: 95 % t interval, paired over seeds · grey band: a gain that does not matter",
+        title_fontsize=7,
+    )  # fmt: skip
+    page.figure.set_label("gain of the claimed method over its rival, in margins")
+    return page.figure
+
+
+def _axes(panel: Axes, ticks: Sequence[tuple[float, str, str]], end: float) -> None:
+    panel.axvspan(-1, 1, color=GRID, alpha=0.5, linewidth=0, zorder=0)
+    panel.axvline(0, color=INK, linewidth=0.8, zorder=1)
+    panel.set_yticks([y for y, _, _ in ticks], [label for _, label, _ in ticks])
+    panel.set(xlim=(-REACH, REACH), ylim=(end - 0.5, -0.6))
+    panel.set_xlabel("gain in favour of the claim, in margins")
+    panel.grid(False, axis="y")
+    panel.tick_params(axis="y", length=0)
+    right = panel.secondary_yaxis("right")
+    right.set_yticks([y for y, _, _ in ticks], [words for _, _, words in ticks])
+    right.tick_params(axis="y", length=0)
+    right.spines["right"].set_visible(False)
+
+
+def _mark(panel: Axes, y: float, row: Row, gain: Mapping[str, float], verdict: str) -> None:
+    colour = COLOURS.get(verdict, NOT_SHOWN)
+    face = panel.get_facecolor() if verdict == EXPLAINED else colour
+    _interval(panel, y, row["margin"], gain, colour, 1.3)
+    mean = max(-REACH, min(REACH, gain["mean"] / row["margin"]))
+    panel.plot(mean, y, "o", color=colour, markerfacecolor=face, markersize=4.5, zorder=3)
+
+
+def _control(panel: Axes, y: float, row: Row, gain: Mapping[str, float]) -> None:
+    _interval(panel, y, row["margin"], gain, GREY, 0.8)
+    mean = max(-REACH, min(REACH, gain["mean"] / row["margin"]))
+    panel.plot(mean, y, "D", color=GREY, markerfacecolor=panel.get_facecolor(), markersize=3)
+
+
+def _interval(
+    panel: Axes, y: float, margin: float, gain: Mapping[str, float], colour: str, width: float
+) -> None:
+    low, high = gain["low"] / margin, gain["high"] / margin
+    if not low <= high:  # not known
+        return
+    panel.hlines(y, max(low, -REACH), min(high, REACH), color=colour, linewidth=width, zorder=2)
+    for beyond, place, arrow in ((low < -REACH, -REACH, "<"), (high > REACH, REACH, ">")):
+        if beyond:
+            panel.plot(place, y, arrow, color=colour, markersize=4, clip_on=False)
+
+
+def _handles() -> list[Line2D]:
+    def of(label: str, colour: str, marker: str = "o", face: str | None = None) -> Line2D:
+        return Line2D(
+            [], [], color=colour, marker=marker, label=label, linestyle="-", markersize=4,
+            markerfacecolor=face or colour,
+        )  # fmt: skip
+
+    return [
+        of(HOLDS, LOWER), of("holds, but a control explains it", LOWER, face="white"),
+        of(FAILS, HIGHER), of(UNDECIDED, NOT_SHOWN), of("the same against a control", GREY, "D",
+        "white"),
+    ]  # fmt: skip
