@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from landscape.statistics.claim_verdict import EXPLAINED, FAILS, HOLDS, NOT_MEASURED, UNDECIDED
@@ -72,18 +72,27 @@ def measured(rows: Sequence[Row]) -> list[Row]:
 
 
 def headline(rows: Sequence[Row]) -> str:
-    """How many claims hold, in one sentence, and which of them."""
+    """How many claims hold, in one sentence."""
     tested = [row for row in rows if row["verdict"] != NOT_MEASURED]
     count = Counter(row["verdict"] for row in tested)
-    parts = [f"{count[HOLDS]} hold here", f"{count[FAILS]} do not"]
-    if count[EXPLAINED]:
-        parts.insert(1, f"{count[EXPLAINED]} hold but are explained by a control")
-    if count[UNDECIDED]:
-        parts.append(f"{count[UNDECIDED]} are not decided")
-    listed = f"{', '.join(parts[:-1])} and {parts[-1]}"
-    studies = len({row["study"] for row in tested})
-    tests = f"{len(tested)} tests of {len({row['name'] for row in tested})} claims"
-    return f"Of {tests} in {studies} {'study' if studies == 1 else 'studies'}, {listed}."
+    parts = [f"{n} {words[n > 1]}" for verdict, words in SAYING.items() if (n := count[verdict])]
+    listed = " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:]))) or "none is decided"
+    names, studies = {row["name"] for row in tested}, {row["study"] for row in tested}
+    told = f"{_count(tested, 'test')} of {_count(names, 'claim')} in {_count(studies, 'study')}"
+    return f"Of {told}: {listed}."
+
+
+SAYING = {  # of one, of several
+    HOLDS: ("holds here", "hold here"),
+    EXPLAINED: ("holds but is explained by a control", "hold but are explained by a control"),
+    FAILS: ("does not hold here", "do not hold here"),
+    UNDECIDED: ("is not decided", "are not decided"),
+}
+
+
+def _count(things: Collection[Any], noun: str) -> str:
+    plural = f"{noun.removesuffix('y')}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{len(things)} {noun if len(things) == 1 else plural}"
 
 
 def _plain(mean: float, low: float, high: float) -> str:

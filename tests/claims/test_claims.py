@@ -1,0 +1,166 @@
+"""Claims and their studies: that they fit together, and what is made of a study's numbers."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from landscape.claims import quantities, wording
+from landscape.claims.claim import claims, table
+from landscape.claims.judgement import Measured, judge
+from landscape.claims.outcome import content
+from landscape.claims.run import planned
+from landscape.claims.study_file import studies_of, study_file
+from landscape.records import METRICS, StudyRecord
+from landscape.statistics.claim_verdict import EXPLAINED, FAILS, HOLDS, NOT_MEASURED, UNDECIDED
+from landscape.study.design import Design
+
+SEEDS = list(range(6))
+CONTROLS = {"sam@as-lookbehind"}  # derived by the study
+
+
+@pytest.mark.parametrize("name", list(table()["studies"]))
+def test_every_study_has_what_its_claims_look_at(name):
+    study = study_file(name)
+    asked = {method for claim in claims() if name in claim.studies for method in (claim.a, claim.b)}
+    assert asked <= {*study.methods, *CONTROLS}
+    metrics = {claim.metric for claim in claims() if name in claim.studies}
+    needs = {"lambda_max": "eigenvalues", "kappa": "relative_flatness", "noise_accuracy": "noise"}
+    assert {needs[metric] for metric in metrics if metric in needs} <= set(study.measures)
+
+
+def test_claims_name_metrics_that_exist_and_controls_that_some_study_trains():
+    for claim in claims():
+        assert claim.metric in METRICS or claim.metric in quantities.FURTHER
+        trained = {m for name in claim.studies for m in study_file(name).methods} | CONTROLS
+        assert set(claim.controls) <= trained
+
+
+@pytest.mark.parametrize(
+    "name", ["digits", "digits-equal-gradients", "adaptive-alpha", "start-of-the-radius"]
+)
+def test_methods_of_a_study_have_equal_trials_and_a_design_that_holds(name, tmp_path):
+    study = study_file(name)
+    design = Design(**study.arguments(), out=tmp_path)
+    from landscape.study.tuning import trials
+
+    planned_trials = [cell.method for cell, _ in trials(design.untuned, study.grid, 3, 1000)]
+    assert {planned_trials.count(cell.method) for cell in design.untuned} == {27}
+
+
+def test_a_paper_asks_for_its_own_part_of_a_study():
+    (study,) = (s for s in studies_of(claims(["lookbehind"])) if s.name == "digits")
+    assert study.methods == ("sam", "lookbehind", "multistep-sam", "sam@longer")
+    assert study.controls and study.tuned_as == {"sam@longer": "sam"}
+    assert set(study.grid) == {
+        "training.lr", "sam.rho", "lookbehind.rho", "multistep-sam.rho",
+    }  # fmt: skip
+    (other,) = (s for s in studies_of(claims(["msam"])) if s.name == "digits")
+    assert not other.controls
+    with pytest.raises(ValueError, match="msam"):
+        claims(["msma"])
+
+
+def test_a_quick_look_is_the_digits_alone():
+    chosen, (study,) = planned(["aace"], quick=True)
+    assert {claim.studies for claim in chosen} == {("digits",)}
+    assert (study.name, study.seeds, study.tune_seeds) == ("digits-quick", 6, 1)
+    assert "training.lr" not in study.grid and study.settings["training"]["lr"] == 0.4
+
+
+def held(**methods):
+    """A study whose test accuracies are given by method; "diverged" for a run without."""
+    names = list(methods)
+    table = np.full((len(METRICS), len(names), len(SEEDS)), np.nan)
+    table[list(METRICS).index("test_accuracy")] = list(methods.values())
+    status = np.where(np.isfinite(table[list(METRICS).index("test_accuracy")]), "finished", "")
+    status[status == ""] = "diverged"
+    record = StudyRecord(
+        metrics=np.array(list(METRICS)), methods=np.array(names), seeds=np.array(SEEDS),
+        table=table, status=status, task="digits",
+    )  # fmt: skip
+    plan = {
+        "methods": names, "seeds": SEEDS, "task": "digits", "budget": "epochs", "settings": {},
+        "controls": {}, "tuning": {},
+    }  # fmt: skip
+    return SimpleNamespace(record=record, plan=plan, runs={})
+
+
+def judged(study, name="mSAM 1", tuning=None, **changes):
+    (claim,) = (claim for claim in claims() if claim.name == name)
+    claim = replace(claim, studies=("digits",), **changes)
+    study.plan["tuning"] = tuning or {}
+    grid = {"msam.rho": [0.02, 0.05, 0.1]}
+    (row,) = judge([claim], {"digits": Measured(study, grid)}, {})
+    return row
+
+
+BASE = np.array([0.90, 0.91, 0.92, 0.90, 0.93, 0.91])
+NOISE = np.array([0.001, -0.001, 0.0005, -0.0005, 0.0002, -0.0002])
+
+
+def test_gains_by_seed_decide():
+    assert judged(held(msam=BASE + 0.02 + NOISE, sam=BASE)).verdict == HOLDS
+    assert judged(held(msam=BASE + NOISE, sam=BASE)).verdict == FAILS
+    row = judged(held(msam=BASE - 0.02 + NOISE, sam=BASE), better="lower")
+    assert row.verdict == HOLDS and row.gain.mean == pytest.approx(0.02)
+    assert judged(held(msam=BASE, other=BASE)).why == "sam was not trained"
+
+
+def test_logarithms_are_compared_and_told_as_factors():
+    """0.9 against 0.45 is a factor of two at every seed; a zero is left out."""
+    half = BASE / 2 * np.exp(NOISE)
+    half[0] = 0.0
+    row = judged(held(msam=BASE, sam=half), log=True, margin=float(np.log(1.1)))
+    assert row.gain.n == 5 and np.exp(row.gain.mean) == pytest.approx(2.0, rel=1e-2)
+    assert wording.amount({"log": True}, row.gain.mean).startswith("×2")
+
+
+def test_an_edge_and_divergence_are_told():
+    tuning = {"msam": {"chosen": {"msam.rho": 0.1}}, "sam": {"chosen": {"training.lr": 0.1}}}
+    row = judged(held(msam=BASE + NOISE, sam=BASE), tuning=tuning)
+    assert row.verdict == UNDECIDED and row.edge == {"msam": ["msam.rho=0.1"]}
+    lost = BASE.copy()
+    lost[:2] = np.nan
+    row = judged(held(msam=lost + 0.02 + NOISE, sam=BASE))
+    assert row.verdict == UNDECIDED and row.diverged == 2 and "2 of 6 pairs" in row.why
+
+
+def test_a_control_in_the_study_must_be_beaten():
+    methods = {"lookbehind": BASE + 0.02 + NOISE, "sam": BASE, "sam@longer": BASE + 0.02}
+    row = judged(held(**methods), name="Lookbehind 1")
+    assert row.verdict == EXPLAINED and set(row.controls) == {"sam@longer"}
+
+
+def test_holm_runs_over_a_paper_and_another_paper_changes_nothing():
+    better = {"msam": BASE + 0.02 + NOISE, "fam": BASE + 0.02 + NOISE, "sam": BASE, "sgd": BASE}
+    chosen = [c for c in claims(["msam", "fam"]) if c.metric == "test_accuracy"]
+    chosen = [
+        replace(c, studies=("digits",)) for c in chosen if c.name in ("mSAM 1", "FAM 1", "FAM 2")
+    ]
+    rows = {r.claim.name: r for r in judge(chosen, {"digits": Measured(held(**better), {})}, {})}
+    assert rows["mSAM 1"].holm_p == pytest.approx(rows["mSAM 1"].gain.p)
+    assert rows["FAM 1"].holm_p >= 1.9 * rows["FAM 1"].gain.p or rows["FAM 2"].holm_p >= (
+        1.9 * rows["FAM 2"].gain.p
+    )
+
+
+def test_where_the_check_of_a_study_fails_its_claims_carry_the_doubt():
+    study = held(msam=BASE + 0.02 + NOISE, sam=BASE + NOISE, sgd=BASE)
+    check = replace(claims(["sam"])[0], studies=("digits",), metric="test_accuracy", log=False)
+    other = replace(claims(["msam"])[0], studies=("digits",))
+    rows = judge([check, other], {"digits": Measured(study, {})}, {})
+    assert rows[0].why == "" and "not shown to be flatter" in rows[1].why
+
+
+def test_what_was_not_measured_says_why_and_the_words_follow_the_verdicts():
+    chosen = [replace(c, studies=("digits", "cifar10-resnet18")) for c in claims(["msam"])[:1]]
+    measured = {"digits": Measured(held(msam=BASE + 0.02 + NOISE, sam=BASE), {})}
+    rows = judge(chosen, measured, {"cifar10-resnet18": "needs a CUDA card"})
+    assert [row.verdict for row in rows] == [HOLDS, NOT_MEASURED]
+    plain = content(rows, measured, quick=False, command="")["claims"]
+    assert wording.headline(plain) == "Of 1 test of 1 claim in 1 study: 1 holds here."
+    said = wording.markdown(plain)
+    assert "+2.00 [" in said and "**" not in said
+    assert "* mSAM is more accurate than SAM, on CIFAR-10, ResNet-18: needs a CUDA card." in said
