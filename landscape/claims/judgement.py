@@ -53,10 +53,9 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Measured:
-    """A study's folder, read, and the grid that its methods were tuned on."""
+    """A study's folder, read."""
 
     study: Study
-    grid: Mapping[str, Sequence[Any]]
 
     def gain(self, claim: Claim, rival: str) -> Gain:
         """Gain of a claim's method over a rival."""
@@ -77,13 +76,18 @@ class Measured:
 
     def edges(self, method: str) -> list[str]:
         """Chosen values of a method that lie on the edge of their grid, as "training.lr=0.4"."""
-        chosen = self.study.plan["tuning"].get(method, {}).get("chosen", {})
-        return [f"{path}={value}" for path, value in chosen.items() if self._is_edge(path, value)]
+        tuning = self.study.plan["tuning"].get(method, {"chosen": {}})
+        return [
+            f"{path}={value}"
+            for path, value in tuning["chosen"].items()
+            if _is_edge(value, [trial["values"][path] for trial in tuning["trials"]])
+        ]
 
-    def _is_edge(self, path: str, value: Any) -> bool:
-        tried = self.grid.get(path, ())
-        numbers = all(isinstance(v, int | float) for v in tried)
-        return numbers and len(tried) > 2 and value in (min(tried), max(tried))
+
+def _is_edge(value: Any, tried: Sequence[Any]) -> bool:
+    if not all(isinstance(each, int | float) for each in tried):
+        return False
+    return len(set(tried)) > 2 and value in (min(tried), max(tried))
 
 
 def judge(

@@ -38,6 +38,7 @@ def _row(judgement: Judgement) -> dict[str, Any]:
     del numbers["claim"]
     row = {**about, **numbers, "label": label_of(claim.metric)}
     labels = {metric: label_of(metric) for metric in judgement.beside}
+    labels |= {rival: table()["controls"][rival] for rival in judgement.controls}
     return {**row, "amount": interval(row, asdict(gain)) if gain else "", "labels": labels}
 
 
@@ -55,9 +56,9 @@ def _about(name: str, held: Measured) -> dict[str, Any]:
         "seeds": plan["seeds"],
         "budget": plan["budget"],
         "settings": plan["settings"],
-        "grid": dict(held.grid),
         "chosen": {method: one["chosen"] for method, one in tuning.items()},
         "trials": {method: len(one["trials"]) for method, one in tuning.items()},
+        "tried": {method: _tried(one["trials"]) for method, one in tuning.items()},
         "controls": plan["controls"],
         "gradient_evaluations": {
             str(method): float(np.nanmean(row)) if np.isfinite(row).any() else None
@@ -66,6 +67,11 @@ def _about(name: str, held: Measured) -> dict[str, Any]:
         "hours": {"training": trained / 3600, "tuning": tried / 3600},
         "score": record.score,
     }
+
+
+def _tried(trials: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The combinations that were tried, each once."""
+    return [t["values"] for t in {t["combination"]: t for t in trials}.values()]
 
 
 def _values(record: StudyRecord, metric: str) -> Array:

@@ -43,7 +43,7 @@ def page(content: Mapping[str, Any]) -> str:
         drawing=inline_svg(forest(shown), "forest", alt) if shown else "",
         head=wording.HEAD,
         lines=[cells for row in shown for cells in wording.lines(row)],
-        missing=[wording.missing(row) for row in rows if row["gain"] is None],
+        missing=wording.missing(rows),
         studies=[(name, study["words"], study) for name, study in content["studies"].items()],
         machine=", ".join(f"{key} {value}" for key, value in machine.items() if value),
         command=content["command"],

@@ -118,7 +118,7 @@ def judged(
     for study in studies_of(chosen):
         folder = path / (study.quick().name if quick else study.name)
         if (folder / "study.json").is_file():
-            measured[study.name] = Measured(Study(folder), study.grid)
+            measured[study.name] = Measured(Study(folder))
     if not measured:
         reasons = "".join(f" {name}: {why}." for name, why in absent.items())
         raise ValueError(f"{path} holds no study of these claims.{reasons}")

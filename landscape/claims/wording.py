@@ -8,7 +8,16 @@ from typing import Any
 from landscape.statistics.claim_verdict import EXPLAINED, FAILS, HOLDS, NOT_MEASURED, UNDECIDED
 
 Row = Mapping[str, Any]
-HEAD = ("claim", "on", "gain [95 %]", "margin", "p, Holm", "p, signs", "seeds", "verdict")
+HEAD = (
+    "claim",
+    "on",
+    "gain in points, or ×, [95 %]",
+    "margin",
+    "p, Holm",
+    "p, signs",
+    "seeds",
+    "verdict",
+)
 QUICK_NOTE = "Orientation only: six seeds and three trials on the digits."
 
 
@@ -22,7 +31,8 @@ def amount(row: Row, value: float | None) -> str:
     """A gain or a margin: "+0.31" points, or of a logarithm the factor, "×1.1"."""
     if value is None or not math.isfinite(value):
         return "–"
-    return f"×{math.exp(value):.3g}" if row["log"] else f"{100 * value:+.2f}"
+    words = f"×{math.exp(value):.3g}" if row["log"] else f"{100 * value:+.2f}"
+    return words.replace("-", "−")
 
 
 def lines(row: Row) -> list[tuple[str, ...]]:
@@ -34,13 +44,13 @@ def lines(row: Row) -> list[tuple[str, ...]]:
         for method, values in row["edge"].items()
     )
     own = (
-        row["says"], row["words"], interval(row, gain), amount(row, row["margin"]).lstrip("+"),
+        f"{row['name']}: {row['says']}", row["words"], interval(row, gain), amount(row, row["margin"]).lstrip("+"),
         _p(row["holm_p"]), _p(gain["sign_flip_p"]), str(gain["n"]), f"{row['verdict']}{why}{edges}",
     )  # fmt: skip
     controls = [
         (
-            f"… against {rival}", "", interval(row, found), "", f"{_p(found['p'])}, alone",
-            _p(found["sign_flip_p"]), str(found["n"]), "control",
+            f"… against {row['labels'][rival]}", "", interval(row, found), "",
+            f"{_p(found['p'])}, alone", _p(found["sign_flip_p"]), str(found["n"]), "control",
         )
         for rival, found in row["controls"].items()
     ]  # fmt: skip
@@ -51,9 +61,13 @@ def lines(row: Row) -> list[tuple[str, ...]]:
     return [own, *controls, *beside]
 
 
-def missing(row: Row) -> str:
-    """A line for a claim that was not measured."""
-    return f"{row['says']}, on {row['words']}: {row['why']}."
+def missing(rows: Sequence[Row]) -> list[str]:
+    """A line for each study that was not run, with its claims."""
+    lost: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        if row["gain"] is None:
+            lost.setdefault((row["words"], row["why"]), []).append(row["name"])
+    return [f"On {on}: {why} ({', '.join(names)})." for (on, why), names in lost.items()]
 
 
 def markdown(rows: Sequence[Row]) -> str:
@@ -62,7 +76,7 @@ def markdown(rows: Sequence[Row]) -> str:
     for row in measured(rows):
         body += lines(row)
     table = "".join(f"| {' | '.join(cells)} |\n" for cells in body)
-    left = "".join(f"* {missing(row)}\n" for row in rows if row["gain"] is None)
+    left = "".join(f"* {line}\n" for line in missing(rows))
     return table + (f"\nNot measured:\n\n{left}" if left else "")
 
 

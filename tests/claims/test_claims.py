@@ -91,8 +91,7 @@ def judged(study, name="mSAM 1", tuning=None, **changes):
     (claim,) = (claim for claim in claims() if claim.name == name)
     claim = replace(claim, studies=("digits",), **changes)
     study.plan["tuning"] = tuning or {}
-    grid = {"msam.rho": [0.02, 0.05, 0.1]}
-    (row,) = judge([claim], {"digits": Measured(study, grid)}, {})
+    (row,) = judge([claim], {"digits": Measured(study)}, {})
     return row
 
 
@@ -118,7 +117,9 @@ def test_logarithms_are_compared_and_told_as_factors():
 
 
 def test_an_edge_and_divergence_are_told():
-    tuning = {"msam": {"chosen": {"msam.rho": 0.1}}, "sam": {"chosen": {"training.lr": 0.1}}}
+    trials = [{"values": {"msam.rho": rho, "training.lr": 0.1}} for rho in (0.05, 0.02, 0.1)]
+    chosen = {"msam.rho": 0.1, "training.lr": 0.1}
+    tuning = {"msam": {"chosen": chosen, "trials": trials}}
     row = judged(held(msam=BASE + NOISE, sam=BASE), tuning=tuning)
     assert row.verdict == UNDECIDED and row.edge == {"msam": ["msam.rho=0.1"]}
     lost = BASE.copy()
@@ -139,7 +140,7 @@ def test_holm_runs_over_a_paper_and_another_paper_changes_nothing():
     chosen = [
         replace(c, studies=("digits",)) for c in chosen if c.name in ("mSAM 1", "FAM 1", "FAM 2")
     ]
-    rows = {r.claim.name: r for r in judge(chosen, {"digits": Measured(held(**better), {})}, {})}
+    rows = {r.claim.name: r for r in judge(chosen, {"digits": Measured(held(**better))}, {})}
     assert rows["mSAM 1"].holm_p == pytest.approx(rows["mSAM 1"].gain.p)
     assert rows["FAM 1"].holm_p >= 1.9 * rows["FAM 1"].gain.p or rows["FAM 2"].holm_p >= (
         1.9 * rows["FAM 2"].gain.p
@@ -150,17 +151,17 @@ def test_where_the_check_of_a_study_fails_its_claims_carry_the_doubt():
     study = held(msam=BASE + 0.02 + NOISE, sam=BASE + NOISE, sgd=BASE)
     check = replace(claims(["sam"])[0], studies=("digits",), metric="test_accuracy", log=False)
     other = replace(claims(["msam"])[0], studies=("digits",))
-    rows = judge([check, other], {"digits": Measured(study, {})}, {})
+    rows = judge([check, other], {"digits": Measured(study)}, {})
     assert rows[0].why == "" and "not shown to be flatter" in rows[1].why
 
 
 def test_what_was_not_measured_says_why_and_the_words_follow_the_verdicts():
     chosen = [replace(c, studies=("digits", "cifar10-resnet18")) for c in claims(["msam"])[:1]]
-    measured = {"digits": Measured(held(msam=BASE + 0.02 + NOISE, sam=BASE), {})}
+    measured = {"digits": Measured(held(msam=BASE + 0.02 + NOISE, sam=BASE))}
     rows = judge(chosen, measured, {"cifar10-resnet18": "needs a CUDA card"})
     assert [row.verdict for row in rows] == [HOLDS, NOT_MEASURED]
     plain = content(rows, measured, quick=False, command="")["claims"]
     assert wording.headline(plain) == "Of 1 test of 1 claim in 1 study: 1 holds here."
     said = wording.markdown(plain)
     assert "+2.00 [" in said and "**" not in said
-    assert "* mSAM is more accurate than SAM, on CIFAR-10, ResNet-18: needs a CUDA card." in said
+    assert "* On CIFAR-10, ResNet-18: needs a CUDA card (mSAM 1)." in said

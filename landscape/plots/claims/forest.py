@@ -56,7 +56,7 @@ def forest(rows: Sequence[Row], ax: Axes | None = None) -> Figure:
             _mark(panel, y, row, row["gain"], row["verdict"])
             y += 1.0
             for rival, found in row["controls"].items():
-                ticks.append((y, text(f"against {rival}"), ""))
+                ticks.append((y, text(f"against {row['labels'][rival]}"), ""))
                 _control(panel, y, row, found)
                 y += 1.0
     _axes(panel, ticks, y)
@@ -79,7 +79,7 @@ def _axes(panel: Axes, ticks: Sequence[tuple[float, str, str]], end: float) -> N
     panel.tick_params(axis="y", length=0)
     right = panel.secondary_yaxis("right")
     right.set_yticks([y for y, _, _ in ticks], [words for _, _, words in ticks])
-    right.tick_params(axis="y", length=0)
+    right.tick_params(axis="y", length=0, pad=8)
     right.spines["right"].set_visible(False)
 
 
@@ -87,14 +87,16 @@ def _mark(panel: Axes, y: float, row: Row, gain: Mapping[str, float], verdict: s
     colour = COLOURS.get(verdict, NOT_SHOWN)
     face = panel.get_facecolor() if verdict == EXPLAINED else colour
     _interval(panel, y, row["margin"], gain, colour, 1.3)
-    mean = max(-REACH, min(REACH, gain["mean"] / row["margin"]))
-    panel.plot(mean, y, "o", color=colour, markerfacecolor=face, markersize=4.5, zorder=3)
+    mean = gain["mean"] / row["margin"]
+    if abs(mean) < REACH:
+        panel.plot(mean, y, "o", color=colour, markerfacecolor=face, markersize=4.5, zorder=3)
 
 
 def _control(panel: Axes, y: float, row: Row, gain: Mapping[str, float]) -> None:
     _interval(panel, y, row["margin"], gain, GREY, 0.8)
-    mean = max(-REACH, min(REACH, gain["mean"] / row["margin"]))
-    panel.plot(mean, y, "D", color=GREY, markerfacecolor=panel.get_facecolor(), markersize=3)
+    mean = gain["mean"] / row["margin"]
+    if abs(mean) < REACH:
+        panel.plot(mean, y, "D", color=GREY, markerfacecolor=panel.get_facecolor(), markersize=3)
 
 
 def _interval(
@@ -103,7 +105,8 @@ def _interval(
     low, high = gain["low"] / margin, gain["high"] / margin
     if not low <= high:  # not known
         return
-    panel.hlines(y, max(low, -REACH), min(high, REACH), color=colour, linewidth=width, zorder=2)
+    start, end = (max(-REACH, min(REACH, place)) for place in (low, high))
+    panel.hlines(y, start, end, color=colour, linewidth=width, zorder=2)
     for beyond, place, arrow in ((low < -REACH, -REACH, "<"), (high > REACH, REACH, ">")):
         if beyond:
             panel.plot(place, y, arrow, color=colour, markersize=4, clip_on=False)

@@ -1,0 +1,62 @@
+"""The page, the documentation's table and the figure show what the committed outcome says."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from landscape.claims import page, wording
+from landscape.plots.claims.forest import REACH, forest
+from landscape.statistics.claim_verdict import VERDICTS, Evidence, gain_of, verdict
+
+ROOT = Path(__file__).parents[2]
+RECORD = ROOT / "benchmarks" / "results" / "claims.json"
+
+
+@pytest.fixture(scope="module")
+def record():
+    return json.loads(RECORD.read_text(encoding="utf-8"))
+
+
+def test_verdicts_follow_from_the_numbers_of_each_seed(record):
+    for row in record["claims"]:
+        if row["gain"] is None:
+            continue
+        gain = gain_of(
+            [float("nan") if v is None else v for v in row["values_a"]],
+            [float("nan") if v is None else v for v in row["values_b"]],
+            row["kind"], row["margin"],
+        )  # fmt: skip
+        assert gain.mean == pytest.approx(row["gain"]["mean"], rel=1e-9, abs=1e-12)
+        assert gain.p == pytest.approx(row["gain"]["p"], rel=1e-6, abs=1e-12)
+        evidence = Evidence(row["holm_p"], row["planned"], row["diverged"], row["a"] in row["edge"])
+        said, _ = verdict(gain, row["kind"], row["margin"], evidence)
+        assert row["verdict"] in VERDICTS and row["verdict"].startswith(said)
+
+
+def test_the_documentation_is_that_of_the_record(record):
+    spec = importlib.util.spec_from_file_location("claims_page", ROOT / "docs" / "claims_page.py")
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    assert made.PAGE.read_text(encoding="utf-8") == made.text(), "python docs/claims_page.py"
+
+
+def test_the_page_holds_every_claim_and_asks_nothing_of_the_network(record):
+    html = page.page(record)
+    for row in record["claims"]:
+        assert row["says"].replace("'", "&#39;") in html
+    assert "http://" not in html.replace("http://www.w3.org", "") and "<script" not in html
+
+
+def test_the_figure_has_a_row_for_every_measured_claim_and_control(record):
+    figure = forest(record["claims"])
+    shown = wording.measured(record["claims"])
+    labels = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+    assert len(labels) == sum(1 + len(row["controls"]) for row in shown)
+    assert figure.axes[0].get_xlim() == (-REACH, REACH)
+
+
+def test_nothing_measured_draws_nothing():
+    with pytest.raises(ValueError, match="run landscape claims first"):
+        forest([])
