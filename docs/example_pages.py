@@ -16,6 +16,7 @@ ORDER = (
     "skip_connections",
     "noise_nine_methods",
     "fourteen_methods",
+    "do_the_claims_hold",
     "reparameterisation",
     "path",
     "lets_radius",

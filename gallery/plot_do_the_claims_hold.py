@@ -15,6 +15,7 @@ from pathlib import Path
 
 from landscape.claims import wording
 from landscape.plots.claims.forest import forest
+from landscape.statistics.claim_verdict import Evidence, gain_of, verdict
 
 record = json.loads(
     (Path(__file__).parents[1] / "benchmarks" / "results" / "claims.json").read_text("utf-8")
@@ -31,8 +32,6 @@ forest(record["claims"])
 # %%
 # The gains by seed are in the record, too: here those of one claim. The verdict follows from them
 # alone, so another margin can be judged without training anything again.
-
-from landscape.statistics.claim_verdict import Evidence, gain_of, verdict
 
 row = next(row for row in record["claims"] if row["values_a"])
 for margin in (0.05, 0.2):

@@ -33,7 +33,11 @@ def _page(path: Path) -> Path:
         return path
     if not path.is_dir():
         raise ValueError(f"There is no folder {path}.")
-    pages = [page for name in ("report.html", "audit.html") if (page := path / name).is_file()]
+    pages = [
+        page
+        for name in ("report.html", "audit.html", "claims.html")
+        if (page := path / name).is_file()
+    ]
     if pages:
         return pages[0]
     if (path / "study.json").is_file():

@@ -53,11 +53,16 @@ def planned(
     Raises ValueError for unknown papers and studies.
     """
     chosen = claims(papers)
+    if quick and studies is not None:
+        raise ValueError(f"`quick` looks at the study {QUICK} alone: leave out `study`.")
     if quick:
         kept = [replace(claim, studies=(QUICK,)) for claim in chosen if QUICK in claim.studies]
         return kept, [study.quick() for study in studies_of(kept)]
     known = list(table()["studies"])
     names = known if studies is None else names_of("study", studies, known)
+    needed = {name for claim in chosen for name in claim.studies}
+    if idle := [name for name in names if studies is not None and name not in needed]:
+        raise ValueError(f"`study` {idle[0]} has no effect: none of these claims needs it.")
     return chosen, [study for study in studies_of(chosen) if study.name in names]
 
 
@@ -84,13 +89,13 @@ def run(
     """
     path = as_path(out)
     chosen, to_run = planned(papers, studies, quick=quick)
-    absent: dict[str, str] = {}
+    lacks_card = not torch.cuda.is_available()
+    cards = [study.name for study in to_run if study.needs == "cuda" and lacks_card]
+    absent = dict.fromkeys(cards, "needs a CUDA card")
+    to_run = [study for study in to_run if study.name not in absent]
     with listening(progress) as tell:
         for number, study in enumerate(to_run, 1):
             tell(Progress("study", f"{study.name} ({number} of {len(to_run)})", 0, 1))
-            if study.needs == "cuda" and not torch.cuda.is_available():
-                absent[study.name] = "needs a CUDA card"
-                continue
             try:
                 begun = _begun(study, path, data_dir, tell)
                 compare(

@@ -44,7 +44,8 @@ def lines(row: Row) -> list[tuple[str, ...]]:
         for method, values in row["edge"].items()
     )
     own = (
-        f"{row['name']}: {row['says']}", row["words"], interval(row, gain), amount(row, row["margin"]).lstrip("+"),
+        f"{row['name']}: {row['says']}", row["words"], interval(row, gain),
+        amount(row, row["margin"]).lstrip("+"),
         _p(row["holm_p"]), _p(gain["sign_flip_p"]), str(gain["n"]), f"{row['verdict']}{why}{edges}",
     )  # fmt: skip
     controls = [

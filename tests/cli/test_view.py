@@ -19,7 +19,7 @@ def opened(monkeypatch):
     return pages
 
 
-@pytest.mark.parametrize("name", ["report.html", "audit.html"])
+@pytest.mark.parametrize("name", ["report.html", "audit.html", "claims.html"])
 def test_the_page_of_a_folder_is_opened(landscape, opened, tmp_path, name):
     (tmp_path / "study").mkdir()
     page = tmp_path / "study" / name
