@@ -154,7 +154,7 @@ def analyze(
 
 @dataclass
 class _Answer:
-    """What a command hands over of one minimum; the network and its data are not kept.
+    """Values that a command hands over of one minimum; the network and its data are not kept.
 
     check: the record of a cross-check, where one was asked for.
     """

@@ -117,7 +117,7 @@ def _pruned(quantity: str) -> Callable[[PruningRecord, str], Interval]:
 
 
 def _worst_loss(record: WorstCaseRecord, at: str) -> Interval:
-    """What the ascent found: the true worst case is at least as bad."""
+    """Value that the ascent found: the true worst case is at least as bad."""
     found = float(record.loss[_at(record.radius, at)])
     return Interval(found, found, math.inf, 1)
 
@@ -134,7 +134,7 @@ def _critical(record: CriticalSharpnessRecord, _: str) -> Interval:
 
 
 def _adaptive(record: AdaptiveSharpnessRecord, at: str) -> Interval:
-    """What the ascent found: the true worst case is at least as bad."""
+    """Value that the ascent found: the true worst case is at least as bad."""
     found = float(record.mean[_at(record.radii, at)])
     return Interval(found, found, math.inf, 1)
 

@@ -13,7 +13,7 @@ from landscape.utils.names import names_of
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim of one paper, tested in each of its studies.
+    """Claim of a paper, tested in each of its studies.
 
     a, b: the method and what it is compared with. kind: one of KINDS. metric: its number of a run;
     log: the logarithm of it is compared; better: "higher" or "lower", what is claimed of it.

@@ -25,7 +25,7 @@ CHECK = "sam"  # the paper whose claim, that SAM is flatter than SGD, checks a s
 
 @dataclass(frozen=True)
 class Judgement:
-    """One claim in one study.
+    """Verdict on a claim in a study, with its numbers.
 
     gain: of a over b, larger where it is more in the claim's favour; of log metrics that of the
     logarithms. NaN where it was not measured: `why` says the reason. controls: gains over them.

@@ -43,7 +43,7 @@ def _row(judgement: Judgement) -> dict[str, Any]:
 
 
 def _about(name: str, held: Measured) -> dict[str, Any]:
-    """What a study consisted of: task, settings, seeds, chosen values, hours of training."""
+    """Contents of a study: task, settings, seeds, chosen values, hours of training."""
     plan, record = held.study.plan, held.study.record
     tuning = plan["tuning"]
     trained = float(np.nansum(_values(record, "seconds")))

@@ -36,7 +36,7 @@ class Outcome:
 
     @property
     def headline(self) -> str:
-        """How many claims hold, in one sentence."""
+        """Count the claims that hold, in one sentence."""
         return wording.headline(self.content["claims"])
 
 

@@ -87,7 +87,7 @@ def measured(rows: Sequence[Row]) -> list[Row]:
 
 
 def headline(rows: Sequence[Row]) -> str:
-    """How many claims hold, in one sentence."""
+    """Count the claims that hold, in one sentence."""
     tested = [row for row in rows if row["verdict"] != NOT_MEASURED]
     count = Counter(row["verdict"] for row in tested)
     parts = [f"{n} {words[n > 1]}" for verdict, words in SAYING.items() if (n := count[verdict])]

@@ -66,7 +66,7 @@ class IdxFiles:
     def _read(
         self, name: str, shape: tuple[int | None, ...], data_dir: Path | None
     ) -> tuple[np.ndarray, str]:
-        """One file's array, and a note where it is not known to be the published one."""
+        """Array of a file, and a note where it is not known to be the published one."""
         path = self.source.find(data_dir, f"{name}.gz", name)
         note = f"{name} was unpacked and could not be compared with the published file."
         if path.suffix == ".gz":

@@ -99,7 +99,7 @@ def _real(x: np.ndarray, path: Path) -> Tensor:
 
 
 def _array(archive: zipfile.ZipFile, name: str, most: int) -> np.ndarray:
-    """One array; its header is held against its size before anything is unpacked."""
+    """Array of a file; its header is held against its size before anything is unpacked."""
     info = archive.getinfo(f"{name}.npy")
     if info.file_size > most:
         raise ValueError(f"`{name}` of {info.file_size} bytes, {most} at most")

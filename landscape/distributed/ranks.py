@@ -28,7 +28,7 @@ class RanOutElsewhere(MemoryError):
 
 
 class Alone:
-    """One process, which has no other to agree with: the same methods as `Ranks`."""
+    """Process that has no other to agree with: the same methods as `Ranks`."""
 
     index, size = 0, 1
 
@@ -41,15 +41,15 @@ class Alone:
         return t
 
     def gather(self, value: Any) -> list[Any]:
-        """What each rank gives, in their order."""
+        """Values that the ranks give, in their order."""
         return [value]
 
     def from_rank(self, rank: int, value: Any) -> Any:
-        """What one rank gives; the others' values are not looked at."""
+        """Value that one rank gives; those of the others are not looked at."""
         return value
 
     def first(self, value: Any) -> Any:
-        """What rank 0 gives: a decision by a clock, or a file that it has read."""
+        """Value that rank 0 gives: a decision by a clock, or a file that it has read."""
         return self.from_rank(0, value)
 
     def any(self, flag: bool) -> bool:

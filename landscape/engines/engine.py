@@ -37,7 +37,7 @@ class End(NamedTuple):
 
 @dataclass(frozen=True)
 class Engine(ABC):
-    """Who runs items, and where; retries after a lost worker are the engine's.
+    """Runner of items; retries after a lost worker are the engine's.
 
     at: the address of a cluster that runs, or "auto". workers: items at once; None is the engine's
     own default. gpus_per_cell: the share of a card that an item takes, in (0, 1]. args: arguments
@@ -67,7 +67,7 @@ class Engine(ABC):
 
     @abstractmethod
     def at_once(self, device: str) -> int:
-        """How many items run at once, as far as that is known before they start."""
+        """Count the items that run at once, as far as that is known before they start."""
 
     @abstractmethod
     def run(self, items: Sequence[Any], hear: Listener) -> Generator[End]:
@@ -78,7 +78,7 @@ class Engine(ABC):
 
     @property
     def per_card(self) -> int:
-        """How many items share a card."""
+        """Count the items that share a card."""
         return int(1 / self.gpus_per_cell + 1e-9)
 
     def check_args(self, known: Iterable[str]) -> None:

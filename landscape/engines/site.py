@@ -26,7 +26,7 @@ class Unfit(OSError):
 
 @dataclass(frozen=True)
 class Site:
-    """What a worker must see as the head does.
+    """Facts that a worker must see as the head does.
 
     present: the head's working folder, in which relative paths hold. mark: a file of the head's in
     the folder that all write to. variables: LANDSCAPE_..., of the environment.

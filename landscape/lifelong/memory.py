@@ -59,7 +59,7 @@ class Reservoir(Memory):
 
 
 class Balanced(Memory):
-    """As many examples of each task that has ended: ⌊M/t⌋ of t tasks, chosen at random."""
+    """Choose as many examples of each task that has ended: ⌊M/t⌋ of t tasks, chosen at random."""
 
     def __init__(self, size: int):
         super().__init__(size)

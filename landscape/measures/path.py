@@ -142,7 +142,7 @@ class Path:
 
     @property
     def _trained(self) -> int:
-        """What the curve's training counts for in the progress: an epoch for a pass over it."""
+        """Share of the curve's training in the progress: an epoch for a pass over it."""
         return self.size * self.epochs if self.shape == "bezier" else 0
 
     def _bend(

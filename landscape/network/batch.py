@@ -205,7 +205,7 @@ def dense_parts(t: Tensor) -> tuple[Tensor, ...]:
 
 
 def _counts(tree: Any) -> Iterator[int]:
-    """How many examples each tensor, or PackedSequence, of a tree holds."""
+    """Count the examples that each tensor, or PackedSequence, of a tree holds."""
     if isinstance(tree, Tensor):
         if tree.dim():
             yield tree.shape[0]

@@ -76,7 +76,7 @@ class Products:
         return kept
 
     def _fits(self, risk: EmpiricalRisk, leaf: Tensor) -> bool:
-        """Whether all graphs can be kept and fit `memory`, judged by what the first one saves."""
+        """Test whether all graphs fit `memory`, judged by what the first one saves."""
         saved: dict[int, int] = {}
 
         def count(t: Tensor) -> Tensor:
@@ -123,8 +123,8 @@ def _hooked() -> Iterator[list[str]]:
 
 
 def _recomputes(model: nn.Module, product: Product, leaf: Tensor) -> bool:
-    """Whether a product runs modules again: then it is right only while the model stands where its
-    graph was made.
+    """Test whether a product runs modules again: then it is right only while the model stands where
+    its graph was made.
     """
     calls: list[nn.Module] = []
     with ExitStack() as hooks:

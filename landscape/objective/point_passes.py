@@ -91,7 +91,7 @@ class PointPasses:
         return self.risk.answer(ask, batch) if self._start is None else ask(self.risk.model, batch)
 
     def _counts(self, i: int, answer: Any, y: Any) -> tuple[Tensor, Tensor]:
-        """How many answers to batch i are right, of how many."""
+        """Count the right answers to batch i, and all of them."""
         logits = class_logits(answer, y)
         if logits is None:
             return self._none, self._none

@@ -101,7 +101,7 @@ def _outside_of_passes(dtype: torch.dtype) -> Iterator[None]:
 
 
 def _reader(batches: Any, device: torch.device, seed: int) -> tuple[Callable[[int], Any], int]:
-    """What reads the i-th batch, and how many there are."""
+    """Function that reads the i-th batch, and the number of batches."""
     if isinstance(batches, DataLoader):
         sampler, dataset = batches.batch_sampler, batches.dataset
         if sampler is not None and not isinstance(dataset, IterableDataset):

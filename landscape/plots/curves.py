@@ -83,7 +83,7 @@ def _panel(ax: Axes, groups: dict[str, list[CurvesRecord]], quantity: str, again
 
 
 def _whole(run: CurvesRecord, quantity: str, runs: list[CurvesRecord]) -> bool:
-    """As long as the longest run of its method, and finite to the end."""
+    """Test whether a run is as long as the longest of its method, and finite to the end."""
     longest = max(len(other.epoch) for other in runs)
     return len(run.epoch) == longest and bool(np.isfinite(getattr(run, quantity)).all())
 

@@ -68,7 +68,7 @@ def _harshness(setting: Setting) -> tuple[int, int]:
 
 
 def _row(record: QuantizationRecord, quantity: str, settings: Sequence[Setting]) -> Array:
-    """As trained, then by setting, (1 + s,); NaN for a setting that the record lacks."""
+    """Values as trained, then by setting, (1 + s,); NaN for a setting that the record lacks."""
     values = dict(zip(_settings(record), getattr(record, quantity).ravel(), strict=True))
     clean = record.clean_loss if quantity == "loss" else record.clean_accuracy
     return np.array([clean, *(values.get(setting, np.nan) for setting in settings)])

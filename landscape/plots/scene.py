@@ -69,7 +69,7 @@ def scene(records: ByMethod[SurfaceRecord], *, views: bool = False) -> "Figure":
 
 
 def _title(groups: Mapping[str, SurfaceRecord]) -> dict[str, Any]:
-    """What is seen, and under which conditions, in lines that a phone has room for."""
+    """Describe the scene and its conditions, in lines that a phone has room for."""
     records = list(groups.values())
     parts = [*annotations.words(records, mark="●"), conditions(records)]
     who = [label(method) for method in groups if method]

@@ -97,7 +97,7 @@ def _line(
 def _thresholds(
     ax: Axes, groups: dict[str, list[SharpnessOverTrainingRecord]], against: str
 ) -> None:
-    """One line where all methods share it, else one each in its colour."""
+    """Draw one line where all methods share it, else one each in its colour."""
     first = [runs[0] for runs in groups.values()]
     shared = all(np.array_equal(run.threshold, first[0].threshold, equal_nan=True) for run in first)
     for method, runs in groups.items():
@@ -114,7 +114,7 @@ def _computed(runs: list[SharpnessOverTrainingRecord], quantity: str) -> bool:
 
 
 def _threshold(runs: list[SharpnessOverTrainingRecord]) -> str:
-    """Where the stability threshold is seen, or how far above the axis it lies."""
+    """Say where the stability threshold is seen, or how far above the axis it lies."""
     if not (_computed(runs, "threshold") and _computed(runs, "lambda_max")):
         return ""
     lowest = min(float(np.nanmin(r.threshold)) for r in runs if np.isfinite(r.threshold).any())

@@ -221,7 +221,7 @@ def _corners(points: Array) -> Array:
 
 
 def _distances(start: Array, end: Array, points: Array) -> Array:
-    """Of points (n, 2) from the line through two others, (n,)."""
+    """Distances of points (n, 2) from the line through two others, (n,)."""
     way, rest = end - start, points - start
     length = float(np.hypot(*way))
     if length == 0:

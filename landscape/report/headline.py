@@ -159,7 +159,7 @@ def _clause(
     base: str,
     before: tuple[Sequence[str], str],
 ) -> str:
-    """One metric's verdicts in words; "" where there is none. before: whom the clause before led
+    """Verdicts of one metric in words; "" where there is none. before: whom the clause before led
     with and what they are called, so that they are not named again.
     """
     everyone = list(by_method)

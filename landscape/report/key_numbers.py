@@ -73,7 +73,7 @@ def _largest(contents: Contents, metric: str, by_method: Mapping[str, Verdict]) 
 
 
 def _better(contents: Contents, metric: str, by_method: Mapping[str, Verdict]) -> Card:
-    """How many are shown to be better, and who comes nearest of the others."""
+    """Count those that are shown to be better, and name the nearest of the others."""
     judged = _judged(by_method)
     better = [m for m, v in judged.items() if v.better]
     rest = {m: v for m, v in judged.items() if v.kind == "undecided"}

@@ -96,7 +96,7 @@ def _names(contents: Contents) -> str:
 
 
 def _scripts(scene: bool, live: bool) -> list[str]:
-    """What the page runs at once; the scene unpacks plotly when it comes into sight."""
+    """Scripts that the page runs at once; the scene unpacks plotly when it comes into sight."""
     scripts = ["page", *["charts"] * live, *["scene"] * scene, "table"]
     return [read(f"{name}.js") for name in scripts]
 
@@ -109,7 +109,7 @@ def _plotly() -> str:
 
 
 def _about(contents: Contents) -> dict[str, Any]:
-    """What the charts know of the methods; focus: the one in colour at first."""
+    """Facts that the charts know of the methods; focus: the one in colour at first."""
     base = contents.comparison.baseline
     others = [m for m in contents.methods if m != base]
     by_figure = {
@@ -232,7 +232,7 @@ def _correlations(contents: Contents) -> list[dict[str, str]]:
 
 
 def _tau(record: ComparisonRecord, name: str, i: int) -> str:
-    """One of the mean τ with its interval, as far as the record knows them."""
+    """Text of the mean τ with its interval, as far as the record knows them."""
     triple = (getattr(record, name + ending) for ending in ("", "_low", "_high"))
     tau, low, high = (math.nan if a is None else float(a[i]) for a in triple)
     return signed_interval(tau, low, high) if math.isfinite(high - low) else signed(tau, 0.1)

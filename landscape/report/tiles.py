@@ -117,7 +117,7 @@ def _bands(rise: float) -> list[tuple[str, str]]:
 
 
 def _picture(record: SurfaceRecord, base: SurfaceRecord | None, rise: float) -> str:
-    """One plane without a word in it, as a data URI."""
+    """Plane without a word in it, as a data URI."""
     figure, ax = _canvas()
     _draw(ax, record, base, rise)
     return _encoded(figure)

@@ -139,7 +139,7 @@ def _t_test_p(d: Floats) -> float:
 
 
 def _varies(x: Floats, size: float) -> bool:
-    """Whether samples differ by more than the rounding of numbers of this size."""
+    """Test whether samples differ by more than the rounding of numbers of this size."""
     return bool(x.std(ddof=1) > 32 * np.finfo(float).eps * size)
 
 

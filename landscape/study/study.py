@@ -138,7 +138,7 @@ class Study:
 
     @property
     def _loss(self) -> str:
-        """What losses are, and in which unit."""
+        """Name of the losses, with their unit."""
         first = next(iter(self.runs.values()))
         user_task = first.settings.own.get("task")
         if not user_task:
@@ -254,7 +254,7 @@ def contents(study: Study) -> "Contents":
 
 
 def _notes(study: Study) -> list[str]:
-    """What a reader of the report must know besides the numbers."""
+    """Collect what a reader of the report must know besides the numbers."""
     from landscape.plots.drawing.style import style_of
 
     data_note = files.read_json(next(iter(study.runs.values())).path / "environment.json")

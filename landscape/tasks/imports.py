@@ -126,7 +126,7 @@ def _from_file(path: Path) -> ModuleType:
 
 
 def _guarded(call: Callable[[], Any], reference: str) -> Any:
-    """What the user's code answers; its error as one line with the place."""
+    """Answer of the user's code; its error as one line with the place."""
     try:
         return call()
     except (Exception, SystemExit) as error:

@@ -214,13 +214,13 @@ def _ours(
     arguments: Mapping[str, Any],
     *first: Any,
 ) -> Made:
-    """What a factory of a registry makes of keywords that it is seen to take."""
+    """Call a factory of a registry with keywords that it is seen to take."""
     factory = known[canonical(kind, name, known)]
     imports.check_arguments(factory, name, arguments, *first)
     return factory(*first, **arguments)
 
 
 def _is_whole(loaded: Any) -> bool:
-    """Whether it is one batch itself: a `Batch` or a pair of tensors."""
+    """Test whether it is one batch itself: a `Batch` or a pair of tensors."""
     pair = isinstance(loaded, tuple | list) and len(loaded) == 2
     return isinstance(loaded, Batch) or (pair and all(isinstance(t, Tensor) for t in loaded))

@@ -218,12 +218,12 @@ class Training:
         return batch
 
     def _side(self, stream: Iterable[Batch]) -> Iterable[Batch]:
-        """What the method gets of held-out or fresh batches."""
+        """Held-out or fresh batches as the method gets them."""
         return stream
 
     @property
     def _look_is_due(self) -> bool:
-        """Whether the monitor looks before the next step, and did not before an interruption."""
+        """Test whether the monitor looks before the next step: not twice after an interruption."""
         if self.monitor is None or self.steps % self.monitor.every:
             return False
         return not self.looks or self.looks[-1]["step"] != self.steps
@@ -277,7 +277,7 @@ class Training:
         return torch.Generator().manual_seed(seed_of(self.settings.seed, name, self.epoch))
 
     def _row(self, measured: dict[str, float]) -> dict[str, float]:
-        """One line of metrics at the current point."""
+        """Row of metrics at the current point."""
         row = {"epoch": float(self.epoch), "step": float(self.steps)}
         mean = self.stage.evaluate.mean
         for name, groups in self.stage.evaluated.items():

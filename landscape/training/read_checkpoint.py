@@ -113,7 +113,7 @@ def _is_torchscript(path: Path) -> bool:
 
 
 def _unpickled(path: Path) -> Any:
-    """What torch.save wrote, as far as it is tensors and plain values."""
+    """Contents that torch.save wrote, as far as they are tensors and plain values."""
     try:
         with path.open("rb") as file:
             return torch_files.load(file, path.stat().st_size)
@@ -251,7 +251,7 @@ def _converted(tensors: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor
 
 
 def _tied_to(tensors: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    """What is missing only because the file has a tied parameter under its other name."""
+    """Keys that are missing only because the file has a tied parameter under its other name."""
     names: dict[int, list[str]] = {}
     for name, p in model.named_parameters(remove_duplicate=False):
         names.setdefault(id(p), []).append(name)

@@ -294,7 +294,7 @@ def _reached(score: str, row: Mapping[str, float]) -> str:
 
 
 def _keep_snapshot(path: Path, training: Trainings, before: float) -> None:
-    """One of `snapshots` sets of weights, evenly spread over the budget."""
+    """Keep one of `snapshots` sets of weights, evenly spread over the budget."""
     count = training.settings.training.snapshots
     if int(training.spent * count + 1e-9) > int(before * count + 1e-9):
         name = f"epoch-{training.epoch:04d}.safetensors"

@@ -13,7 +13,7 @@ NUMPY: Any = np.random
 
 
 def _address_of_pythons_numbers() -> int | None:
-    """Where the global generator has its numbers in memory, if what lies there is its state."""
+    """Address of the global generator's numbers in memory, if what lies there is its state."""
     if sys.implementation.name != "cpython" or _random.Random.__basicsize__ < 4 * WORDS:
         return None
     address = id(PYTHONS_GENERATOR) + object.__basicsize__

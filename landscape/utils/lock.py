@@ -93,7 +93,7 @@ def _holder(content: bytes) -> dict[str, object]:
 
 
 def _is_gone(holder: dict[str, object]) -> bool:
-    """Whether the process that a holder's file names has ended, as far as this host can know."""
+    """Test whether the process of a holder's file has ended, as far as this host can know."""
     pid = holder.get("pid")
     if not isinstance(pid, int) or pid < 1:
         return True

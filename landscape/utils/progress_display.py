@@ -132,7 +132,7 @@ def _live(console: "Console", now: Callable[[], float]) -> Iterator[Listener]:
 def _update_parts(
     display: "Display", board: ProgressAggregator, parts: "dict[str, TaskID]"
 ) -> None:
-    """One thin line per running part, beside the whole."""
+    """Draw a thin line per running part, beside the whole."""
     recent = list(board.running.items())[-ROWS:]
     running = {label: message for label, message in recent if message is not board.whole}
     for label in [label for label in parts if label not in running]:

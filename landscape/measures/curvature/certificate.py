@@ -65,7 +65,7 @@ def certified(
 
 
 def _helps(pairs: LanczosResult, answer: Certified, allowed: float, ranks: Alone) -> bool:
-    """Whether the error of the products alone stops a pair, and float32 vectors and the memory
+    """Test whether the error of the products alone stops a pair, and float32 vectors and the memory
     that is free can do better.
     """
     x = pairs.vectors

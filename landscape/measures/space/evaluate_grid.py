@@ -129,8 +129,8 @@ def described(found: dict[str, Array], other: Objective | None) -> dict[str, Any
 
 
 def _identity(objective: Objective, size: int) -> list[str]:
-    """What decides an objective's numbers at so many points; its loss stands for loss function and
-    buffers.
+    """Key of all that decides an objective's numbers at so many points; its loss stands for loss
+    function and buffers.
     """
     return [
         fingerprint(objective.risk.w),

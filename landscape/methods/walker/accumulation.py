@@ -109,7 +109,7 @@ def _are_several(data: Sequence[Any]) -> bool:
 
 
 def _alike(a: Any, b: Any) -> bool:
-    """Whether two trees differ in nothing but the numbers and sizes of their tensors."""
+    """Test whether two trees differ in nothing but the numbers and sizes of their tensors."""
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         return a.dtype == b.dtype and a.dim() == b.dim()
     if isinstance(a, PackedSequence) or type(a) is not type(b):
