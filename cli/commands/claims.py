@@ -30,7 +30,7 @@ def claims(
     ] = None,
     quick: Annotated[
         bool,
-        typer.Option("--quick", help="An orientation: the digits, six seeds, three trials."),
+        typer.Option("--quick", help="An orientation: the digits, six seeds, four trials."),
     ] = False,
     out: Annotated[Path, typer.Option(help="Folder of the studies and of the outcome.")] = Path(
         "runs/claims"

@@ -80,7 +80,7 @@ def run(
 ) -> Outcome:
     """Run the studies of the claims of some papers, judge the claims, write table and figure.
 
-    quick: the digits alone, six seeds and three trials: an orientation. first_seed: as for
+    quick: the digits alone, six seeds and four trials: an orientation. first_seed: as for
     `landscape.compare`, with how: workers, engine.
     What is finished is kept, so the same call goes on. A study whose data or card is not there is
     left out, and its claims say so.

@@ -67,7 +67,7 @@ class StudyFile:
         )
 
     def quick(self) -> "StudyFile":
-        """A first look: six seeds, the middle learning rate, so three trials."""
+        """A first look: six seeds, the middle learning rate, so four trials."""
         rates = self.grid["training.lr"]
         grid = {path: values for path, values in self.grid.items() if path != "training.lr"}
         training = {**self.settings.get("training", {}), "lr": rates[len(rates) // 2]}

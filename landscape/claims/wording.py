@@ -18,7 +18,7 @@ HEAD = (
     "seeds",
     "verdict",
 )
-QUICK_NOTE = "Orientation only: six seeds and three trials on the digits."
+QUICK_NOTE = "Orientation only: six seeds and four trials on the digits."
 
 
 def interval(row: Row, gain: Mapping[str, Any]) -> str:

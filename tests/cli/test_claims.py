@@ -39,7 +39,7 @@ def test_a_quick_look_runs_stops_and_goes_on(landscape, tmp_path, monkeypatch):
     record = json.loads((tmp_path / "out" / "claims.json").read_text("utf-8"))
     (row,) = record["claims"]
     assert record["quick"] and row["gain"]["n"] == 2 and row["seeds"] == [0, 1]
-    assert record["studies"]["digits"]["trials"] == {"sgd": 3, "sam": 3}
+    assert record["studies"]["digits"]["trials"] == {"sgd": 4, "sam": 4}
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("weights.safetensors")}
     arguments = ("claims", "--paper", "sam", "--quick", "--out", "out", "--json", "--workers", 1)
     again = json.loads(landscape(*arguments).out)
