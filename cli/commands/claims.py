@@ -68,7 +68,7 @@ def claims(
     studies = None if study is None else options.names(study)
     chosen = engines.made(engine, at, workers, gpus_per_cell, engine_arg)
     if dry_run:
-        _, files = run.planned(papers, studies, quick=quick)
+        _, files = run.planned(papers, studies, quick=quick, out=out)
         for one in files:
             planned = run.plan_of(one, out, data_dir, engine=chosen, first_seed=first_seed)
             plan.show(planned, json=json, quiet=quiet)

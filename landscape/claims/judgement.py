@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from landscape.claims.claim import Claim, table
+from landscape.claims.claim import Claim, claims, table
 from landscape.claims.quantities import FURTHER, values
-from landscape.records import METRICS, Array
+from landscape.records import METRICS, Array, StudyRecord
 from landscape.statistics.claim_verdict import (
+    FAILS,
     HOLDS,
     NOT_MEASURED,
+    UNDECIDED,
     Evidence,
     Gain,
     gain_of,
@@ -21,6 +24,8 @@ from landscape.statistics.intervals import holm, paired_difference
 from landscape.study.study import Study
 
 CHECK = "sam"  # the paper whose claim, that SAM is flatter than SGD, checks a study
+CHECK_FAILS = "here SAM is not flatter than SGD, so nothing else is read"
+CHECK_OPEN = "here SAM is not shown to be flatter than SGD"
 
 
 @dataclass(frozen=True)
@@ -28,10 +33,10 @@ class Judgement:
     """Verdict on a claim in a study, with its numbers.
 
     gain: of a over b, larger where it is more in the claim's favour; of log metrics that of the
-    logarithms. NaN where it was not measured: `why` says the reason. controls: gains over them.
-    beside: differences a minus b of further metrics, (mean, low, high). edge: methods whose chosen
-    value lies on the edge of its grid, with the value. values_a, values_b: by seed, logarithms of
-    log metrics.
+    logarithms. None where it was not measured: `why` says the reason. controls: gains over those
+    that were trained. beside: differences a minus b of further metrics, (mean, low, high), their
+    signs as they are. edge: methods whose chosen value lies on the edge of its grid, with the
+    value. values_a, values_b: by seed, logarithms of log metrics, negative where less is claimed.
     """
 
     claim: Claim
@@ -57,6 +62,11 @@ class Measured:
 
     study: Study
 
+    @cached_property
+    def record(self) -> StudyRecord:
+        """The study's table, put together once: it takes half a second for 260 runs."""
+        return self.study.record
+
     def gain(self, claim: Claim, rival: str) -> Gain:
         """Gain of a claim's method over a rival."""
         return gain_of(*self.pair(claim, rival), claim.kind, claim.margin)
@@ -64,15 +74,24 @@ class Measured:
     def pair(self, claim: Claim, rival: str) -> tuple[Array, Array]:
         """The metric of method and rival by seed, turned so that more is better for the claim."""
         sign = 1.0 if claim.better == "higher" else -1.0
-        found = (values(self.study, m, claim.metric, log=claim.log) for m in (claim.a, rival))
-        a, b = (sign * each for each in found)
-        return a, b
+        return (
+            sign * self.values(claim.a, claim.metric, log=claim.log),
+            sign * self.values(rival, claim.metric, log=claim.log),
+        )
+
+    def values(self, method: str, metric: str, *, log: bool = False) -> Array:
+        """A metric of a method by seed, see `quantities.values`."""
+        return values(self.study, self.record, method, metric, log=log)
+
+    def beside(self, claim: Claim, metric: str) -> tuple[float, float, float]:
+        """Difference of a further metric, a minus b, with its interval."""
+        difference = paired_difference(self.values(claim.a, metric), self.values(claim.b, metric))
+        return difference.mean, difference.low, difference.high
 
     def diverged(self, claim: Claim) -> int:
         """Pairs that are missing since a run of method or rival diverged."""
-        record = self.study.record
-        rows = [list(record.methods).index(m) for m in (claim.a, claim.b)]
-        return int((record.status[rows] == "diverged").any(axis=0).sum())
+        rows = [list(self.record.methods).index(m) for m in (claim.a, claim.b)]
+        return int((self.record.status[rows] == "diverged").any(axis=0).sum())
 
     def edges(self, method: str) -> list[str]:
         """Chosen values of a method that lie on the edge of their grid, as "training.lr=0.4"."""
@@ -91,57 +110,55 @@ def _is_edge(value: Any, tried: Sequence[Any]) -> bool:
 
 
 def judge(
-    claims: Sequence[Claim], measured: Mapping[str, Measured], absent: Mapping[str, str]
+    chosen: Sequence[Claim], measured: Mapping[str, Measured], absent: Mapping[str, str]
 ) -> list[Judgement]:
-    """Judge every claim in each of its studies.
+    """Judge every claim in each of its studies, and whether the study's check holds.
 
     measured: studies by name; absent: the reason for each other study.
     """
+    asked = any(claim.paper == CHECK for claim in chosen)
+    checks = () if asked else claims([CHECK])  # judged too, and not shown
     rows = [
         _judged(claim, name, measured.get(name), absent.get(name, "the study was not run"))
-        for claim in claims
+        for claim in (*chosen, *checks)
         for name in claim.studies
     ]
-    return _with_verdicts(rows, measured)
+    judged = _with_verdicts(rows)
+    return [row for row in judged if asked or row.claim.paper != CHECK]
 
 
 def _judged(claim: Claim, name: str, held: Measured | None, reason: str) -> Judgement:
     words = table()["studies"][name]["words"]
-    there = set() if held is None else set(map(str, held.study.plan["methods"]))
-    if held is not None and not {claim.a, claim.b} <= there:
-        reason = f"{claim.a if claim.a not in there else claim.b} was not trained"
-    if held is None or not {claim.a, claim.b} <= there:
+    if held is None:
         return Judgement(claim, name, words, NOT_MEASURED, reason)
+    there = set(map(str, held.study.plan["methods"]))
+    if lacking := [method for method in (claim.a, claim.b) if method not in there]:
+        return Judgement(claim, name, words, NOT_MEASURED, f"{lacking[0]} was not trained")
     a, b = held.pair(claim, claim.b)
-    edges = {method: held.edges(method) for method in (claim.a, claim.b)}
+    edges = {method: held.edges(method) for method in claim.methods if method in there}
     return Judgement(
         claim, name, words, NOT_MEASURED, "no two seeds have it",
         gain=held.gain(claim, claim.b),
         planned=len(held.study.plan["seeds"]),
         diverged=held.diverged(claim),
         controls={rival: held.gain(claim, rival) for rival in claim.controls if rival in there},
-        beside={metric: _beside(held.study, claim, metric) for metric in claim.beside},
-        edge={method: found for method, found in edges.items() if found},
+        beside={metric: held.beside(claim, metric) for metric in claim.beside},
+        edge={method: values for method, values in edges.items() if values},
         seeds=list(held.study.plan["seeds"]),
         values_a=a.tolist(),
         values_b=b.tolist(),
     )  # fmt: skip
 
 
-def _beside(study: Study, claim: Claim, metric: str) -> tuple[float, float, float]:
-    a, b = (values(study, method, metric) for method in (claim.a, claim.b))
-    found = paired_difference(a, b)
-    return found.mean, found.low, found.high
-
-
-def _with_verdicts(rows: Sequence[Judgement], measured: Mapping[str, Measured]) -> list[Judgement]:
+def _with_verdicts(rows: Sequence[Judgement]) -> list[Judgement]:
+    p = np.array([np.nan if row.gain is None else row.gain.p for row in rows])
+    papers = np.array([row.claim.paper for row in rows])
     adjusted = np.full(len(rows), np.nan)
-    for paper in {row.claim.paper for row in rows}:
-        own = [i for i, row in enumerate(rows) if row.claim.paper == paper and row.gain is not None]
-        adjusted[own] = holm([rows[i].gain.p for i in own])  # type: ignore[union-attr]
+    for paper in set(papers):
+        adjusted[papers == paper] = holm(p[papers == paper])
     judged = [_decided(row, float(p)) for row, p in zip(rows, adjusted, strict=True)]
-    failed = {r.study for r in judged if r.claim.paper == CHECK and r.verdict != HOLDS}
-    return [_doubted(row) if row.study in failed & set(measured) else row for row in judged]
+    checks = {row.study: row.verdict for row in judged if row.claim.paper == CHECK}
+    return [_checked(row, checks.get(row.study, NOT_MEASURED)) for row in judged]
 
 
 def _decided(row: Judgement, holm_p: float) -> Judgement:
@@ -151,15 +168,29 @@ def _decided(row: Judgement, holm_p: float) -> Judgement:
         holm_p, row.planned, row.diverged, row.claim.a in row.edge, tuple(row.controls.values())
     )
     said, why = verdict(row.gain, row.claim.kind, row.claim.margin, evidence)
-    return replace(row, holm_p=holm_p, verdict=said, why=why or row.why * (said == NOT_MEASURED))
+    if said == NOT_MEASURED:
+        why = row.why
+    if said == HOLDS:
+        why = _without_controls(row)
+    return replace(row, holm_p=holm_p, verdict=said, why=why)
 
 
-def _doubted(row: Judgement) -> Judgement:
-    """The row, with a word that the study's own check did not hold."""
-    if row.claim.paper == CHECK or row.gain is None:
+def _without_controls(row: Judgement) -> str:
+    """The controls of a claim that were not measured, in words; "" where all were."""
+    measured = {rival for rival, gain in row.controls.items() if gain.n > 1}
+    lacking = [table()["controls"][c] for c in row.claim.controls if c not in measured]
+    return f"not compared with {', '.join(lacking)}" if lacking else ""
+
+
+def _checked(row: Judgement, check: str) -> Judgement:
+    """The row under the verdict on its study's check: undecided where that does not hold."""
+    if row.claim.paper == CHECK or row.verdict == NOT_MEASURED:
         return row
-    doubt = "here SAM is not shown to be flatter than SGD"
-    return replace(row, why=f"{row.why}; {doubt}" if row.why else doubt)
+    if check == FAILS:
+        return replace(row, verdict=UNDECIDED, why=CHECK_FAILS)
+    if check == UNDECIDED:
+        return replace(row, why="; ".join(filter(None, (row.why, CHECK_OPEN))))
+    return row
 
 
 def label_of(metric: str) -> str:

@@ -44,7 +44,7 @@ def _row(judgement: Judgement) -> dict[str, Any]:
 
 def _about(name: str, held: Measured) -> dict[str, Any]:
     """Contents of a study: task, settings, seeds, chosen values, hours of training."""
-    plan, record = held.study.plan, held.study.record
+    plan, record = held.study.plan, held.record
     tuning = plan["tuning"]
     trained = float(np.nansum(_values(record, "seconds")))
     tried = sum(one["seconds"] for one in tuning.values())

@@ -6,28 +6,30 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from landscape.records import METRICS, Array
+from landscape.records import METRICS, Array, StudyRecord
 from landscape.study.study import Study
 from landscape.training.run import Run
 
 
-def values(study: Study, method: str, metric: str, *, log: bool = False) -> Array:
+def values(
+    study: Study, record: StudyRecord, method: str, metric: str, *, log: bool = False
+) -> Array:
     """A metric of a method over the seeds of a study, (seeds,); NaN where it was not computed.
 
-    log: its logarithm; NaN where it is not positive.
+    record: the study's. log: the logarithm of the metric; NaN where it is not positive.
 
     Raises ValueError for an unknown metric.
     """
     if metric in METRICS:
-        found = study.record.values(metric, method)
+        by_seed = record.values(metric, method)
     elif metric in FURTHER:
         runs = [study.runs.get((method, seed)) for seed in study.plan["seeds"]]
-        found = np.array([math.nan if run is None else _finished(run, metric) for run in runs])
+        by_seed = np.array([math.nan if run is None else _finished(run, metric) for run in runs])
     else:
         raise ValueError(f"`metric` must be one of a study's table, or of FURTHER. Got {metric!r}.")
     if not log:
-        return found
-    return np.log(np.where(found > 0, found, np.nan))
+        return by_seed
+    return np.log(np.where(by_seed > 0, by_seed, np.nan))
 
 
 def _finished(run: Run, metric: str) -> float:

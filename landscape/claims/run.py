@@ -9,6 +9,7 @@ import torch
 
 from landscape.claims import page, wording
 from landscape.claims.claim import Claim, claims, table
+from landscape.claims.earlier import check_folder, trained_methods
 from landscape.claims.judgement import Measured, judge
 from landscape.claims.outcome import content
 from landscape.claims.study_file import QUICK, StudyFile, studies_of
@@ -16,6 +17,7 @@ from landscape.study.design import Design
 from landscape.study.dry_run import Plan, of_study
 from landscape.study.study import Study, compare
 from landscape.training.train import train
+from landscape.utils import files
 from landscape.utils.names import names_of
 from landscape.utils.paths import PathLike, as_path
 from landscape.utils.progress import Listener, Progress, silent
@@ -45,10 +47,12 @@ def planned(
     studies: Sequence[str] | None = None,
     *,
     quick: bool = False,
+    out: PathLike | None = None,
 ) -> tuple[list[Claim], list[StudyFile]]:
     """The claims of some papers, and the studies to run for them.
 
-    studies: names of those to run; the others' claims are judged where they were run before.
+    studies: names of those to run; the others' claims are judged where they were run before. out:
+    folder of all studies; the methods that one there has trained already stay in it.
 
     Raises ValueError for unknown papers and studies.
     """
@@ -57,13 +61,21 @@ def planned(
         raise ValueError(f"`quick` looks at the study {QUICK} alone: leave out `study`.")
     if quick:
         kept = [replace(claim, studies=(QUICK,)) for claim in chosen if QUICK in claim.studies]
-        return kept, [study.quick() for study in studies_of(kept)]
+        return kept, [study.quick() for study in studies_of(kept, _trained(out, quick=True))]
     known = list(table()["studies"])
     names = known if studies is None else names_of("study", studies, known)
     needed = {name for claim in chosen for name in claim.studies}
     if idle := [name for name in names if studies is not None and name not in needed]:
         raise ValueError(f"`study` {idle[0]} has no effect: none of these claims needs it.")
-    return chosen, [study for study in studies_of(chosen) if study.name in names]
+    return chosen, [s for s in studies_of(chosen, _trained(out)) if s.name in names]
+
+
+def _trained(out: PathLike | None, *, quick: bool = False) -> dict[str, set[str]]:
+    """Methods that each study in a folder has trained already."""
+    if out is None:
+        return {}
+    ending = "-quick" if quick else ""
+    return {name: trained_methods(as_path(out) / f"{name}{ending}") for name in table()["studies"]}
 
 
 def run(
@@ -85,10 +97,12 @@ def run(
     What is finished is kept, so the same call goes on. A study whose data or card is not there is
     left out, and its claims say so.
 
-    Raises ValueError for unknown names, and where no study could be run or read.
+    Raises ValueError for unknown names, for a folder with other seeds, and where no study could be
+    run or read.
     """
     path = as_path(out)
-    chosen, to_run = planned(papers, studies, quick=quick)
+    chosen, to_run = planned(papers, studies, quick=quick, out=path)
+    check_folder(path, to_run, first_seed=first_seed, quick=quick)
     lacks_card = not torch.cuda.is_available()
     cards = [study.name for study in to_run if study.needs == "cuda" and lacks_card]
     absent = dict.fromkeys(cards, "needs a CUDA card")
@@ -103,7 +117,7 @@ def run(
                     data_dir=data_dir, command=command, progress=tell, **how,
                 )  # fmt: skip
             except FileNotFoundError as error:
-                absent[study.name] = " ".join(str(error).split())
+                absent[study.name] = files.one_line(error)
     return judged(path, chosen, absent, quick=quick, command=command)
 
 
@@ -117,27 +131,35 @@ def judged(
 ) -> Outcome:
     """Judge claims by the studies in a folder, and write claims.json, claims.md and the figure.
 
+    A study that is damaged or has no finished run yet is left out, and its claims say so.
+
     Raises ValueError where the folder holds none of the studies.
     """
     measured = {}
     for study in studies_of(chosen):
         folder = path / (study.quick().name if quick else study.name)
-        if (folder / "study.json").is_file():
+        if not (folder / "study.json").is_file():
+            continue
+        try:
             measured[study.name] = Measured(Study(folder))
+        except ValueError as error:
+            absent[study.name] = files.one_line(error)
     if not measured:
-        reasons = "".join(f" {name}: {why}." for name, why in absent.items())
+        reasons = "".join(f" {name}: {why.rstrip('.')}." for name, why in absent.items())
         raise ValueError(f"{path} holds no study of these claims.{reasons}")
-    found = content(judge(chosen, measured, absent), measured, quick=quick, command=command)
-    page.write(path, found)
-    return Outcome(path, found)
+    outcome = content(judge(chosen, measured, absent), measured, quick=quick, command=command)
+    page.write(path, outcome)
+    return Outcome(path, outcome)
 
 
 def plan_of(study: StudyFile, out: Path, data_dir: PathLike | None, **how: Any) -> Plan:
     """Plan one study, for a dry run; one that begins at weights is planned without them.
 
-    Raises what `landscape.compare` raises.
+    Raises what `landscape.compare` raises, and ValueError for a folder with other seeds.
     """
-    return of_study(Design(**study.arguments(), out=out / study.name, data_dir=data_dir, **how))
+    design = Design(**study.arguments(), out=out / study.name, data_dir=data_dir, **how)
+    check_folder(out, [study], first_seed=design.first_seed)
+    return of_study(design)
 
 
 def _begun(

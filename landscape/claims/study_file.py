@@ -122,10 +122,15 @@ def _axis(entry: str) -> tuple[str, list[Any]]:
     return path, tomllib.loads(f"values = [{text}]")["values"]
 
 
-def studies_of(claims: Collection[Claim]) -> list[StudyFile]:
-    """The studies that claims are tested in, each with the methods that they look at."""
+def studies_of(
+    claims: Collection[Claim], trained: Mapping[str, Collection[str]] | None = None
+) -> list[StudyFile]:
+    """The studies that claims are tested in, each with the methods that they look at.
+
+    trained: methods by study that stay in it as well.
+    """
     asked: dict[str, set[str]] = {}
     for claim in claims:
         for name in claim.studies:
-            asked.setdefault(name, set()).update(claim.methods)
+            asked.setdefault(name, set((trained or {}).get(name, ()))).update(claim.methods)
     return [study_file(name).only(asked[name]) for name in table()["studies"] if name in asked]

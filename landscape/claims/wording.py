@@ -110,8 +110,11 @@ def _count(things: Collection[Any], noun: str) -> str:
     return f"{len(things)} {noun if len(things) == 1 else plural}"
 
 
-def _plain(mean: float, low: float, high: float) -> str:
-    return f"{mean:+.3g} [{low:+.3g}, {high:+.3g}]" if math.isfinite(mean) else "–"
+def _plain(*numbers: float | None) -> str:
+    """Mean and interval of a metric beside; null of claims.json is what was not computed."""
+    known = ["–" if x is None or not math.isfinite(x) else f"{x:+.3g}" for x in numbers]
+    mean, low, high = (each.replace("-", "−") for each in known)
+    return f"{mean} [{low}, {high}]"
 
 
 def _p(value: float | None) -> str:

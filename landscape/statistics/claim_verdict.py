@@ -22,7 +22,7 @@ KINDS = ("better", "not-worse", "no-matter")
 HOLDS, FAILS, UNDECIDED = "holds here", "does not hold here", "not decided"
 EXPLAINED, NOT_MEASURED = "holds here, explained by the control", "not measured"
 VERDICTS = (HOLDS, EXPLAINED, FAILS, UNDECIDED, NOT_MEASURED)
-MOST_MISSING = 1 / 6  # of the pairs, by divergence
+MOST_MISSING = 1 / 6  # of the pairs, by divergence or otherwise
 POWER = 2.8  # z of 0.975 and of 0.8: seeds for 80 % power at the margin are (2.8 s/δ)²
 
 
@@ -77,10 +77,10 @@ def gain_of(a: ArrayLike, b: ArrayLike, kind: str, margin: float) -> Gain:
 class Evidence:
     """Circumstances of a gain that decide the verdict.
 
-    holm_p: of `Gain.p` over all claims of the paper. diverged: pairs missing for a run that
-    diverged, of `planned`. on_edge: the method's own winner lies on the edge of its grid, so it may
-    do better elsewhere. controls: gains over what else could explain it, each by the same kind; a
-    control that was not measured counts as beaten, and is said elsewhere.
+    holm_p: of `Gain.p` over all claims of the paper. planned: pairs of the study; diverged: those
+    missing for a run that diverged. on_edge: the method's own winner lies on the edge of its grid,
+    so it may do better elsewhere. controls: gains over what else could explain it, each by the same
+    kind; one of fewer than two pairs counts as beaten.
     """
 
     holm_p: float
@@ -92,19 +92,25 @@ class Evidence:
 
 def verdict(gain: Gain, kind: str, margin: float, evidence: Evidence) -> tuple[str, str]:
     """The verdict, one of VERDICTS, and its reason in words ("" where the numbers say it)."""
+    most = MOST_MISSING * evidence.planned
+    if evidence.diverged > most:
+        return UNDECIDED, f"{evidence.diverged} of {evidence.planned} pairs diverged"
     if gain.n < 2:
         return NOT_MEASURED, ""
-    if evidence.diverged > MOST_MISSING * evidence.planned:
-        return UNDECIDED, f"{evidence.diverged} of {evidence.planned} pairs diverged"
-    if evidence.holm_p < SIGNIFICANT and _supported(gain, kind, margin):
+    if (missing := evidence.planned - gain.n) > most:
+        return UNDECIDED, f"{missing} of {evidence.planned} pairs are missing"
+    supported = _supported(gain, kind, margin)
+    if supported and evidence.holm_p < SIGNIFICANT:
         return _against_controls(kind, margin, evidence)
     if _refuted(gain, kind, margin):
         if evidence.on_edge:
             return UNDECIDED, "the best setting lies on the edge of its grid"
         return FAILS, ""
+    if supported:
+        return UNDECIDED, f"p is {evidence.holm_p:.2g} after Holm's correction"
     if gain.n < gain.needed:
         return UNDECIDED, f"{gain.needed:.0f} seeds needed"
-    return UNDECIDED, "the interval reaches both sides"
+    return UNDECIDED, "the interval leaves both open"
 
 
 def _against_controls(kind: str, margin: float, evidence: Evidence) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """Forest plot of claims: the gain of each with its interval, in units of the margin."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from landscape.plots.drawing.style import (
 from landscape.statistics.claim_verdict import EXPLAINED, FAILS, HOLDS, UNDECIDED
 
 Row = Mapping[str, Any]  # of claims.json
+Amounts = Mapping[str, float | None]  # of a gain: mean, low, high
 COLOURS = {HOLDS: LOWER, EXPLAINED: LOWER, FAILS: HIGHER, UNDECIDED: NOT_SHOWN}
 REACH = 6.0  # margins to either side; what lies beyond has an arrow
 ROW = 0.2  # inches
@@ -83,26 +85,24 @@ def _axes(panel: Axes, ticks: Sequence[tuple[float, str, str]], end: float) -> N
     right.spines["right"].set_visible(False)
 
 
-def _mark(panel: Axes, y: float, row: Row, gain: Mapping[str, float], verdict: str) -> None:
+def _mark(panel: Axes, y: float, row: Row, gain: Amounts, verdict: str) -> None:
     colour = COLOURS.get(verdict, NOT_SHOWN)
     face = panel.get_facecolor() if verdict == EXPLAINED else colour
-    _interval(panel, y, row["margin"], gain, colour, 1.3)
-    mean = gain["mean"] / row["margin"]
+    _interval(panel, y, row, gain, colour, 1.3)
+    mean = _in_margins(row, gain, "mean")
     if abs(mean) < REACH:
         panel.plot(mean, y, "o", color=colour, markerfacecolor=face, markersize=4.5, zorder=3)
 
 
-def _control(panel: Axes, y: float, row: Row, gain: Mapping[str, float]) -> None:
-    _interval(panel, y, row["margin"], gain, GREY, 0.8)
-    mean = gain["mean"] / row["margin"]
+def _control(panel: Axes, y: float, row: Row, gain: Amounts) -> None:
+    _interval(panel, y, row, gain, GREY, 0.8)
+    mean = _in_margins(row, gain, "mean")
     if abs(mean) < REACH:
         panel.plot(mean, y, "D", color=GREY, markerfacecolor=panel.get_facecolor(), markersize=3)
 
 
-def _interval(
-    panel: Axes, y: float, margin: float, gain: Mapping[str, float], colour: str, width: float
-) -> None:
-    low, high = gain["low"] / margin, gain["high"] / margin
+def _interval(panel: Axes, y: float, row: Row, gain: Amounts, colour: str, width: float) -> None:
+    low, high = _in_margins(row, gain, "low"), _in_margins(row, gain, "high")
     if not low <= high:  # not known
         return
     start, end = (max(-REACH, min(REACH, place)) for place in (low, high))
@@ -110,6 +110,12 @@ def _interval(
     for beyond, place, arrow in ((low < -REACH, -REACH, "<"), (high > REACH, REACH, ">")):
         if beyond:
             panel.plot(place, y, arrow, color=colour, markersize=4, clip_on=False)
+
+
+def _in_margins(row: Row, gain: Amounts, which: str) -> float:
+    """A number of a gain in units of the margin; NaN where claims.json has null."""
+    value = gain[which]
+    return math.nan if value is None else value / row["margin"]
 
 
 def _handles() -> list[Line2D]:
