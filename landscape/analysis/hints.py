@@ -19,13 +19,24 @@ def of_runs(runs: Iterable[Run]) -> list[str]:
     ]
     notes = dict.fromkeys(run.data_note for run in runs)
     diverged = [run for run in runs if run.status["state"] == "diverged"]
-    lines = [f"data: {note}" for note in notes if note] + unsound
+    lines = [f"data: {note}" for note in notes if note] + unsound + _above_their_level(runs)
     return lines + [
         f"{run.path} diverged after epoch {run.status['epoch']}; its last finite weights are kept. "
         f"Lower --set {method}.training.lr (it was {run.settings.training.lr:g}), or the radius, "
         "or clip with --set training.max_grad_norm=1."
         for run in diverged
         for method in [run.settings.method.partition("+")[0]]
+    ]
+
+
+def _above_their_level(runs: Iterable[Run]) -> list[str]:
+    """Runs that did not come down to the training loss that they were to stop at."""
+    above = [run for run in runs if not run.status.get("stop_at_loss", {}).get("met", True)]
+    return [
+        f"{run.path} did not come down to a training loss of "
+        f"{run.settings.training.stop_at_loss:g} in {run.status['epoch']} epochs. Raise training.epochs, or the learning rate."
+        for run in above
+        if run.status["state"] == "finished"
     ]
 
 

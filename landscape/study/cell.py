@@ -94,6 +94,8 @@ def cell_folder(parent: Path, settings: Settings) -> Path:
             del content["training"][name]
     if content["training"]["evaluate_every"] == 1:
         del content["training"]["evaluate_every"]
+    if content["training"]["stop_at_loss"] is None:
+        del content["training"]["stop_at_loss"]
     if content["training"]["ascent"] == "global":
         del content["training"]["ascent"]
     if content["training"]["schedule_unit"] == "epoch":

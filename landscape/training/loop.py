@@ -21,6 +21,7 @@ from landscape.training.monitor import sharpness_monitor
 from landscape.training.schedule import Rates
 from landscape.training.settings import Settings
 from landscape.training.stage import Stage, training_loss, whole
+from landscape.training.stopping import at_loss
 from landscape.training.streams import Counted
 from landscape.utils import interrupt
 from landscape.utils.device import device_of
@@ -89,7 +90,11 @@ class Training:
         self._side_streams: dict[str, Counted] = {}
         self.epoch, self.steps, self.seconds = 0, 0, 0.0
         self.partial: Partial | None = None  # of the epoch that is being trained
+        self.stop: at_loss.Stop | None = None  # where the level of `stop_at_loss` was met
         self.rows: list[dict[str, float]] = [self._row({})] if self.stage.begins else []
+        if settings.training.stop_at_loss is not None:
+            at_loss.check_model(self.model)
+            at_loss.check_start(self.rows[0]["train_loss"], settings.training.stop_at_loss)
 
     @property
     def budget(self) -> float:
@@ -109,8 +114,15 @@ class Training:
 
     @property
     def done(self) -> bool:
-        """Test whether the budget is used up."""
-        return self.spent >= 1.0 - 1e-9
+        """Test whether the budget is used up, or the loss has met the level to stop at."""
+        return self.stop is not None or self.spent >= 1.0 - 1e-9
+
+    def outcome(self) -> dict[str, Any]:
+        """Entry of status.json: whether the level of `stop_at_loss` was met, where one is set."""
+        if self.settings.training.stop_at_loss is None:
+            return {}
+        met = vars(self.stop) if self.stop else {}
+        return {"stop_at_loss": {"met": self.stop is not None, **met}}
 
     def describe(self) -> dict[str, Any]:
         """Facts about the run that its environment.json keeps beside the machine's."""
@@ -149,6 +161,7 @@ class Training:
     def _end_epoch(self, partial: "Partial") -> None:
         self.epoch += 1
         self.seconds += partial.seconds
+        self._stop_where_met(partial.start["model"])
         rate = len(partial.losses) * self.examples.size / max(partial.seconds, 1e-9)
         running = torch.stack(partial.losses).mean().item()
         means = {"running_loss": running, "examples_per_second": rate, **tables.means(partial.logs)}
@@ -157,6 +170,16 @@ class Training:
             self.rows.append(self._row(means))
         if self.done:
             self._look(self.optimizer.param_groups[0]["lr"])
+
+    def _stop_where_met(self, before: dict[str, Tensor]) -> None:
+        """Go back along the epoch to the level of `stop_at_loss`, where its end lies below it."""
+        level = self.settings.training.stop_at_loss
+        if level is not None and self._training_loss() <= level:
+            self.stop = at_loss.stop_between(self.model, before, level, self._training_loss)
+
+    def _training_loss(self) -> float:
+        groups = self.stage.evaluated["train"]
+        return self.stage.evaluate.mean("train", groups, self.plain_loss)[0]
 
     def boundary(self) -> dict[str, Any]:
         """Everything that the next steps depend on, copied. Between two steps only."""
@@ -175,6 +198,7 @@ class Training:
                 "seconds": self.seconds,
                 "rows": self.rows,
                 "looks": self.looks,
+                "stop": self.stop and vars(self.stop),
             }
         )
 
@@ -189,7 +213,8 @@ class Training:
         self.walker.step_index, self.seconds = state["step_index"], state["seconds"]
         self.walker.grad_evals, self.walker.passes = state["grad_evals"], state["passes"]
         self.looks = state.get("looks", [])  # checkpoints of older programs have none
-        partial = state.get("partial")  # nor this
+        stop, partial = state.get("stop"), state.get("partial")  # nor these
+        self.stop = at_loss.Stop(**stop) if stop else None
         self.partial = Partial(**partial) if partial else None
 
     @property

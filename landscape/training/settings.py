@@ -64,6 +64,9 @@ class TrainingSettings:
     same_mask: all passes of a step draw one dropout mask; snapshots: weights kept along the way.
     ascent: over several ranks, "global": the climb is that of the whole batch; or "per-rank": each
     rank climbs on its part. No effect in one process.
+    stop_at_loss: ends a training at the first epoch end whose plain training loss, in eval mode on
+    the examples of the metrics, is at most this level, at the point between the last two epochs'
+    weights that meets it within 2 %; `epochs` is then the most. None: the budget ends it.
     evaluate_every: epochs between two evaluations on training, held-out and test data, at the start
     and the end too; 0: at these alone. An epoch that is not evaluated has no row of metrics.
     measure_every: steps between two looks at the sharpness, at the start and the end too; 0: none.
@@ -94,6 +97,7 @@ class TrainingSettings:
     same_mask: bool = False
     snapshots: int = 0
     ascent: str = "global"
+    stop_at_loss: float | None = None
     evaluate_every: int = 1
     measure_every: int = 0
     measure_examples: int = 1000
@@ -119,6 +123,8 @@ class TrainingSettings:
             _require(f"`training.{name}` must be non-negative.", value >= 0, value)
         few = self.measure_examples
         _require("`training.measure_examples` must be at least 1.", few >= 1, few)
+        level = self.stop_at_loss
+        _require("`training.stop_at_loss` must be positive.", level is None or level > 0, level)
         clip = self.max_grad_norm
         _require("`training.max_grad_norm` must be positive.", clip is None or clip > 0, clip)
 
@@ -157,6 +163,10 @@ class Settings:
             raise ValueError(
                 "`training.measure_every` follows one training, not a sequence of tasks. Set "
                 'lifelong.measure to "task": then the measures are asked after each task.'
+            )
+        if self.lifelong and self.training.stop_at_loss is not None:
+            raise ValueError(
+                "`training.stop_at_loss` ends one training, not a sequence of tasks. Leave it out."
             )
         _require("`seed` must be a non-negative integer.", self.seed >= 0, self.seed)
         if set(self.own.get("methods", ())) <= set(METHODS):

@@ -191,7 +191,8 @@ def _train(
     state = _run_logged(path, training, log, clock, progress)
     checkpoint.save_state(path / WEIGHTS, training.model.state_dict())
     tables.write(path, "metrics", training.rows)
-    _seal(path, {"state": state, "epoch": training.epoch})
+    outcome = training.outcome() if isinstance(training, Training) else {}
+    _seal(path, {"state": state, "epoch": training.epoch, **outcome})
     for name in (CHECKPOINT, FIRST_CHECKPOINT):
         (path / name).unlink(missing_ok=True)
 
@@ -207,11 +208,15 @@ def training_of(
 ) -> Trainings:
     """The training that settings ask for: of all classes together, or of a sequence of tasks.
 
-    Raises ValueError for a sequence of tasks over several ranks.
+    Raises ValueError for a sequence of tasks, or a loss to stop at, over several ranks.
     """
     if isinstance(ranks, Ranks):
         if settings.lifelong is not None:
             raise ValueError("A sequence of tasks is trained in one process, not over ranks.")
+        if settings.training.stop_at_loss is not None:
+            raise ValueError(
+                "`training.stop_at_loss` is for one process, not for several ranks. Leave it out."
+            )
         return RankTraining(settings, task, dataset, ranks)
     kind = Training if settings.lifelong is None else LifelongTraining
     return kind(settings, task, dataset)

@@ -140,6 +140,17 @@ def test_lenet_written_out():
     torch.testing.assert_close(model(x), h @ v5.T + b5)
 
 
+def test_lenet_of_a_width():
+    """Every inner layer is as many times as wide; once is the network without the factor."""
+    plain, once, twice = lenet(), lenet(width=1), lenet(width=2)
+    shapes = [[tuple(p.shape) for p in model.parameters()] for model in (plain, once, twice)]
+    assert shapes[0] == shapes[1]
+    assert shapes[2][::2] == [(12, 1, 5, 5), (32, 12, 5, 5), (240, 800), (168, 240), (10, 168)]
+    assert sum(p.numel() for p in twice.parameters()) == 244_362
+    with pytest.raises(ValueError, match="`width` must be a positive integer. Got 0"):
+        lenet(width=0)
+
+
 @pytest.mark.parametrize("skip", [True, False])
 @pytest.mark.parametrize(("inputs", "stride"), [(4, 1), (4, 2), (3, 1), (3, 2)])
 def test_basic_block_written_out(inputs, stride, skip):
