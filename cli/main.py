@@ -13,6 +13,7 @@ from landscape_cli.commands.analyze import analyze
 from landscape_cli.commands.audit import audit
 from landscape_cli.commands.claims import claims
 from landscape_cli.commands.compare import compare
+from landscape_cli.commands.correlate import correlate
 from landscape_cli.commands.info import info
 from landscape_cli.commands.list import list_names
 from landscape_cli.commands.plot import plot
@@ -31,6 +32,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(compare)
+app.command()(correlate)
 app.command()(train)
 app.command()(analyze)
 app.command()(plot)

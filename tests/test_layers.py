@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -89,6 +90,10 @@ ROOMS: dict[str, set[str]] = {
     "claims": {
         *("utils", "records", "statistics", "measures", "training", "study", "plots"),
         *("plots.claims", "report"),
+    },
+    "correlation": {
+        *("utils", "engines", "records", "statistics", "network", "training", "tasks", "analysis"),
+        *("plots", "plots.drawing", "report", "study"),
     },
     "description": {
         *("utils", "records", "methods", "tasks", "training", "analysis", "auditing", "study"),
@@ -279,3 +284,17 @@ def test_the_groups_of_rooms_in_the_documentation_name_each_once():
         groups = groups.partition("* **Parameters")[0]
         named = [name for name in groups.split("`")[1::2] if name in rooms]
         assert sorted(named) == sorted(rooms), page
+
+
+def test_every_package_and_its_files_are_installed():
+    tree = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    package = ROOT / "landscape"
+    folders = sorted(path.parent for path in package.rglob("__init__.py"))
+    names = [".".join(folder.relative_to(ROOT).parts) for folder in folders]
+    listed = tree["setuptools"]["packages"]
+    assert [n for n in listed if not n.startswith("landscape_cli")] == names
+    patterns = tree["setuptools"]["package-data"]["landscape"]
+    held = {path for pattern in patterns for path in package.glob(pattern)}
+    files = {path for path in package.rglob("*.*") if path.is_file()}
+    others = {p for p in files if p.suffix not in (".py", ".pyc", ".md")}
+    assert not others - held

@@ -34,7 +34,8 @@ def _above_their_level(runs: Iterable[Run]) -> list[str]:
     above = [run for run in runs if not run.status.get("stop_at_loss", {}).get("met", True)]
     return [
         f"{run.path} did not come down to a training loss of "
-        f"{run.settings.training.stop_at_loss:g} in {run.status['epoch']} epochs. Raise training.epochs, or the learning rate."
+        f"{run.settings.training.stop_at_loss:g} in {run.status['epoch']} epochs. Raise "
+        "training.epochs, or the learning rate."
         for run in above
         if run.status["state"] == "finished"
     ]

@@ -26,7 +26,22 @@ class Failure:
 def run_all(
     cells: Sequence[Cell], engine: Engine, progress: Listener, folder: Path, stage: str = ""
 ) -> list[Failure]:
-    """Run every cell by an engine.
+    """Run every cell by an engine; the cells that failed.
+
+    Raises and goes on as `reasons_of_failures` does.
+    """
+    reasons = reasons_of_failures(cells, engine, progress, folder, stage)
+    return [
+        Failure(cell.method, cell.seed, reasons[cell.label])
+        for cell in cells
+        if cell.label in reasons
+    ]
+
+
+def reasons_of_failures(
+    cells: Sequence[Cell], engine: Engine, progress: Listener, folder: Path, stage: str = ""
+) -> dict[str, str]:
+    """Run every cell by an engine; in one line why each failed that did, by label.
 
     folder: of the study, which all workers must see. stage: the name of the whole where it is one
     of several, as "tuning".
@@ -47,11 +62,7 @@ def run_all(
                 errors[cell.label] = error
     if errors and len(errors) == len(cells):
         raise next(iter(errors.values()))
-    return [
-        Failure(cell.method, cell.seed, _reason(errors[cell.label]))
-        for cell in cells
-        if cell.label in errors
-    ]
+    return {label: _reason(error) for label, error in errors.items()}
 
 
 def _reason(error: BaseException) -> str:

@@ -147,7 +147,7 @@ def test_lenet_of_a_width():
     assert shapes[0] == shapes[1]
     assert shapes[2][::2] == [(12, 1, 5, 5), (32, 12, 5, 5), (240, 800), (168, 240), (10, 168)]
     assert sum(p.numel() for p in twice.parameters()) == 244_362
-    with pytest.raises(ValueError, match="`width` must be a positive integer. Got 0"):
+    with pytest.raises(ValueError, match=r"`width` must be a positive integer\. Got 0"):
         lenet(width=0)
 
 
