@@ -29,7 +29,7 @@ PREDICTS, DOES_NOT, UNDECIDED = "predicts", "does not predict", "not decided"
 
 @dataclass(frozen=True)
 class Granulated:
-    """How one measure orders networks as one target does.
+    """Agreement of one measure with one target in how they order networks.
 
     tau: over all pairs of networks. psi: by axis, in `axes` order, each with its interval. Psi:
     their mean. within, between: by axis, the mean τ_b among the networks of one value, and τ_b of
