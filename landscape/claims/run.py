@@ -56,6 +56,9 @@ def planned(
 
     Raises ValueError for unknown papers and studies.
     """
+    for name, listed in (("paper", papers), ("study", studies)):
+        if listed is not None and not listed:
+            raise ValueError(f"`{name}` needs at least one name. Got none.")
     chosen = claims(papers)
     if quick and studies is not None:
         raise ValueError(f"`quick` looks at the study {QUICK} alone: leave out `study`.")

@@ -23,6 +23,7 @@ from landscape.utils.names import canonical, names_of
 from landscape.utils.paths import PathLike, as_path
 
 FIRST_SEED_ONLY = (*RESUMABLE, "spectral_density")  # of every method: they are shown, not compared
+LAST_SEED = 2**31 - 1  # that a record can hold
 Overrides = Mapping[str, Mapping[str, Any]]
 
 
@@ -61,8 +62,11 @@ class Design:
             raise ValueError(
                 f"`methods` must be different names. Got {', '.join(self.methods) or 'none'}."
             )
-        if self.first_seed < 0:
-            raise ValueError(f"`first_seed` must be non-negative. Got {self.first_seed}.")
+        if not 0 <= self.first_seed <= LAST_SEED - self.seeds:
+            raise ValueError(
+                f"`first_seed` must lie between 0 and {LAST_SEED - self.seeds}. "
+                f"Got {self.first_seed}."
+            )
         check_pairs(self.tuned_as, self.methods)
         dataset = load_data(find_task(self.task), as_path(self.data_dir))
         for method, own in self.overrides({})[0].items():

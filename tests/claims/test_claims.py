@@ -132,6 +132,9 @@ def test_an_edge_and_divergence_are_told():
     tuning = {"msam": {"chosen": chosen, "trials": trials}}
     row = judged(held(msam=BASE + NOISE, sam=BASE), tuning=tuning)
     assert row.verdict == UNDECIDED and row.edge == {"msam": ["msam.rho=0.1"]}
+    tuning = {"sam": {"chosen": chosen, "trials": trials}}  # the rival's may: it could gain more
+    row = judged(held(msam=BASE + NOISE, sam=BASE), tuning=tuning)
+    assert row.verdict == FAILS and row.edge == {"sam": ["msam.rho=0.1"]}
     lost = BASE.copy()
     lost[:2] = np.nan
     row = judged(held(msam=lost + 0.02 + NOISE, sam=BASE))

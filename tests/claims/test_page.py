@@ -9,7 +9,14 @@ import pytest
 from landscape.claims import page, wording
 from landscape.claims.judgement import CHECK_FAILS
 from landscape.plots.claims.forest import REACH, forest
-from landscape.statistics.claim_verdict import UNDECIDED, VERDICTS, Evidence, gain_of, verdict
+from landscape.statistics.claim_verdict import (
+    EXPLAINED,
+    UNDECIDED,
+    VERDICTS,
+    Evidence,
+    gain_of,
+    verdict,
+)
 
 ROOT = Path(__file__).parents[2]
 RECORD = ROOT / "benchmarks" / "results" / "claims.json"
@@ -58,6 +65,15 @@ def test_the_figure_has_a_row_for_every_measured_claim_and_control(record):
     labels = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
     assert len(labels) == sum(1 + len(row["controls"]) for row in shown)
     assert figure.axes[0].get_xlim() == (-REACH, REACH)
+
+
+def test_a_long_verdict_leaves_room_for_the_panel(record):
+    rows = [{**row, "verdict": EXPLAINED} for row in wording.measured(record["claims"])]
+    figure = forest(rows)
+    figure.draw_without_rendering()
+    panel = figure.axes[0].get_position()
+    shown = [t for t in figure.axes[0].texts if t.get_window_extent().x1 > figure.bbox.width]
+    assert panel.width > 0.3 and shown == []
 
 
 def test_nothing_measured_draws_nothing():

@@ -14,6 +14,11 @@ from landscape.claims import study_file
         (("--study", "digit"), "Did you mean 'digits'?"),
         (("--paper", "fam", "--study", "split-digits"), "none of these claims needs it"),
         (("--quick", "--study", "digits"), "leave out `study`"),
+        (("--paper", ",", "--dry-run"), "`paper` needs at least one name"),
+        (
+            ("--study", "digits", "--dry-run", "--first-seed", 2**40),
+            "between 0 and 2147483627",
+        ),
         (("--paper", "fam", "--study", "cifar10-resnet18"), "needs a CUDA card"),
     ],
 )

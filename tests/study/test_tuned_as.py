@@ -56,5 +56,6 @@ def test_seeds_begin_where_they_are_asked_to_and_trials_never_share_them(tmp_pat
     assert planned.seed_numbers == [998, 999, 1000, 1001, 1002, 1003]
     assert planned.first_trial == 1004
     assert design(tmp_path).first_trial == 1000
-    with pytest.raises(ValueError, match="`first_seed` must be non-negative"):
-        design(tmp_path, first_seed=-1)
+    for seed in (-1, 2**31):  # a record holds 32 bits, and is written when all is trained
+        with pytest.raises(ValueError, match="`first_seed` must lie between 0 and 2147483641"):
+            design(tmp_path, first_seed=seed)

@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import blended_transform_factory
 
 from landscape.plots.drawing.style import (
     GREY,
@@ -15,6 +16,7 @@ from landscape.plots.drawing.style import (
     INK,
     LOWER,
     NOT_SHOWN,
+    Sheet,
     sheet,
     styled,
     text,
@@ -24,6 +26,8 @@ from landscape.statistics.claim_verdict import EXPLAINED, FAILS, HOLDS, UNDECIDE
 Row = Mapping[str, Any]  # of claims.json
 Amounts = Mapping[str, float | None]  # of a gain: mean, low, high
 COLOURS = {HOLDS: LOWER, EXPLAINED: LOWER, FAILS: HIGHER, UNDECIDED: NOT_SHOWN}
+HOLLOW = (EXPLAINED, UNDECIDED)
+SHORT = {EXPLAINED: "explained by a control"}  # beside the panel, which long words would narrow
 REACH = 6.0  # margins to either side; what lies beyond has an arrow
 ROW = 0.2  # inches
 
@@ -33,8 +37,8 @@ def forest(rows: Sequence[Row], ax: Axes | None = None) -> Figure:
     """Gain of each claim in each study with its 95 % interval, in margins, controls below it.
 
     rows: of the same claim one after the other, as in claims.json, those that were measured.
-    A filled mark: it holds, in blue, or does not, in orange; grey is not decided; hollow: a
-    control explains it.
+    A filled mark: it holds, in blue, or does not, in orange. Hollow: a control explains it, in
+    blue, or it is not decided, in grey.
 
     Raises ValueError where nothing was measured.
     """
@@ -48,27 +52,36 @@ def forest(rows: Sequence[Row], ax: Axes | None = None) -> Figure:
     ticks: list[tuple[float, str, str]] = []
     for name in claims:
         own = [row for row in rows if row["name"] == name]
-        panel.text(
-            -REACH, y, text(own[0]["says"]), va="center", fontsize=7.5, fontweight="bold", zorder=3,
-            bbox={"facecolor": panel.get_facecolor(), "linewidth": 0, "pad": 0.8},
-        )  # fmt: skip
+        _title(page, y, own[0]["says"])
         y += 1.0
         for row in own:
-            ticks.append((y, text(row["words"]), text(f"{row['amount']}  {row['verdict']}")))
+            said = SHORT.get(row["verdict"], row["verdict"])
+            ticks.append((y, text(row["words"]), text(f"{row['amount']}  {said}")))
             _mark(panel, y, row, row["gain"], row["verdict"])
             y += 1.0
-            for rival, found in row["controls"].items():
+            for rival, gain in row["controls"].items():
                 ticks.append((y, text(f"against {row['labels'][rival]}"), ""))
-                _control(panel, y, row, found)
+                _control(panel, y, row, gain)
                 y += 1.0
     _axes(panel, ticks, y)
     page.figure.legend(
-        handles=_handles(), loc="outside lower center", ncols=4, fontsize=7,
+        handles=_handles(), loc="outside lower center", ncols=3, fontsize=7,
         title="bars: 95 % t interval, paired over seeds · grey band: a gain that does not matter",
         title_fontsize=7,
     )  # fmt: skip
     page.figure.set_label("gain of the claimed method over its rival, in margins")
     return page.figure
+
+
+def _title(page: Sheet, y: float, says: str) -> None:
+    """A claim above its rows, from the figure's left edge, or the panel's on axes of a caller."""
+    panel = page.axes[0]
+    left, across = (0.005, page.figure.transFigure) if page.own else (0.0, panel.transAxes)
+    panel.text(
+        left, y, text(says), va="center", fontsize=7.5, fontweight="bold", zorder=3,
+        transform=blended_transform_factory(across, panel.transData), in_layout=False,
+        bbox={"facecolor": panel.get_facecolor(), "linewidth": 0, "pad": 0.8},
+    )  # fmt: skip
 
 
 def _axes(panel: Axes, ticks: Sequence[tuple[float, str, str]], end: float) -> None:
@@ -87,7 +100,7 @@ def _axes(panel: Axes, ticks: Sequence[tuple[float, str, str]], end: float) -> N
 
 def _mark(panel: Axes, y: float, row: Row, gain: Amounts, verdict: str) -> None:
     colour = COLOURS.get(verdict, NOT_SHOWN)
-    face = panel.get_facecolor() if verdict == EXPLAINED else colour
+    face = panel.get_facecolor() if verdict in HOLLOW else colour
     _interval(panel, y, row, gain, colour, 1.3)
     mean = _in_margins(row, gain, "mean")
     if abs(mean) < REACH:
@@ -127,6 +140,6 @@ def _handles() -> list[Line2D]:
 
     return [
         of(HOLDS, LOWER), of("holds, but a control explains it", LOWER, face="white"),
-        of(FAILS, HIGHER), of(UNDECIDED, NOT_SHOWN), of("the same against a control", GREY, "D",
-        "white"),
+        of(FAILS, HIGHER), of(UNDECIDED, NOT_SHOWN, face="white"),
+        of("the same against a control", GREY, "D", face="white"),
     ]  # fmt: skip
