@@ -171,7 +171,7 @@ def _decided(row: Judgement, holm_p: float) -> Judgement:
     if said == NOT_MEASURED:
         why = row.why
     if said == HOLDS:
-        why = _without_controls(row)
+        why = "; ".join(filter(None, (why, _without_controls(row))))
     return replace(row, holm_p=holm_p, verdict=said, why=why)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ def _about(name: str, held: Measured) -> dict[str, Any]:
         "methods": plan["methods"],
         "seeds": plan["seeds"],
         "budget": plan["budget"],
-        "settings": plan["settings"],
+        "settings": _without_folders(plan["settings"]),
         "chosen": {method: one["chosen"] for method, one in tuning.items()},
         "trials": {method: len(one["trials"]) for method, one in tuning.items()},
         "tried": {method: _tried(one["trials"]) for method, one in tuning.items()},
@@ -67,6 +68,13 @@ def _about(name: str, held: Measured) -> dict[str, Any]:
         "hours": {"training": trained / 3600, "tuning": tried / 3600},
         "score": record.score,
     }
+
+
+def _without_folders(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings, a run whose weights all begin with by its name alone."""
+    if not (source := settings.get("init", {}).get("source")):
+        return settings
+    return {**settings, "init": {**settings["init"], "source": Path(source).name}}
 
 
 def _tried(trials: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -176,4 +176,4 @@ def _begun(
         task, method, 0, path / f"{study.name}-start", data_dir=data_dir, resume=True,
         progress=progress,
     )  # fmt: skip
-    return study.from_weights(str(begin.path))
+    return study.from_weights(str(begin.path.absolute()))  # names the runs, wherever called from

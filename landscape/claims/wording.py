@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from landscape.claims.claim import table
 from landscape.statistics.claim_verdict import EXPLAINED, FAILS, HOLDS, NOT_MEASURED, UNDECIDED
 
 Row = Mapping[str, Any]
@@ -43,23 +44,26 @@ def lines(row: Row) -> list[tuple[str, ...]]:
         f"; {method} chose {', '.join(values)}, on the edge of its grid"
         for method, values in row["edge"].items()
     )
-    own = (
+    first = (
         f"{row['name']}: {row['says']}", row["words"], interval(row, gain),
         amount(row, row["margin"]).lstrip("+"),
         _p(row["holm_p"]), _p(gain["sign_flip_p"]), str(gain["n"]), f"{row['verdict']}{why}{edges}",
     )  # fmt: skip
     controls = [
         (
-            f"… against {row['labels'][rival]}", "", interval(row, found), "",
-            f"{_p(found['p'])}, alone", _p(found["sign_flip_p"]), str(found["n"]), "control",
+            f"… against {row['labels'][rival]}", "", interval(row, over), "",
+            f"{_p(over['p'])}, alone", _p(over["sign_flip_p"]), str(over["n"]), "control",
         )
-        for rival, found in row["controls"].items()
+        for rival, over in row["controls"].items()
     ]  # fmt: skip
     beside = [
-        (f"… {row['labels'][metric]}", "", _plain(*found), "", "", "", "", "beside")
-        for metric, found in row["beside"].items()
-    ]
-    return [own, *controls, *beside]
+        (
+            f"… difference of {row['labels'][metric]}", "", _beside(metric, *numbers),
+            "", "", "", "", "beside",
+        )
+        for metric, numbers in row["beside"].items()
+    ]  # fmt: skip
+    return [first, *controls, *beside]
 
 
 def missing(rows: Sequence[Row]) -> list[str]:
@@ -93,8 +97,8 @@ def headline(rows: Sequence[Row]) -> str:
     parts = [f"{n} {words[n > 1]}" for verdict, words in SAYING.items() if (n := count[verdict])]
     listed = " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:]))) or "none is decided"
     names, studies = {row["name"] for row in tested}, {row["study"] for row in tested}
-    told = f"{_count(tested, 'test')} of {_count(names, 'claim')} in {_count(studies, 'study')}"
-    return f"Of {told}: {listed}."
+    count_of = f"{_count(tested, 'test')} of {_count(names, 'claim')} in {_count(studies, 'study')}"
+    return f"Of {count_of}: {listed}."
 
 
 SAYING = {  # of one, of several
@@ -110,8 +114,10 @@ def _count(things: Collection[Any], noun: str) -> str:
     return f"{len(things)} {noun if len(things) == 1 else plural}"
 
 
-def _plain(*numbers: float | None) -> str:
-    """Mean and interval of a metric beside; null of claims.json is what was not computed."""
+def _beside(metric: str, *numbers: float | None) -> str:
+    """Mean and interval of a metric beside: points where its margin is in points, else its unit."""
+    if metric in table()["margins"]:
+        return interval({"log": False}, dict(zip(("mean", "low", "high"), numbers, strict=True)))
     known = ["–" if x is None or not math.isfinite(x) else f"{x:+.3g}" for x in numbers]
     mean, low, high = (each.replace("-", "−") for each in known)
     return f"{mean} [{low}, {high}]"

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from landscape.records.study import SIGNIFICANT
-from landscape.statistics.intervals import paired_difference
+from landscape.statistics.intervals import paired_difference, t_interval
 
 KINDS = ("better", "not-worse", "no-matter")
 HOLDS, FAILS, UNDECIDED = "holds here", "does not hold here", "not decided"
@@ -61,15 +61,15 @@ def gain_of(a: ArrayLike, b: ArrayLike, kind: str, margin: float) -> Gain:
         raise ValueError(f"`margin` must be positive. Got {margin}.")
     x, y = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     shifts = {"better": (0.0,), "not-worse": (margin,), "no-matter": (margin, -margin)}[kind]
-    plain = paired_difference(x, y)
     tests = [paired_difference(x + shift, y) for shift in shifts]
     d = (x - y)[np.isfinite(x - y)]
+    interval = t_interval(d)
     spread = float(d.std(ddof=1)) if len(d) > 1 else math.nan
     return Gain(
-        plain.mean, plain.low, plain.high, plain.n,
+        interval.mean, interval.low, interval.high, interval.n,
         p=max(test.t_p for test in tests),
         sign_flip_p=max(test.sign_flip_p for test in tests),
-        needed=float(np.ceil((POWER * spread / margin) ** 2)) if len(d) > 1 else math.nan,
+        needed=float(np.ceil((POWER * spread / margin) ** 2)),
     )  # fmt: skip
 
 
@@ -101,7 +101,9 @@ def verdict(gain: Gain, kind: str, margin: float, evidence: Evidence) -> tuple[s
         return UNDECIDED, f"{missing} of {evidence.planned} pairs are missing"
     supported = _supported(gain, kind, margin)
     if supported and evidence.holm_p < SIGNIFICANT:
-        return _against_controls(kind, margin, evidence)
+        small = kind == "better" and gain.high < margin
+        said = EXPLAINED if _explained(kind, margin, evidence.controls) else HOLDS
+        return said, "a gain below the margin" if small else ""
     if _refuted(gain, kind, margin):
         if evidence.on_edge:
             return UNDECIDED, "the best setting lies on the edge of its grid"
@@ -113,12 +115,13 @@ def verdict(gain: Gain, kind: str, margin: float, evidence: Evidence) -> tuple[s
     return UNDECIDED, "the interval leaves both open"
 
 
-def _against_controls(kind: str, margin: float, evidence: Evidence) -> tuple[str, str]:
-    for control in evidence.controls:
-        beaten = control.p < SIGNIFICANT and _supported(control, kind, margin)
-        if control.n > 1 and not beaten:
-            return EXPLAINED, ""
-    return HOLDS, ""
+def _explained(kind: str, margin: float, controls: tuple[Gain, ...]) -> bool:
+    """A control that was measured is not beaten."""
+    return any(
+        not (control.p < SIGNIFICANT and _supported(control, kind, margin))
+        for control in controls
+        if control.n > 1
+    )
 
 
 def _supported(gain: Gain, kind: str, margin: float) -> bool:

@@ -217,3 +217,20 @@ def test_numbers_that_are_not_known_are_read_back_and_shown():
     assert "| – [–, –] |" in wording.markdown([row])
     figure = forest([row])
     assert len(figure.axes[0].get_yticklabels()) == 2
+
+
+def test_metrics_beside_are_told_in_points_or_their_unit_and_weights_by_their_run():
+    row = {
+        "name": "A", "says": "it", "words": "digits", "why": "", "edge": {}, "log": False,
+        "margin": 0.005, "holm_p": None, "verdict": HOLDS, "controls": {},
+        "gain": dict.fromkeys(("mean", "low", "high", "sign_flip_p"), 0.01) | {"n": 6},
+        "beside": {"forgetting": [-0.01, -0.02, 0.0], "w_norm": [-2.5, -3.0, None]},
+        "labels": {"forgetting": "forgetting", "w_norm": "‖w‖"},
+    }  # fmt: skip
+    _, forgetting, norm = wording.lines(row)
+    assert forgetting[::2][:2] == ("… difference of forgetting", "−1.00 [−2.00, +0.00]")
+    assert norm[2] == "−2.5 [−3, –]"
+    study = held(msam=BASE, sam=BASE)
+    study.plan["settings"] = {"init": {"source": "/some/where/text-start", "drop": ["head.*"]}}
+    about = content([], {"digits": Measured(study)}, quick=False, command="")["studies"]["digits"]
+    assert about["settings"]["init"] == {"source": "text-start", "drop": ["head.*"]}

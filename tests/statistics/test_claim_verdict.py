@@ -69,6 +69,8 @@ def test_an_undecided_claim_says_what_is_missing():
     ]
     for one, evidence, why in cases:
         assert verdict(one, evidence=evidence, **decided) == (UNDECIDED, why)
+    small = verdict(gain(0.001, 0.002), evidence=Evidence(0.001, 20), **decided)
+    assert small == (HOLDS, "a gain below the margin")
 
 
 def test_a_control_that_is_not_beaten_explains_the_gain():

@@ -51,10 +51,10 @@ def forest(rows: Sequence[Row], ax: Axes | None = None) -> Figure:
     panel, y = page.axes[0], 0.0
     ticks: list[tuple[float, str, str]] = []
     for name in claims:
-        own = [row for row in rows if row["name"] == name]
-        _title(page, y, own[0]["says"])
+        tests = [row for row in rows if row["name"] == name]
+        _title(page, y, tests[0]["says"])
         y += 1.0
-        for row in own:
+        for row in tests:
             said = SHORT.get(row["verdict"], row["verdict"])
             ticks.append((y, text(row["words"]), text(f"{row['amount']}  {said}")))
             _mark(panel, y, row, row["gain"], row["verdict"])
