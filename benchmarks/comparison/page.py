@@ -1,14 +1,13 @@
 """The tables of a comparison, in Markdown."""
 
-import platform
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from statistics import median
 
 import torch
 
 from comparison.rounds import OURS, Block, Line, Scale
+from landscape.utils.environment import processor
 
 Row = Callable[[Scale], Iterator[Block]]
 PEERS = (
@@ -47,13 +46,6 @@ def environment(scale: Scale) -> str:
         f"Environment: {where}; {threads} thread{'s' * (threads > 1)}; {clock}; "
         f"torch {torch.__version__}; {peers}."
     )
-
-
-def processor() -> str:
-    """The kind of processor, not the machine."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def installed(name: str) -> str:

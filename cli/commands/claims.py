@@ -68,10 +68,14 @@ def claims(
     studies = None if study is None else options.names(study)
     chosen = engines.made(engine, at, workers, gpus_per_cell, engine_arg)
     if dry_run:
-        _, files = run.planned(papers, studies, quick=quick, out=out)
-        for one in files:
-            planned = run.plan_of(one, out, data_dir, engine=chosen, first_seed=first_seed)
-            plan.show(planned, json=json, quiet=quiet)
+        to_run, absent = run.runnable(run.planned(papers, studies, quick=quick, out=out)[1])
+        for one in to_run:
+            try:
+                planned = run.plan_of(one, out, data_dir, engine=chosen, first_seed=first_seed)
+                plan.show(planned, json=json, quiet=quiet)
+            except FileNotFoundError as error:
+                absent[one.name] = str(error)
+        options.warn([f"{name} is left out: {why.rstrip('.')}." for name, why in absent.items()])
         return
     with on_interrupt(GO_ON), progress.shown(json, quiet) as listener:
         outcome = run.run(

@@ -11,7 +11,7 @@ from landscape.claims.claim import table
 from landscape.claims.judgement import Judgement, Measured, label_of
 from landscape.claims.wording import interval
 from landscape.records import Array, StudyRecord
-from landscape.utils.environment import environment
+from landscape.utils.environment import environment, processor
 
 
 def content(
@@ -25,7 +25,7 @@ def content(
     return {
         "quick": quick,
         "command": command,
-        "environment": environment(),
+        "environment": {**environment(), "processor": processor()},
         "studies": {name: _about(name, held) for name, held in measured.items()},
         "claims": [_row(judgement) for judgement in judgements],
     }

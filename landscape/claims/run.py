@@ -81,6 +81,13 @@ def _trained(out: PathLike | None, *, quick: bool = False) -> dict[str, set[str]
     return {name: trained_methods(as_path(out) / f"{name}{ending}") for name in table()["studies"]}
 
 
+def runnable(studies: Sequence[StudyFile]) -> tuple[list[StudyFile], dict[str, str]]:
+    """The studies whose card is there, and by name why the others are left out."""
+    card = torch.cuda.is_available()
+    absent = {s.name: "needs a CUDA card" for s in studies if s.needs == "cuda" and not card}
+    return [study for study in studies if study.name not in absent], absent
+
+
 def run(
     out: PathLike = "runs/claims",
     papers: Sequence[str] | None = None,
@@ -106,10 +113,7 @@ def run(
     path = as_path(out)
     chosen, to_run = planned(papers, studies, quick=quick, out=path)
     check_folder(path, to_run, first_seed=first_seed, quick=quick)
-    lacks_card = not torch.cuda.is_available()
-    cards = [study.name for study in to_run if study.needs == "cuda" and lacks_card]
-    absent = dict.fromkeys(cards, "needs a CUDA card")
-    to_run = [study for study in to_run if study.name not in absent]
+    to_run, absent = runnable(to_run)
     with listening(progress) as tell:
         for number, study in enumerate(to_run, 1):
             tell(Progress("study", f"{study.name} ({number} of {len(to_run)})", 0, 1))
@@ -161,7 +165,8 @@ def plan_of(study: StudyFile, out: Path, data_dir: PathLike | None, **how: Any) 
     Raises what `landscape.compare` raises, and ValueError for a folder with other seeds.
     """
     design = Design(**study.arguments(), out=out / study.name, data_dir=data_dir, **how)
-    check_folder(out, [study], first_seed=design.first_seed)
+    quick = study.name.endswith("-quick")
+    check_folder(out, [study], first_seed=design.first_seed, quick=quick)
     return of_study(design)
 
 

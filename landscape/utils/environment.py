@@ -3,6 +3,7 @@
 import platform
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,6 +25,14 @@ def environment(world_size: int = 1) -> dict[str, Any]:
     if world_size > 1:
         found["world_size"] = world_size
     return found
+
+
+def processor() -> str:
+    """The kind of processor, not the machine."""
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text(encoding="utf-8").splitlines() if about.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 @cache

@@ -232,5 +232,9 @@ def test_metrics_beside_are_told_in_points_or_their_unit_and_weights_by_their_ru
     assert norm[2] == "−2.5 [−3, –]"
     study = held(msam=BASE, sam=BASE)
     study.plan["settings"] = {"init": {"source": "/some/where/text-start", "drop": ["head.*"]}}
-    about = content([], {"digits": Measured(study)}, quick=False, command="")["studies"]["digits"]
-    assert about["settings"]["init"] == {"source": "text-start", "drop": ["head.*"]}
+    outcome = content([], {"digits": Measured(study)}, quick=False, command="")
+    about = outcome["studies"]["digits"]
+    assert outcome["environment"]["processor"] and about["settings"]["init"] == {
+        "source": "text-start",
+        "drop": ["head.*"],
+    }

@@ -33,6 +33,13 @@ def test_a_plan_of_a_papers_studies_writes_nothing(landscape, tmp_path):
     assert "tune msam" in out and not list(tmp_path.iterdir())
 
 
+def test_a_plan_leaves_out_what_a_run_would_leave_out(landscape):
+    code, out, err = landscape("claims", "--study", "fashion-mnist,cifar10-resnet18", "--dry-run")
+    assert code == 0 and out == ""
+    assert "fashion-mnist is left out: Fashion-MNIST needs" in err
+    assert "cifar10-resnet18 is left out: needs a CUDA card." in err
+
+
 @pytest.mark.slow
 def test_a_quick_look_runs_stops_and_goes_on(landscape, tmp_path, monkeypatch):
     monkeypatch.setattr(study_file, "QUICK_SEEDS", 2)
