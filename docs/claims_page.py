@@ -39,9 +39,7 @@ def text() -> str:
 def studies(record: dict) -> str:
     """Table of the studies: methods, seeds, hours; and the machine."""
     lines = [
-        f"| {study['words']} | {len(study['methods'])} | {len(study['seeds'])} "
-        f"| {study['hours']['training']:.2f} | {study['hours']['tuning']:.2f} |\n"
-        for study in record["studies"].values()
+        f"| {' | '.join(wording.about_study(*study))} |\n" for study in record["studies"].items()
     ]
     machine = record["environment"]
     named = ", ".join(f"{key} {machine[key]}" for key in sorted(machine) if machine[key])

@@ -44,7 +44,7 @@ def page(content: Mapping[str, Any]) -> str:
         head=wording.HEAD,
         lines=[cells for row in shown for cells in wording.lines(row)],
         missing=wording.missing(rows),
-        studies=[(name, study["words"], study) for name, study in content["studies"].items()],
+        studies=[wording.about_study(*study) for study in content["studies"].items()],
         machine=", ".join(f"{key} {value}" for key, value in machine.items() if value),
         command=content["command"],
     )

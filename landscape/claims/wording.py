@@ -52,7 +52,7 @@ def lines(row: Row) -> list[tuple[str, ...]]:
     controls = [
         (
             f"… against {row['labels'][rival]}", "", interval(row, over), "",
-            f"{_p(over['p'])}, alone", _p(over["sign_flip_p"]), str(over["n"]), "control",
+            f"{_p(over['p'])}, uncorrected", _p(over["sign_flip_p"]), str(over["n"]), "control",
         )
         for rival, over in row["controls"].items()
     ]  # fmt: skip
@@ -88,6 +88,15 @@ def markdown(rows: Sequence[Row]) -> str:
 def measured(rows: Sequence[Row]) -> list[Row]:
     """The rows with a gain."""
     return [row for row in rows if row["gain"] is not None]
+
+
+def about_study(name: str, study: Mapping[str, Any]) -> tuple[str, ...]:
+    """The cells of a study: its file and words, methods, seeds, hours of training and of tuning."""
+    seeds, hours = study["seeds"], study["hours"]
+    return (
+        f"{name}: {study['words']}", ", ".join(study["methods"]), f"{seeds[0]}–{seeds[-1]}",
+        f"{hours['training']:.2f}", f"{hours['tuning']:.2f}",
+    )  # fmt: skip
 
 
 def headline(rows: Sequence[Row]) -> str:
