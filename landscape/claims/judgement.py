@@ -137,7 +137,7 @@ def _judged(claim: Claim, name: str, held: Measured | None, reason: str) -> Judg
     a, b = held.pair(claim, claim.b)
     edges = {method: held.edges(method) for method in claim.methods if method in there}
     return Judgement(
-        claim, name, words, NOT_MEASURED, "no two seeds have it",
+        claim, name, words, NOT_MEASURED, "fewer than two pairs of runs have the number",
         gain=held.gain(claim, claim.b),
         planned=len(held.study.plan["seeds"]),
         diverged=held.diverged(claim),
