@@ -42,6 +42,7 @@ class Judgement:
     claim: Claim
     study: str
     words: str
+    budget: str
     verdict: str
     why: str = ""
     gain: Gain | None = None
@@ -128,16 +129,17 @@ def judge(
 
 
 def _judged(claim: Claim, name: str, held: Measured | None, reason: str) -> Judgement:
-    words = table()["studies"][name]["words"]
+    about = table()["studies"][name]
+    of = claim, name, about["words"], about.get("budget", "epochs")
     if held is None:
-        return Judgement(claim, name, words, NOT_MEASURED, reason)
+        return Judgement(*of, NOT_MEASURED, reason)
     there = set(map(str, held.study.plan["methods"]))
     if lacking := [method for method in (claim.a, claim.b) if method not in there]:
-        return Judgement(claim, name, words, NOT_MEASURED, f"{lacking[0]} was not trained")
+        return Judgement(*of, NOT_MEASURED, f"{lacking[0]} was not trained")
     a, b = held.pair(claim, claim.b)
     edges = {method: held.edges(method) for method in claim.methods if method in there}
     return Judgement(
-        claim, name, words, NOT_MEASURED, "fewer than two pairs of runs have the number",
+        *of, NOT_MEASURED, "fewer than two pairs of runs have the number",
         gain=held.gain(claim, claim.b),
         planned=len(held.study.plan["seeds"]),
         diverged=held.diverged(claim),
@@ -152,10 +154,10 @@ def _judged(claim: Claim, name: str, held: Measured | None, reason: str) -> Judg
 
 def _with_verdicts(rows: Sequence[Judgement]) -> list[Judgement]:
     p = np.array([np.nan if row.gain is None else row.gain.p for row in rows])
-    papers = np.array([row.claim.paper for row in rows])
+    families = np.array([f"{row.claim.paper} at equal {row.budget}" for row in rows])
     adjusted = np.full(len(rows), np.nan)
-    for paper in set(papers):
-        adjusted[papers == paper] = holm(p[papers == paper])
+    for family in set(families):
+        adjusted[families == family] = holm(p[families == family])
     judged = [_decided(row, float(p)) for row, p in zip(rows, adjusted, strict=True)]
     checks = {row.study: row.verdict for row in judged if row.claim.paper == CHECK}
     return [_checked(row, checks.get(row.study, NOT_MEASURED)) for row in judged]

@@ -42,7 +42,7 @@ def page(content: Mapping[str, Any]) -> str:
         quick=wording.QUICK_NOTE if content["quick"] else "",
         drawing=inline_svg(forest(shown), "forest", alt) if shown else "",
         head=wording.HEAD,
-        lines=[cells for row in shown for cells in wording.lines(row)],
+        tables=wording.tables(rows),
         missing=wording.missing(rows),
         studies=[wording.about_study(*study) for study in content["studies"].items()],
         machine=", ".join(f"{key} {value}" for key, value in machine.items() if value),

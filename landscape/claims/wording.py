@@ -19,6 +19,7 @@ HEAD = (
     "seeds",
     "verdict",
 )
+BUDGETS = {"epochs": "At equal epochs:", "grad-evals": "At equal gradient evaluations:"}
 QUICK_NOTE = "Orientation only: six seeds and four trials on the digits."
 
 
@@ -76,13 +77,22 @@ def missing(rows: Sequence[Row]) -> list[str]:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """The table of claims, and the list of what was not measured."""
-    body = [HEAD, ("---",) * len(HEAD)]
-    for row in measured(rows):
-        body += lines(row)
-    table = "".join(f"| {' | '.join(cells)} |\n" for cells in body)
+    """The tables of claims, and the list of what was not measured."""
+    text = ""
+    for title, body in tables(rows):
+        cells = [HEAD, ("---",) * len(HEAD), *body]
+        text += f"{title}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in cells) + "\n"
     left = "".join(f"* {line}\n" for line in missing(rows))
-    return table + (f"\nNot measured:\n\n{left}" if left else "")
+    return text + (f"Not measured:\n\n{left}" if left else "")
+
+
+def tables(rows: Sequence[Row]) -> list[tuple[str, list[tuple[str, ...]]]]:
+    """Titles and lines of the table at equal epochs and of that at equal gradient evaluations."""
+    titled = [
+        (title, [line for row in measured(rows) if row["budget"] == budget for line in lines(row)])
+        for budget, title in BUDGETS.items()
+    ]
+    return [(title, body) for title, body in titled if body]
 
 
 def measured(rows: Sequence[Row]) -> list[Row]:
