@@ -6,9 +6,10 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from landscape.network.batch import rows_of
 from landscape.records import METRICS, Array, StudyRecord
 from landscape.study.study import Study
-from landscape.training.run import Run
+from landscape.training.run import Run, load_data
 
 
 def values(
@@ -52,10 +53,9 @@ def output_variance(run: Run) -> float:
 
     A network that answers the same to all inputs has 0.
     """
-    objective = run.objective("test", examples=100, device="cpu")
-    model = run.model().eval()
+    dataset, model = load_data(run.task, None), run.model().eval()
     with torch.no_grad():
-        outputs = torch.cat([model(batch.x) for batch in objective.given])
+        outputs = model(rows_of(dataset.test_x, slice(100)))
     return float(outputs.double().softmax(1).var(0).mean())
 
 
