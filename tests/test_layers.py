@@ -88,7 +88,7 @@ ROOMS: dict[str, set[str]] = {
         *("plots.drawing", "report", "measures.context"),
     },
     "claims": {
-        *("utils", "records", "statistics", "network", "measures", "training", "study", "plots"),
+        *("utils", "records", "statistics", "measures", "training", "study", "plots"),
         *("plots.claims", "report"),
     },
     "correlation": {
