@@ -17,6 +17,7 @@ ORDER = (
     "noise_nine_methods",
     "fourteen_methods",
     "do_the_claims_hold",
+    "does_flatness_predict",
     "reparameterisation",
     "path",
     "lets_radius",

@@ -66,6 +66,7 @@ ROOMS: dict[str, set[str]] = {
         *("measures.space", "measures.context", "data", "tasks", "training", "engines"),
     },
     "plots.drawing": {"utils", "records", "statistics"},
+    "plots.correlation": {"utils", "statistics", "plots.drawing"},
     "plots.claims": {"utils", "records", "statistics", "plots.drawing"},
     "plots": {"utils", "records", "statistics", "plots.drawing"},
     "report": {"utils", "records", "statistics", "plots", "plots.drawing"},
@@ -93,7 +94,7 @@ ROOMS: dict[str, set[str]] = {
     },
     "correlation": {
         *("utils", "engines", "records", "statistics", "network", "training", "tasks", "analysis"),
-        *("plots", "plots.drawing", "report", "study"),
+        *("plots", "plots.correlation", "report", "study"),
     },
     "description": {
         *("utils", "records", "methods", "tasks", "training", "analysis", "auditing", "study"),

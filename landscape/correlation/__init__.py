@@ -3,7 +3,3 @@
 Imports everything below it. Start with `study.py`, which trains, measures and answers; `grid.py`
 reads the grids beside it (`grids/*.toml`), `table.py` collects the numbers of each network.
 """
-
-from landscape.correlation.study import correlate
-
-__all__ = ["correlate"]

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from landscape.report.numbers import p_value, signed, signed_interval
+from landscape.report.numbers import p_value, signed
 from landscape.report.wording import listed
-from landscape.statistics.granulated import DOES_NOT, PREDICTS, SIGNIFICANT, UNDECIDED
+from landscape.statistics.granulated import DOES_NOT, PREDICTS, UNDECIDED
 from landscape.statistics.grid_answers import Answer, GridAnswers
 from landscape.statistics.network_table import MEASURE, quantity
 
 HEAD = ("measure", "Ψ [95 %]", "null band", "worst axis ψ", "ψ > 0", "Holm p", "verdict")
+DIGITS = 0.1  # of an uncertainty that shows two decimals
 MOST_NAMED = 3  # measures that are not decided
 
 
@@ -41,15 +42,10 @@ def sentence(answers: GridAnswers, target: str) -> str:
     if open_ones:
         others = f"the other {len(open_ones)}" if len(open_ones) > MOST_NAMED else _named(open_ones)
         parts.append(f"not decided for {others}")
-    against = [a for a in open_ones if goes_against(a)]
+    against = [a for a in open_ones if a.goes_against]
     if against:
         parts.append(f"significantly the other way with {_named(against)}")
     return f"{name}: {'; '.join(parts)}."
-
-
-def goes_against(answer: Answer) -> bool:
-    """Test whether sharper networks are significantly the better ones by this measure."""
-    return answer.holm_p < SIGNIFICANT and answer.correlations.Psi.tau < 0
 
 
 def rows(answers: GridAnswers, target: str) -> list[tuple[str, ...]]:
@@ -79,13 +75,18 @@ def _row(answer: Answer) -> tuple[str, ...]:
     low, high = found.band
     return (
         quantity(answer.measure).label,
-        signed_interval(found.Psi.tau, found.Psi.low, found.Psi.high),
-        f"[{signed(low, 0.1)}, {signed(high, 0.1)}]",
-        f"{worst[0]} {signed(worst[1].tau, 0.1)}" if worst else "undefined",
+        f"{_two(found.Psi.tau)} [{_two(found.Psi.low)}, {_two(found.Psi.high)}]",
+        f"[{_two(low)}, {_two(high)}]",
+        f"{worst[0]} {_two(worst[1].tau)}" if worst else "undefined",
         f"{found.share_positive:.0%}" if worst else "–",
         p_value(answer.holm_p) if answer.role == MEASURE else "–",
         answer.verdict if answer.role == MEASURE else answer.role,
     )
+
+
+def _two(value: float) -> str:
+    """Format a correlation with its sign and two decimals."""
+    return signed(value, DIGITS)
 
 
 def _named(answers: Sequence[Answer]) -> str:

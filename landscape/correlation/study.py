@@ -1,5 +1,7 @@
 """A study of a grid: train every network to one loss, measure it, correlate, write the answers."""
 
+import os
+import platform
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -8,6 +10,7 @@ from typing import Any
 
 from landscape.correlation.grid import Grid, read_grid
 from landscape.correlation.networks import Network, networks_of
+from landscape.correlation.page import write_page
 from landscape.correlation.table import table_of
 from landscape.engines import Engine, engine_of
 from landscape.statistics.grid_answers import GridAnswers, answers_of
@@ -50,8 +53,9 @@ def correlate(
     """Ask whether flatness predicts generalisation over the networks of a grid of settings.
 
     Every network stops at one training loss, is measured, and enters the rank correlations; one
-    that does not come down to it is left out, and listed. Writes correlate.json, networks.csv and
-    the figures into `out`, by default runs/correlate-TASK. What is finished is not done again.
+    that does not come down to it is left out, and listed. Writes correlate.json, networks.csv,
+    correlate.html and figures into `out`, by default runs/correlate-TASK. What is finished is not
+    done again.
 
     task: one with a committed grid (digits, fashion-mnist), or any with `config`, a TOML file with
     the entries of `landscape.correlation.grid.Grid`. quick: a small part of the grid. seeds: how
@@ -76,6 +80,7 @@ def correlate(
         table.write(plan.path / NETWORKS)
         answers = answers_of(table, plan.about(by, command))
         files.write_json(plan.path / ANSWERS, answers.to_dict())
+        write_page(plan.path, answers, table)
         tell(Progress("report", "", 1, 1))
     return Correlated(plan.path, answers, table)
 
@@ -115,6 +120,7 @@ class Plan:
             "examples": self.networks[0].cell.examples,
             "hours": round(_seconds(self.path) / 3600, 3),
             "workers": engine.at_once(self.networks[0].cell.device),
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
             "environment": environment(),
             "command": command,
         }

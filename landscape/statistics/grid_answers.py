@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from landscape.statistics.granulated import Granulated, granulated, verdicts
+from landscape.statistics.granulated import SIGNIFICANT, Granulated, granulated, verdicts
 from landscape.statistics.network_table import MEASURE, TARGET, YARDSTICK, NetworkTable, quantity
 from landscape.statistics.rank_correlation import RankCorrelation
 
@@ -27,6 +27,11 @@ class Answer:
     correlations: Granulated
     verdict: str = ""
     holm_p: float = math.nan
+
+    @property
+    def goes_against(self) -> bool:
+        """Test whether sharper networks are significantly the better ones by this measure."""
+        return self.holm_p < SIGNIFICANT and self.correlations.Psi.tau < 0
 
 
 @dataclass(frozen=True)
