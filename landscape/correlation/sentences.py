@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 
-from landscape.report.numbers import p_value, signed
+from landscape.report.numbers import NONE, p_value, signed
 from landscape.report.wording import listed
 from landscape.statistics.granulated import DOES_NOT, PREDICTS, UNDECIDED
 from landscape.statistics.grid_answers import Answer, GridAnswers
 from landscape.statistics.network_table import MEASURE, quantity
+from landscape.statistics.rank_correlation import RankCorrelation
 
-HEAD = ("measure", "Ψ [95 %]", "null band", "worst axis ψ", "ψ > 0", "Holm p", "verdict")
+HEAD = (
+    "measure", "Ψ [95 %]", "null band", "worst axis ψ", "ψ > 0", "Holm p", "verdict", "τ, all",
+    "τ, training loss removed",
+)  # fmt: skip
 DIGITS = 0.1  # of an uncertainty that shows two decimals
 MOST_NAMED = 3  # measures that are not decided
 
@@ -75,13 +79,22 @@ def _row(answer: Answer) -> tuple[str, ...]:
     low, high = found.band
     return (
         quantity(answer.measure).label,
-        f"{_two(found.Psi.tau)} [{_two(found.Psi.low)}, {_two(found.Psi.high)}]",
+        _interval(found.Psi),
         f"[{_two(low)}, {_two(high)}]",
         f"{worst[0]} {_two(worst[1].tau)}" if worst else "undefined",
         f"{found.share_positive:.0%}" if worst else "–",
         p_value(answer.holm_p) if answer.role == MEASURE else "–",
         answer.verdict if answer.role == MEASURE else answer.role,
+        _two(found.tau.tau),
+        _interval(found.partial),
     )
+
+
+def _interval(found: RankCorrelation) -> str:
+    """A correlation with its interval; a dash where it is not defined."""
+    if not found.n:
+        return NONE
+    return f"{_two(found.tau)} [{_two(found.low)}, {_two(found.high)}]"
 
 
 def _two(value: float) -> str:
