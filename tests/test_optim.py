@@ -48,7 +48,8 @@ def test_held_out_data_from_a_loader(wrapped, batches):
     stepper = wrapped("lets+asam", held_out=held_out, fresh=iter(batches(3)))
     for batch in batches(8):
         stepper.step(batch)
-    assert set(stepper.logged) == {"rho", "gap", "hypergradient", "agreement", "negative"}
+    of_lets = {"rho", "gap", "hypergradient", "agreement", "negative"}
+    assert set(stepper.logged) == {*of_lets, "climb_norm"}
     assert stepper.logged["rho"] != 0.5
 
 
