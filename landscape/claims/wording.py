@@ -59,7 +59,7 @@ def lines(row: Row) -> list[tuple[str, ...]]:
     ]  # fmt: skip
     beside = [
         (
-            f"… difference of {row['labels'][metric]}", "", _beside(metric, *numbers),
+            f"… difference of {_inside(row['labels'][metric])}", "", _beside(metric, *numbers),
             "", "", "", "", "beside",
         )
         for metric, numbers in row["beside"].items()
@@ -131,6 +131,11 @@ SAYING = {  # of one, of several
 def _count(things: Collection[Any], noun: str) -> str:
     plural = f"{noun.removesuffix('y')}ies" if noun.endswith("y") else f"{noun}s"
     return f"{len(things)} {noun if len(things) == 1 else plural}"
+
+
+def _inside(label: str) -> str:
+    """A label inside a sentence: "Radius that ..." begins with a small letter."""
+    return label[:1].lower() + label[1:] if label[1:2].islower() else label
 
 
 def _beside(metric: str, *numbers: float | None) -> str:
