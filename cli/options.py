@@ -58,6 +58,17 @@ Set = Annotated[
         help="One setting; repeatable. training.epochs=20, sam.rho=0.1, sam.training.lr=0.05.",
     ),
 ]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        callback=at_least(1),
+        help="Runs at once.",
+        show_default="one per core, or per CUDA card",
+    ),
+]
+FirstSeed = Annotated[
+    int, typer.Option(callback=at_least(0), help="Seeds are this one and the next.")
+]
 Epochs = Annotated[int | None, typer.Option(help="Passes over the training data.")]
 Protocol = Annotated[
     str | None,

@@ -20,9 +20,6 @@ AGAIN = ROOT / "benchmarks" / "results" / "claims_again.json"
 PAGE = ROOT / "docs" / "concepts" / "claims.md"
 PICTURE = ROOT / "docs" / "pictures" / "claims.svg"
 MARK = "## Found\n"
-RUNS = (
-    "| study | methods | seeds | hours of training | of tuning |\n| --- | --- | --- | --- | --- |\n"
-)
 
 
 def text() -> str:
@@ -46,26 +43,23 @@ def again(rows: list) -> str:
     both = [(first[key], row) for row in others if (key := (row["name"], row["study"])) in first]
     both = [(one, other) for one, other in both if other["gain"] is not None]
     seeds = both[0][1]["seeds"]
-    head = (
-        f"On other seeds, {seeds[0]} to {seeds[-1]}, with the same settings:\n\n"
-        "| claim | first | again |\n| --- | --- | --- |\n"
-    )
-    lines = [
-        f"| {one['name']}: {one['says']}, {one['words']} | {one['amount']} {one['verdict']} "
-        f"| {other['amount']} {other['verdict']} |\n"
+    body = [
+        (
+            f"{one['name']}: {one['says']}, {one['words']}",
+            f"{one['amount']} {one['verdict']}",
+            f"{other['amount']} {other['verdict']}",
+        )
         for one, other in both
     ]
-    return f"{head}{''.join(lines)}\n"
+    said = f"On other seeds, {seeds[0]} to {seeds[-1]}, with the same settings:"
+    return f"{said}\n\n{wording.as_markdown(('claim', 'first', 'again'), body)}\n"
 
 
 def studies(record: dict) -> str:
     """Table of the studies: methods, seeds, hours; and the machine."""
-    lines = [
-        f"| {' | '.join(wording.about_study(*study))} |\n" for study in record["studies"].items()
-    ]
-    machine = record["environment"]
-    named = ", ".join(f"{key} {machine[key]}" for key in sorted(machine) if machine[key])
-    return f"{RUNS}{''.join(lines)}\nMachine: {named}.\n"
+    body = [wording.about_study(*study) for study in record["studies"].items()]
+    table = wording.as_markdown(wording.STUDY_HEAD, body)
+    return f"{table}\nMachine: {wording.machine(record['environment'])}.\n"
 
 
 def main() -> None:

@@ -35,17 +35,8 @@ def claims(
     out: Annotated[Path, typer.Option(help="Folder of the studies and of the outcome.")] = Path(
         "runs/claims"
     ),
-    first_seed: Annotated[
-        int, typer.Option(callback=options.at_least(0), help="Seeds are this one and the next.")
-    ] = 0,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            callback=options.at_least(1),
-            help="Runs at once.",
-            show_default="one per core, or per CUDA card",
-        ),
-    ] = None,
+    first_seed: options.FirstSeed = 0,
+    workers: options.Workers = None,
     engine: options.Engine = "local",
     at: options.At = "auto",
     gpus_per_cell: options.GpusPerCell = 1.0,

@@ -68,23 +68,14 @@ def compare(
             "sam@longer=sam.",
         ),
     ] = None,
-    first_seed: Annotated[
-        int, typer.Option(callback=options.at_least(0), help="Seeds are this one and the next.")
-    ] = 0,
+    first_seed: options.FirstSeed = 0,
     controls: Annotated[
         bool,
         typer.Option(
             "--controls", help="Add SAM with the radius and learning rate of each lookbehind."
         ),
     ] = False,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            callback=options.at_least(1),
-            help="Cells at once.",
-            show_default="one per core, or per CUDA card",
-        ),
-    ] = None,
+    workers: options.Workers = None,
     part: Annotated[
         str | None,
         typer.Option(

@@ -40,14 +40,7 @@ def correlate(
     data: user_code.Data = None,
     data_args: user_code.DataArgs = None,
     loss: user_code.Loss = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            callback=options.at_least(1),
-            help="Networks at once.",
-            show_default="one per core, or per CUDA card",
-        ),
-    ] = None,
+    workers: options.Workers = None,
     engine: options.Engine = "local",
     at: options.At = "auto",
     gpus_per_cell: options.GpusPerCell = 1.0,

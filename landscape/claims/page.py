@@ -20,8 +20,10 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
     files.write(path / "claims.md", f"{note}\n\n{said}" if note else said)
     shown = wording.measured(rows)
     (path / "figures").mkdir(exist_ok=True)
-    for ending in ("svg", "pdf", "png") if shown else ():
-        save(forest(shown), path / "figures" / f"claims.{ending}")
+    if shown:
+        figure = forest(shown)
+        for ending in ("svg", "pdf", "png"):
+            save(figure, path / "figures" / f"claims.{ending}")
     files.write(path / "claims.html", page(content))
 
 
@@ -33,7 +35,6 @@ def page(content: Mapping[str, Any]) -> str:
 
     rows = content["claims"]
     shown = wording.measured(rows)
-    machine = content["environment"]
     alt = wording.headline(rows)
     return rendered(
         "claims.html.jinja",
@@ -45,6 +46,7 @@ def page(content: Mapping[str, Any]) -> str:
         tables=wording.tables(rows),
         missing=wording.missing(rows),
         studies=[wording.about_study(*study) for study in content["studies"].items()],
-        machine=", ".join(f"{key} {value}" for key, value in machine.items() if value),
+        study_head=wording.STUDY_HEAD,
+        machine=wording.machine(content["environment"]),
         command=content["command"],
     )

@@ -6,19 +6,16 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from landscape.claims.claim import table
+from landscape.report.numbers import MINUS, NONE, p_value
+from landscape.report.wording import listed
 from landscape.statistics.claim_verdict import EXPLAINED, FAILS, HOLDS, NOT_MEASURED, UNDECIDED
 
 Row = Mapping[str, Any]
 HEAD = (
-    "claim",
-    "on",
-    "gain in points, or ×, [95 %]",
-    "margin",
-    "p, Holm",
-    "p, signs",
-    "seeds",
+    "claim", "on", "gain in points, or ×, [95 %]", "margin", "p, Holm", "p, signs", "seeds",
     "verdict",
-)
+)  # fmt: skip
+STUDY_HEAD = ("study", "methods", "seeds", "hours of training", "of tuning")
 BUDGETS = {"epochs": "At equal epochs:", "grad-evals": "At equal gradient evaluations:"}
 QUICK_NOTE = "Orientation only: six seeds and four trials on the digits."
 
@@ -32,9 +29,9 @@ def interval(row: Row, gain: Mapping[str, Any]) -> str:
 def amount(row: Row, value: float | None) -> str:
     """A gain or a margin: "+0.31" points, or of a logarithm the factor, "×1.1"."""
     if value is None or not math.isfinite(value):
-        return "–"
+        return NONE
     words = f"×{math.exp(value):.3g}" if row["log"] else f"{100 * value:+.2f}"
-    return words.replace("-", "−")
+    return words.replace("-", MINUS)
 
 
 def lines(row: Row) -> list[tuple[str, ...]]:
@@ -80,8 +77,7 @@ def markdown(rows: Sequence[Row]) -> str:
     """The tables of claims, and the list of what was not measured."""
     text = ""
     for title, body in tables(rows):
-        cells = [HEAD, ("---",) * len(HEAD), *body]
-        text += f"{title}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in cells) + "\n"
+        text += f"{title}\n\n{as_markdown(HEAD, body)}\n"
     left = "".join(f"* {line}\n" for line in missing(rows))
     return text + (f"Not measured:\n\n{left}" if left else "")
 
@@ -109,15 +105,24 @@ def about_study(name: str, study: Mapping[str, Any]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def machine(environment: Mapping[str, Any]) -> str:
+    """Versions and the kind of processor, in one line."""
+    return ", ".join(f"{key} {value}" for key, value in sorted(environment.items()) if value)
+
+
+def as_markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in (head, ("---",) * len(head), *body))
+
+
 def headline(rows: Sequence[Row]) -> str:
     """Count the claims that hold, in one sentence."""
     tested = [row for row in rows if row["verdict"] != NOT_MEASURED]
     count = Counter(row["verdict"] for row in tested)
     parts = [f"{n} {words[n > 1]}" for verdict, words in SAYING.items() if (n := count[verdict])]
-    listed = " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:]))) or "none is decided"
     names, studies = {row["name"] for row in tested}, {row["study"] for row in tested}
     count_of = f"{_count(tested, 'test')} of {_count(names, 'claim')} in {_count(studies, 'study')}"
-    return f"Of {count_of}: {listed}."
+    return f"Of {count_of}: {listed(parts) if parts else 'none is decided'}."
 
 
 SAYING = {  # of one, of several
@@ -142,12 +147,10 @@ def _beside(metric: str, *numbers: float | None) -> str:
     """Mean and interval of a metric beside: points where its margin is in points, else its unit."""
     if metric in table()["margins"]:
         return interval({"log": False}, dict(zip(("mean", "low", "high"), numbers, strict=True)))
-    known = ["–" if x is None or not math.isfinite(x) else f"{x:+.3g}" for x in numbers]
-    mean, low, high = (each.replace("-", "−") for each in known)
+    known = [NONE if x is None or not math.isfinite(x) else f"{x:+.3g}" for x in numbers]
+    mean, low, high = (each.replace("-", MINUS) for each in known)
     return f"{mean} [{low}, {high}]"
 
 
 def _p(value: float | None) -> str:
-    if value is None or not math.isfinite(value):
-        return "–"
-    return f"{value:.3f}" if value >= 0.001 else "<0.001"
+    return p_value(math.nan if value is None else value)

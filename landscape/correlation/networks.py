@@ -18,7 +18,7 @@ MEASURES = ("eigenvalues", "trace", "relative_flatness", "sharpness", "noise")
 
 @dataclass(frozen=True)
 class Network:
-    """One network of a grid: its values by path, its seed, and the cell that trains it."""
+    """Network of a grid: its values by path, its seed, and the cell that trains it."""
 
     values: Mapping[str, Any]
     seed: int

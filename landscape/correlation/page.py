@@ -1,5 +1,6 @@
 """Page and figures of a study: correlate.html for people, figures/ for papers."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,11 @@ READINGS = {
 def write_page(folder: Path, answers: GridAnswers, table: NetworkTable) -> None:
     """Write correlate.html and, into figures/, every figure as SVG, PDF and PNG."""
     (folder / "figures").mkdir(parents=True, exist_ok=True)
-    for name, figure in figures(answers, table).items():
+    drawn = figures(answers, table)
+    for name, figure in drawn.items():
         for ending in ENDINGS:
             save(figure, folder / "figures" / f"{name}.{ending}")
-    files.write(folder / "correlate.html", page(answers, table))
+    files.write(folder / "correlate.html", page(answers, drawn))
 
 
 def figures(answers: GridAnswers, table: NetworkTable) -> dict[str, Figure]:
@@ -42,12 +44,12 @@ def figures(answers: GridAnswers, table: NetworkTable) -> dict[str, Figure]:
         drawn[f"matrix-{target}"] = matrix(answers, target)
         drawn[f"forest-{target}"] = forest(answers, target)
     for axis in answers.axes:
-        drawn[f"networks-{axis.replace(' ', '-')}"] = networks(table, axis, answers.targets[0])
+        drawn[_of_axis(axis)] = networks(table, axis, answers.targets[0])
     return drawn
 
 
-def page(answers: GridAnswers, table: NetworkTable) -> str:
-    """The page of a study, self-contained."""
+def page(answers: GridAnswers, drawn: Mapping[str, Figure]) -> str:
+    """The page of a study, self-contained. drawn: its `figures`."""
     said = sentences(answers)
     about = answers.about
     return rendered(
@@ -59,15 +61,14 @@ def page(answers: GridAnswers, table: NetworkTable) -> str:
         targets=[
             (
                 quantity(target).label,
-                [(name, inline_svg(draw(answers, target), f"{name}-{target}", words), words)
-                 for name, draw in (("matrix", matrix), ("forest", forest))
-                 for words in [READINGS[name]]],
+                [(name, inline_svg(drawn[f"{name}-{target}"], f"{name}-{target}", words), words)
+                 for name in ("matrix", "forest") for words in [READINGS[name]]],
                 rows(answers, target),
             )
             for target in answers.targets
         ],
         networks=[
-            (axis, inline_svg(networks(table, axis, answers.targets[0]), f"networks-{i}", axis))
+            (axis, inline_svg(drawn[_of_axis(axis)], f"networks-{i}", axis))
             for i, axis in enumerate(answers.axes)
         ],
         reading=READINGS["networks"],
@@ -76,6 +77,10 @@ def page(answers: GridAnswers, table: NetworkTable) -> str:
         about=_about(about),
         command=about.get("command", ""),
     )  # fmt: skip
+
+
+def _of_axis(axis: str) -> str:
+    return f"networks-{axis.replace(' ', '-')}"
 
 
 def _about(about: Any) -> str:

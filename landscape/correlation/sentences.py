@@ -32,7 +32,7 @@ def sentences(answers: GridAnswers) -> list[str]:
 
 
 def sentence(answers: GridAnswers, target: str) -> str:
-    """What the verdicts on one target say."""
+    """Say what the verdicts on one target are."""
     name = quantity(target).label.capitalize()
     by_verdict = {
         verdict: [a for a in answers.of(target, MEASURE) if a.verdict == verdict]

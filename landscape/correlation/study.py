@@ -17,6 +17,7 @@ from landscape.statistics.grid_answers import GridAnswers, answers_of
 from landscape.statistics.network_table import NetworkTable, read_networks
 from landscape.study.pool import reasons_of_failures
 from landscape.tasks.registry import TASKS
+from landscape.training.run import has_ended
 from landscape.utils import files
 from landscape.utils.environment import environment
 from landscape.utils.names import canonical
@@ -107,10 +108,10 @@ class Plan:
     @property
     def kept(self) -> int:
         """Number of networks whose run has ended already."""
-        return sum((network.cell.path / "manifest.json").exists() for network in self.networks)
+        return sum(has_ended(network.cell.path) for network in self.networks)
 
     def about(self, engine: Engine, command: str) -> dict[str, Any]:
-        """What correlate.json says of the study besides its answers."""
+        """Contents of correlate.json besides the answers."""
         return {
             "task": self.grid.task,
             "level": self.grid.level,

@@ -1,4 +1,4 @@
-"""What every engine does where an item runs: one item at a time, on one thread and one card."""
+"""Work of every engine where an item runs: one item at a time, on one thread and one card."""
 
 import os
 import pickle

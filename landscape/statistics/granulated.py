@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from landscape.records.study import SIGNIFICANT
 from landscape.statistics.intervals import holm
 from landscape.statistics.rank_correlation import (
     RankCorrelation,
@@ -22,7 +23,6 @@ from landscape.statistics.rank_correlation import (
 Floats = NDArray[np.float64]
 
 PERMUTATIONS = 1000
-SIGNIFICANT = 0.05
 NEGLIGIBLE = 0.2  # |Ψ| that predicts nothing worth the name
 PREDICTS, DOES_NOT, UNDECIDED = "predicts", "does not predict", "not decided"
 
@@ -204,7 +204,7 @@ def _codes(values: ArrayLike) -> NDArray:
 
 
 def _joint(codes: Sequence[NDArray], size: int) -> NDArray:
-    """One label for each combination of several, (n,)."""
+    """Label each combination of several, (n,)."""
     if not codes:
         return np.zeros(size, dtype=int)
     return np.unique(np.column_stack(codes), axis=0, return_inverse=True)[1].ravel()

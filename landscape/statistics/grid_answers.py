@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from landscape.statistics.granulated import SIGNIFICANT, Granulated, granulated, verdicts
+from landscape.records.study import SIGNIFICANT
+from landscape.statistics.granulated import Granulated, granulated, verdicts
 from landscape.statistics.network_table import MEASURE, TARGET, YARDSTICK, NetworkTable, quantity
 from landscape.statistics.rank_correlation import RankCorrelation
 

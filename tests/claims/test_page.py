@@ -56,6 +56,7 @@ def test_the_page_holds_every_claim_and_asks_nothing_of_the_network(record):
     html = page.page(record)
     for row in record["claims"]:
         assert row["name"] in html
+        assert row["gain"] is None or row["says"].replace("'", "&#39;") in html
     assert "digits: digits, MLP" in html and ">0–19<" in html
     assert "http://" not in html.replace("http://www.w3.org", "") and "<script" not in html
 

@@ -9,11 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import blended_transform_factory
 
+from landscape.plots.drawing.forest_panel import lay_out, legend, mark
 from landscape.plots.drawing.style import (
     GREY,
-    GRID,
     HIGHER,
-    INK,
     LOWER,
     NOT_SHOWN,
     Sheet,
@@ -63,11 +62,13 @@ def forest(rows: Sequence[Row], ax: Axes | None = None) -> Figure:
                 ticks.append((y, text(f"against {row['labels'][rival]}"), ""))
                 _control(panel, y, row, gain)
                 y += 1.0
-    _axes(panel, ticks, y)
-    page.figure.legend(
-        handles=_handles(), loc="outside lower center", ncols=3, fontsize=7,
-        title="bars: 95 % t interval, paired over seeds · grey band: a gain that does not matter",
-        title_fontsize=7,
+    lay_out(
+        panel, ticks, y - 0.5, reach=REACH, negligible=1.0,
+        label="gain in favour of the claim, in margins",
+    )  # fmt: skip
+    legend(
+        page, _marks(),
+        "bars: 95 % t interval, paired over seeds · grey band: a gain that does not matter",
     )  # fmt: skip
     page.figure.set_label("gain of the claimed method over its rival, in margins")
     return page.figure
@@ -82,20 +83,6 @@ def _title(page: Sheet, y: float, says: str) -> None:
         transform=blended_transform_factory(across, panel.transData), in_layout=False,
         bbox={"facecolor": panel.get_facecolor(), "linewidth": 0, "pad": 0.8},
     )  # fmt: skip
-
-
-def _axes(panel: Axes, ticks: Sequence[tuple[float, str, str]], end: float) -> None:
-    panel.axvspan(-1, 1, color=GRID, alpha=0.5, linewidth=0, zorder=0)
-    panel.axvline(0, color=INK, linewidth=0.8, zorder=1)
-    panel.set_yticks([y for y, _, _ in ticks], [label for _, label, _ in ticks])
-    panel.set(xlim=(-REACH, REACH), ylim=(end - 0.5, -0.6))
-    panel.set_xlabel("gain in favour of the claim, in margins")
-    panel.grid(False, axis="y")
-    panel.tick_params(axis="y", length=0)
-    right = panel.secondary_yaxis("right")
-    right.set_yticks([y for y, _, _ in ticks], [words for _, _, words in ticks])
-    right.tick_params(axis="y", length=0, pad=8)
-    right.spines["right"].set_visible(False)
 
 
 def _mark(panel: Axes, y: float, row: Row, gain: Amounts, verdict: str) -> None:
@@ -131,15 +118,9 @@ def _in_margins(row: Row, gain: Amounts, which: str) -> float:
     return math.nan if value is None else value / row["margin"]
 
 
-def _handles() -> list[Line2D]:
-    def of(label: str, colour: str, marker: str = "o", face: str | None = None) -> Line2D:
-        return Line2D(
-            [], [], color=colour, marker=marker, label=label, linestyle="-", markersize=4,
-            markerfacecolor=face or colour,
-        )  # fmt: skip
-
+def _marks() -> list[Line2D]:
     return [
-        of(HOLDS, LOWER), of("holds, but a control explains it", LOWER, face="white"),
-        of(FAILS, HIGHER), of(UNDECIDED, NOT_SHOWN, face="white"),
-        of("the same against a control", GREY, "D", face="white"),
+        mark(HOLDS, LOWER), mark("holds, but a control explains it", LOWER, hollow=True),
+        mark(FAILS, HIGHER), mark(UNDECIDED, NOT_SHOWN, hollow=True),
+        mark("the same against a control", GREY, "D", hollow=True),
     ]  # fmt: skip

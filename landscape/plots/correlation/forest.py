@@ -7,11 +7,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from landscape.plots.correlation.matrix import chosen_target
+from landscape.plots.drawing.forest_panel import lay_out, legend, mark
 from landscape.plots.drawing.style import (
     BASELINE,
-    GRID,
     HIGHER,
-    INK,
     LOWER,
     NOT_SHOWN,
     PALE,
@@ -43,25 +42,17 @@ def forest(answers: GridAnswers, target: str = "", ax: Axes | None = None) -> Fi
     ]
     page = sheet(ax, 1, columns=1, height=ROW * len(found) + 1.05)
     panel = page.axes[0]
-    panel.axvspan(-NEGLIGIBLE, NEGLIGIBLE, color=GRID, alpha=0.5, linewidth=0, zorder=0)
-    panel.axvline(0, color=INK, linewidth=0.8, zorder=1)
     for y, answer in enumerate(found):
         _row(panel, y, answer)
-    rows = range(len(found))
-    panel.set_yticks(rows, [text(quantity(answer.measure).label) for answer in found])
-    panel.set(xlim=(-1.05, 1.05), ylim=(len(found) - 0.4, -0.6))
-    panel.set_xlabel(f"Ψ with the {quantity(target).label}")
-    panel.grid(False, axis="y")
-    panel.tick_params(axis="y", length=0)
-    right = panel.secondary_yaxis("right")
-    right.set_yticks(rows, [_words(answer) for answer in found])
-    right.tick_params(axis="y", length=0, pad=8)
-    right.spines["right"].set_visible(False)
-    small = "bars: 95 % over settings · grey: |Ψ| < 0.2 · right: verdict, and the lowest ψ"
-    page.figure.legend(
-        handles=_handles(), loc="outside lower center", ncols=3, fontsize=7, title=small,
-        title_fontsize=7,
+    rows = [
+        (y, text(quantity(answer.measure).label), _words(answer)) for y, answer in enumerate(found)
+    ]
+    lay_out(
+        panel, rows, len(found) - 0.4, reach=1.05, negligible=NEGLIGIBLE,
+        label=f"Ψ with the {quantity(target).label}",
     )  # fmt: skip
+    small = "bars: 95 % over settings · grey: |Ψ| < 0.2 · right: verdict, and the lowest ψ"
+    legend(page, _marks(), small)
     page.figure.set_label(small)
     return page.figure
 
@@ -89,15 +80,9 @@ def _words(answer: Answer) -> str:
     return text(f"{answer.verdict or 'yardstick'}{other_way} · {lowest}")
 
 
-def _handles() -> list[Line2D]:
-    def of(label: str, colour: str, marker: str = "o", face: str | None = None) -> Line2D:
-        return Line2D(
-            [], [], color=colour, marker=marker, label=label, markersize=4,
-            markerfacecolor=face or colour,
-        )  # fmt: skip
-
+def _marks() -> list[Line2D]:
     return [
-        of(PREDICTS, LOWER), of(DOES_NOT, HIGHER), of(UNDECIDED, NOT_SHOWN, face="none"),
-        of("yardstick", BASELINE, "D"),
+        mark(PREDICTS, LOWER), mark(DOES_NOT, HIGHER), mark(UNDECIDED, NOT_SHOWN, hollow=True),
+        mark("yardstick", BASELINE, "D"),
         Line2D([], [], color=PALE, linewidth=6, label="95 % of permutations inside cells"),
     ]  # fmt: skip

@@ -37,7 +37,7 @@ def networks(
     measures: Sequence[str] | None = None,
     ax: Axes | Sequence[Axes] | None = None,
 ) -> Figure:
-    """One point per network that met the level, a panel per measure.
+    """Draw a point per network that met the level, a panel per measure.
 
     axis: the setting that colours them; default the first. measures: default four.
     Raises ValueError for an axis or a number that the table does not hold.

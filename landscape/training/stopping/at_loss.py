@@ -19,7 +19,7 @@ MOST_HALVINGS = 60  # a share of the segment in float64 has no more digits
 
 @dataclass(frozen=True)
 class Stop:
-    """Where a training met its level: share of the last epoch's segment, and the loss there."""
+    """Point where a training met its level: share of the last epoch's segment, and the loss."""
 
     share: float
     loss: float
