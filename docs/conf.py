@@ -4,9 +4,9 @@ import sys
 from importlib.metadata import version as installed
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # for example_pages and plain_docstrings
+sys.path.insert(0, str(Path(__file__).parent))  # for the modules beside it
 
-from example_pages import to_their_pages
+from page_links import to_their_pages
 
 project = "landscape"
 author = "the landscape authors"

@@ -1,6 +1,5 @@
-"""How sphinx-gallery orders the examples and finds their figures, and how pages link to them."""
+"""How sphinx-gallery orders the examples and finds their figures."""
 
-import re
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -50,17 +49,3 @@ def last_figure(block, block_vars, gallery_conf):
     path = next(block_vars["image_path_iterator"])
     found.savefig(path, dpi=150)
     return figure_rst([path], gallery_conf["src_dir"])
-
-
-def to_their_pages(app, name, source):
-    """Adapt links for the site: those to gallery/*.py and its README lead to the pages that are
-    made from them, those to tables of benchmarks and to published settings, which the site lacks,
-    become names of files.
-    """
-    files = r"benchmarks/\S+?\.md|landscape/tasks/published/\S+?\.toml"
-    source[0] = re.sub(rf"\[([^]]*)\]\((?:\.\./)+({files})\)", r"\1: `\2`", source[0])
-    source[0] = re.sub(
-        r"\]\((?:\.\./)+gallery/(\w+)\.(?:py|md)\)",
-        lambda link: f"](/gallery/{link[1].replace('README', 'index')}.rst)",
-        source[0],
-    )

@@ -1,6 +1,7 @@
 """The gallery and the pages beside the methods' cards: headers, defaults, the site."""
 
 import ast
+import importlib
 import os
 import re
 import shutil
@@ -16,6 +17,11 @@ from landscape.methods import METHODS
 from landscape.plots import PLOTS
 
 ROOT = Path(__file__).parents[1]
+PAGES = [
+    page
+    for page in sorted((ROOT / "docs").rglob("*.md"))
+    if not {"_build", "gallery"} & set(page.relative_to(ROOT / "docs").parts[:1])
+]
 EXAMPLES = sorted((ROOT / "gallery").glob("*.py"))
 CARDS = {p.stem: p.read_text() for p in (ROOT / "docs" / "measures").glob("*.md")}
 
@@ -66,6 +72,25 @@ def test_the_reference_lists_everything(page, classes):
     text = (ROOT / "docs" / "reference" / f"{page}.md").read_text()
     listed = re.findall(rf"^\.\. auto\w+:: landscape\.({page}\.\w+)$", text, re.MULTILINE)
     assert set(classes) <= set(listed)
+
+
+def test_no_link_of_the_site_leads_out_of_it(monkeypatch):
+    """Links to tables of benchmarks, to studies and settings are names of files there."""
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    adapt = importlib.import_module("page_links").to_their_pages
+    leading_out = {}
+    for page in PAGES:
+        source = [page.read_text()]
+        adapt(None, str(page.relative_to(ROOT / "docs").with_suffix("")), source)
+        links = re.findall(r"\]\((\.\./[^)\s#]*)", source[0])
+        outside = [link for link in links if not _inside(page.parent / link)]
+        if outside:
+            leading_out[page.name] = outside
+    assert not leading_out
+
+
+def _inside(path: Path) -> bool:
+    return path.resolve().is_relative_to(ROOT / "docs")
 
 
 @pytest.fixture(scope="module")
