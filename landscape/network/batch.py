@@ -93,7 +93,7 @@ class Batch:
 
         x, y = (mapped(tree, some, sequences, entries) for tree in (self.x, self.y))
         part = Batch(x, y)
-        return replace(part, weight=self.share * part.size / self.size)
+        return replace(part, weight=self.share * part.size / max(self.size, 1))
 
     def changed(self, change: Callable[["Batch"], "Batch"]) -> "Batch":
         """The batch after a change; of one that is read anew, whenever it is read."""

@@ -94,7 +94,8 @@ class Training:
         self.rows: list[dict[str, float]] = [self._row({})] if self.stage.begins else []
         if settings.training.stop_at_loss is not None:
             at_loss.check_model(self.model)
-            at_loss.check_start(self.rows[0]["train_loss"], settings.training.stop_at_loss)
+            if self.stage.begins:
+                self.check_above_level("at the start")
 
     @property
     def budget(self) -> float:
@@ -174,12 +175,19 @@ class Training:
     def _stop_where_met(self, before: dict[str, Tensor]) -> None:
         """Go back along the epoch to the level of `stop_at_loss`, where its end lies below it."""
         level = self.settings.training.stop_at_loss
-        if level is not None and self._training_loss() <= level:
-            self.stop = at_loss.stop_between(self.model, before, level, self._training_loss)
+        if level is not None and self.loss_at_hand() <= level:
+            self.stop = at_loss.stop_between(self.model, before, level, self.loss_at_hand)
 
-    def _training_loss(self) -> float:
-        groups = self.stage.evaluated["train"]
+    def loss_at_hand(self) -> float:
+        """Plain training loss on the stage's own examples: of a sequence, those of this task."""
+        groups = self.stage.evaluated["train"][-1:]
         return self.stage.evaluate.mean("train", groups, self.plain_loss)[0]
+
+    def check_above_level(self, when: str) -> None:
+        """Raise ValueError where no step is needed to come down to the level of `stop_at_loss`."""
+        level = self.settings.training.stop_at_loss
+        if level is not None:
+            at_loss.check_start(self.loss_at_hand(), level, when)
 
     def boundary(self) -> dict[str, Any]:
         """Everything that the next steps depend on, copied. Between two steps only."""

@@ -66,7 +66,8 @@ class TrainingSettings:
     rank climbs on its part. No effect in one process.
     stop_at_loss: ends a training at the first epoch end whose plain training loss, in eval mode on
     the examples of the metrics, is at most this level, at the point between the last two epochs'
-    weights that meets it within 2 %; `epochs` is then the most. None: the budget ends it.
+    weights that meets it within 2 %; `epochs` is then the most. None: the budget ends it. Of a
+    sequence each task ends so, by the loss on its own examples.
     evaluate_every: epochs between two evaluations on training, held-out and test data, at the start
     and the end too; 0: at these alone. An epoch that is not evaluated has no row of metrics.
     measure_every: steps between two looks at the sharpness, at the start and the end too; 0: none.
@@ -163,10 +164,6 @@ class Settings:
             raise ValueError(
                 "`training.measure_every` follows one training, not a sequence of tasks. Set "
                 'lifelong.measure to "task": then the measures are asked after each task.'
-            )
-        if self.lifelong and self.training.stop_at_loss is not None:
-            raise ValueError(
-                "`training.stop_at_loss` ends one training, not a sequence of tasks. Leave it out."
             )
         _require("`seed` must be a non-negative integer.", self.seed >= 0, self.seed)
         if set(self.own.get("methods", ())) <= set(METHODS):

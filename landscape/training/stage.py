@@ -30,7 +30,8 @@ class Stage:
     """Network, method and examples of a training, and the examples that its metrics look at.
 
     evaluated: groups of examples by part, "train", "held_out" and "test"; the metrics of a part are
-    means over its groups, which count equally. augment: (x, generator) -> x for training batches.
+    means over its groups, which count equally. The last group is of `examples`, others of earlier
+    tasks. augment: (x, generator) -> x for training batches.
     rate: factor of the learning rate. begins: metrics are taken before the first step, too.
     """
 

@@ -191,8 +191,7 @@ def _train(
     state = _run_logged(path, training, log, clock, progress)
     checkpoint.save_state(path / WEIGHTS, training.model.state_dict())
     tables.write(path, "metrics", training.rows)
-    outcome = training.outcome() if isinstance(training, Training) else {}
-    _seal(path, {"state": state, "epoch": training.epoch, **outcome})
+    _seal(path, {"state": state, "epoch": training.epoch, **training.outcome()})
     for name in (CHECKPOINT, FIRST_CHECKPOINT):
         (path / name).unlink(missing_ok=True)
 

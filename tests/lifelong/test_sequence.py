@@ -34,6 +34,12 @@ def test_every_example_belongs_to_one_task_and_is_named_by_its_class_there():
     assert sorted(rows) == list(range(120)) and found.sizes == [36] * 3
 
 
+def test_nothing_may_be_held_out():
+    found = sequence_of(dataset(), LifelongSettings(tasks=3), seed=0, held_out=0.0)
+    assert [batch.size for batch in found.held_out] == [0, 0, 0]
+    assert found.sizes == [40] * 3
+
+
 def test_parts_are_views_of_the_whole():
     found = sequence_of(dataset(), LifelongSettings(tasks=3), seed=0)
     start = found.all_train.x["x"].untyped_storage().data_ptr()

@@ -36,7 +36,8 @@ class LifelongTraining:
 
     The metrics of an epoch are means over the tasks seen so far. results: rows of the accuracy
     matrix, the first before training: {"task": i, "accuracy_1": ..., "loss_1": ...}. ended: the
-    number of the task that ended with the last epoch, else 0.
+    number of the task that ended with the last epoch, else 0. stops: for each task that has ended,
+    whether and where it met the level of `stop_at_loss`.
     """
 
     monitor = None
@@ -60,6 +61,7 @@ class LifelongTraining:
         )
         self._before: list[Row] = []  # rows of the tasks that have ended
         self.index, self.ended = 0, 0
+        self.stops: list[dict[str, Any]] = []
         self.current = self._training()
         self.results = [self._result()]
         self._memory_at_epoch = self.memory.state_dict()
@@ -89,6 +91,14 @@ class LifelongTraining:
         """Test whether the last task has ended."""
         return len(self.results) > self.lifelong.tasks
 
+    def outcome(self) -> dict[str, Any]:
+        """Entry of status.json: whether every task met the level of `stop_at_loss`, and each."""
+        if self.settings.training.stop_at_loss is None:
+            return {}
+        tasks = self.stops if self.ended else [*self.stops, *self.current.outcome().values()]
+        met = len(tasks) == self.lifelong.tasks and all(task["met"] for task in tasks)
+        return {"stop_at_loss": {"met": met, "tasks": tasks}}
+
     def describe(self) -> dict[str, Any]:
         """Facts about the run that its environment.json keeps: the sequence of tasks."""
         memory = {"replay": self.lifelong.replay, "memory": self.memory.size}
@@ -116,6 +126,7 @@ class LifelongTraining:
             "ended": self.ended,
             "before": self._before,
             "results": self.results,
+            "stops": self.stops,
             "memory": self._memory_at_epoch if inside else self.memory.state_dict(),
             "rows": self.rows,
             "epoch": self.epoch,
@@ -128,6 +139,7 @@ class LifelongTraining:
         state = clone(boundary)
         self.index, self.ended = state["task"], state["ended"]
         self._before, self.results = state["before"], state["results"]
+        self.stops = state.get("stops", [])  # checkpoints of older programs have none
         self.memory.load_state_dict(state["memory"])
         self._memory_at_epoch = clone(state["memory"])
         self.current = self._training()
@@ -168,6 +180,7 @@ class LifelongTraining:
         rows = torch.arange(start, start + self.sequence.sizes[self.index])
         self.memory.end_task(rows, generator)
         self.ended = self.index + 1
+        self.stops += self.current.outcome().values()
         self.results.append(self._result())
 
     def _next_task(self) -> None:
@@ -178,6 +191,7 @@ class LifelongTraining:
         self.current = self._training()
         if kept is not None:
             self.current.optimizer.load_state_dict(kept)
+        self.current.check_above_level(f"of task {self.index + 1} before its first step")
 
     def _result(self) -> Row:
         """The row of the accuracy matrix at the present weights, over the tests of all tasks."""

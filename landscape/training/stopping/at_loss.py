@@ -34,11 +34,11 @@ def check_model(model: nn.Module) -> None:
         )
 
 
-def check_start(loss: float, level: float) -> None:
-    """Raise ValueError where the level lies above the loss of the untrained network."""
+def check_start(loss: float, level: float, when: str) -> None:
+    """Raise ValueError where the level is met before the first step. when: in words."""
     if loss <= level:
         raise ValueError(
-            f"`training.stop_at_loss` must be below the loss at the start, {loss:.4g}. Got {level}."
+            f"`training.stop_at_loss` must be below the loss {when}, {loss:.4g}. Got {level}."
         )
 
 
