@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from landscape.utils.processes import spare_other_programs
 from landscape_cli import errors
 from landscape_cli.commands.analyze import analyze
 from landscape_cli.commands.audit import audit
@@ -70,6 +71,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _interrupt)
     accept_every_sign()
+    spare_other_programs()  # before torch is imported
     try:
         code = errors.reported(lambda: app(arguments, standalone_mode=False, prog_name="landscape"))
     except Exception:  # python's own exit code of these, 1, would pass for an audit's verdict

@@ -1,6 +1,5 @@
 """A study of a grid: train every network to one loss, measure it, correlate, write the answers."""
 
-import os
 import platform
 import time
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ from landscape.utils import files
 from landscape.utils.environment import environment
 from landscape.utils.names import canonical
 from landscape.utils.paths import PathLike, as_path, refuse_links_out
-from landscape.utils.processes import check_single_process
+from landscape.utils.processes import check_single_process, usable_cores
 from landscape.utils.progress import Listener, Progress, silent
 from landscape.utils.progress_display import listening
 
@@ -121,7 +120,7 @@ class Plan:
             "examples": self.networks[0].cell.examples,
             "hours": round(_seconds(self.path) / 3600, 3),
             "workers": engine.at_once(self.networks[0].cell.device),
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+            "machine": f"{platform.machine()}, {usable_cores()} cores",
             "environment": environment(),
             "command": command,
         }

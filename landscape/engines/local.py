@@ -20,6 +20,7 @@ from landscape.engines.engine import End, Engine, Item
 from landscape.engines.worker import now_and_then
 from landscape.utils import interrupt
 from landscape.utils.device import cards_for, device_of, visible_cards
+from landscape.utils.processes import usable_cores
 from landscape.utils.progress import Listener, Progress
 
 MESSAGE_SECONDS = 0.2  # between two messages of a worker
@@ -57,7 +58,7 @@ class Local(Engine):
             return self.workers
         if device_of(device).type == "cuda":
             return (len(cards_for(device)) or 1) * self.per_card
-        return os.cpu_count() or 1
+        return usable_cores()
 
     def run(self, items: Sequence[Any], hear: Listener) -> Generator[End]:
         """Run items in this process where one runs at a time, else in others."""

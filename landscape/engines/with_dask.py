@@ -14,6 +14,7 @@ from landscape.engines.engine import End, Engine, Item, parameters
 from landscape.engines.site import Unfit
 from landscape.engines.worker import Outcome, now_and_then, perform
 from landscape.utils.optional import optional
+from landscape.utils.processes import usable_cores
 from landscape.utils.progress import Listener, Progress
 
 MESSAGE_SECONDS = 1.0  # between two messages of a worker; a thousand workers send a thousand
@@ -61,7 +62,7 @@ class Dask(Engine):
 
     def at_once(self, device: str) -> int:
         """`workers`; else one per core, and 1 at a scheduler, whose workers are not known yet."""
-        return self.workers or (1 if self._address else os.cpu_count() or 1)
+        return self.workers or (1 if self._address else usable_cores())
 
     def run(self, items: Sequence[Any], hear: Listener) -> Generator[End]:
         """Send items to the scheduler and yield ends as they arrive."""

@@ -1,7 +1,6 @@
 """Items as tasks of Ray: on a cluster that runs, or on processes of this machine."""
 
 import logging
-import os
 import socket
 from collections import deque
 from collections.abc import Generator, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 from landscape.engines.engine import End, Engine, Item, parameters
 from landscape.engines.worker import Outcome, now_and_then, perform
 from landscape.utils.optional import optional
+from landscape.utils.processes import usable_cores
 from landscape.utils.progress import Listener, Progress
 
 MESSAGE_SECONDS = 1.0
@@ -58,7 +58,7 @@ class Ray(Engine):
 
     def at_once(self, device: str) -> int:
         """`workers`; else one per core, and 1 in a cluster that is not known yet."""
-        return self.workers or (os.cpu_count() or 1 if self.at == "auto" else 1)
+        return self.workers or (usable_cores() if self.at == "auto" else 1)
 
     def run(self, items: Sequence[Any], hear: Listener) -> Generator[End]:
         """Hand items to Ray and yield ends as they arrive."""

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from landscape.utils.processes import control_groups
+
 MOST_KEPT = 2**31  # more vectors gain little
 ALLOCATORS = ("not enough memory", "can't allocate memory")  # of torch on the CPU
 
@@ -79,10 +81,29 @@ def _available() -> int | None:
 
 
 def _left_in_group() -> int | None:
-    """Bytes left of a container's limit (cgroup v2)."""
-    group = Path("/sys/fs/cgroup")
+    """Bytes left of the nearest limit of the process's control groups, of version 2 or 1."""
+    left = [_left(group) for group in control_groups("memory")]
+    return min((size for size in left if size is not None), default=None)
+
+
+def _left(group: Path) -> int | None:
+    """Bytes left of a group's limit; files that the system only keeps at hand count as free."""
+    for limit, taken, at_hand in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        try:
+            most = int((group / limit).read_text(encoding="ascii"))
+            used = int((group / taken).read_text(encoding="ascii"))
+        except (OSError, ValueError):  # no such file, or "max": no limit
+            continue
+        return max(0, most - used + _statistics(group).get(at_hand, 0))
+    return None
+
+
+def _statistics(group: Path) -> dict[str, int]:
     try:
-        limit = int((group / "memory.max").read_text(encoding="ascii"))
-        return max(0, limit - int((group / "memory.current").read_text(encoding="ascii")))
-    except (OSError, ValueError):  # no such group, or "max": no limit
-        return None
+        lines = (group / "memory.stat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return {}
+    return {name: int(value) for name, _, value in (line.partition(" ") for line in lines)}

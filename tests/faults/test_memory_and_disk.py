@@ -205,9 +205,22 @@ def test_a_clock_that_does_not_advance(small_net, monkeypatch, tmp_path):
 def test_available_memory_of_a_container(tmp_path, monkeypatch):
     for name, text in (("memory.max", "1000\n"), ("memory.current", "400\n")):
         (tmp_path / name).write_text(text)
-    monkeypatch.setattr(
-        memory, "Path", lambda path: tmp_path if "cgroup" in path else tmp_path / "x"
-    )
+    monkeypatch.setattr(memory, "control_groups", lambda controller: [tmp_path])
+    monkeypatch.setattr(memory, "_available", lambda: None)
     assert free_bytes(torch.device("cpu")) == 600
+    (tmp_path / "memory.stat").write_text("anon 350\ninactive_file 50\n")
+    assert free_bytes(torch.device("cpu")) == 650  # files at hand can be dropped
     (tmp_path / "memory.max").write_text("max\n")
     assert free_bytes(torch.device("cpu")) is None
+
+
+def test_available_memory_of_nested_groups_is_the_least(tmp_path, monkeypatch):
+    """A job of Slurm is limited by a group around its own."""
+    job, task = tmp_path / "job", tmp_path / "job" / "task"
+    task.mkdir(parents=True)
+    for group, limit in ((job, 1000), (task, 2**62)):
+        (group / "memory.limit_in_bytes").write_text(f"{limit}\n")
+        (group / "memory.usage_in_bytes").write_text("300\n")
+    monkeypatch.setattr(memory, "control_groups", lambda controller: [task, job])
+    monkeypatch.setattr(memory, "_available", lambda: 10_000)
+    assert free_bytes(torch.device("cpu")) == 700
