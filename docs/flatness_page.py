@@ -5,7 +5,7 @@
     cp grid/networks.csv benchmarks/results/correlate-digits.csv
     python docs/flatness_page.py
 
-writes them anew; a test says when that is due.
+writes them anew, likewise for the other tasks that have a grid; a test says when that is due.
 """
 
 import json
@@ -36,17 +36,14 @@ def section(task: str) -> str:
         return f"\n### {task}\n\nNot measured: `landscape correlate --task {task}`.\n"
     answers = GridAnswers.from_dict(json.loads(record.read_text(encoding="utf-8")))
     said = "\n".join(f"* {line}" for line in sentences(answers))
-    first = answers.targets[0]
+    target = quantity(answers.targets[0]).label
+    words = {
+        "matrix": f"Rank correlation of each measure with the {target} by axis",
+        "forest": f"Mean rank correlation of each measure with the {target}, and its interval",
+        "networks": f"The {target} of the networks by four measures, coloured by batch size",
+    }
     pictures = "\n\n".join(
-        f"![{words}](../pictures/correlate/{task}-{name}.svg)"
-        for name, words in (
-            (
-                "matrix",
-                f"Rank correlation of each measure with the {quantity(first).label} by axis",
-            ),
-            ("forest", "Mean rank correlation of each measure with its interval"),
-            ("networks", "The networks, coloured by batch size"),
-        )
+        f"![{text}](../pictures/correlate/{task}-{name}.svg)" for name, text in words.items()
     )
     tables = "\n\n".join(
         f"**{quantity(target).label.capitalize()}**\n\n{markdown(answers, target)}"

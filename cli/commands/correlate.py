@@ -1,4 +1,4 @@
-"""landscape correlate: does flatness predict generalisation over the networks of a grid?"""
+"""landscape correlate: does flatness predict generalisation, or forgetting, over a grid?"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -54,7 +54,8 @@ def correlate(
 ) -> None:
     """Train a grid of networks to one loss, measure them, correlate flatness with generalisation.
 
-    What is already there is kept, so the same command goes on after a stop.
+    What is already there is kept, so the same command goes on after a stop. Over a sequence of
+    tasks, as split-digits, flatness after the first is correlated with how much of it is forgotten.
 
     Example: landscape correlate --task digits --quick
     """

@@ -31,12 +31,18 @@ def tasks_to_measure(minimum: Minimum) -> int:
 def minimum_after(
     task: int, minimum: Minimum, data_dir: Path | None, device: str | None
 ) -> Minimum:
-    """The minimum after a task before the last, from 1: on examples of the tasks up to it.
+    """The minimum after a task, from 1: on examples of the tasks up to it.
 
-    Its records lie in a folder of its own within the run's.
+    Its records lie in a folder of its own within the run's. Raises ValueError where the subject is
+    no run over a sequence, or has no task of that number.
     """
     run = minimum.run
-    assert run is not None
+    if run is None or run.settings.lifelong is None:
+        raise ValueError("`after` is the task of a run over a sequence of tasks. Leave it out.")
+    if not 1 <= task <= run.settings.num_tasks:
+        raise ValueError(
+            f"`after` must be the number of a task, 1 to {run.settings.num_tasks}. Got {task}."
+        )
     objective = partial(
         run.objective, examples=minimum.examples, batch_norm=minimum.batch_norm,
         data_dir=data_dir, device=device, after=task,

@@ -46,6 +46,7 @@ def analyze(
     data_dir: PathLike | None = None,
     device: str | None = None,
     parameters: str | None = None,
+    after: int | None = None,
     engine: Engine | str | None = None,
     progress: Listener | bool = silent,
 ) -> dict[str, Record]:
@@ -70,7 +71,9 @@ def analyze(
     trust: import the user's code that a run refers to. data_dir: folder of the data's files.
 
     A run over a sequence of tasks with `lifelong.measure` "task" is measured after each of them,
-    surfaces and profiles left out: "lifelong" has the numbers.
+    surfaces and profiles left out: "lifelong" has the numbers. after: the number of a task, from 1:
+    the network is measured after it alone, on examples of the tasks up to it, likewise; the records
+    lie in tasks/task-NN of the run.
 
     Raises ValueError for unknown measures and settings, for a run that diverged or has not
     finished, and for a checkpoint that does not fit; FileNotFoundError for missing data.
@@ -91,12 +94,15 @@ def analyze(
         minimum = opened(subject, out)
         end = None if to is None else opened(to, None)
         asked = measures_of(minimum, measures, options or {}, among, end)
+        by_task = {name: m for name, m in asked.items() if name not in RESUMABLE}
+        if after is not None:
+            minimum = after_tasks.minimum_after(after, minimum, as_path(data_dir), device)
+            asked = by_task
         by = None if engine is None else engine_of(engine)
         with listening(progress) as tell:
             found = answers(minimum, asked, force=force, engine=by, progress=tell)
             for task in range(1, tasks := after_tasks.tasks_to_measure(minimum)):
                 earlier = after_tasks.minimum_after(task, minimum, as_path(data_dir), device)
-                by_task = {name: m for name, m in asked.items() if name not in RESUMABLE}
                 answers(earlier, by_task, force=force, progress=tell)
             if tasks and minimum.run is not None:
                 found["lifelong"] = after_tasks.record_of(

@@ -11,6 +11,7 @@ from landscape.study.tuning import applied
 from landscape.tasks.registration import UserCode, canonical_method, register
 from landscape.tasks.registry import task as find_task
 from landscape.training.base_optimizer import check_fits
+from landscape.training.settings import Settings
 from landscape.training.train import settings_for
 
 MEASURES = ("eigenvalues", "trace", "relative_flatness", "sharpness", "noise")
@@ -55,7 +56,23 @@ def _cell(
         task, method, seed, cell_folder(folder / "runs", settings), overrides, MEASURES,
         grid.measures, find_task(task).examples(None), "stored", data_dir,
         title=", ".join([*said, f"seed {seed}"]), own=UserCode(**settings.own),
+        after=_measured_after(settings),
     )  # fmt: skip
+
+
+def _measured_after(settings: Settings) -> int | None:
+    """Task of a sequence after which a network is measured: the first, whose forgetting is asked.
+
+    Raises ValueError for a sequence of one task.
+    """
+    if settings.lifelong is None:
+        return None
+    if settings.lifelong.tasks < 2:
+        raise ValueError(
+            "`lifelong.tasks` must be at least 2: the first task is forgotten by learning others. "
+            f"Got {settings.lifelong.tasks}."
+        )
+    return 1
 
 
 def _task(grid: Grid, values: Mapping[str, Any]) -> str:

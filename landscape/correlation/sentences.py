@@ -21,8 +21,10 @@ def sentences(answers: GridAnswers) -> list[str]:
     """A sentence on the networks, one for each target, and advice where too many are left out."""
     there = answers.planned - len(answers.left_out)
     level = answers.about.get("level")
-    stop = f", stopped at a training loss of {level:g}" if level else ""
-    lines = [f"{there} of {answers.planned} networks{stop}."]
+    stop = f" stopped at a training loss of {level:g}" if level else ""
+    if "measured_after_task" in answers.about:
+        stop = f" each task{stop}, measured after the first"
+    lines = [f"{there} of {answers.planned} networks{',' * bool(stop)}{stop}."]
     if answers.too_many_left_out:
         lines.append(
             f"More than a tenth of the networks are left out ({len(answers.left_out)}): change the "

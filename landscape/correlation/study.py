@@ -53,13 +53,14 @@ def correlate(
     """Ask whether flatness predicts generalisation over the networks of a grid of settings.
 
     Every network stops at one training loss, is measured, and enters the rank correlations; one
-    that does not come down to it is left out, and listed. Writes correlate.json, networks.csv,
-    correlate.html and figures into `out`, by default runs/correlate-TASK. What is finished is not
-    done again.
+    that does not come down to it is left out, and listed. Over a sequence of tasks the question is
+    forgetting: each task stops there, and networks are measured after the first alone. Writes
+    correlate.json, networks.csv, correlate.html and figures into `out`, by default
+    runs/correlate-TASK. What is finished is not done again.
 
-    task: one with a committed grid (digits, fashion-mnist), or any with `config`, a TOML file with
-    the entries of `landscape.correlation.grid.Grid`. quick: a small part of the grid. seeds: how
-    many of each network. workers, engine: as `landscape.compare` takes them.
+    task: one with a committed grid (digits, fashion-mnist, split-digits), or any with `config`, a
+    TOML file with the entries of `landscape.correlation.grid.Grid`. quick: a small part of the
+    grid. seeds: how many of each network. workers, engine: as `landscape.compare` takes them.
 
     Raises ValueError for a grid that cannot be, before anything is trained, and where no network
     met the level.
@@ -111,15 +112,17 @@ class Plan:
 
     def about(self, engine: Engine, command: str) -> dict[str, Any]:
         """Contents of correlate.json besides the answers."""
+        first = self.networks[0].cell
         return {
             "task": self.grid.task,
             "level": self.grid.level,
             "quick": self.quick,
             "seeds": list(range(self.seeds)),
             "grid": asdict(self.grid),
-            "examples": self.networks[0].cell.examples,
+            **({} if first.after is None else {"measured_after_task": first.after}),
+            "examples": first.examples,
             "hours": round(_seconds(self.path) / 3600, 3),
-            "workers": engine.at_once(self.networks[0].cell.device),
+            "workers": engine.at_once(first.device),
             "machine": f"{platform.machine()}, {usable_cores()} cores",
             "environment": environment(),
             "command": command,

@@ -38,13 +38,17 @@ QUANTITIES: dict[str, Quantity] = {
     "grad_norm": Quantity("‖∇L‖", MEASURE),
     "w_norm": Quantity("‖w‖", MEASURE),
     "distance": Quantity("distance from the start", MEASURE),
+    "forgetting_bound": Quantity("bound ½ λ max ‖Δw‖²", MEASURE),
     "steps": Quantity("steps", YARDSTICK),
     "parameters": Quantity("parameters", YARDSTICK),
     "train_loss": Quantity("training loss", YARDSTICK),
+    "moved": Quantity("distance moved later, ‖Δw‖", YARDSTICK),
     "gap_loss": Quantity("gap of the loss", TARGET),
     "gap_error": Quantity("gap of the error", TARGET),
     "test_loss": Quantity("test loss", TARGET),
     "noise_intolerance": Quantity("intolerance of noise on the weights", TARGET),
+    "forgetting": Quantity("forgetting of the first task", TARGET),
+    "loss_rise": Quantity("rise of the first task's test loss", TARGET),
 }
 SHARPNESS = "sharpness@"  # followed by the radius
 

@@ -22,7 +22,8 @@ class Cell:
     """Method with one seed: what to train, what to measure, and where to store it.
 
     measures: none where it is only trained. title: what progress calls it, if not "sam, seed 0".
-    own: the user's own code, registered in the process that shares out the work.
+    own: the user's own code, registered in the process that shares out the work. after: of a
+    sequence the task after which alone it is measured.
     """
 
     task: str
@@ -37,6 +38,7 @@ class Cell:
     data_dir: Path | None
     title: str = ""
     own: UserCode = field(default_factory=UserCode)
+    after: int | None = None
 
     @property
     def label(self) -> str:
@@ -76,6 +78,7 @@ class Cell:
                 batch_norm=self.batch_norm,
                 options=self.options,
                 data_dir=self.data_dir,
+                after=self.after,
                 progress=tell,
             )
         return run

@@ -18,11 +18,11 @@ def test_a_dry_run_counts_and_writes_nothing(landscape, tmp_path):
     [
         (
             ("--task", "mnist"),
-            "There is no grid for 'mnist'; there are grids for digits, fashion-mnist.",
+            "no grid for 'mnist'; there are grids for digits, fashion-mnist, split-digits.",
         ),
         (("--task", "digitz"), "digits"),
         (("--config", "none.toml"), "none.toml"),
-        ((), "No task is named; there are grids for digits, fashion-mnist."),
+        ((), "No task is named; there are grids for digits, fashion-mnist, split-digits."),
     ],
 )
 def test_refusals(refused, arguments, said):

@@ -21,7 +21,8 @@ epochs = 3
 
 
 @pytest.mark.parametrize(
-    ("task", "count", "quick"), [("digits", 162, 24), ("fashion-mnist", 108, 16)]
+    ("task", "count", "quick"),
+    [("digits", 162, 24), ("fashion-mnist", 108, 16), ("split-digits", 162, 24)],
 )
 def test_the_committed_grids(task, count, quick):
     grid = read_grid(task, None)
@@ -30,7 +31,7 @@ def test_the_committed_grids(task, count, quick):
     assert len(grid.small().points) == quick
     assert grid.settings["training"]["schedule"] == "constant"
     assert grid.settings["training"]["epochs"] == 200
-    assert grid.level == {"digits": 0.05, "fashion-mnist": 0.1}[task]
+    assert grid.level == {"fashion-mnist": 0.1}.get(task, 0.05)
     assert "width" in map(grid.name, grid.varying)
 
 

@@ -53,6 +53,11 @@ def test_networks_are_counted_and_too_many_missing_ones_ask_for_another_grid():
     few = sentences(grid(answer("trace", PREDICTS), left_out=2))
     assert few[0] == "18 of 20 networks, stopped at a training loss of 0.05."
     assert len(few) == 2
+    sequence = grid(answer("trace", PREDICTS))
+    sequence.about["measured_after_task"] = 1
+    assert sentences(sequence)[0] == (
+        "20 of 20 networks, each task stopped at a training loss of 0.05, measured after the first."
+    )
     many = sentences(grid(answer("trace", PREDICTS), left_out=3))
     assert "change the grid" in many[1]
     assert "not the level" in many[1]

@@ -108,3 +108,27 @@ def test_a_level_out_of_reach_is_told(path, tmp_path):
     (tmp_path / "far.toml").write_text(text)
     with pytest.raises(ValueError, match=r"No network came down .* 1e-06: .*not reached"):
         correlate(out=tmp_path / "s", config=tmp_path / "far.toml", workers=1)
+
+
+@pytest.fixture(scope="module")
+def sequence(tmp_path_factory):
+    """The same grid over two tasks."""
+    folder = tmp_path_factory.mktemp("sequence")
+    text = GRID.replace('"digits"', '"split-digits"') + "[settings.lifelong]\ntasks = 2\n"
+    (folder / "grid.toml").write_text(text)
+    return correlate(out=folder / "study", config=folder / "grid.toml", workers=1)
+
+
+def test_over_a_sequence_the_targets_are_forgetting(sequence):
+    again = opened(sequence.path)
+    assert again.answers.targets == ["forgetting", "loss_rise"]
+    assert again.answers.about["measured_after_task"] == 1
+    names = {answer.measure: answer.role for answer in again.answers.answers}
+    assert names["forgetting_bound"] == "measure"
+    assert names["moved"] == "yardstick"
+    text = (sequence.path / "correlate.html").read_text(encoding="utf-8")
+    assert "each task stopped at a training loss of 0.8, measured after the first" in text
+    assert "Forgetting of the first task" in text
+    assert "Gap of the loss" not in text
+    for name in ("matrix-forgetting", "forest-loss_rise", "networks-width"):
+        assert (sequence.path / "figures" / f"{name}.svg").is_file()

@@ -19,7 +19,11 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 
 from landscape import plots
+from landscape.plots.correlation.forest import forest
+from landscape.plots.correlation.matrix import matrix
+from landscape.plots.correlation.networks import networks
 from landscape.plots.drawing.output import rendered
+from tests.correlation import small_grid
 
 IMAGES = Path(__file__).with_name("images")
 DPI = 60
@@ -49,6 +53,9 @@ CASES = (
         "accuracy",
         "pair",
         "noise_difference",
+        "correlation_matrix",
+        "correlation_forest",
+        "correlation_networks",
     ),
 )
 
@@ -102,6 +109,9 @@ def draw(made_up, comparison_record, study_record):
         "noise_difference": lambda: plots.noise_difference(
             {m: dict(enumerate(found)) for m, found in made_up["noise"].items()}, "sgd"
         ),
+        "correlation_matrix": lambda: matrix(small_grid.answers()),
+        "correlation_forest": lambda: forest(small_grid.answers()),
+        "correlation_networks": lambda: networks(small_grid.table(), "learning rate"),
         "pair": lambda: plots.surface({"sgd": replace(surface, loss=broken)}, other=True),
     }
 

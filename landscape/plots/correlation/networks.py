@@ -22,30 +22,33 @@ from landscape.plots.drawing.style import (
     styled,
     text,
 )
-from landscape.statistics.network_table import SHARPNESS, NetworkTable, quantity
+from landscape.statistics.network_table import SHARPNESS, TARGET, NetworkTable, quantity
 
 MARKERS = "o^sDvP*X<>"
+MOST = 4  # panels
 FEW = {1: [LOWER], 2: [LOWER, HIGHER], 3: [LOWER, NOT_SHOWN, HIGHER]}
-CHOSEN = ("lambda_max", "kappa", SHARPNESS, "distance")  # the first that begins like this
+CHOSEN = ("lambda_max", "kappa", SHARPNESS, "forgetting_bound", "distance")
 
 
 @styled
 def networks(
     table: NetworkTable,
     axis: str = "",
-    target: str = "gap_loss",
+    target: str = "",
     measures: Sequence[str] | None = None,
     ax: Axes | Sequence[Axes] | None = None,
 ) -> Figure:
     """Draw a point per network that met the level, a panel per measure.
 
-    axis: the setting that colours them; default the first. measures: default four.
+    axis: the setting that colours them; target: of the table; default the first of each. measures:
+    default four.
     Raises ValueError for an axis or a number that the table does not hold.
     """
     table = table.among_reached()
     axis = axis or next(iter(table.settings))
     if axis not in table.settings:
         raise ValueError(f"`axis` must be one of {', '.join(table.settings)}. Got {axis!r}.")
+    target = target or table.named(TARGET)[0]
     chosen = list(measures or default_measures(table))
     for name in (target, *chosen):
         if name not in table.numbers:
@@ -85,4 +88,4 @@ def default_measures(table: NetworkTable) -> list[str]:
     """Four measures of the table, sharpness at its middle radius among them."""
     radii = [name for name in table.numbers if name.startswith(SHARPNESS)]
     wanted = [radii[len(radii) // 2] if name == SHARPNESS and radii else name for name in CHOSEN]
-    return [name for name in wanted if name in table.numbers]
+    return [name for name in wanted if name in table.numbers][:MOST]
