@@ -20,6 +20,7 @@ from landscape.records.lifelong import backward_transfer, forgetting
 from landscape.statistics.granulated import PREDICTS
 from landscape.statistics.grid_answers import answers_of
 from landscape.statistics.network_table import NetworkTable
+from landscape.tasks.registry import TASKS
 from landscape.training.run import task_folder
 
 ACCURACY = np.array([[0.9, 0.5, 0.5], [0.94, 0.8, 0.5], [0.7, 0.84, 0.96]])
@@ -74,7 +75,8 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("grid")
     cell = replace(networks_of(GRID, folder, 1, None)[0].cell, measures=("eigenvalues",))
     assert cell.after == 1
-    return replace(cell, options={"eigenvalues": {"k": 1}}).run(lambda _: None)
+    yield replace(cell, options={"eigenvalues": {"k": 1}}).run(lambda _: None)
+    del TASKS[cell.task]
 
 
 def of_first_task(run, part):
