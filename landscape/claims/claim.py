@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -18,7 +18,8 @@ class Claim:
     a, b: the method and what it is compared with. kind: one of KINDS. metric: its number of a run;
     log: the logarithm of it is compared; better: "higher" or "lower", what is claimed of it.
     margin: a gain that does not matter. controls: methods that a must beat as well. beside: metrics
-    that are shown without a verdict.
+    that are shown without a verdict. least: shares of b's mean that metrics of a must reach; where
+    one does not, the claim is void.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Claim:
     better: str = "higher"
     controls: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
+    least: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS or self.better not in ("higher", "lower"):

@@ -1,5 +1,6 @@
 """Each claim in each of its studies, judged: gains, controls, Holm over a paper, verdicts."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -35,7 +36,8 @@ class Judgement:
     gain: of a over b, larger where it is more in the claim's favour; of log metrics that of the
     logarithms. None where it was not measured: `why` says the reason. controls: gains over those
     that were trained. beside: differences a minus b of further metrics, (mean, low, high), their
-    signs as they are. edge: methods whose chosen value lies on the edge of its grid, with the
+    signs as they are. shares: means of a over those of b of the metrics in the claim's `least`.
+    edge: methods whose chosen value lies on the edge of its grid, with the
     value. values_a, values_b: by seed, logarithms of log metrics, negative where less is claimed.
     """
 
@@ -51,6 +53,7 @@ class Judgement:
     diverged: int = 0
     controls: Mapping[str, Gain] = field(default_factory=dict)
     beside: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    shares: Mapping[str, float] = field(default_factory=dict)
     edge: Mapping[str, Sequence[str]] = field(default_factory=dict)
     seeds: Sequence[int] = ()
     values_a: Sequence[float] = ()
@@ -89,25 +92,50 @@ class Measured:
         difference = paired_difference(self.values(claim.a, metric), self.values(claim.b, metric))
         return difference.mean, difference.low, difference.high
 
+    def share(self, claim: Claim, metric: str) -> float:
+        """Mean of a metric over the seeds of a, over that of b; NaN where one has none."""
+        a, b = (self.values(method, metric) for method in (claim.a, claim.b))
+        there = np.isfinite(a) & np.isfinite(b)
+        return float(a[there].mean() / b[there].mean()) if there.any() else math.nan
+
     def diverged(self, claim: Claim) -> int:
         """Pairs that are missing since a run of method or rival diverged."""
         rows = [list(self.record.methods).index(m) for m in (claim.a, claim.b)]
         return int((self.record.status[rows] == "diverged").any(axis=0).sum())
 
     def edges(self, method: str) -> list[str]:
-        """Chosen values of a method that lie on the edge of their grid, as "training.lr=0.4"."""
+        """Chosen values of a method that lie on the edge of their grid, as "training.lr=0.4".
+
+        Of a table or list the one number in it that varies is told.
+        """
         tuning = self.study.plan["tuning"].get(method, {"chosen": {}})
-        return [
-            f"{path}={value}"
+        ends = {
+            path: _edge(value, [trial["values"][path] for trial in tuning["trials"]])
             for path, value in tuning["chosen"].items()
-            if _is_edge(value, [trial["values"][path] for trial in tuning["trials"]])
-        ]
+        }
+        return [f"{path}={value:g}" for path, value in ends.items() if value is not None]
 
 
-def _is_edge(value: Any, tried: Sequence[Any]) -> bool:
-    if not all(isinstance(each, int | float) for each in tried):
-        return False
-    return len(set(tried)) > 2 and value in (min(tried), max(tried))
+def _edge(value: Any, tried: Sequence[Any]) -> float | None:
+    """Return the value where it is the least or the largest of three or more that were tried.
+
+    Tables and lists are ordered by the one number in them that varies; others have no edge.
+    """
+    columns = zip(*(_numbers(each) for each in (value, *tried)), strict=False)
+    varying = [column for column in columns if len(set(column)) > 1]
+    if len(varying) != 1:
+        return None
+    chosen, *others = varying[0]
+    return chosen if len(set(others)) > 2 and chosen in (min(others), max(others)) else None
+
+
+def _numbers(value: Any) -> list[float]:
+    """The numbers of a setting, also inside of lists and tables."""
+    if isinstance(value, Mapping):
+        return [number for each in value.values() for number in _numbers(each)]
+    if isinstance(value, list | tuple):
+        return [number for each in value for number in _numbers(each)]
+    return [] if isinstance(value, bool) or not isinstance(value, int | float) else [float(value)]
 
 
 def judge(
@@ -145,6 +173,7 @@ def _judged(claim: Claim, name: str, held: Measured | None, reason: str) -> Judg
         diverged=held.diverged(claim),
         controls={rival: held.gain(claim, rival) for rival in claim.controls if rival in there},
         beside={metric: held.beside(claim, metric) for metric in claim.beside},
+        shares={metric: held.share(claim, metric) for metric in claim.least},
         edge={method: values for method, values in edges.items() if values},
         seeds=list(held.study.plan["seeds"]),
         values_a=a.tolist(),
@@ -172,9 +201,23 @@ def _decided(row: Judgement, holm_p: float) -> Judgement:
     said, why = verdict(row.gain, row.claim.kind, row.claim.margin, evidence)
     if said == NOT_MEASURED:
         why = row.why
-    if said == HOLDS:
+    elif void := _void(row):
+        said, why = UNDECIDED, void
+    elif said == HOLDS:
         why = "; ".join(filter(None, (why, _without_controls(row))))
     return replace(row, holm_p=holm_p, verdict=said, why=why)
+
+
+def _void(row: Judgement) -> str:
+    """Say why a claim is void; "" where it is not."""
+    short = [name for name, least in row.claim.least.items() if not row.shares[name] >= least]
+    if not short:
+        return ""
+    label, share = label_of(short[0]), row.shares[short[0]]
+    return (
+        f"void: {label[:1].lower()}{label[1:]} is {share:.2g} of that of {row.claim.b}, "
+        f"at least {row.claim.least[short[0]]:g} is asked"
+    )
 
 
 def _without_controls(row: Judgement) -> str:

@@ -117,6 +117,37 @@ def test_gains_by_seed_decide():
     assert judged(held(msam=BASE, other=BASE)).why == "sam was not trained"
 
 
+@pytest.mark.parametrize(
+    ("share", "verdict", "why"),
+    [
+        (0.6, HOLDS, ""),
+        (0.4, UNDECIDED, "void: training loss is 0.4 of that of sam, at least 0.5 is asked"),
+        (np.nan, UNDECIDED, "void: training loss is nan of that of sam, at least 0.5 is asked"),
+    ],
+)
+def test_a_claim_is_void_where_a_metric_falls_short_of_its_share(share, verdict, why):
+    study = held(msam=BASE + 0.02 + NOISE, sam=BASE)
+    row = list(METRICS).index("train_loss")
+    study.record.table[row] = np.array([[share], [1.0]]) * (1 + NOISE)
+    found = judged(study, least={"train_loss": 0.5})
+    assert (found.verdict, found.why) == (verdict, why)
+    assert found.shares["train_loss"] == pytest.approx(share, nan_ok=True)
+
+
+def test_the_variance_of_the_outputs_is_asked_of_segmentation():
+    (claim,) = (claim for claim in claims() if claim.name == "FAM 3")
+    assert claim.least == {"output_variance": 0.5}
+
+
+def test_edges_of_tables_are_those_of_the_number_that_varies():
+    decays = [[{"match": "head.*", "weight_decay": d}, {"match": ".*"}] for d in (0.1, 0.2, 0.3)]
+    trials = [{"values": {"groups": groups}} for groups in decays]
+    for groups, edges in zip(decays, (["groups=0.1"], [], ["groups=0.3"]), strict=True):
+        study = held(msam=BASE, sam=BASE)
+        study.plan["tuning"] = {"msam": {"chosen": {"groups": groups}, "trials": trials}}
+        assert Measured(study).edges("msam") == edges
+
+
 def test_logarithms_are_compared_and_told_as_factors():
     """0.9 against 0.45 is a factor of two at every seed; a zero is left out."""
     half = BASE / 2 * np.exp(NOISE)
