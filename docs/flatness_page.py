@@ -40,7 +40,7 @@ def section(task: str) -> str:
     words = {
         "matrix": f"Rank correlation of each measure with the {target} by axis",
         "forest": f"Mean rank correlation of each measure with the {target}, and its interval",
-        "networks": f"The {target} of the networks by four measures, coloured by batch size",
+        "networks": f"The networks: {target} against four measures, coloured by batch size",
     }
     pictures = "\n\n".join(
         f"![{text}](../pictures/correlate/{task}-{name}.svg)" for name, text in words.items()
