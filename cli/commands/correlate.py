@@ -95,9 +95,8 @@ def _show(plan: "Plan") -> None:
     from landscape.correlation.grid import text_of
 
     grid, count = plan.grid, len(plan.networks)
-    say(
-        f"{grid.task}, every network stopped at a training loss of {grid.level:g}, into {plan.path}"
-    )
+    stopped = "every network" if plan.networks[0].cell.after is None else "each task"
+    say(f"{grid.task}, {stopped} stopped at a training loss of {grid.level:g}, into {plan.path}")
     for path, values in grid.axes.items():
         say(f"  {grid.name(path)}: {', '.join(map(text_of, values))}")
     say(f"  {count} networks, {plan.kept} there already")

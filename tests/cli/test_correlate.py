@@ -13,6 +13,13 @@ def test_a_dry_run_counts_and_writes_nothing(landscape, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_dry_run_over_a_sequence_says_that_each_task_stops(landscape):
+    code, out, _ = landscape("correlate", "--task", "split-digits", "--dry-run")
+    assert code == 0
+    assert "split-digits, each task stopped at a training loss of 0.05" in out
+    assert "162 networks" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
