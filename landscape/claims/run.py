@@ -12,7 +12,7 @@ from landscape.claims.claim import Claim, claims, table
 from landscape.claims.earlier import check_folder, trained_methods
 from landscape.claims.judgement import Measured, judge
 from landscape.claims.outcome import content
-from landscape.claims.study_file import QUICK, StudyFile, studies_of
+from landscape.claims.study_file import QUICK, StudyFile, folder_name, studies_of
 from landscape.study.design import Design
 from landscape.study.dry_run import Plan, of_study
 from landscape.study.study import Study, compare
@@ -77,8 +77,10 @@ def _trained(out: PathLike | None, *, quick: bool = False) -> dict[str, set[str]
     """Methods that each study in a folder has trained already."""
     if out is None:
         return {}
-    ending = "-quick" if quick else ""
-    return {name: trained_methods(as_path(out) / f"{name}{ending}") for name in table()["studies"]}
+    return {
+        name: trained_methods(as_path(out) / folder_name(name, quick=quick))
+        for name in table()["studies"]
+    }
 
 
 def runnable(studies: Sequence[StudyFile]) -> tuple[list[StudyFile], dict[str, str]]:
@@ -144,7 +146,7 @@ def judged(
     """
     measured = {}
     for study in studies_of(chosen):
-        folder = path / (study.quick().name if quick else study.name)
+        folder = path / folder_name(study.name, quick=quick)
         if not (folder / "study.json").is_file():
             continue
         try:
@@ -165,7 +167,7 @@ def plan_of(study: StudyFile, out: Path, data_dir: PathLike | None, **how: Any) 
     Raises what `landscape.compare` raises, and ValueError for a folder with other seeds.
     """
     design = Design(**study.arguments(), out=out / study.name, data_dir=data_dir, **how)
-    quick = study.name.endswith("-quick")
+    quick = study.name not in table()["studies"]
     check_folder(out, [study], first_seed=design.first_seed, quick=quick)
     return of_study(design)
 

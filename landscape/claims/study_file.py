@@ -74,7 +74,7 @@ class StudyFile:
         settings = {**self.settings, "training": training}
         return replace(
             self,
-            name=f"{self.name}-quick",
+            name=folder_name(self.name, quick=True),
             seeds=QUICK_SEEDS,
             grid=grid,
             settings=settings,
@@ -85,6 +85,11 @@ class StudyFile:
         """The same, begun at the weights of a run."""
         init = {**self.settings.get("init", {}), "source": run}
         return replace(self, settings={**self.settings, "init": init})
+
+
+def folder_name(name: str, *, quick: bool) -> str:
+    """Folder of a study; of a first look at it beside the whole one."""
+    return f"{name}-quick" if quick else name
 
 
 def study_file(name: str) -> StudyFile:
