@@ -12,9 +12,10 @@ from landscape.plots.drawing.style import DARK
 def inline_svg(figure: Figure, name: str, alt: str) -> Markup:
     """An <svg> element; its colours are CSS variables (`colour_variables`).
 
-    name: prefix of all ids, unique on the page. Pixels inside it (filled contours) at 160 per inch.
+    Lays the figure out. name: prefix of all ids, unique on the page. Pixels inside it (filled contours) at 160 per inch.
     """
     svg = output.rendered(figure, "svg", transparent=True, dpi=160).decode()
+    output.settle(figure)
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<style.*?</style>|<!--.*?-->", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(?<= [dxy]=")[^"]*', _shortened, svg)
