@@ -12,7 +12,8 @@ from landscape.plots.drawing.style import DARK
 def inline_svg(figure: Figure, name: str, alt: str) -> Markup:
     """An <svg> element; its colours are CSS variables (`colour_variables`).
 
-    Lays the figure out. name: prefix of all ids, unique on the page. Pixels inside it (filled contours) at 160 per inch.
+    It lays the figure out. name: prefix of all ids, unique on the page. Pixels inside it (filled
+    contours) at 160 per inch.
     """
     svg = output.rendered(figure, "svg", transparent=True, dpi=160).decode()
     output.settle(figure)
