@@ -83,7 +83,7 @@ class Products:
             for dense in dense_parts(t):
                 storage = dense.untyped_storage()
                 saved[storage.data_ptr()] = storage.nbytes()
-            return t
+            return t.detach()  # an output itself would keep its graph alive for ever
 
         first = risk.groups[0]
         try:

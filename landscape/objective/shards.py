@@ -98,7 +98,7 @@ class Sharded:
             storage = t.untyped_storage()
             known, i = self._gathered.get(storage.data_ptr(), (None, 0))
             if known is None or known() is not storage:
-                return t
+                return t.detach()  # an output itself would keep its graph alive for ever
             return i, t.size(), t.stride(), t.storage_offset()
 
         def unpack(packed: Any) -> Tensor:

@@ -39,6 +39,7 @@ def checkpoint(tmp_path, monkeypatch, network):
     return {"model": network, "data": parts, "device": "cpu"}
 
 
+@pytest.mark.slow
 def test_audit_and_analyze_of_a_checkpoint_agree(checkpoint):
     """Training and test data differ, so that a table of their own would show."""
     answered = ls.analyze("model.pt", list(OPTIONS), options=OPTIONS, **checkpoint)

@@ -91,6 +91,7 @@ def coverage(tolerance, seeds):
     return np.mean([f.low <= exact <= f.high for f in found])
 
 
+@pytest.mark.slow
 def test_the_interval_holds():
     """120 seeds: 0.89 is three standard deviations below 0.95."""
     assert 0.89 <= coverage(0.2, 120) <= 0.99

@@ -70,6 +70,7 @@ def test_the_mean_of_one_is_one_and_sure():
     assert found.stderr == pytest.approx(0, abs=1e-7)
 
 
+@pytest.mark.slow
 def test_the_error_of_a_mean_is_that_of_the_traces_of_f_and_its_square():
     """With all directions equal: Var = 2n/(n + 2)·(tr f²(H) − tr(f(H))²/n) over n² and probes."""
     h = symmetric()
@@ -89,6 +90,7 @@ def test_memory_limits_the_steps():
     assert rules(symmetric(), steps=9, memory=6 * N * 8).nodes.shape == (3, 5)
 
 
+@pytest.mark.slow
 def test_means_hold_as_often_as_they_say():
     """120 seeds, a mean and the share of one outlier, which few probes hit: 0.89 is 3 σ low."""
     values = torch.cat([torch.linspace(-1, 1, N - 1), torch.tensor([5.0])]).double()

@@ -132,7 +132,9 @@ def test_the_error_of_products_widens_the_interval(method):
     assert 1e-2 * float(values.norm()) / 2 < wider < 1.5 * longest
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method", [pytest.param(m, marks=[pytest.mark.slow] * (m == "krylov")) for m in METHODS]
+)
 def test_the_interval_holds(method):
     """300 seeds: 0.91 is three standard deviations below 0.95; all cases at 1,000 below."""
     share, _ = coverage(spectra()["heavy"], 300, method=method, tolerance=0.3, max_matvecs=60)

@@ -61,8 +61,8 @@ def test_worst_case_of_a_quadratic(norm, adaptive, expected):
     ("norm", "adaptive", "expected"),
     [
         ("l2", True, 0.09625),
-        ("linf", True, 0.0320833333),
-        ("l2", False, 0.07),
+        pytest.param("linf", True, 0.0320833333, marks=pytest.mark.slow),
+        pytest.param("l2", False, 0.07, marks=pytest.mark.slow),
         ("linf", False, 0.0233333333),
     ],
 )

@@ -89,6 +89,7 @@ def test_at_most_the_largest_eigenvalue_where_the_loss_is_nearly_quadratic(objec
     assert record.low < record.value < record.high
 
 
+@pytest.mark.slow
 def test_standard_error_is_that_of_resampled_examples():
     """Groups of one example each: the spread of λ_c over fresh samples of the examples."""
     generator = torch.Generator().manual_seed(0)

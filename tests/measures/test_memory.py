@@ -1,5 +1,6 @@
 """Every measure where memory runs out for all but a few examples: the same numbers."""
 
+import gc
 import warnings
 
 import numpy as np
@@ -65,3 +66,17 @@ def test_the_same_record(objective, name):
     for key, value in exact.items():
         np.testing.assert_allclose(found[key], value, rtol=1e-6, atol=1e-9, err_msg=key)
     assert subject.examples == 11 and max(b.size for b in subject.batches) <= room
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_nothing_is_left_of_it_afterwards(objective, name):
+    """A graph that kept one of its own outputs would stay for ever: no collector sees it."""
+    measure = MEASURES[name](**SETTINGS[name])
+    counts = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(3):
+            measure(objective("mlp"))
+            gc.collect()
+            counts.append(sum(isinstance(thing, torch.Tensor) for thing in gc.get_objects()))
+    assert counts[2] == counts[1]

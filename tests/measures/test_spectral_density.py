@@ -33,6 +33,7 @@ def test_integral_one_and_mean_trace_over_n(objective, dense_hessian, name):
     assert record.hvps == 80 + 2
 
 
+@pytest.mark.slow
 def test_the_band_holds_the_exact_density(objective, dense_hessian):
     """Where there is more than a thousandth of the peak; all probes and steps."""
     made = objective()
@@ -83,6 +84,7 @@ def test_what_the_steps_leave_out_is_told(diagonal):
     assert few.steps_error > 0.5 * np.trapezoid(truth, few.grid) / 2
 
 
+@pytest.mark.slow
 def test_means_hold_over_seeds(diagonal):
     """60 seeds, five probes and one eigenvalue that dominates: 0.866 is 3 σ below 0.95."""
     d = np.concatenate([[4.0], np.linspace(-0.2, 0.3, 29)])

@@ -84,6 +84,7 @@ def test_numbers_are_those_of_kept_batches_and_few_are_ever_there():
     assert data.reads - before == len(data)
 
 
+@pytest.mark.slow
 def test_measures_read_the_batches_anew():
     kept = Objective(net(), pairs(), loss)
     streamed = Objective(net(), Counting(), loss, streamed=True)

@@ -70,6 +70,7 @@ def test_words_have_no_markup():
     assert plain(r"costs \$5") == "costs $5"
 
 
+@pytest.mark.slow
 def test_every_figure_of_a_page_can_be_charted(small):
     found = {}
     for figure in figures(small):

@@ -28,6 +28,7 @@ from landscape.training.train import train
 from landscape.utils.rng import seed_of
 
 DIGITS = TASKS["digits"]
+USUAL = ("sgd", "adamw", "muon")
 MINE = """
 import torch
 
@@ -134,7 +135,10 @@ def test_sam_over_each_is_a_plain_loop_bit_for_bit(digits, name):
     assert torch.equal(ours.walker.w, found)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "name",
+    [n if n in USUAL else pytest.param(n, marks=pytest.mark.slow) for n in OPTIMIZERS],
+)
 def test_each_goes_on_after_an_interruption_bit_for_bit(digits, name, tmp_path):
     from landscape.training import checkpoint
 
