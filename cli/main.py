@@ -1,5 +1,6 @@
 """`landscape`: every command in its own file, and the one entry of the console script."""
 
+import os
 import signal
 import sys
 import traceback
@@ -80,7 +81,18 @@ def run(arguments: Sequence[str] | None = None) -> None:
     for name in ("SIGTERM", "SIGUSR1"):  # nothing is left to be kept
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_DFL)
+    if "TORCHELASTIC_RUN_ID" in os.environ and "torch" in sys.modules:
+        _end_at_once(code)
     sys.exit(code)
+
+
+def _end_at_once(code: int) -> None:
+    """Exit without Python's clearing up, in which threads of torch.distributed at times abort: all
+    is written, and torchrun would take the abort for a failure and start again.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
