@@ -10,6 +10,7 @@ import numpy as np
 
 from landscape.claims.claim import Claim, claims, table
 from landscape.claims.quantities import FURTHER, values
+from landscape.claims.wording import inside
 from landscape.records import METRICS, Array, StudyRecord
 from landscape.statistics.claim_verdict import (
     FAILS,
@@ -37,8 +38,8 @@ class Judgement:
     logarithms. None where it was not measured: `why` says the reason. controls: gains over those
     that were trained. beside: differences a minus b of further metrics, (mean, low, high), their
     signs as they are. shares: means of a over those of b of the metrics in the claim's `least`.
-    edge: methods whose chosen value lies on the edge of its grid, with the
-    value. values_a, values_b: by seed, logarithms of log metrics, negative where less is claimed.
+    edge: methods whose chosen value lies on the edge of its grid, with the value. values_a,
+    values_b: by seed, logarithms of log metrics, negative where less is claimed.
     """
 
     claim: Claim
@@ -213,9 +214,9 @@ def _void(row: Judgement) -> str:
     short = [name for name, least in row.claim.least.items() if not row.shares[name] >= least]
     if not short:
         return ""
-    label, share = label_of(short[0]), row.shares[short[0]]
     return (
-        f"void: {label[:1].lower()}{label[1:]} is {share:.2g} of that of {row.claim.b}, "
+        f"void: {inside(label_of(short[0]))} is {row.shares[short[0]]:.2g} of that of "
+        f"{row.claim.b}, "
         f"at least {row.claim.least[short[0]]:g} is asked"
     )
 

@@ -56,7 +56,7 @@ def lines(row: Row) -> list[tuple[str, ...]]:
     ]  # fmt: skip
     beside = [
         (
-            f"… difference of {_inside(row['labels'][metric])}", "", _beside(metric, *numbers),
+            f"… difference of {inside(row['labels'][metric])}", "", _beside(metric, *numbers),
             "", "", "", "", "beside",
         )
         for metric, numbers in row["beside"].items()
@@ -138,7 +138,7 @@ def _count(things: Collection[Any], noun: str) -> str:
     return f"{len(things)} {noun if len(things) == 1 else plural}"
 
 
-def _inside(label: str) -> str:
+def inside(label: str) -> str:
     """A label inside a sentence: "Radius that ..." begins with a small letter."""
     return label[:1].lower() + label[1:] if label[1:2].islower() else label
 

@@ -73,5 +73,6 @@ def spare_other_programs() -> None:
     reads the variables when torch is imported; those that are set stay.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if usable_cores() < (os.cpu_count() or 1):
-        os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
+    cores = usable_cores()
+    if cores < (os.cpu_count() or 1):
+        os.environ.setdefault("OMP_NUM_THREADS", str(cores))
