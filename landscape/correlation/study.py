@@ -121,7 +121,7 @@ class Plan:
             "grid": asdict(self.grid),
             **({} if first.after is None else {"measured_after_task": first.after}),
             "examples": first.examples,
-            "hours": round(_seconds(self.path) / 3600, 3),
+            "hours": _seconds(self.path) / 3600,
             "workers": engine.at_once(first.device),
             "machine": f"{platform.machine()}, {usable_cores()} cores",
             "environment": environment(),
