@@ -179,11 +179,15 @@ def nodes(model: nn.Module, batch: Any) -> Tensor:
     return F.cross_entropy(model(batch.x)[batch.x["train"]], batch.y[batch.x["train"]])
 
 
-def graph() -> Case:
+def graph(left_out: int | None = None) -> Case:
+    """A loss of the training nodes; left_out: the label of the others in y, a class by default."""
     edges = (torch.rand(8, 8) < 0.3).double() + torch.eye(8)
     edges = (edges / edges.sum(1, keepdim=True)).to_sparse()
     x = {"adjacency": edges, "v": torch.randn(8, 3), "train": torch.arange(8) < 5}
-    return Case(GCN(), [ls.Batch(x, torch.randint(3, (8,)))], nodes, weights=[8.0])
+    y = torch.randint(3, (8,))
+    if left_out is None:
+        return Case(GCN(), [ls.Batch(x, y)], nodes, weights=[8.0])
+    return Case(GCN(), [ls.Batch(x, y.where(x["train"], left_out))], nodes, answer, weights=[8.0])
 
 
 class DeepSets(nn.Module):
@@ -241,6 +245,7 @@ CASES = {
     "EmbeddingBag": embedding_bag,
     "Embedding with max_norm": max_norm,
     "graph convolution, sparse adjacency": graph,
+    "graph convolution, other nodes' labels -100": lambda: graph(-100),
     "deep sets with mask, Huber": deep_sets,
     "CTC": speech,
 }

@@ -38,11 +38,11 @@ class AACE(ascent.Ascent):
     out of the mean; one that is a class counts, whatever the loss ignores.
     Logs as the step's loss the plain mean cross-entropy of the passes at w.
 
-    Cost: 2 passes a step. The first steps on sequences also take 2 to 4 losses without a gradient,
-    to see whether the loss shifts the labels.
+    Cost: 2 passes a step. The first step also takes a loss without a gradient, on sequences 2 to 4
+    more, to see whether the loss leaves rows out or shifts the labels.
 
-    Raises ValueError for settings outside these, targets that are no classes, a single logit, or a
-    loss of sequences that compares the logits with other labels.
+    Raises ValueError for settings outside these, targets that are no classes, a single logit, a
+    loss that leaves out rows with a label, or one of sequences that shifts the labels.
 
     Differs from the authors' code:
     - the target is the softmax over the wrong classes: no 0/0 where the label's p rounds to 1.

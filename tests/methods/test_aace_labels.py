@@ -230,3 +230,82 @@ def test_logits_that_are_no_tensor_are_refused(batch, watched_walker):
     walker = watched_walker(logits=lambda m, b: {"logits": m(b.x)})
     with pytest.raises(ValueError, match=r"logits of type dict: .* return a tensor from `logits=`"):
         AACE().step(walker, batch)
+
+
+@pytest.fixture
+def points():
+    draws = torch.Generator().manual_seed(0)
+    x = torch.randn(6, 4, generator=draws, dtype=torch.float64)
+    return x, torch.randint(CLASSES, (6,), generator=draws)
+
+
+def classifier():
+    return nn.Linear(4, CLASSES)
+
+
+def of_some(model, batch):
+    """A loss of the first three rows, as of a graph's training nodes."""
+    return F.cross_entropy(model(batch.x)[:3], batch.y[:3])
+
+
+def of_some_by_weights(model, batch):
+    each = F.cross_entropy(model(batch.x), batch.y.clamp(min=0), reduction="none")
+    return each[:3].sum() / 3 + 0 * each[3:].sum()
+
+
+@pytest.mark.parametrize("loss", [of_some, of_some_by_weights])
+def test_rows_that_the_loss_leaves_out_are_refused(loss, points):
+    x, y = points
+    ours = stepper(loss, classifier)
+    w = ours.walker.w
+    with pytest.raises(ValueError, match=r"it leaves rows out.* Give -100"):
+        ours.step((x, y))
+    assert torch.equal(ours.walker.w, w)
+
+
+@pytest.mark.parametrize("loss", [of_some, of_some_by_weights])
+def test_rows_left_out_as_the_message_says(loss, points):
+    """Against a plain loop over the first three rows."""
+    x, y = points
+    ours = stepper(loss, classifier)
+    theirs = copy.deepcopy(ours.walker.model)
+    y[3:] = -100
+    for _ in range(3):
+        ours.step((x, y))
+        naive_step(
+            theirs,
+            lambda: F.cross_entropy(theirs(x[:3]), y[:3]),
+            lambda: naive(theirs(x[:3]), y[:3]),
+        )
+    assert apart(ours.walker.model, theirs) < 1e-12
+
+
+def margin(model, batch):
+    return F.multi_margin_loss(model(batch.x), batch.y, margin=0.1)
+
+
+def hardest(model, batch):
+    return F.cross_entropy(model(batch.x), batch.y, reduction="none").topk(3).values.mean()
+
+
+@pytest.mark.parametrize("loss", [margin, hardest])
+def test_rows_that_count_by_their_margin_stay(loss, points):
+    """Their gradient is zero at this point, and yet the loss depends on their labels."""
+    x, y = points
+    ours = stepper(loss, classifier)
+    ours.step((x, y))
+
+
+def test_one_more_loss_is_taken_where_every_row_counts(points):
+    x, y = points
+    calls = []
+
+    def loss(model, batch):
+        calls.append(batch)
+        return F.cross_entropy(model(batch.x), batch.y)
+
+    ours = stepper(loss, classifier)
+    ours.step((x, y))
+    first = len(calls)
+    ours.step((x, y))
+    assert len(calls) - first == first - 1

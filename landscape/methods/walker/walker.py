@@ -69,7 +69,7 @@ class Walker:
         check_precision(self.weights, autocast)
         self.device = self.weights.parameters[0].device
         self.autocast, self.max_grad_norm, self.same_mask = autocast, max_grad_norm, same_mask
-        self._logits, self._side = logits, SideData(held_out, fresh)
+        self.given_logits, self._side = logits, SideData(held_out, fresh)
         self._position = Position(self.weights)
         self._unchanged = Unchanged(model, optimizer)
         self._passes = Passes(model, self.weights, loss, seed, same_mask, autocast)
@@ -131,9 +131,9 @@ class Walker:
 
     def logits(self, batch: Batch) -> Tensor:
         """The classifier's logits, classes last. Call it inside a loss."""
-        if self._logits is None:
+        if self.given_logits is None:
             return logits_of(self.model, batch, self.given_loss)
-        return self._logits(self.model, batch)
+        return self.given_logits(self.model, batch)
 
     def grad(self, batch: Batch, at: Tensor | None = None, loss: LossFn | None = None) -> Tensor:
         """∇L on a batch, (n,).
