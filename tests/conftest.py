@@ -1,26 +1,17 @@
 """Fixtures for every test: small networks and walkers whose answers are known in closed form, and
 a browser.
+
+Libraries are imported where they are used: the process that hands out the tests needs none.
 """
 
+import gc
 import importlib
 import os
 import shutil
 import sys
 
 import pytest
-import torch
-import torch.nn.functional as F
-from torch import nn
 
-from landscape.data import DATA
-from landscape.methods import METHODS
-from landscape.methods.walker.walker import Walker
-from landscape.models import MODELS
-from landscape.objective.objective import Batch
-from landscape.tasks.registry import TASKS
-
-# One thread, the fastest on networks this small, unless the environment names another number.
-torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SOFTWARE_GL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader",
                "--enable-unsafe-swiftshader"]  # fmt: skip
@@ -46,9 +37,51 @@ def pytest_xdist_make_scheduler(config, log):
     return LoadFileScheduling(config, log)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session):
+    """Modules and tests stay to the end: the collector of garbage need not pass over them."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of a test marked `thinned(n)` every n-th case stays, counted along the diagonals of its
+    parameters, so that each value of each is there; the others are slow.
+    """
+    for item in items:
+        for mark in item.iter_markers("thinned"):
+            if sum(item.callspec.indices[name] for name in parametrized(item)) % mark.args[0]:
+                item.add_marker("slow")
+
+
+def parametrized(item):
+    """The first name of each `parametrize` of a test."""
+    for mark in item.iter_markers("parametrize"):
+        names = mark.args[0]
+        yield names.split(",")[0] if isinstance(names, str) else names[0]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """The fastest on networks this small, unless the environment names another number."""
+    import torch
+
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+
+
 @pytest.fixture(autouse=True)
 def registries():
     """Whatever a test registers is forgotten after it."""
+    from landscape.data import DATA
+    from landscape.methods import METHODS
+    from landscape.models import MODELS
+    from landscape.tasks.registry import TASKS
+
     kept = [(names, dict(names)) for names in (DATA, METHODS, MODELS, TASKS)]
     yield
     for names, before in kept:
@@ -64,23 +97,23 @@ def no_figures(monkeypatch):
 
 
 def cross_entropy(model, batch):
-    return F.cross_entropy(model(batch.x), batch.y)
+    from torch.nn.functional import cross_entropy
 
-
-class Point(nn.Module):
-    """A bare vector w as a module: losses are functions of `model.w`."""
-
-    def __init__(self, start):
-        super().__init__()
-        self.w = nn.Parameter(torch.tensor(start, dtype=torch.float64))
+    return cross_entropy(model(batch.x), batch.y)
 
 
 @pytest.fixture
 def point_walker():
-    """loss(model, batch) of a bare vector, plain SGD unless told otherwise."""
+    """loss(model, batch) of a bare vector w as a module, a function of `model.w`; plain SGD unless
+    told otherwise.
+    """
+    import torch
+
+    from landscape.methods.walker.walker import Walker
 
     def make(start, loss, lr=0.1, optimizer=torch.optim.SGD, walker=None, **options):
-        model = Point(start)
+        model = torch.nn.Module()
+        model.w = torch.nn.Parameter(torch.tensor(start, dtype=torch.float64))
         return Walker(
             model, optimizer(model.parameters(), lr=lr, **options), loss, **(walker or {})
         )
@@ -91,6 +124,7 @@ def point_walker():
 @pytest.fixture
 def quadratic_walker(point_walker):
     """L(w) = wᵀ diag(d) w / 2."""
+    import torch
 
     def make(diagonal, start, lr=0.1, **options):
         d = torch.tensor(diagonal, dtype=torch.float64)
@@ -102,6 +136,8 @@ def quadratic_walker(point_walker):
 @pytest.fixture
 def small_net():
     """A fresh classifier of 6 inputs and 3 classes in float64; the same for the same seed."""
+    import torch
+    from torch import nn
 
     def make(seed=0, batch_norm=False, dropout=0.0, hidden=5):
         with torch.random.fork_rng():
@@ -121,6 +157,9 @@ def small_net():
 @pytest.fixture
 def batches():
     """`count` different batches of the same made-up task."""
+    import torch
+
+    from landscape.objective.objective import Batch
 
     def make(count, size=12, seed=0):
         generator = torch.Generator().manual_seed(seed)
@@ -139,6 +178,9 @@ def batch(batches):
 @pytest.fixture
 def net_walker(small_net):
     """A walker on `small_net` with SGD."""
+    import torch
+
+    from landscape.methods.walker.walker import Walker
 
     def make(seed=0, lr=0.1, momentum=0.0, weight_decay=0.0, walker=None, **net):
         model = small_net(seed, **net)
