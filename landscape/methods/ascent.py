@@ -63,7 +63,7 @@ class Ascent(Perturbs):
     def step(self, walker: Walker, batch: Batch) -> None:
         """Make one step on one batch."""
         e = self.ascend(walker, batch)
-        walker.descend(walker.grad(batch, at=walker.w + e))
+        walker.descend(walker.grad(batch, at=walker.shifted(e)))
 
     def ascend(self, walker: Walker, shard: Batch) -> Tensor:
         """The perturbation e (n,) from w, by the step's own pass over a shard. Logs ‖e‖."""
@@ -95,9 +95,12 @@ def length(g: Tensor) -> Tensor:
     return g.norm().clamp(min=torch.finfo(g.dtype).tiny ** 0.5)
 
 
-def sam(g: Tensor, w: Tensor, rho: Radius) -> Tensor:
-    """Steepest ascent in the Euclidean ball: e = ρ g/‖g‖. One norm over all of (n,)."""
-    return (rho * g).div_(length(g))
+def sam(g: Tensor, w: Tensor, rho: Radius, out: Tensor | None = None) -> Tensor:
+    """Steepest ascent in the Euclidean ball: e = ρ g/‖g‖. One norm over all of (n,).
+
+    out: memory for e, (n,); None takes new one.
+    """
+    return torch.mul(g, rho, out=out).div_(length(g))
 
 
 def asam(g: Tensor, w: Tensor, rho: Radius, eta: float, unscaled: Iterable[slice]) -> Tensor:
@@ -146,7 +149,7 @@ def two_gradients(over: Ascent, walker: Walker, shard: Batch, rho: Radius) -> tu
         g, a = walker.grad(shard), over.gradient(walker, shard, at=w)
     e = over.climb(walker, a, w, rho)
     over.remember(a)
-    return g, walker.grad(shard, at=w + e)
+    return g, walker.grad(shard, at=walker.shifted(e))
 
 
 def start(method: Any) -> Any:

@@ -51,6 +51,13 @@ class DualWalker:
         """Point of the walker, (n,)."""
         return dual(self.walker.w, self.slope)
 
+    def shifted(self, e: Tensor) -> Tensor:
+        """Point w + e, (n,)."""
+        return self.w + e
+
+    def vector(self) -> None:
+        """No memory for a vector: what is written into it would have no tangent."""
+
     def grad(self, batch: Batch, at: Tensor | None = None, loss: LossFn | None = None) -> Tensor:
         """∇L on a batch, (n,)."""
         return self.value_and_grad(batch, at, loss)[1]

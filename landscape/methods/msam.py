@@ -93,7 +93,8 @@ class MSAM(ascent.Ascent):
                 self.refused = True
         shards, w, rho = self.parts(batch), walker.w, ascent.start(self)
         climbs = (self.climb(walker, self.gradient(walker, s), w, rho) for s in shards)
-        gradients = (walker.grad(shard, at=w + e) for shard, e in zip(shards, climbs, strict=True))
+        points = map(walker.shifted, climbs)
+        gradients = (walker.grad(shard, at=z) for shard, z in zip(shards, points, strict=True))
         try:
             g = ascent.mean(shards, gradients)
         except torch.OutOfMemoryError:

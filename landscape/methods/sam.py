@@ -58,4 +58,4 @@ class SAM(ascent.Ascent):
 
     def climb(self, walker: Walker, g: Tensor, w: Tensor, rho: ascent.Radius) -> Tensor:
         """Perturbation e = ρ g/‖g‖, or ρ g, (n,)."""
-        return ascent.sam(g, w, rho) if self.normalize else rho * g
+        return ascent.sam(g, w, rho, walker.vector()) if self.normalize else rho * g

@@ -80,11 +80,15 @@ class Weights:
         """Tensors in parameter order -> (n,); None, the gradient of an unused parameter, is
         zeros.
         """
-        parts = [
+        parts = self.filled(tensors)
+        return _flatten_dense_tensors(parts) if len(parts) > 1 else parts[0].reshape(-1).clone()
+
+    def filled(self, tensors: Sequence[Tensor | None]) -> list[Tensor]:
+        """Tensors in parameter order, with zeros in the place of None."""
+        return [
             p.new_zeros(p.shape) if t is None else t
             for p, t in zip(self._parameters.values(), tensors, strict=True)
         ]
-        return _flatten_dense_tensors(parts) if len(parts) > 1 else parts[0].reshape(-1).clone()
 
     def split(self, w: Tensor) -> list[Tensor]:
         """`w` (n,) -> views in the parameters' shapes, and memory formats. Differentiable, one

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from landscape.methods.walker.base_step import Carried, push_forward
+from landscape.methods.walker.memory import Memory
 from landscape.methods.walker.pass_gradient import PassGradient
 from landscape.network.weights import Weights
 
@@ -50,11 +51,14 @@ class LastStep(NamedTuple):
 class Descent:
     """A base optimizer that takes flat gradients.
 
-    max_grad_norm: clips the gradient first.
+    max_grad_norm: clips the gradient first. memory: for the copy of it that the optimizer gets.
     """
 
-    def __init__(self, weights: Weights, optimizer: Optimizer, max_grad_norm: float | None):
+    def __init__(
+        self, weights: Weights, optimizer: Optimizer, max_grad_norm: float | None, memory: Memory
+    ):
         self.weights, self.optimizer, self.max_grad_norm = weights, optimizer, max_grad_norm
+        self.memory = memory
         self.agree: Callable[[list[bool]], list[bool]] = list  # between ranks: see distributed.py
         self._last: LastStep | None = None
         self.forget()
@@ -78,7 +82,8 @@ class Descent:
         reached = self.agree(self._reached(reach, g))
         first = [not optimizer.state.get(p) for p in parameters]
         self._last = LastStep(w, g, first, reached)
-        handed = self._clip(g).clone()  # some of torch's optimizers write into what they get
+        # a copy: some of torch's optimizers write into what they get
+        handed = self.memory.copy(self._clip(g))
         for p, part, moves in zip(parameters, self.weights.cut(handed), reached, strict=True):
             p.grad = _laid_out_as(p, part) if moves else None
         optimizer.step()

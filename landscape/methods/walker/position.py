@@ -2,14 +2,15 @@
 
 from torch import Tensor
 
+from landscape.methods.walker.memory import Memory
 from landscape.network.weights import Weights
 
 
 class Position:
     """The point w (n,) at which the model's parameters stand."""
 
-    def __init__(self, weights: Weights):
-        self.weights = weights
+    def __init__(self, weights: Weights, memory: Memory):
+        self.weights, self.memory = weights, memory
         self._flat: Tensor | None = None
         self._versions: list[int] = []
 
@@ -17,7 +18,8 @@ class Position:
         """w (n,), never changed in place: whoever hands it out copies it."""
         versions = [p._version for p in self.weights.parameters]
         if self._flat is None or self._versions != versions:  # moved by us, or by somebody else
-            self._flat, self._versions = self.weights.read(), versions
+            self._flat = self.memory.joined([p.detach() for p in self.weights.parameters])
+            self._versions = versions
         return self._flat
 
     def write(self, w: Tensor) -> None:

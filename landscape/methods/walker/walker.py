@@ -19,6 +19,7 @@ from landscape.methods.walker.checks import Unchanged, check_parameters, check_p
 from landscape.methods.walker.closure import Closure
 from landscape.methods.walker.descent import Descent
 from landscape.methods.walker.extra_batches import SideData
+from landscape.methods.walker.memory import Memory
 from landscape.methods.walker.parameter_hooks import check_no_hooks, run_hooks
 from landscape.methods.walker.pass_gradient import PassGradient
 from landscape.methods.walker.passes import Passes
@@ -70,10 +71,11 @@ class Walker:
         self.device = self.weights.parameters[0].device
         self.autocast, self.max_grad_norm, self.same_mask = autocast, max_grad_norm, same_mask
         self.given_logits, self._side = logits, SideData(held_out, fresh)
-        self._position = Position(self.weights)
+        self._memory = Memory(self.weights.parameters[0], self.weights.n)
+        self._position = Position(self.weights, self._memory)
         self._unchanged = Unchanged(model, optimizer)
         self._passes = Passes(model, self.weights, loss, seed, same_mask, autocast)
-        self._descent = Descent(self.weights, optimizer, max_grad_norm)
+        self._descent = Descent(self.weights, optimizer, max_grad_norm, self._memory)
         self._descends = True  # along the gradients of the passes to come
         self.step_index = -1
         self.passes, self.grad_evals = 0, 0.0
@@ -96,7 +98,15 @@ class Walker:
     @property
     def w(self) -> Tensor:
         """Point of the walker, (n,): a copy."""
-        return self._position.read().clone()
+        return self._memory.copy(self._position.read())
+
+    def shifted(self, e: Tensor) -> Tensor:
+        """Point w + e, (n,)."""
+        return torch.add(self._position.read(), e, out=self.vector())
+
+    def vector(self) -> Tensor | None:
+        """Memory for a vector (n,), to be written to; None where it is best taken anew."""
+        return self._memory.empty()
 
     @property
     def layers(self) -> Mapping[str, slice]:
@@ -292,7 +302,7 @@ class Walker:
         if at is None and loss is None:
             self._losses.add(value.detach(), share_of(batch))
         value = value.detach() if weight is None else weight * value.detach()
-        return value, self.weights.flatten(gradient.parameters)
+        return value, self._memory.joined(self.weights.filled(gradient.parameters))
 
     def _leaf(self, at: Tensor | None) -> Tensor:
         return (self._position.read() if at is None else at).detach().requires_grad_()
