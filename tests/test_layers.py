@@ -28,8 +28,10 @@ ROOMS: dict[str, set[str]] = {
     "methods": {"utils", "network", "methods.walker", "methods.components"},
     "optim": {"utils", "network", "methods", "methods.walker"},
     "measures.context": {"utils", "records", "objective"},
+    "measures.rows": {"utils", "distributed", "records", "objective", "measures.context"},
     "measures.curvature": {
         *("utils", "distributed", "linalg", "records", "network", "objective", "measures.context"),
+        "measures.rows",
     },
     "measures.flatness": {
         *("utils", "network", "objective", "measures.context", "measures.curvature"),
@@ -45,12 +47,13 @@ ROOMS: dict[str, set[str]] = {
         "network",
         "objective",
         "measures.context",
+        "measures.rows",
     },
     "measures.connection": {"utils", "network", "objective", "measures.space"},
     "measures": {
         *("utils", "distributed", "linalg", "records", "network", "objective", "measures.context"),
         *("measures.connection", "measures.curvature", "measures.flatness", "measures.outputs"),
-        "measures.space",
+        *("measures.rows", "measures.space"),
     },
     "engines": {"utils"},
     "models": {"utils", "network"},
@@ -63,7 +66,7 @@ ROOMS: dict[str, set[str]] = {
     },
     "analysis": {
         *("utils", "distributed", "records", "statistics", "network", "objective", "measures"),
-        *("measures.space", "measures.context", "data", "tasks", "training", "engines"),
+        *("measures.rows", "measures.context", "data", "tasks", "training", "engines"),
     },
     "plots.drawing": {"utils", "records", "statistics"},
     "plots.correlation": {"utils", "statistics", "plots.drawing"},

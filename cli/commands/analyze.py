@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from landscape_cli import options, user_code
+from landscape_cli import completion, options, user_code
 from landscape_cli.errors import on_interrupt
 from landscape_cli.say import say
 
@@ -68,7 +68,15 @@ def analyze(
         Path | None,
         typer.Option(metavar="RUN", help="The run or checkpoint at the other end of a path."),
     ] = None,
-    engine: options.Engine = "",
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="Who computes the rows of surfaces and profiles, draws of noise, points of paths, "
+            "probes of densities, directions of Hutchinson's trace: local (processes of this "
+            "machine), dask, ray or slurm; the numbers stay.",
+            autocompletion=completion.engine,
+        ),
+    ] = "",
     at: options.At = "auto",
     workers: Annotated[
         int | None,

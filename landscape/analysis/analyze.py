@@ -6,7 +6,7 @@ from typing import Any
 
 from landscape.analysis import after_tasks, reference_points
 from landscape.analysis.checkpoint_spec import CheckpointSpec, open_minimum
-from landscape.analysis.minimum import KEEPS_ROWS, RESUMABLE, Minimum, counter
+from landscape.analysis.minimum import RESUMABLE, Minimum, counter, splits_into
 from landscape.analysis.row_blocks import answer_by
 from landscape.analysis.subject import DATA_OF
 from landscape.distributed.launch import current, joined
@@ -21,7 +21,6 @@ from landscape.utils.processes import check_single_process
 from landscape.utils.progress import Listener, silent
 from landscape.utils.progress_display import listening
 
-ROWS = tuple(name for name in KEEPS_ROWS if name != "path")  # a path is one row
 Options = Mapping[str, Mapping[str, Any]]
 
 
@@ -64,8 +63,9 @@ def analyze(
     parameters: a pattern, "lora|head": only weights whose name it is found in; default all.
     model, data, loss: see `CheckpointSpec`; checkpoint_key: the entry with the weights, "ema".
     out: folder of a checkpoint's records, by default minima/NAME.
-    engine: a name or one of `landscape.engines`, whose workers share the rows of surfaces, profiles
-    and noise, with the numbers of one process of one thread. They open the network themselves, so
+    engine: a name or one of `landscape.engines`, whose workers share the rows of surfaces, lines of
+    profiles, draws of noise, points of paths, probes of densities and directions of Hutchinson's
+    trace, with the numbers of one process of one thread. They open the network themselves, so
     model, data and loss are to be named, file.py:net.
     to: the other end of a path; among: runs whose minima span a surface with directions "minima".
     trust: import the user's code that a run refers to. data_dir: folder of the data's files.
@@ -94,6 +94,8 @@ def analyze(
         minimum = opened(subject, out)
         end = None if to is None else opened(to, None)
         asked = measures_of(minimum, measures, options or {}, among, end)
+        if engine is not None:
+            _check_rows(asked)
         by_task = {name: m for name, m in asked.items() if name not in RESUMABLE}
         if after is not None:
             minimum = after_tasks.minimum_after(after, minimum, as_path(data_dir), device)
@@ -109,6 +111,16 @@ def analyze(
                     minimum.run, as_path(data_dir), device, tell, minimum.name
                 )
             return found
+
+
+def _check_rows(measures: Mapping[str, Any]) -> None:
+    """Raise ValueError where an engine would share out nothing."""
+    if measures and not any(map(splits_into, measures.values())):
+        raise ValueError(
+            f"`engine` has no effect: as asked, {', '.join(measures)} runs in one process. It "
+            "shares out surface, profile, noise, path, spectral_density, and the trace by "
+            "hutchinson."
+        )
 
 
 def answers(
@@ -128,7 +140,7 @@ def answers(
     records: dict[str, Record] = {}
     for name, measure in measures.items():
         kept = current().first(None if force else minimum.answered(name, measure))
-        if kept is None and engine is not None and name in ROWS:
+        if kept is None and engine is not None and splits_into(measure):
             record = answer_by(engine, minimum, name, measure, progress)
             kept = minimum.keep(name, record, DATA_OF[name])
         records[name] = kept or minimum.answer(name, measure, progress, records)

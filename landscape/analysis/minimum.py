@@ -13,7 +13,7 @@ from landscape.analysis import reference_points
 from landscape.analysis.subject import BESIDE, DATA_OF, TrainTestObjective
 from landscape.distributed.launch import current
 from landscape.measures.context import fingerprint, settings_of
-from landscape.measures.space.evaluate_grid import Keep
+from landscape.measures.rows.shared_rows import Keep
 from landscape.network import batch_norm as bn
 from landscape.network.precision import raised
 from landscape.network.weights import Weights
@@ -25,8 +25,7 @@ from landscape.utils.files import plain
 from landscape.utils.memory import memory_for
 from landscape.utils.progress import Listener, Progress, silent
 
-RESUMABLE = ("surface", "profile", "path")  # long ones: finished rows are kept
-KEEPS_ROWS = (*RESUMABLE, "noise")
+RESUMABLE = ("surface", "profile", "path")  # long ones, asked of the last minimum alone
 BUILDS_ON = {"rise_area": "eigenvalues"}  # takes the eigenvectors of
 LOWERED = {  # setting of a measure that its memory grows with
     "eigenvalues": "k", "surface": "size", "spectral_density": "steps", "trace": "max_hvps",
@@ -119,7 +118,7 @@ class Minimum:
 
         before: records of this minimum from the same call, which a measure may build on.
         """
-        keep = self.rows_of(name) if name in KEEPS_ROWS else None
+        keep = self.rows_of(name) if splits_into(measure) else None
         return self.keep(name, self.ask(name, measure, keep, progress, before), DATA_OF[name])
 
     def rows_of(self, name: str) -> Path:
@@ -143,7 +142,7 @@ class Minimum:
             extra[BUILDS_ON[name]] = (before or {})[BUILDS_ON[name]]
         if name in BESIDE and self.has_two_splits:
             extra["other"] = self.objectives.on(BESIDE[name])
-        tell = counter(progress, f"{self.name}: {name.replace('_', ' ')}")
+        tell = counter(progress, label_of(self, name))
         remedy = f"Lower --examples, now {self.examples}"
         if name in LOWERED:
             remedy += f", or {name}.{LOWERED[name]}, now {getattr(measure, LOWERED[name])}"
@@ -258,6 +257,16 @@ def is_answered(
         and record.point.parameters == parameters
         and record.provenance.get("examples_asked_for") == examples
     )
+
+
+def splits_into(measure: Any) -> str:
+    """The unit of a measure's rows, each computed by itself: "probes"; "" where it has none."""
+    return getattr(measure, "splits_into", "")
+
+
+def label_of(minimum: Minimum, name: str) -> str:
+    """The label of a measure in progress messages."""
+    return f"{minimum.name}: {name.replace('_', ' ')}"
 
 
 def counter(progress: Listener, label: str) -> Callable[[int, int], None]:

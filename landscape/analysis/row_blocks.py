@@ -1,8 +1,9 @@
 """Rows of one long measure shared out over an engine: blocks of half a minute to two minutes.
 
-The head evaluates the first row and chooses the pass, so that all take the same; each block is an
-item with a file of its own beside the measure's; the head takes them in and checks that all answer
-its question. The numbers are those of one process with one thread, bit for bit.
+A row is what the measure splits into: a row of a surface, a draw of noise, a probe of a density, a
+point of a path. The head computes the first one and chooses the pass, so that all take the same;
+each block is an item with a file of its own beside the measure's; the head takes them in and checks
+that all answer its question. The numbers are those of one process with one thread, bit for bit.
 """
 
 import pickle
@@ -10,15 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from math import ceil
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from landscape.analysis.minimum import Minimum
-from landscape.engines.engine import Engine
+from landscape.analysis.minimum import Minimum, label_of, splits_into
+from landscape.engines.engine import End, Engine
 from landscape.engines.site import ends
-from landscape.measures.space.resumable_rows import Share, ShareDone
+from landscape.measures.rows.shared_rows import Share, ShareDone
 from landscape.utils.progress import Listener, Progress
 
 BLOCK_SECONDS = 60.0  # of a block: a lost worker costs that much, opening the network a few seconds
@@ -36,7 +36,7 @@ class RowBlock:
     share: Share
 
     def run(self, progress: Listener) -> None:
-        """Evaluate the rows into the block's file; those that are there are kept."""
+        """Compute the rows into the block's file; those that are there are kept."""
 
         def tell(message: Progress) -> None:
             progress(replace(message, label=self.label))
@@ -48,24 +48,22 @@ class RowBlock:
 
 
 def answer_by(engine: Engine, minimum: Minimum, name: str, measure: Any, progress: Listener) -> Any:
-    """The record of a measure whose rows an engine evaluates; it is not kept yet.
+    """The record of a measure whose rows an engine computes; it is not kept yet.
+
+    A measure that asks for more rows by what the first ones tell gets them in further rounds.
 
     Raises ValueError where the minimum cannot be opened elsewhere, and where a worker's rows answer
-    another question; the first error of a block.
+    another question; the first error of a block, with its name.
     """
-    path = minimum.rows_of(name)
+    share = Share(minimum.rows_of(name))
     with _one_thread():
-        first = _first_row(minimum, name, measure, path)
-        whole = Share(path, ways=first.ways, whole=True)
-        blocks = _blocks(minimum, name, measure, engine, first)
-        if blocks:
-            _check_portable(blocks[0])
-            board = _Rows(blocks, f"{minimum.name}: {name.replace('_', ' ')}", progress)
-            with closing(ends(engine, blocks, board.hear, minimum.folder, None)) as ended:
-                errors = [end.error for end in ended if end.error is not None]
-            if errors:
-                raise errors[0]
-        return minimum.ask(name, measure, whole, progress)
+        while True:
+            try:
+                return minimum.ask(name, measure, share, progress)
+            except ShareDone as done:
+                blocks = _blocks(minimum, name, measure, engine, done)
+                _run(engine, minimum, blocks, progress)
+                share = replace(share, ways=done.ways, ordered=done.missing)
 
 
 @contextmanager
@@ -76,14 +74,6 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def _first_row(minimum: Minimum, name: str, measure: Any, path: Path) -> ShareDone:
-    try:
-        minimum.ask(name, measure, Share(path))
-    except ShareDone as done:
-        return done
-    raise AssertionError(f"{name} has no rows")
 
 
 def _blocks(
@@ -99,9 +89,33 @@ def _blocks(
     for rows in (missing[i : i + size] for i in range(0, len(missing), size)):
         span = f"{rows[0]}-{rows[-1]}"
         share = Share(path.with_name(f"{path.name}.{span}"), rows, first.ways)
-        label = f"{minimum.name}: {name.replace('_', ' ')}, rows {span}"
+        label = f"{label_of(minimum, name)}, {splits_into(measure)} {span}"
         blocks.append(RowBlock(label, device, minimum.again, name, measure, share))
     return blocks
+
+
+def _run(engine: Engine, minimum: Minimum, blocks: Sequence[RowBlock], progress: Listener) -> None:
+    """Run all blocks to their end; raise the first error of one."""
+    if not blocks:
+        return
+    _check_portable(blocks[0])
+    board = _Board(blocks, label_of(minimum, blocks[0].name), progress)
+    with closing(ends(engine, blocks, board.hear, minimum.folder, None)) as ended:
+        failed = [end for end in ended if end.error is not None]
+    if failed:
+        raise _error_of(failed[0], f"{len(failed)} of {len(blocks)} blocks failed")
+
+
+def _error_of(end: End, count: str) -> BaseException:
+    """The error of a block: with its name and how to go on, where the user can mend it."""
+    if not isinstance(end.error, ValueError | OSError):
+        assert end.error is not None
+        return end.error
+    reason = str(end.error).rstrip(".")
+    return ValueError(
+        f"{end.item.label}: {reason}. {count}; what is finished is kept, and the same command "
+        "goes on."
+    )
 
 
 def _check_portable(block: RowBlock) -> None:
@@ -114,16 +128,19 @@ def _check_portable(block: RowBlock) -> None:
         ) from None
 
 
-class _Rows:
-    """Sums up the progress of blocks as that of their measure."""
+class _Board:
+    """Sums up the progress of blocks as that of their measure, in rows; those before are known."""
 
     def __init__(self, blocks: Sequence[RowBlock], label: str, listener: Listener):
-        self.shares = {block.label: 0.0 for block in blocks}
+        self.sizes = {block.label: len(block.share.rows or ()) for block in blocks}
+        self.shares = dict.fromkeys(self.sizes, 0.0)
+        self.known = min(row for block in blocks for row in block.share.rows or ())
         self.label, self.listener = label, listener
 
     def hear(self, message: Progress) -> None:
         """Take in a message of a block."""
         if message.label in self.shares:
             self.shares[message.label] = message.share
-            done, total = sum(self.shares.values()), len(self.shares)
-            self.listener(Progress("measure", self.label, done, total))
+            done = sum(share * self.sizes[label] for label, share in self.shares.items())
+            total = self.known + sum(self.sizes.values())
+            self.listener(Progress("measure", self.label, self.known + done, total))

@@ -6,7 +6,7 @@ same products. That variance is far surer than the scatter of a few xᵀAx: wher
 dominates A, ten draws cover the truth in 94 % of cases instead of 86 %.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -77,16 +77,16 @@ def spread(space: Space, like: Tensor, draws: int, seed: int) -> Iterator[Tensor
         yield z * (space.n**0.5 / space.norm(z))
 
 
-def directions(
-    like: Tensor, draws: int, seed: int, basis: Tensor | None = None
-) -> Iterator[Tensor]:
-    """Yield `draws` vectors (n,) uniform on the sphere of radius √d, at right angles to `basis`.
+def numbered_directions(
+    like: Tensor, seed: int, basis: Tensor | None = None
+) -> Callable[[int], Tensor]:
+    """Vectors (n,) by number, uniform on the sphere of radius √d, at right angles to `basis`.
 
     basis: (m, n) orthonormal rows, m < n; then d = n − m.
     """
     d = len(like) if basis is None else len(like) - len(basis)
-    for z in probes.gaussians(like, draws, seed):
-        yield on_sphere(project_out(basis, z), d)
+    gaussian = probes.numbered_gaussians(like, seed)
+    return lambda number: on_sphere(project_out(basis, gaussian(number)), d)
 
 
 def on_sphere(x: Tensor, d: int) -> Tensor:

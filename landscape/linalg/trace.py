@@ -4,7 +4,7 @@ One share is exact in a subspace; the rest is estimated from random directions.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,14 @@ from torch import Tensor
 from landscape.linalg.block_trace import diagonal_blocks, estimate_blocks, merged
 from landscape.linalg.deflation import METHODS as DEFLATIONS
 from landscape.linalg.deflation import Deflation
-from landscape.linalg.quadratic_forms import Estimate, directions, estimate, project_out
+from landscape.linalg.quadratic_forms import (
+    Estimate,
+    Floats,
+    estimate,
+    numbered_directions,
+    project_out,
+)
+from landscape.linalg.rows import Computed, Rows
 from landscape.linalg.subspace import ROUNDING, MatVec
 
 METHODS = ("krylov", *DEFLATIONS)
@@ -51,6 +58,7 @@ def trace(
     known: float = 0.0,
     error: float = 0.0,
     callback: Callable[[int], None] | None = None,
+    rows: Rows | None = None,
 ) -> TraceEstimate:
     """Spend products until the 95 % interval is value ± tolerance·|value|, or `max_matvecs`.
 
@@ -61,7 +69,9 @@ def trace(
         one, H itself. Several are merged where the products do not suffice for them.
     known: a share of the trace that the matvec leaves out: of vectors that it projects away.
     error: relative, of one product, where it is more than rounding; it widens the interval.
-    callback: called as callback(matvecs) after each product.
+    callback: called as callback(matvecs) after each product that is made here.
+    rows: gives what the random directions of "hutch++" and "hutchinson" answer, where it may be
+        known or computed elsewhere. Those of "krylov" depend on one another.
 
     Stopping hardly bends the interval: the subspace is chosen by what it takes away, the number of
     directions by a variance that ten of them tell nearly exactly (see `quadratic_forms`), in few
@@ -82,15 +92,15 @@ def trace(
         parts = diagonal_blocks(counted, like, sizes, max_matvecs // 2, memory, seed)
         found = estimate_blocks(parts, tolerance, max_matvecs, error, known)
         deflated = sum(b.space.size for b in parts)
-        draws = counted.calls - deflated
+        spent, draws = deflated, counted.calls - deflated
     else:
         affordable = memory // (len(like) * like.dtype.itemsize) - 1
         most = max(1, min(len(like), max_matvecs // 2 // PRODUCTS[method], affordable))
         deflation = DEFLATIONS[method](counted, like, tolerance, most, seed, known)
-        left = max_matvecs - counted.calls
-        found = _rest(counted, like, deflation, tolerance, left, seed, error)
+        spent, rows = counted.calls, rows or Computed()
+        left = max_matvecs - spent
+        found, draws = _rest(counted, like, deflation, tolerance, left, seed, error, rows)
         deflated = deflation.size
-        draws = counted.calls - max_matvecs + left
     value, half = float(found.value), float(found.half)
     return TraceEstimate(
         value=value,
@@ -99,7 +109,7 @@ def trace(
         high=value + half,
         draws=draws,
         deflated=deflated,
-        matvecs=counted.calls,
+        matvecs=spent + draws,
         converged=half <= tolerance * abs(value),
     )
 
@@ -112,28 +122,33 @@ def _rest(
     most: int,
     seed: int,
     error: float,
-) -> Estimate:
-    """Estimate tr(P H P) from up to `most` directions and add the known share."""
+    rows: Rows,
+) -> tuple[Estimate, int]:
+    """Estimate tr(P H P) from up to `most` directions and add the known share; how many it took."""
     d, floor = len(like) - deflation.size, error * deflation.reach
-    found = Estimate(np.array(deflation.known), np.array(0.0), np.array(floor))
-    forms: list[float] = []
-    squares: list[float] = []
-    planned = FEWEST
-    for x in directions(like, most if d else 0, seed + OTHERS, deflation.basis):
-        image = project_out(deflation.basis, matvec(x))
-        forms.append(float((x * image).sum(dtype=torch.float64)))
-        squares.append(float(image.square().sum(dtype=torch.float64)))
-        if len(forms) not in (planned, most):
-            continue
-        rest = estimate(np.array(forms), np.array(squares), d)
+    if not d or not most:
+        return Estimate(np.array(deflation.known), np.array(0.0), np.array(floor)), 0
+    direction = numbered_directions(like, seed + OTHERS, deflation.basis)
+
+    def evaluate(numbers: Sequence[int]) -> Iterator[Floats]:
+        """xᵀPHPx and ‖PHx‖² of directions x."""
+        for i in numbers:
+            x = direction(i)
+            image = project_out(deflation.basis, matvec(x))
+            form, square = (x * image).sum(dtype=torch.float64), image.square()
+            yield np.array([float(form), float(square.sum(dtype=torch.float64))])
+
+    draws = min(FEWEST, most)
+    while True:
+        forms, squares = np.array(rows(draws, evaluate)).T.copy()
+        rest = estimate(forms, squares, d)
         floor = error * (deflation.reach + float(np.sqrt(np.mean(squares))))
-        found = Estimate(rest.value + deflation.known, rest.stderr, rest.half + floor)
-        allowed = tolerance * abs(float(found.value)) - floor
-        if rest.half <= allowed:
-            break
-        wanted = math.inf if allowed <= 0 else len(forms) * float(rest.half / allowed) ** 2
-        planned = math.ceil(min(SPARE * wanted, most))
-    return found
+        allowed = tolerance * abs(float(rest.value) + deflation.known) - floor
+        if rest.half <= allowed or draws == most:
+            found = Estimate(rest.value + deflation.known, rest.stderr, rest.half + floor)
+            return found, draws
+        wanted = math.inf if allowed <= 0 else draws * float(rest.half / allowed) ** 2
+        draws = math.ceil(min(SPARE * wanted, most))
 
 
 class _Counted:

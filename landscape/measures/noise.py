@@ -8,8 +8,9 @@ import numpy as np
 
 from landscape.linalg import probes
 from landscape.measures.context import Progress, point_of, same_network, shows_progress, signature
+from landscape.measures.rows.shared_rows import Keep
 from landscape.measures.space import scales
-from landscape.measures.space.evaluate_grid import Keep, walk
+from landscape.measures.space.evaluate_grid import walk
 from landscape.measures.space.planes import Writer, along
 from landscape.objective.objective import Objective
 from landscape.records import Array, NoiseRecord
@@ -57,6 +58,7 @@ class NoiseRobustness:
     normalisation: bool = False
 
     over_ranks: ClassVar[bool] = True
+    splits_into: ClassVar[str] = "draws"
 
     def __post_init__(self) -> None:
         scales.check_rising("sigmas", self.sigmas)

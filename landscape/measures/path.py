@@ -13,7 +13,8 @@ from torch import Tensor
 from landscape.measures.connection.bezier import CurveTraining, curve_length, on_curve
 from landscape.measures.connection.weight_matching import WeightMatching
 from landscape.measures.context import Progress, shows_progress, signature
-from landscape.measures.space.evaluate_grid import Keep, described, walk
+from landscape.measures.rows.shared_rows import Keep
+from landscape.measures.space.evaluate_grid import described, walk
 from landscape.measures.space.points import point_at
 from landscape.measures.space.sampling_error import relative_stderr
 from landscape.network import batch_norm as bn
@@ -87,6 +88,11 @@ class Path:
         if not self.weight_decay >= 0:
             raise ValueError(f"`weight_decay` must be non-negative. Got {self.weight_decay}.")
 
+    @property
+    def splits_into(self) -> str:
+        """The points of a line; a curve stays whole: its training is nearly all of the work."""
+        return "points" if self.shape == "line" else ""
+
     @shows_progress
     def __call__(
         self,
@@ -111,24 +117,21 @@ class Path:
             bend = self._bend(objective, w, end, progress)
             place = partial(_on_curve, w, bend, end)
         found = walk(
-            objective, lambda _: (partial(place, share) for share in t.tolist()), (1, self.size),
+            objective, lambda i: [partial(place, float(t[i]))], (self.size, 1),
             question={"settings": asked}, other=other, keep=keep,
             progress=progress and (lambda done, size: progress(self._trained + done,
                                                                self._trained + size)),
         )  # fmt: skip
-        beside: dict[str, Any] = {}
+        beside: dict[str, Any] = {name: values[:, 0] for name, values in found.items()}
         if self.shape == "bezier":
-            beside = {
-                "straight_loss": self._line(objective, w, end, t),
-                "curve_length": curve_length(w, bend, end),
-                "bend": float((bend - (w + end) / 2).norm()),
-            }
+            beside["straight_loss"] = self._line(objective, w, end, t)
+            beside["curve_length"] = curve_length(w, bend, end)
+            beside["bend"] = float((bend - (w + end) / 2).norm())
         if self.match:
             beside["unmatched_loss"] = self._line(objective, w, given, t)
             beside["unmatched_length"] = float((given - w).norm())
         return PathRecord(
             t=t,
-            **{name: values[0] for name, values in found.items()},
             **described(found, other),
             length=float((end - w).norm()),
             end=self.name,

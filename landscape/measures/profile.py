@@ -9,8 +9,9 @@ from torch import Tensor
 
 from landscape.measures.context import Progress, shows_progress, signature
 from landscape.measures.eigenvalues import Eigenvalues
+from landscape.measures.rows.shared_rows import Keep
 from landscape.measures.space import grids
-from landscape.measures.space.evaluate_grid import Keep, described, walk
+from landscape.measures.space.evaluate_grid import described, walk
 from landscape.measures.space.planes import Writer, along, random_plane
 from landscape.measures.space.sampling_error import relative_stderr
 from landscape.objective.objective import Objective
@@ -57,6 +58,7 @@ class Profile:
     seed: int = 0
 
     over_ranks: ClassVar[bool] = True
+    splits_into: ClassVar[str] = "lines"
 
     def __post_init__(self) -> None:
         grids.check(self.size, self.span)

@@ -9,8 +9,11 @@ import numpy as np
 
 from landscape.linalg import Quadrature, stochastic_lanczos
 from landscape.linalg.quadratic_forms import Floats
+from landscape.linalg.quadrature import fitting_steps
 from landscape.measures.context import Progress, shows_progress, signature
-from landscape.measures.curvature.operator import operator
+from landscape.measures.curvature.operator import Operator, operator
+from landscape.measures.curvature.rows import rows_of
+from landscape.measures.rows.shared_rows import Keep, ways_of
 from landscape.network.precision import arithmetic_of
 from landscape.objective.objective import Objective
 from landscape.records import SpectralDensityRecord
@@ -62,6 +65,7 @@ class SpectralDensity:
     precision: str = "auto"
 
     over_ranks: ClassVar[bool] = True
+    splits_into: ClassVar[str] = "probes"
 
     def __post_init__(self) -> None:
         arithmetic_of(self.precision)
@@ -74,22 +78,18 @@ class SpectralDensity:
 
     @shows_progress
     def __call__(
-        self, objective: Objective, *, progress: Progress | None = None
+        self, objective: Objective, *, keep: Keep = None, progress: Progress | None = None
     ) -> SpectralDensityRecord:
-        """Estimate the density at the objective's point; `progress` counts products."""
+        """Estimate the density at the objective's point; `progress` counts products.
+
+        keep: a file for finished probes until all are done, as that of `Surface`.
+        """
         matrix = operator(objective, self.curvature, self.layer, self.seed, self.precision)
-        limit = matrix.count + self.probes * self.steps
-        rules = stochastic_lanczos(
-            matrix.matvec,
-            matrix.like,
-            self.probes,
-            self.steps,
-            memory=min(objective.ranks.gather(basis_bytes(matrix.like.device))),
-            seed=self.seed,
-            callback=progress and (lambda _: progress(matrix.count, limit)),
-        )
+        spent = matrix.count
+        rules = self._rules(matrix, keep, progress)
+        hvps = spent + rules.matvecs
         if progress is not None:
-            progress(matrix.count, matrix.count)
+            progress(hvps, hvps)
         sigma = kernel_width(rules.nodes, self.width)
         lowest, highest = np.nanmin(rules.nodes), np.nanmax(rules.nodes)
         points = int(np.ceil((highest - lowest) / sigma + 2 * REACH)) * FINENESS + 1
@@ -109,7 +109,7 @@ class SpectralDensity:
             mean_low=float(mean.value - mean.half),
             mean_high=float(mean.value + mean.half),
             steps_error=float(np.trapezoid(moved, grid)) / 2,
-            hvps=matrix.count,
+            hvps=hvps,
             n=matrix.n,
             curvature=self.curvature,
             layer=self.layer,
@@ -120,6 +120,26 @@ class SpectralDensity:
             precision_error=matrix.precision_error,
             **signature(self, objective),
         )
+
+    def _rules(self, matrix: Operator, keep: Keep, progress: Progress | None) -> Quadrature:
+        """The rules of all probes. How many steps fit the memory is for the first process to say,
+        since longer rules are other numbers.
+        """
+        spent, like = matrix.count, matrix.like
+        free = min(matrix.ranks.gather(basis_bytes(like.device)))
+        memory = int(next(iter(ways_of(keep)[1:]), free))
+        steps = fitting_steps(like, self.steps, memory)
+        rows = rows_of(
+            keep, self, matrix, question={"steps": steps}, ways=[str(memory)],
+            progress=progress and (
+                lambda done, total: progress(spent + done * steps, spent + total * steps)
+            ),
+        )  # fmt: skip
+        rules = stochastic_lanczos(
+            matrix.matvec, like, self.probes, steps, memory=memory, seed=self.seed, rows=rows
+        )
+        rows.delete()
+        return rules
 
 
 def kernel_width(nodes: Floats, fraction: float) -> float:

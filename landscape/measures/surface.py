@@ -13,8 +13,9 @@ from torch import Tensor
 
 from landscape.measures.context import Progress, shows_progress, signature
 from landscape.measures.eigenvector_plane import eigenvector_plane
+from landscape.measures.rows.shared_rows import Keep
 from landscape.measures.space import filters, grids, interpolation
-from landscape.measures.space.evaluate_grid import Keep, described, walk
+from landscape.measures.space.evaluate_grid import described, walk
 from landscape.measures.space.planes import Plane, Writer, pca_plane, random_plane
 from landscape.measures.space.sampling_error import relative_stderr
 from landscape.objective.objective import Objective
@@ -83,6 +84,7 @@ class Surface:
         return self.plane.through_minima if self.plane else self.directions in FITTED
 
     over_ranks: ClassVar[bool] = True
+    splits_into: ClassVar[str] = "rows"
 
     def __post_init__(self) -> None:
         grids.check(self.size, self.span)

@@ -12,6 +12,8 @@ from landscape.linalg.quadratic_forms import project_out
 from landscape.measures.context import Progress, shows_progress, signature
 from landscape.measures.curvature import of_sharded
 from landscape.measures.curvature.operator import Operator, operator
+from landscape.measures.curvature.rows import rows_of
+from landscape.measures.rows.shared_rows import Keep
 from landscape.network.precision import arithmetic_of
 from landscape.objective.objective import Objective
 from landscape.records import EigenvaluesRecord, TraceRecord
@@ -76,12 +78,20 @@ class Trace:
         if self.method not in METHODS:
             raise ValueError(f"`method` must be one of {', '.join(METHODS)}. Got {self.method!r}.")
 
+    @property
+    def splits_into(self) -> str:
+        """Random directions where they are all; where a basis grows by what the ones before have
+        told, the trace stays whole.
+        """
+        return "directions" if self.method == "hutchinson" else ""
+
     @shows_progress
     def __call__(
         self,
         objective: Objective,
         pairs: EigenvaluesRecord | None = None,
         *,
+        keep: Keep = None,
         progress: Progress | None = None,
     ) -> TraceRecord:
         """Estimate the trace at the objective's point.
@@ -89,6 +99,7 @@ class Trace:
         pairs: eigenpairs of the same curvature, as `Eigenvalues` returned them. Their share of the
         trace is taken as known instead of being estimated again; they belong to the whole matrix,
         so "krylov" stands in for "layers".
+        keep: a file for the directions of "hutchinson" until all are done, as that of `Surface`.
         progress: counts Hessian-vector products; the total, `max_hvps`, is an upper limit.
         """
         if getattr(objective, "is_sharded", False):
@@ -98,22 +109,34 @@ class Trace:
             (matrix.matvec, 0.0) if pairs is None else _without(matrix, pairs, self.seed)
         )
         method = "krylov" if self.method == "layers" and pairs is not None else self.method
-        spent = matrix.count
+        spent, most = matrix.count, self.max_hvps - matrix.count
+
+        def tell(done: int, total: int = most) -> None:
+            if progress is not None:
+                progress(spent + done, spent + total)
+
+        rows = None
+        if self.splits_into and pairs is None:
+            rows = rows_of(keep, self, matrix, progress=tell, most=most)
         found = trace(
             matvec,
             matrix.like,
             method="krylov" if method == "layers" else method,
             blocks=matrix.block.module_sizes if method == "layers" else None,
             tolerance=self.tolerance,
-            max_matvecs=self.max_hvps - spent,
+            max_matvecs=most,
             memory=min(objective.ranks.gather(basis_bytes(matrix.like.device))),
             seed=self.seed,
             known=known,
             error=max(matrix.error, 2 * matrix.form_error),
-            callback=progress and (lambda done: progress(spent + done, self.max_hvps)),
+            callback=None if rows else tell,
+            rows=rows,
         )
+        hvps = spent + found.matvecs
+        if rows:
+            rows.delete()
         if progress is not None:
-            progress(matrix.count, matrix.count)
+            progress(hvps, hvps)
         return TraceRecord(
             value=found.value,
             stderr=found.stderr,
@@ -121,7 +144,7 @@ class Trace:
             high=found.high,
             draws=found.draws,
             deflated=found.deflated,
-            hvps=matrix.count,
+            hvps=hvps,
             converged=found.converged,
             method=method,
             curvature=self.curvature,

@@ -1,6 +1,6 @@
 """Rows of one network over an engine: the bits of one process, whatever happens on the way."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +10,18 @@ import landscape as ls
 from landscape.analysis import row_blocks
 from landscape.engines import make
 from landscape.engines.engine import End, Engine
-from landscape.measures.space.resumable_rows import KeptRows
+from landscape.measures import MEASURES, spectral_density
+from landscape.measures.rows.resumable_rows import KeptRows
 
 OPTIONS = {
-    "surface": {"size": (5, 3)}, "profile": {"lines": 3, "size": 3},
+    "surface": {"size": (5, 3)},
+    "profile": {"lines": 3, "size": 3},
     "noise": {"draws": 3, "sigmas": (0.0, 0.05)},
-}  # fmt: skip
-MEASURES = list(OPTIONS)
+    "path": {"size": 5},
+    "spectral_density": {"probes": 4, "steps": 5},
+    "trace": {"method": "hutchinson", "tolerance": 0.3},
+}
+UNLIKE = ("ways", "provenance")  # of a record: times and the place
 
 
 class InTurn(Engine):
@@ -32,64 +37,155 @@ class InTurn(Engine):
         for item in reversed(items):
             try:
                 yield End(item, item.run(hear), None)
-            except ValueError as error:
+            except (ValueError, OSError) as error:
                 yield End(item, None, error)
+
+
+class Stopped(InTurn):
+    """Stops with all after the first block, as Ctrl-C at the head does."""
+
+    def run(self, items, hear):
+        yield next(super().run(items, hear))
+        raise KeyboardInterrupt
+
+
+def trained(folder, seed):
+    short = {"training": {"epochs": 1, "device": "cpu"}}
+    return ls.train("digits", "sgd", out=folder / f"r{seed}", seed=seed, settings=short).path
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    path = tmp_path_factory.mktemp("run") / "r"
-    short = {"training": {"epochs": 1, "device": "cpu"}}
-    return ls.train("digits", "sgd", out=path, settings=short).path
+    return trained(tmp_path_factory.mktemp("runs"), 0)
 
 
-def analyzed(run, force=True, **more):
-    return ls.analyze(run, MEASURES, options=OPTIONS, examples=60, force=force, **more)
+@pytest.fixture(scope="module")
+def end(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("runs"), 1)
 
 
-def same(one, two):
-    for name in MEASURES:
-        for array in ("loss", "accuracy", "other_loss", "other_accuracy"):
-            a, b = getattr(one[name], array), getattr(two[name], array)
-            assert a.tobytes() == b.tobytes(), (name, array)
+def analyzed(run, name, end=None, force=True, **more):
+    call = {"options": OPTIONS, "examples": 60, "force": force, "device": "cpu", **more}
+    return ls.analyze(run, [name], to=end if name == "path" else None, **call)[name]
 
 
-def test_blocks_have_the_bits_of_one_process(run):
-    alone = analyzed(run)
-    heard = []
-    shared = analyzed(run, engine=InTurn(), progress=heard.append)
-    same(alone, shared)
-    assert not list((run / "records").glob(".*rows*"))
-    whole = [m.share for m in heard if m.label.endswith(": surface")]
-    assert whole and all(0 <= share <= 1 for share in whole)
-
-
-def test_what_failing_blocks_have_done_is_kept_and_their_error_is_raised(run, monkeypatch):
-    plain = row_blocks.RowBlock.run
-
-    def failing(self, progress):
-        if self.name == "surface" and 3 in self.share.rows:
-            raise ValueError("the disk is on fire")
-        plain(self, progress)
-
-    monkeypatch.setattr(row_blocks.RowBlock, "run", failing)
-    with pytest.raises(ValueError, match="the disk is on fire"):
-        analyzed(run, engine=InTurn())
-    assert list((run / "records").glob(".surface.rows*"))
-    ran = []
+@pytest.fixture
+def blocks(monkeypatch):
+    """The rows of each block that was run, in their order."""
+    ran, plain = [], row_blocks.RowBlock.run
 
     def noted(self, progress):
-        ran.append((self.name, list(self.share.rows)))
+        ran.append(list(self.share.rows))
         plain(self, progress)
 
     monkeypatch.setattr(row_blocks.RowBlock, "run", noted)
-    shared = analyzed(run, engine=InTurn())
-    assert [rows for name, rows in ran if name == "surface"] == [[4]]  # the head takes row 3
-    monkeypatch.setattr(row_blocks.RowBlock, "run", plain)
-    same(analyzed(run), shared)
+    return ran
 
 
-def test_rows_of_another_question_are_refused(run, monkeypatch):
+def same(one, two):
+    for name in (f.name for f in fields(one) if f.name not in UNLIKE):
+        a, b = getattr(one, name), getattr(two, name)
+        if isinstance(a, np.ndarray):
+            assert a.tobytes() == b.tobytes(), name
+        else:
+            assert str(a) == str(b), name
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_blocks_have_the_bits_of_one_process(run, end, name, blocks):
+    alone = analyzed(run, name, end)
+    assert not blocks
+    heard = []
+    shared = analyzed(run, name, end, engine=InTurn(), progress=heard.append)
+    same(alone, shared)
+    assert len(blocks) > 1
+    assert not list((run / "records").glob(".*rows*"))
+    whole = [m.share for m in heard if m.label.endswith(f": {name.replace('_', ' ')}")]
+    assert whole and all(0 <= share <= 1 for share in whole) and whole[-1] == 1
+
+
+def test_a_trace_asks_for_more_directions_in_a_further_round(run, blocks):
+    draws = analyzed(run, "trace", engine=InTurn()).draws
+    assert draws > 11 and draws == analyzed(run, "trace").draws
+    shared = sorted(row for block in blocks for row in block)
+    assert shared[:9] == list(range(1, 10)) and shared[9] == 11  # a round's first is the head's
+    assert len(set(shared)) == len(shared) and set(shared) < set(range(draws))
+
+
+def test_what_depends_on_earlier_products_stays_whole(run, blocks):
+    options = {"trace": {"method": "layers", "max_hvps": 60}, "noise": OPTIONS["noise"]}
+    found = ls.analyze(
+        run, ["trace", "noise"], options=options, examples=60, force=True, engine=InTurn()
+    )
+    assert found["trace"].method == "layers" and [2] in blocks and len(blocks) == 2
+    with pytest.raises(ValueError, match="`engine` has no effect: as asked, trace runs in one"):
+        analyzed(run, "trace", engine=InTurn(), options=options | {"noise": {}})
+    assert MEASURES["path"](shape="line").splits_into == "points"
+    assert MEASURES["path"](shape="bezier").splits_into == ""
+
+
+def test_the_head_says_how_many_steps_fit_the_memory(run, monkeypatch):
+    n = analyzed(run, "spectral_density").n
+    for_vectors = [5, 4, 3, 2, 2]  # less and less is free where further processes look
+    monkeypatch.setattr(spectral_density, "basis_bytes", lambda _: 4 * n * for_vectors.pop(0))
+    shared = analyzed(run, "spectral_density", engine=InTurn())
+    assert len(for_vectors) < 4 and shared.nodes.shape == (4, 4)
+    monkeypatch.setattr(spectral_density, "basis_bytes", lambda _: 4 * n * 5)
+    same(analyzed(run, "spectral_density"), shared)
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "left"), [("surface", "rows", [[4]]), ("spectral_density", "probes", [])]
+)
+def test_a_failing_block_is_named_and_the_others_are_kept(
+    run, monkeypatch, name, unit, left, blocks
+):
+    noted = row_blocks.RowBlock.run
+
+    def failing(self, progress):
+        if 3 in self.share.rows:
+            raise OSError("the disk is on fire.")
+        noted(self, progress)
+
+    monkeypatch.setattr(row_blocks.RowBlock, "run", failing)
+    reason = rf": {name.replace('_', ' ')}, {unit} 3-\d: the disk is on fire. 1 of 2 blocks failed"
+    with pytest.raises(ValueError, match=reason):
+        analyzed(run, name, engine=InTurn())
+    assert list((run / "records").glob(f".{name}.rows*"))
+    blocks.clear()
+    monkeypatch.setattr(row_blocks.RowBlock, "run", noted)
+    shared = analyzed(run, name, engine=InTurn())
+    assert blocks == left  # the head takes row 3
+    same(analyzed(run, name), shared)
+
+
+@pytest.mark.parametrize("name", ["path", "spectral_density", "trace"])
+def test_after_a_stop_the_same_command_goes_on(run, end, name, blocks):
+    with pytest.raises(KeyboardInterrupt):
+        analyzed(run, name, end, engine=Stopped())
+    (finished,) = blocks
+    blocks.clear()
+    shared = analyzed(run, name, end, engine=InTurn())
+    assert not set(finished) & {row for block in blocks for row in block}
+    same(analyzed(run, name, end), shared)
+
+
+def test_probes_of_one_process_that_was_stopped_are_kept(run):
+    def stop(message):
+        if message.label.endswith(": spectral density"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        analyzed(run, "spectral_density", progress=stop)
+    (path,) = (run / "records").glob(".spectral_density.rows")
+    assert len(path.read_text().splitlines()) == 2  # the question, and a probe
+    went_on = analyzed(run, "spectral_density")
+    assert not path.exists()
+    same(analyzed(run, "spectral_density"), went_on)
+
+
+@pytest.mark.parametrize("name", ["surface", "trace"])
+def test_rows_of_another_question_are_refused(run, monkeypatch, name):
     plain = row_blocks.RowBlock.run
 
     def on_another_device(self, progress):
@@ -98,7 +194,7 @@ def test_rows_of_another_question_are_refused(run, monkeypatch):
 
     monkeypatch.setattr(row_blocks.RowBlock, "run", on_another_device)
     with pytest.raises(ValueError, match=r"rows are missing, or answer another question"):
-        analyzed(run, engine=InTurn())
+        analyzed(run, name, engine=InTurn())
 
 
 def test_shares_beside_a_file_are_taken_in(tmp_path):

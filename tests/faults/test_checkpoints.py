@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from landscape.data import byte_pickle
 from landscape.description import describe
-from landscape.measures.space.resumable_rows import KeptRows
+from landscape.measures.rows.resumable_rows import KeptRows
 from landscape.records import NoiseRecord, Point, load
 from landscape.training import checkpoint, read_checkpoint, tables
 from landscape.utils import pickle_limits

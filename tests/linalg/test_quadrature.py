@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from landscape.linalg.quadratic_forms import directions
+from landscape.linalg.quadratic_forms import numbered_directions
 from landscape.linalg.quadrature import stochastic_lanczos
 
 FLOAT = torch.float64
@@ -26,7 +26,7 @@ def test_all_steps_reproduce_every_function(f):
     h = symmetric()
     found = rules(h)
     values, vectors = torch.linalg.eigh(h)
-    for i, x in enumerate(directions(h[0], 3, 0)):
+    for i, x in enumerate(map(numbered_directions(h[0], 0), range(3))):
         exact = ((vectors.T @ x / x.norm()) ** 2).numpy() @ f(values.numpy())
         assert found.weights[i] @ f(found.nodes[i]) == pytest.approx(exact, rel=1e-10)
 
@@ -35,7 +35,7 @@ def test_few_steps_are_exact_for_the_first_moments():
     """Degree 2m − 1 and no further."""
     h, m = symmetric(), 4
     found = rules(h, steps=m)
-    for i, x in enumerate(directions(h[0], 3, 0)):
+    for i, x in enumerate(map(numbered_directions(h[0], 0), range(3))):
         x /= x.norm()
         for degree in range(2 * m):
             exact = float(x @ torch.linalg.matrix_power(h, degree) @ x)

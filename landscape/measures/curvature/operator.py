@@ -32,6 +32,7 @@ BUILDS: Mapping[str, Callable[[], Build]] = {  # each for one operator
 }
 CHECKS = {"fisher": check_label_free, "empirical-fisher": check_mean_over_rows}
 MEASURED_ON = ("cuda",)  # devices where double backward has a rival; on the CPU it is the fastest
+EXACT = {"double backward", "forward over reverse"}  # which of them is a matter of time
 PAYS = 0.9  # of the time of double backward
 TICK = 1e-9  # seconds: a coarse clock may not advance between two readings
 
@@ -121,6 +122,18 @@ class Operator:
     def cost(self) -> float:
         """Time of a product in gradients, the median; both as timed here."""
         return median(self._seconds) / max(self._gradient_seconds, TICK)
+
+    def take_way(self, products: str) -> None:
+        """Make products as another process has chosen to, where both ways are exact.
+
+        Raises ValueError where they are made otherwise here.
+        """
+        if products != self.products and {products, self.products} != EXACT:
+            raise ValueError(
+                f"Products by {products}, as in another process, are none here: they are made by "
+                f"{self.products}. The workers need the libraries of the head."
+            )
+        self.products = products
 
     def matvec(self, v: Tensor) -> Tensor:
         """A v, (m,) -> (m,)."""

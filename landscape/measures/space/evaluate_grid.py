@@ -4,19 +4,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from landscape.measures.context import Progress, fingerprint, point_of, recorded, same_network
-from landscape.measures.space.resumable_rows import KeptRows, Share, ShareDone
+from landscape.measures.context import Progress, point_of, recorded, same_network
+from landscape.measures.rows.shared_rows import Keep, Rows, identity, ways_of
 from landscape.objective.objective import Objective
 from landscape.objective.point_passes import Point
 from landscape.records import Array
 
 Points = Callable[[int], Iterable[Point]]
-Keep = Path | str | Share | None
 BLOCK = 1.0  # seconds of rows that are evaluated together: small networks are opened less often
 
 
@@ -35,65 +33,29 @@ def walk(
     points(i): the points (n,) of row i, made when they are needed: memory does not grow with rows.
     question: settings and tensors that decide which points these are.
     keep: file for finished rows; a walk that was killed goes on there, with the same numbers. A
-    `Share` of the rows is evaluated alone.
+    `Share` of the rows is computed alone.
     progress: counts points.
 
-    Raises ValueError where the two objectives are not of one network and policy, and where a whole
-    lacks rows of a share; ShareDone in place of an answer.
+    Raises ValueError where the two objectives are not of one network and policy, else as `Rows`.
     """
     objectives = [objective] if other is None else [objective, same_network(objective, other)]
-    found = np.empty((2 * len(objectives), *shape))
     size = shape[0] * shape[1]
-    path = keep.path if isinstance(keep, Share) else keep
-    for subject, way in zip(objectives, keep.ways if isinstance(keep, Share) else (), strict=False):
+    for subject, way in zip(objectives, ways_of(keep), strict=False):
         subject.take_way(way)
-    identity = [_identity(o, size) for o in objectives] if path is not None else []
-    ranks = objective.ranks
-    where = path if ranks.index == 0 else None  # one writer
-    kept = KeptRows(where, {"points": recorded(question) if path else {}, "objectives": identity})
-    rows = ranks.first([kept.get(i) for i in range(shape[0])])
-    missing = [i for i, row in enumerate(rows) if row is None]
-    if isinstance(keep, Share):
-        _evaluate_share(keep, kept, missing, objectives, points, shape, progress)
-    evaluated = _rows(objectives, points, missing, size)
-    for i, row in enumerate(rows):
-        if row is None:
-            row = next(evaluated)
-            kept.add(i, row)
-        found[:, i] = row
-        if progress is not None:
-            progress((i + 1) * shape[1], size)
-    kept.delete()
-    return dict(zip(("loss", "accuracy", "other_loss", "other_accuracy"), found, strict=False))
+    ways = [] if keep is None else [subject.way(size) for subject in objectives]
 
+    def asked() -> Mapping[str, Any]:
+        known = [[*identity(o), way] for o, way in zip(objectives, ways, strict=True)]
+        return {"points": recorded(question), "shape": shape, "objectives": known}
 
-def _evaluate_share(
-    share: Share,
-    kept: KeptRows,
-    missing: Sequence[int],
-    objectives: Sequence[Objective],
-    points: Points,
-    shape: tuple[int, int],
-    progress: Progress | None,
-) -> None:
-    """Keep the rows of a share and raise ShareDone; pass where the whole is there."""
-    if share.whole:
-        if missing:
-            raise ValueError(
-                f"{len(missing)} of {shape[0]} rows are missing, or answer another question: the "
-                "workers need the device and the libraries of this process."
-            )
-        return
-    asked = missing[:1] if share.rows is None else [i for i in share.rows if i in set(missing)]
-    size, started = shape[0] * shape[1], time.perf_counter()
-    evaluated = _rows(objectives, points, asked, size)
-    for done, i in enumerate(asked, 1):
-        kept.add(i, next(evaluated))
-        if progress is not None:
-            progress(done * shape[1], len(asked) * shape[1])
-    seconds = (time.perf_counter() - started) / max(1, len(asked))
-    ways = [subject.way(size) for subject in objectives]
-    raise ShareDone([i for i in missing if i not in set(asked)], seconds, ways)
+    rows = Rows(
+        keep, asked, ways=ways, ranks=objective.ranks,
+        progress=progress and (lambda done, total: progress(done * shape[1], total * shape[1])),
+    )  # fmt: skip
+    found = rows(shape[0], lambda missing: _rows(objectives, points, missing, size))
+    rows.delete()
+    names = "loss", "accuracy", "other_loss", "other_accuracy"
+    return dict(zip(names, np.stack(found, 1), strict=False))
 
 
 def _rows(
@@ -126,17 +88,3 @@ def described(found: dict[str, Array], other: Objective | None) -> dict[str, Any
         "nonfinite": float(np.mean(~np.isfinite(losses))),
         "other_point": None if other is None else asdict(point_of(other)),
     }
-
-
-def _identity(objective: Objective, size: int) -> list[str]:
-    """Key of all that decides an objective's numbers at so many points; its loss stands for loss
-    function and buffers.
-    """
-    return [
-        fingerprint(objective.risk.w),
-        objective.fingerprint,
-        objective.batch_norm,
-        str(objective.device),
-        objective.summary.loss.hex(),
-        objective.way(size),
-    ]

@@ -3,8 +3,6 @@
 import hashlib
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,32 +11,6 @@ import torch
 
 from landscape.records import Array
 from landscape.utils import files
-
-
-@dataclass(frozen=True)
-class Share:
-    """Rows that one of several processes evaluates; given to a measure as `keep`.
-
-    path: of the file for them. rows: their numbers; None: the first that is missing, to learn how
-    long one takes. ways: by which pass each objective is evaluated, the same in all processes; ()
-    leaves the choice to the first. whole: go on to the record, where no row is missing.
-    """
-
-    path: Path
-    rows: Sequence[int] | None = None
-    ways: Sequence[str] = ()
-    whole: bool = False
-
-
-class ShareDone(Exception):
-    """Raised in place of a record: the rows of a share are kept.
-
-    missing: rows that are not in the file. seconds: of one row. ways: see `Share`.
-    """
-
-    def __init__(self, missing: Sequence[int], seconds: float, ways: Sequence[str]):
-        super().__init__(f"{len(missing)} rows are missing")
-        self.missing, self.seconds, self.ways = missing, seconds, ways
 
 
 class KeptRows:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from landscape.measures.space.resumable_rows import KeptRows
+from landscape.measures.rows.resumable_rows import KeptRows
 
 ROW = np.array([[0.1, np.nan, np.inf], [1 / 3, 1e-310, -0.0]])
 
