@@ -9,6 +9,7 @@ import importlib
 import os
 import shutil
 import sys
+from collections import defaultdict
 
 import pytest
 
@@ -50,20 +51,18 @@ def pytest_collection(session):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Of a test marked `thinned(n)` every n-th case stays, counted along the diagonals of its
-    parameters, so that each value of each is there; the others are slow.
+    """Of a test marked `thinned(n)` one case in n stays, along the diagonals of its parameters, so
+    that each value of each is there; the others are slow.
     """
+    places = defaultdict(dict)  # function, parameter -> value -> its number
     for item in items:
-        for mark in item.iter_markers("thinned"):
-            if sum(item.callspec.indices[name] for name in parametrized(item)) % mark.args[0]:
+        if mark := item.get_closest_marker("thinned"):
+            diagonal = 0
+            for i, value in enumerate(item.callspec._idlist):
+                numbers = places[item.function, i]
+                diagonal += numbers.setdefault(value, len(numbers))
+            if diagonal % mark.args[0]:
                 item.add_marker("slow")
-
-
-def parametrized(item):
-    """The first name of each `parametrize` of a test."""
-    for mark in item.iter_markers("parametrize"):
-        names = mark.args[0]
-        yield names.split(",")[0] if isinstance(names, str) else names[0]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -89,6 +89,7 @@ def test_the_state_is_a_snapshot(wrapped, batches):
     assert all(torch.equal(torch.as_tensor(state[k]), method[k]) for k in method)
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("name", ["sam", "lookahead+sam", "lets+lookbehind", "fam+lets"])
 @pytest.mark.parametrize("optimizer", [SGD, torch.optim.AdamW])
 def test_five_and_five_steps_are_ten(name, optimizer, wrapped, batches, small_net):

@@ -37,6 +37,7 @@ def symmetric(n, seed=0):
     return (a + a.T) / 2
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("which", ["magnitude", "largest", "smallest", "both"])
 @pytest.mark.parametrize("spare", [0, 2, 8])
 def test_few_vectors_give_the_same_eigenvalues(which, spare):

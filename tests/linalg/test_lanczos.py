@@ -57,6 +57,7 @@ def solve(h, k, which="magnitude", **options):
     return lanczos(lambda v: h @ v, len(h), k, which, **{"dtype": h.dtype, **options})
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("name", SPECTRA)
 @pytest.mark.parametrize("which", ["magnitude", "largest", "smallest", "both"])
 @pytest.mark.parametrize("k", [1, 3])
@@ -309,6 +310,7 @@ def test_a_start_that_hardly_holds_an_outer_eigenvector_misses_none():
         assert bool(((found.values - true).abs() <= found.bounds + 1e-12).all()), seed
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(("which", "k"), [("magnitude", 6), ("largest", 5), ("both", 3)])
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ def asked(**settings):
     return AdaptiveSharpness(**{"radii": (0.1,), "average_radii": (0.1,), **settings})
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(
     ("norm", "adaptive", "expected"),
     [

@@ -60,6 +60,7 @@ def test_batch_sharpness_is_its_formula():
     assert (record.batch_sharpness <= record.values + 1e-9).all()
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("name", ["mlp", "relu", "layer_norm"])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_mean_is_at_least_the_whole(objective, name, seed):

@@ -111,6 +111,7 @@ def test_every_measure_is_here():
     assert set(COMPARABLE_KINDS) == set(MEASURES) - {"surface", "path"}  # looked at one by one
 
 
+@pytest.mark.thinned(2)
 @every_measure
 @pytest.mark.parametrize("policy", ["stored", "batch"])
 def test_no_trace(setting, measure, policy):
@@ -120,6 +121,7 @@ def test_no_trace(setting, measure, policy):
     assert same(before, picture(model))
 
 
+@pytest.mark.thinned(3)
 @every_measure
 @pytest.mark.parametrize("when", [1, 2, 5])
 def test_no_trace_when_the_loss_raises(setting, measure, when):

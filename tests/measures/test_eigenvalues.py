@@ -64,6 +64,7 @@ def test_order_of_known_values(diagonal, which, expected):
     assert record.converged.all()
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(("name", "policy"), CASES)
 @pytest.mark.parametrize("which", WHICH)
 def test_every_value_within_its_bound(objective, dense_hessian, name, policy, which):
@@ -76,6 +77,7 @@ def test_every_value_within_its_bound(objective, dense_hessian, name, policy, wh
     assert record.converged.all()
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("curvature", ["hessian", "gauss-newton"])
 @pytest.mark.parametrize("layer", [None, "first"])
 @pytest.mark.parametrize("memory", [0, 2**30])

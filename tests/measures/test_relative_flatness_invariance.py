@@ -107,6 +107,7 @@ def test_they_are_trained(trained, digits):
     assert Objective(trained(), digits, cross_entropy).accuracy() > 0.9
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("c", [0.1, 3.7, 10.0])
 @pytest.mark.parametrize(("first", "second"), [(2, 4), (0, 2)])
 def test_scaling_layer_against_layer(change, first, second, c):

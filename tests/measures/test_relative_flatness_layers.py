@@ -168,6 +168,7 @@ def test_exact_ways_equal_the_definition(subject, flatness_by_definition, name, 
     assert record.hvps > 0
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize(
     ("name", "options"),
     [

@@ -79,6 +79,7 @@ def test_the_point_is_the_centre(bare_objective, size):
     np.testing.assert_allclose(np.diff(record.x), record.x[1] - record.x[0])
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("policy", ["stored", "batch", "reestimated"])
 def test_curvatures_along_eigenvectors_are_eigenvalues(objective, policy):
     """Rule R7: surface and eigenvalues speak of one function, under each batch-norm policy."""

@@ -242,6 +242,7 @@ def picture(model):
     return bits, scalars, modules, state, torch.is_grad_enabled()
 
 
+@pytest.mark.thinned(3)
 @every_measure
 @every_network
 def test_runs_and_leaves_no_trace(animal, network, name):
@@ -264,6 +265,7 @@ def test_runs_and_leaves_no_trace(animal, network, name):
     assert any(np.isfinite(value).all() for value in numbers.values())
 
 
+@pytest.mark.thinned(3)
 @every_measure
 @every_network
 def test_an_interrupt_leaves_no_trace(animal, network, name):

@@ -256,6 +256,7 @@ NO_RADIUS = {
 }
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("base", [torch.optim.SGD, torch.optim.AdamW])
 def test_without_a_radius_it_is_a_plain_loop_by_turns(name, base, batches):
     """Bit for bit, with momentum and weight decay."""
@@ -297,6 +298,7 @@ def channels_last():
     return net.double().to(memory_format=torch.channels_last)
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("build", [frozen, tied, channels_last])
 def test_unusual_parameters(name, build, stepper, batches):
     model = build()

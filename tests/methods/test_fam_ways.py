@@ -154,6 +154,7 @@ def test_the_way_taken(name, subject):
         assert fam.way == NETS[name][-1]
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("gradient", ["full", "frozen"])
 @pytest.mark.parametrize("form", ["kappa", "kappa_hat"])
 @pytest.mark.parametrize("name", EXACT)
@@ -186,6 +187,7 @@ def test_the_mean_descent_over_all_signs_is_the_definitions(name, gradient, subj
     torch.testing.assert_close(walker.descents[0][1], expected, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("form", ["kappa", "kappa_hat"])
 @pytest.mark.parametrize(
     "name", ["hidden", "layer norm", "convolution", "tied", "called twice", "batch norm"]

@@ -69,6 +69,7 @@ def test_the_hypergradient_by_hand(hessian, expected, point_walker):
     assert walker.logged["negative"].item() == 0.0
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("hessian", ["exact", "secant", "difference"])
 @pytest.mark.parametrize("upper", ["same", "fresh"])
 @pytest.mark.parametrize("rule", ["sam", "asam"])

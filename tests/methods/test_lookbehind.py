@@ -142,6 +142,7 @@ def asam(a, z):
     return 0.1 * t**2 * a / (t * a).norm()
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(("over", "climb"), [(None, sam), (ASAM(rho=0.1), asam)])
 @pytest.mark.parametrize(("mu", "decay"), [(0.0, 0.0), (0.9, 0.05)])
 @pytest.mark.parametrize("alpha", [0.2, 1.0, "adaptive"])

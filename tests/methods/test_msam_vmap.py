@@ -23,6 +23,7 @@ def after(watched_walker, batches):
     return run
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("over", [None, ASAM(), SAM(normalize=False)])
 @pytest.mark.parametrize("num_shards", [1, 4, 16])
 def test_both_ways_agree(num_shards, over, after):

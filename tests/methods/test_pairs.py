@@ -131,6 +131,7 @@ def test_a_radius_is_not_learned_through_a_method_between():
         make("lets+lookahead+looksam")
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("name", WORKING)
 def test_it_trains(name, stepper, batches):
     """The loss falls on a batch that comes again; passes are as the table says."""
@@ -146,6 +147,7 @@ def test_it_trains(name, stepper, batches):
     assert ours.walker.grad_evals / steps == pytest.approx(WORKING[name])
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("name", WORKING)
 def test_it_keeps_the_rules(name, stepper, batches):
     """With batch norm and dropout: the walker watches each look (R1, R2), the running statistics

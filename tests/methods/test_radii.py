@@ -68,6 +68,7 @@ def lengths(name, settings, monkeypatch):
     return found
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("own", [False, True], ids=["defaults", "own"])
 @pytest.mark.parametrize("name", NAMES)
 def test_each_climb_is_as_long_as_is_said(name, own, monkeypatch):

@@ -135,6 +135,7 @@ def by_hand(model, policy):
     return sum(len(b.y) * loss(model, b).item() for b in batches) / 12
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("calls", CALLS)
 @pytest.mark.parametrize("kind", norms())
@@ -144,6 +145,7 @@ def test_the_value_is_that_by_hand(kind, calls, policy):
     assert value == pytest.approx(by_hand(model, policy), rel=1e-12)
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize(("kind", "calls"), [(k, "once") for k in norms()] + [("plain", "twice")])
 def test_the_second_difference_along_an_eigenvector_is_its_eigenvalue(kind, calls, policy):

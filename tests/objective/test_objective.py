@@ -69,6 +69,7 @@ def test_value_gradient_and_product_of_a_quadratic():
     torch.testing.assert_close(objective.hvp(v, at), a * v)
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("memory", [0, 2**30])
 def test_derivatives_are_those_of_the_value_under_every_batch_norm_policy(

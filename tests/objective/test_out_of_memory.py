@@ -74,6 +74,7 @@ def v():
     return torch.randn(n, generator=generator, dtype=torch.float64)
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("asked", ASKED)
 @pytest.mark.parametrize("weight", [None, 2.5])
 @pytest.mark.parametrize("room", [1, 4])

@@ -107,6 +107,7 @@ def test_it_says_what_the_number_and_the_lengths_are(records, words):
         assert part in said
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("count", [1, 2, 5, 9])
 def test_no_two_texts_overlap(records, count):
     from matplotlib.backends.backend_agg import FigureCanvasAgg

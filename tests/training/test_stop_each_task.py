@@ -105,6 +105,7 @@ def test_the_level_is_that_of_the_task_at_hand_not_of_the_mean(digits, ended):
     assert ended.stops[1]["loss"] == pytest.approx(LEVEL, rel=TOLERANCE)
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize(("epochs", "steps"), [(1, 3), (None, 0), (None, 2)])
 def test_stopped_and_resumed_is_the_same_bit_for_bit(digits, ended, tmp_path, epochs, steps):
     """Inside task 1, between the tasks, and inside task 2."""

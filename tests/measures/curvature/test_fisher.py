@@ -72,6 +72,7 @@ def test_the_true_one_does_not_see_the_labels():
     assert apart.abs().max() > 0.1
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("name", ["mlp", "relu", "layer_norm", "tied", "conv"])
 @pytest.mark.parametrize("memory", [0, 2**30])
 def test_empirical_is_the_mean_of_outer_products(objective, name, memory):

@@ -113,6 +113,7 @@ def loss_at(objective, batch, flat):
         handle.remove()
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("memory", [0, 2**30])
 def test_gauss_newton_is_its_formula(case, name, memory):
@@ -158,6 +159,7 @@ def test_gauss_newton_under_each_batch_norm_policy(objective, dense_hessian, pol
     assert torch.linalg.eigvalsh(g).min() > -1e-12
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("curvature", ["hessian", "gauss-newton"])
 @pytest.mark.parametrize(
     ("name", "layer", "parameters"),
@@ -192,6 +194,7 @@ def test_unused_and_frozen_parameters(net, data, curvature):
     assert not dense(operator(subject, curvature, "idle")).any()
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize(
     "make",
     [
@@ -277,6 +280,7 @@ class Applied(nn.Module):
         return self.function(x)
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("function", [Once, Numpy])
 @pytest.mark.parametrize("curvature", ["hessian", "gauss-newton"])
 @pytest.mark.parametrize("layer", [None, "0"])
