@@ -15,6 +15,7 @@ SAMPLES = {
     "int": 3, "float": math.nan, "bool": True, "str": "word", "tuple": (1,),
     "Mapping": {"a": 1}, "collections.abc.Mapping": {"a": 1},
 }  # fmt: skip
+NAMES = ("metrics", "methods", "measures", "status", "quantities", "parameters")
 POINT = Point(0.1, 0.01, 12.0, 5, 100, "test", "stored", "float32", "cpu", "abc")
 
 
@@ -32,7 +33,7 @@ def example(kind):
         if f.name in axes:
             shape = tuple(lengths[n] for n in axes[f.name].names)
             numbers = np.arange(np.prod(shape), dtype=float).reshape(shape) + 0.5
-            is_names = f.name in ("metrics", "methods", "measures", "status", "quantities")
+            is_names = f.name in NAMES
             values[f.name] = numbers.astype(str) if is_names else numbers
         elif f.name in ("point", "settings", "provenance") or f.metadata.get("transient"):
             continue

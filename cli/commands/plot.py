@@ -250,6 +250,8 @@ def _remedy(folder: Path, kind: str, directions: str | None = None) -> str:
 
     if kind == "sharpness_over_training":
         return "Train with --measure-every 50."
+    if kind == "displacement":
+        return "Training writes it where it starts from given weights: --init."
     if kind not in MEASURES:
         return "Training writes it, of methods and runs that have it."
     options = f"--measures {kind}" + " --to RUN" * (kind == "path")

@@ -25,6 +25,7 @@ from landscape.plots.noise import noise
 from landscape.plots.noise_difference import noise_difference
 from landscape.plots.numbers.adaptive_sharpness import adaptive_sharpness
 from landscape.plots.numbers.batch_eigenvalues import batch_eigenvalues
+from landscape.plots.numbers.displacement import displacement
 from landscape.plots.numbers.dots import critical_sharpness, fisher_rao, pac_bayes
 from landscape.plots.numbers.reliability import calibration
 from landscape.plots.path import path
@@ -73,6 +74,7 @@ PLOTS: dict[str, Callable[..., Any]] = {
     "accuracy_matrix": accuracy_matrix,
     "lifelong_metrics": lifelong_metrics,
     "task_sharpness": task_sharpness,
+    "displacement": displacement,
     "comparison": comparison,
     "differences": differences,
     "scatter": scatter,
@@ -113,6 +115,7 @@ DRAWS: dict[str, str] = {
     "accuracy_matrix": "lifelong",
     "lifelong_metrics": "lifelong",
     "task_sharpness": "lifelong",
+    "displacement": "displacement",
     "comparison": "comparison",
     "differences": "comparison",
     "scatter": "study",
@@ -131,11 +134,11 @@ def draw(record: Record, **options: Any) -> Any:
 
 
 __all__ = [
-    "ANIMATIONS", "DRAWS", "FORMATS", "PLOTS", "Animation", "accuracy_matrix", "adaptive_sharpness",
-    "batch_eigenvalues", "bowl_scene", "calibration", "comparison", "critical_sharpness", "curves",
-    "density", "descending", "differences", "draw", "eigenvalue_count", "fisher_rao",
-    "lifelong_metrics", "noise", "noise_difference", "one_column", "pac_bayes", "path", "profile",
-    "pruning", "quantization", "radius", "relief", "rise_area", "save", "save_animation", "scatter",
-    "scene", "sharpness", "spectrum", "stability", "surface", "task_accuracy", "task_sharpness",
-    "turning", "worst_case",
+    "ANIMATIONS", "DRAWS", "FORMATS", "PLOTS", "Animation", "accuracy_matrix",
+    "adaptive_sharpness", "batch_eigenvalues", "bowl_scene", "calibration", "comparison",
+    "critical_sharpness", "curves", "density", "descending", "differences", "displacement",
+    "draw", "eigenvalue_count", "fisher_rao", "lifelong_metrics", "noise", "noise_difference",
+    "one_column", "pac_bayes", "path", "profile", "pruning", "quantization", "radius", "relief",
+    "rise_area", "save", "save_animation", "scatter", "scene", "sharpness", "spectrum",
+    "stability", "surface", "task_accuracy", "task_sharpness", "turning", "worst_case",
 ]  # fmt: skip

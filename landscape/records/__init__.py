@@ -13,6 +13,7 @@ from landscape.records.curvature import (
     SpectralDensityRecord,
     TraceRecord,
 )
+from landscape.records.displacement import DisplacementRecord, Part
 from landscape.records.flatness import RelativeFlatnessRecord, SharpnessRecord
 from landscape.records.lifelong import LIFELONG, LifelongRecord
 from landscape.records.outputs import CalibrationRecord, FisherRaoRecord
@@ -44,15 +45,50 @@ from landscape.utils.files import one_line
 from landscape.utils.paths import PathLike, as_path
 
 __all__ = [
-    "LIFELONG", "METRICS", "RECORDS", "SCHEMA", "AdaptiveSharpnessRecord", "Array", "Axes",
-    "BatchEigenvaluesRecord", "CalibrationRecord", "ComparisonRecord",
-    "CriticalSharpnessRecord", "CrossCheckRecord", "CurvesRecord", "EigenvaluesRecord",
-    "FisherRaoRecord", "LifelongRecord", "Metric", "NoiseRecord", "PacBayesRecord",
-    "PathRecord", "Point", "ProfileRecord", "PruningRecord", "QuantizationRecord",
-    "RadiusRecord", "Record", "RelativeFlatnessRecord", "RiseAreaRecord",
-    "SharpnessOverTrainingRecord", "SharpnessRecord", "SpectralDensityRecord", "StudyRecord",
-    "SurfaceRecord", "TraceRecord", "WorstCaseRecord", "axes_of", "barrier", "by_name", "load",
-    "load_all", "load_sound", "shown_direction",
+    "LIFELONG",
+    "METRICS",
+    "RECORDS",
+    "SCHEMA",
+    "AdaptiveSharpnessRecord",
+    "Array",
+    "Axes",
+    "BatchEigenvaluesRecord",
+    "CalibrationRecord",
+    "ComparisonRecord",
+    "CriticalSharpnessRecord",
+    "CrossCheckRecord",
+    "CurvesRecord",
+    "DisplacementRecord",
+    "EigenvaluesRecord",
+    "FisherRaoRecord",
+    "LifelongRecord",
+    "Metric",
+    "NoiseRecord",
+    "PacBayesRecord",
+    "Part",
+    "PathRecord",
+    "Point",
+    "ProfileRecord",
+    "PruningRecord",
+    "QuantizationRecord",
+    "RadiusRecord",
+    "Record",
+    "RelativeFlatnessRecord",
+    "RiseAreaRecord",
+    "SharpnessOverTrainingRecord",
+    "SharpnessRecord",
+    "SpectralDensityRecord",
+    "StudyRecord",
+    "SurfaceRecord",
+    "TraceRecord",
+    "WorstCaseRecord",
+    "axes_of",
+    "barrier",
+    "by_name",
+    "load",
+    "load_all",
+    "load_sound",
+    "shown_direction",
 ]  # fmt: skip
 
 RECORDS: dict[str, type[Record]] = {
@@ -80,6 +116,7 @@ RECORDS: dict[str, type[Record]] = {
     "radius": RadiusRecord,
     "sharpness_over_training": SharpnessOverTrainingRecord,
     "lifelong": LifelongRecord,
+    "displacement": DisplacementRecord,
     "study": StudyRecord,
     "comparison": ComparisonRecord,
 }

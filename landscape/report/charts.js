@@ -146,8 +146,9 @@ function tell(chart, box, event) {
   const { value, note, m } = nearest;
   const name = ABOUT.methods.find((method) => method.name === m).label;
   const interval = value.length > 2 ? ` [${value[2]}, ${value[3]}]` : "";
-  const named = box.panel.xt.some(([, text]) => /\p{L}/u.test(text));
-  tip.textContent = `${name}${note ? `, ${note}` : ""}: ${value[1]}${interval}${named ? "" : ` at ${value[0]}`}`.replaceAll("-", "−");
+  const [columns, rows] = [box.panel.xt, box.panel.yt].map((ticks) => ticks.some(([, text]) => /\p{L}/u.test(text)));
+  const words = rows ? value[0] : `${value[1]}${interval}${columns ? "" : ` at ${value[0]}`}`;
+  tip.textContent = `${name}${note ? `, ${note}` : ""}: ${words}`.replaceAll("-", "−");
   tip.style.left = `${Math.max(8, Math.min(event.clientX + 12, document.documentElement.clientWidth - tip.offsetWidth - 8))}px`;
   tip.style.top = `${event.clientY + 14}px`;
 }

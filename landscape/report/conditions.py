@@ -4,11 +4,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from landscape.records import StudyRecord
+from landscape.records import DisplacementRecord, StudyRecord
 from landscape.report.contents import Contents
 from landscape.report.numbers import NONE, number
 from landscape.report.template import flat
-from landscape.report.wording import method_name
+from landscape.report.wording import listed, method_name
+
+DIGITS = 12  # of a SHA-256
 
 
 def sentences(study: StudyRecord) -> list[str]:
@@ -40,6 +42,45 @@ def noise_in_short(study: StudyRecord) -> list[str]:
     """The share of replaced labels in a sentence; none where no label was replaced."""
     words = _shares(study)
     return [f"{words} of the training labels were replaced by another class."] if words else []
+
+
+def start(contents: Contents) -> list[str]:
+    """Sentences on the weights that the trainings started from, one for all methods alike; none
+    where all weights were drawn.
+    """
+    told: dict[str, list[str]] = {}
+    for method in contents.methods:
+        settings = contents.settings.get(method)
+        init = settings.get("init") if isinstance(settings, Mapping) else None
+        records = contents.records("displacement").get(method, [])
+        words = _start(init, records[0] if records else None) if init else ""
+        told.setdefault(words, []).append(method_name(method))
+    if len(told) == 1:
+        return [words for words in told if words]
+    return [f"{listed(who)}: {words or 'Training started from weights drawn by the seed.'}"
+            for words, who in told.items()]  # fmt: skip
+
+
+def _start(init: Mapping[str, Any], record: DisplacementRecord | None) -> str:
+    """Source, parts that were drawn, and how many parameters are trained, as far as they are known.
+
+    A run of an older program has no record: of it the patterns of the settings are told.
+    """
+    digest = str(init.get("sha256", ""))[:DIGITS]
+    name = str(init["source"]).removeprefix("../")
+    words = f"Training started from “{name}”" + f" (SHA-256 {digest}…)" * bool(digest)
+    if record is None:
+        patterns = list(init.get("drop", ()))
+        return f"{words}; {listed(patterns)} drawn by the seed." if patterns else f"{words}."
+    parts = record.parts(depth=1)
+    drawn = list(dict.fromkeys(part.module for part in parts if part.drawn))
+    total, trained = int(record.elements.sum()), record.trained
+    counted = (
+        f"all {total:,} parameters are trained" if trained == total
+        else f"{trained:,} of {total:,} parameters are trained, the others frozen"
+    )  # fmt: skip
+    anew = f", {listed(drawn)} drawn anew" if drawn else ""
+    return f"{words}{anew}; {counted}."
 
 
 def tuning_rows(study: StudyRecord) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ numbers are given as a range, without names.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -12,7 +13,8 @@ import numpy as np
 
 from landscape.plots.comparison import chosen_metrics
 from landscape.plots.drawing.prepare import plural, shown
-from landscape.records import Array
+from landscape.plots.numbers.displacement import depth_of
+from landscape.records import Array, Part
 from landscape.report import findings
 from landscape.report.contents import Contents
 from landscape.report.numbers import number, signed, signed_interval, with_interval
@@ -141,6 +143,33 @@ def _stability(contents: Contents) -> str:
     return f"Runs seen above their dashed line at least once: {', '.join(parts)}." if parts else ""
 
 
+def _displacement(contents: Contents) -> str:
+    """How far the weights from the file went, and which part of them farthest in how many runs."""
+    runs = [run for held in contents.records("displacement").values() for run in held]
+    if not runs:
+        return ""
+    depth = depth_of(runs)
+    known = [parts for run in runs if (parts := _from_the_file(run.parts(depth)))]
+    if not known:
+        return "All weights from the file are frozen."
+    words = _recorded(
+        "displacement", "distance that the weights from the file moved, over their norm",
+        lambda record: record.relative,
+    )(contents)  # fmt: skip
+    if max(map(len, known)) < 2:
+        return words
+    farthest = Counter(max(parts, key=lambda name: parts[name]) for parts in known)
+    name, count = farthest.most_common(1)[0]
+    where = "in every run" if count == len(runs) else f"in {count} of {plural(len(runs), 'run')}"
+    return f"{words} Of the parts from the file {name} moved farthest for its norm {where}."
+
+
+def _from_the_file(parts: Mapping[Part, tuple[float, float]]) -> dict[str, float]:
+    """Relative distances of the parts that came from the file and were trained."""
+    return {part.module: relative for part, (_, relative) in parts.items()
+            if not (part.frozen or part.drawn) and math.isfinite(relative)}  # fmt: skip
+
+
 def _flatter_forgets_less(contents: Contents) -> str:
     """Rank correlation over the minima of λ max, a mean over the tasks before the last, with
     forgetting; also within methods, where only the seed varies.
@@ -224,6 +253,7 @@ SUMMARIES: dict[str, Callable[[Contents], str]] = {
     "curves": _metrics("train_loss", "test_accuracy"),
     "radius": _radius,
     "stability": _stability,
+    "displacement": _displacement,
     "task_accuracy": _metrics("test_accuracy"),
     "lifelong_metrics": _metrics("forgetting", "learning_accuracy", "forward_transfer"),
     "task_sharpness": _flatter_forgets_less,

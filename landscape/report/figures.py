@@ -67,6 +67,7 @@ TITLES = {
     "curves": "Training curves",
     "radius": "Learned radius",
     "stability": "Sharpness during training",
+    "displacement": "How far each part moved from the weights it started from",
     "task_accuracy": "Accuracy on each task while others are learned",
     "accuracy_matrix": "Accuracy on every task after every task",
     "lifelong_metrics": "Average accuracy, forgetting and transfer",
@@ -98,7 +99,7 @@ TITLES = {
 # Figures of curves, which stand as small multiples on paper: their panels when overlaid.
 CURVES = {"curves": 2, "eigenvalue_count": 1, "density": 1, "noise_difference": 1,
           "noise": 2, "pruning": 2, "worst_case": 2, "sharpness": 2,
-          "adaptive_sharpness": 2, "calibration": 1}  # fmt: skip
+          "adaptive_sharpness": 2, "calibration": 1, "displacement": 2}  # fmt: skip
 HOW_TO_READ = {
     "comparison": "Each dot is a mean over seeds, each bar the 95 % interval of that mean. Whether "
     "two bars overlap is not a test; the differences from the baseline are.",
@@ -112,6 +113,10 @@ HOW_TO_READ = {
     "a random walk; away from it the radius is driven in one direction.",
     "stability": "Dashed: the stability threshold, the curvature above which steps of the base "
     "optimizer overshoot. Full-batch gradient descent tends to rise to it and stay near it.",
+    "displacement": "Rows are the parts of the network from the input to the output. Left the "
+    "distance from the first weights as a share of their norm, right the distance itself: a large "
+    "part goes farther. Each mark is a mean over seeds, each bar its 95 % interval. Hollow marks "
+    "are parts that were drawn at the start, so their distance is from random weights.",
     "task_accuracy": "Each panel is one task, each line a mean over seeds with its 95 % interval. "
     "A task is learned at the dotted line; a fall to the right of it is forgetting.",
     "accuracy_matrix": "Rows are the tasks in the order of learning, columns the tasks that are "

@@ -30,7 +30,7 @@ GROUPS = (
             "calibration",
         ),
     ),
-    ("training", "Training", ("curves", "radius", "stability")),
+    ("training", "Training", ("curves", "displacement", "radius", "stability")),
     ("numbers", "All numbers", ("differences", "comparison")),
 )
 FOLDED = (*OTHERS, "profile", "path", "sharpness", "scatter", "quantization", "pruning",

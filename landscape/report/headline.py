@@ -124,7 +124,7 @@ def definition(contents: Contents) -> str:
     unfinished = f", {gone} of {plural(study.status.size, 'run')} not finished" if gone else ""
     budget = conditions.budget_in_short(contents)
     parts = [f"{capitalised(study.task)}, {seeds}, {budget}{unfinished}."]
-    parts += conditions.noise_in_short(study)
+    parts += [*conditions.noise_in_short(study), *conditions.start(contents)]
     if contents.seeds < 2:
         return " ".join([*parts, "One seed: no interval, no verdict."])
     if len(contents.methods) > 1 and contents.count_all("finished"):

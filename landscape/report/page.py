@@ -151,7 +151,8 @@ def _compared(contents: Contents) -> str:
     baseline = method_name(contents.comparison.baseline)
     first += f"; {runs} of {total} runs finished. The baseline is {baseline}."
     losses = f"Losses are mean {contents.study.loss}."
-    return " ".join([first, *conditions.sentences(contents.study), losses])
+    told = [*conditions.start(contents), *conditions.sentences(contents.study)]
+    return " ".join([first, *told, losses])
 
 
 def _column(contents: Contents, metric: str) -> dict[str, str]:

@@ -77,5 +77,16 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
         if isinstance(value, Mapping):
             lines += flat(value, f"{prefix}{key}.")
         else:
-            lines.append((f"{prefix}{key}", str(value)))
+            lines.append((f"{prefix}{key}", written(value)))
     return lines
+
+
+def written(value: Any) -> str:
+    """A setting as people write it: lists with commas, tables of a list between semicolons."""
+    if isinstance(value, Mapping):
+        given = {name: item for name, item in value.items() if item is not None}
+        return ", ".join(f"{name} = {written(item)}" for name, item in given.items())
+    if isinstance(value, list | tuple):
+        between = "; " if any(isinstance(item, Mapping) for item in value) else ", "
+        return between.join(map(written, value)) or "none"
+    return str(value)

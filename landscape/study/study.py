@@ -1,5 +1,6 @@
 """A study: methods x seeds on one task, trained, measured and compared."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from html import escape
@@ -243,7 +244,7 @@ def contents(study: Study) -> "Contents":
         comparison=study.comparison,
         cells=study.cells,
         settings={
-            method: run.settings.to_dict()
+            method: _without_places(run.settings.to_dict(), study.path)
             for (method, seed), run in study.runs.items()
             if seed == study.plan["seeds"][0]
         },
@@ -251,6 +252,22 @@ def contents(study: Study) -> "Contents":
         command=study.plan["command"],
         notes=_notes(study),
     )
+
+
+def _without_places(settings: dict[str, Any], study: Path) -> dict[str, Any]:
+    """Settings whose weights to start from are named from the study's folder, where they lie in it
+    or beside it, else by their name: a page that is sent around shows no folders of this machine.
+    """
+    source = Path(settings.get("init", {}).get("source", ""))
+    if not source.is_absolute():  # also hf:NAME
+        return settings
+    beside = source.is_relative_to(study.resolve().parent)
+    short = (
+        os.path.relpath(source, study.resolve())
+        if beside
+        else "/".join(source.parts[-2 if source.suffix else -1 :])
+    )
+    return {**settings, "init": {**settings["init"], "source": Path(short).as_posix()}}
 
 
 def _notes(study: Study) -> list[str]:

@@ -22,13 +22,15 @@ ADVICE = (
 )
 
 
-def initialise(model: nn.Module, init: InitSettings) -> None:
+def initialise(model: nn.Module, init: InitSettings) -> frozenset[str]:
     """Give a network the weights of a file; what is dropped, or allowed to differ, stays as drawn.
+
+    Returns the names of the parameters that stay as drawn; none where no file is named.
 
     Raises ValueError, in one line, that lists all that is missing, left over or of another shape.
     """
     if not init.source:
-        return
+        return frozenset()
     path = located(init.source)
     if init.sha256 and digest(path) != init.sha256:
         raise ValueError(f"{path} is not the file that the settings name: its SHA-256 differs.")
@@ -50,6 +52,11 @@ def initialise(model: nn.Module, init: InitSettings) -> None:
         raise ValueError(f"{path} holds NaN or infinite weights in {_listed(wrong)}.")
     with torch.no_grad():
         model.load_state_dict(fitting, strict=False)
+    every = model.named_parameters(
+        remove_duplicate=False
+    )  # a tied one is given by any of its names
+    given_ids = {id(p) for name, p in every if name in fitting}
+    return frozenset(name for name, p in model.named_parameters() if id(p) not in given_ids)
 
 
 def located(source: str) -> Path:

@@ -68,6 +68,7 @@ class Training:
         self.device = device_of(settings.training.device)
         self.stage = stage or whole(settings, task, dataset)
         self.model, self.method = self.stage.model, self.stage.method
+        self.drawn = self.stage.drawn
         self.examples = self.stage.examples
         requirements.check_model(self.method, self.model)
         self.optimizer = base_optimizer(self.model, settings, self.method)

@@ -4,6 +4,7 @@ settings.json        what decided the numbers      environment.json  where they 
 metrics.jsonl, .csv  one line per epoch            status.json       running, finished, ...
 weights.safetensors  at the end                    snapshots/        along the way, if asked for
 lifelong.jsonl, .csv    of a sequence of tasks         tasks/            weights after each of them
+displacement.json    how far each parameter went from given weights
 checkpoint.pt        while it is unfinished        records/          what measures answered
 sharpness.jsonl, .csv   along the way, if asked for    tensorboard/, wandb/, mlflow/  likewise
 manifest.json        SHA-256 of the above, when finished; a run without it is unfinished

@@ -33,6 +33,7 @@ class Stage:
     means over its groups, which count equally. The last group is of `examples`, others of earlier
     tasks. augment: (x, generator) -> x for training batches.
     rate: factor of the learning rate. begins: metrics are taken before the first step, too.
+    drawn: names of the parameters that were drawn beside weights from a file.
     """
 
     model: nn.Module
@@ -43,16 +44,22 @@ class Stage:
     augment: Callable[[Any, torch.Generator], Any] | None = None
     rate: float = 1.0
     begins: bool = True
+    drawn: frozenset[str] = frozenset()
 
 
 def network(settings: Settings, task: Task) -> nn.Module:
     """A new network, drawn by the seed or from a file, on its device, with what is frozen."""
+    return network_and_drawn(settings, task)[0]
+
+
+def network_and_drawn(settings: Settings, task: Task) -> tuple[nn.Module, frozenset[str]]:
+    """The network, and the names of its parameters that were drawn beside weights from a file."""
     device = device_of(settings.training.device)
     with seeded(seed_of(settings.seed, "init"), device):
         model = untrained(settings, task).to(device)
-    initialise(model, settings.init)
+    drawn = initialise(model, settings.init)
     freeze(model, settings.training.groups)
-    return model
+    return model, drawn
 
 
 def untrained(settings: Settings, task: Task) -> nn.Module:
@@ -64,7 +71,7 @@ def untrained(settings: Settings, task: Task) -> nn.Module:
 def whole(settings: Settings, task: Task, dataset: DataSet) -> Stage:
     """The stage of a run on one data set: a new network on all the examples."""
     device, data = device_of(settings.training.device), settings.data
-    model = network(settings, task)
+    model, drawn = network_and_drawn(settings, task)
     parts = split(dataset, settings.seed, data.held_out, data.label_noise)
     train, held_out, test = (p.to(device) for p in (parts.train, parts.held_out, parts.test))
     return Stage(
@@ -74,6 +81,7 @@ def whole(settings: Settings, task: Task, dataset: DataSet) -> Stage:
         {"train": [train.rows(slice(EVALUATED))], "held_out": [held_out], "test": [test]},
         PlainEvaluation(model, task.evaluated_at_once(min(data.batch_size, train.size))),
         dataset.augment if data.augment else None,
+        drawn=drawn,
     )
 
 

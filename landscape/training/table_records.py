@@ -1,4 +1,4 @@
-"""Records of the tables in a run's folder: metrics, learned radius, sharpness, tasks."""
+"""Records of the tables in a run's folder: metrics, learned radius, sharpness, tasks, distances."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,6 +9,7 @@ import numpy as np
 
 from landscape import records
 from landscape.training import tables
+from landscape.training.start import displacement
 
 
 def records_of_tables(
@@ -28,6 +29,8 @@ def records_of_tables(
             made.append(radius(rows))
         if "sequence" in environment:
             made.append(lifelong(tables.read(run / "lifelong.jsonl"), environment["sequence"]))
+        if (run / displacement.FILE).exists():
+            made.append(displacement.record(run))
         if measured:
             made.append(sharpness(measured, environment["sharpness"]))
     except (KeyError, TypeError) as error:

@@ -24,6 +24,7 @@ from landscape.training.over_ranks import RankTraining
 from landscape.training.protocols.lifelong import LifelongTraining
 from landscape.training.run import WEIGHTS, Run, load_data, task_folder
 from landscape.training.settings import Settings, resolve, unlabelled
+from landscape.training.start.displacement import Start, kept_norms
 from landscape.utils import files, interrupt, manifest
 from landscape.utils.environment import environment
 from landscape.utils.lock import one_writer
@@ -170,6 +171,7 @@ def _train(
         training = training_of(settings, find_task(settings.task), dataset, ranks)
     kept = [p for p in (path / CHECKPOINT, path / FIRST_CHECKPOINT) if p.exists()]
     boundary = ranks.first(checkpoint.load(kept[0]) if kept and ranks.index == 0 else None)
+    start = _start(path, training, goes_on=bool(boundary)) if ranks.index == 0 else None
     if boundary:
         training.restore(boundary)
     if isinstance(training, RankTraining) and ranks.index != 0:
@@ -188,12 +190,25 @@ def _train(
             **training.describe(),
         },
     )
+    if start:
+        start.write(path)
     state = _run_logged(path, training, log, clock, progress)
     checkpoint.save_state(path / WEIGHTS, training.model.state_dict())
+    if start:
+        start.write(path, training.model)
     tables.write(path, "metrics", training.rows)
     _seal(path, {"state": state, "epoch": training.epoch, **training.outcome()})
     for name in (CHECKPOINT, FIRST_CHECKPOINT):
         (path / name).unlink(missing_ok=True)
+
+
+def _start(path: Path, training: Trainings, *, goes_on: bool) -> Start | None:
+    """The weights that a training starts from, before a checkpoint moves it; None where all were
+    drawn.
+    """
+    if not training.settings.init.source:
+        return None
+    return Start(training.model, training.drawn, kept_norms(path) if goes_on else None)
 
 
 def check_protocol(settings: Settings, dataset: DataSet) -> None:

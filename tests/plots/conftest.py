@@ -12,6 +12,7 @@ from landscape.records import (
     ComparisonRecord,
     CriticalSharpnessRecord,
     CurvesRecord,
+    DisplacementRecord,
     EigenvaluesRecord,
     FisherRaoRecord,
     LifelongRecord,
@@ -335,6 +336,20 @@ def _lifelong(sharp, **_):
     )  # fmt: skip
 
 
+def _displacement(sharp, **_):
+    """Three modules from a file, a frozen one between them, and a drawn head."""
+    names = ("conv1.weight", "norm1.weight", "norm1.bias", *("conv2.weight", "conv3.weight"))
+    start = np.array([2.0, 4.0, 0.5, 4.0, 3.0, 1.5])
+    frozen = np.array([False, True, True, False, False, False])
+    moved = np.array([0.1, 0.0, 0.0, 0.2, 0.15, 0.9]) / sharp
+    return DisplacementRecord(
+        parameters=np.array([*names, "head.weight"]),
+        elements=np.array([72, 8, 8, 1152, 2304, 640]),
+        distance=start * moved, start_norm=start, frozen=frozen,
+        drawn=np.array([False] * 5 + [True]),
+    )  # fmt: skip
+
+
 MADE_UP = {
     "critical_sharpness": _critical, "adaptive_sharpness": _adaptive, "pac_bayes": _pac_bayes,
     "batch_eigenvalues": _batch_eigenvalues, "fisher_rao": _fisher_rao,
@@ -343,5 +358,5 @@ MADE_UP = {
     "quantization": _quantization, "pruning": _pruning, "worst_case": _worst,
     "sharpness": _sharpness, "radius": _radius, "sharpness_over_training": _stability,
     "profile": _profile, "path": _path, "surface": _surface, "rise_area": _rise_area,
-    "lifelong": _lifelong,
+    "lifelong": _lifelong, "displacement": _displacement,
 }  # fmt: skip

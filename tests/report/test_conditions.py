@@ -5,9 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from landscape.records import METRICS, StudyRecord
+from landscape.records import METRICS, DisplacementRecord, StudyRecord
 from landscape.report import conditions
 from landscape.report.page import page as page_around
+from landscape.report.template import flat
 
 
 def trial(accuracy, lr=0.1, seed=1000):
@@ -98,3 +99,57 @@ def test_without_settings_the_study_names_the_budget(small):
     study = dataclasses.replace(small.study, budget="grad-evals")
     words = conditions.budget(dataclasses.replace(small, study=study, settings={}))
     assert words == "all have the same budget of gradient evaluations"
+
+
+INIT = {"source": "../low", "sha256": "0123456789abcdef", "drop": ["head.*", "pool"]}
+
+
+def started(small, inits, frozen=False):
+    """The study with the settings of each method's start, and records of them; None: no record."""
+    record = DisplacementRecord(
+        parameters=np.array(["body.weight", "body.bias", "head.weight"]),
+        elements=np.array([1200, 34, 500]), distance=np.ones(3), start_norm=np.ones(3),
+        frozen=np.array([frozen, frozen, False]), drawn=np.array([False, False, True]),
+    )  # fmt: skip
+    settings = {m: {"init": init, "lr": 0.1} if init else {"lr": 0.1} for m, init in inits.items()}
+    cells = {key: {"displacement": record} for key in small.cells} if frozen is not None else {}
+    return dataclasses.replace(small, settings=settings, cells=cells)
+
+
+def test_a_start_is_told_with_what_was_drawn_and_what_is_trained(small):
+    same = dict.fromkeys(small.methods, INIT)
+    (words,) = conditions.start(started(small, same))
+    assert words == (
+        "Training started from “low” (SHA-256 0123456789ab…), head drawn anew; "
+        "all 1,734 parameters are trained."
+    )
+    (words,) = conditions.start(started(small, same, frozen=True))
+    assert words.endswith("500 of 1,734 parameters are trained, the others frozen.")
+    (words,) = conditions.start(started(small, same, frozen=None))  # of an older program
+    assert words.endswith("(SHA-256 0123456789ab…); head.* and pool drawn by the seed.")
+    assert conditions.start(small) == []
+
+
+def test_starts_that_differ_are_told_apart(small):
+    inits = {"sgd": INIT, "sam": None, "msam": INIT}
+    first, second = conditions.start(started(small, inits, frozen=None))
+    assert first.startswith("SGD and mSAM: Training started from “low”")
+    assert second == "SAM: Training started from weights drawn by the seed."
+
+
+def test_the_page_tells_the_start_first(small):
+    page = page_around(started(small, dict.fromkeys(small.methods, INIT), frozen=None), [])
+    assert "started from “low”" in page[page.index('class="definition"') : page.index("</section>")]
+    assert '<th scope="row">init.drop</th><td>head.*, pool</td>' in page
+
+
+def test_settings_are_written_as_people_write_lists():
+    groups = ({"match": "norm.*", "lr": None, "freeze": True}, {"match": ".*", "lr": 0.1})
+    tree = {"init": {"drop": ("head.*",), "allow": ()}, "groups": groups, "lr": [0.5, 0.75], "n": 3}
+    assert flat(tree) == [
+        ("init.drop", "head.*"),
+        ("init.allow", "none"),
+        ("groups", "match = norm.*, freeze = True; match = .*, lr = 0.1"),
+        ("lr", "0.5, 0.75"),
+        ("n", "3"),
+    ]

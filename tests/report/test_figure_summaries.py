@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from landscape.plots.drawing.style import METHOD_STYLES
-from landscape.records import LifelongRecord, SpectralDensityRecord
+from landscape.records import DisplacementRecord, LifelongRecord, SpectralDensityRecord
 from landscape.report import figure_summaries
 from landscape.report.figures import HOW_TO_READ, TITLES
 from landscape.report.verdict import verdicts
@@ -190,3 +190,51 @@ def forgetful(fall):
         classes=np.arange(4).reshape(2, 2), quantities=np.array(["lambda_max"]),
         measured=np.array([[10 * fall], [1.0]]),
     )  # fmt: skip
+
+
+def tuned(body, tail=0.1, **changed):
+    """A run whose two modules from a file went `body` and `tail` of their norm; a drawn head."""
+    columns = {
+        "parameters": np.array(["body.weight", "tail.weight", "head.weight"]),
+        "elements": np.array([6, 3, 4]), "distance": np.array([3.0 * body, 4.0 * tail, 9.0]),
+        "start_norm": np.array([3.0, 4.0, 1.0]), "frozen": np.zeros(3, dtype=bool),
+        "drawn": np.array([False, False, True]),
+    }  # fmt: skip
+    return DisplacementRecord(**columns | changed)
+
+
+def moved(make_contents, run):
+    """A study of two methods, of whose runs run(method, seed) is the record."""
+    contents = make_contents(("sgd", "sam"), 6, (), size=5)
+    cells = {key: {"displacement": run(*key)} for key in contents.cells}
+    contents = dataclasses.replace(contents, cells=cells)
+    return figure_summaries.summary(contents, "displacement")
+
+
+def test_how_far_a_fine_tuned_network_moved_and_which_part_most(make_contents):
+    words = moved(make_contents, lambda m, s: tuned(0.2 + 0.001 * s * (1 + (m == "sam"))))
+    assert words.startswith("Distance that the weights from the file moved, over their norm:")
+    assert "higher than SGD’s for SAM (+0.0" in words
+    assert words.endswith(
+        "Of the parts from the file body moved farthest for its norm in every run."
+    )
+    apart = moved(make_contents, lambda m, s: tuned(0.2 if s else 0.01))
+    assert "no difference from SGD is shown for SAM" in apart
+    assert apart.endswith("body moved farthest for its norm in 10 of 12 runs.")
+
+
+def test_where_all_from_the_file_is_frozen_no_part_is_said_to_move(make_contents):
+    frozen = np.array([True, True, False])
+    words = moved(make_contents, lambda m, s: tuned(0.0, 0.0, frozen=frozen))
+    assert words == "All weights from the file are frozen."
+
+
+def test_one_part_is_not_compared_with_itself(make_contents):
+    frozen = np.array([False, True, False])
+    words = moved(make_contents, lambda m, s: tuned(0.2 + 0.01 * s, frozen=frozen))
+    assert "moved farthest" not in words
+
+
+def test_without_given_weights_there_is_nothing_to_say(make_contents):
+    contents = make_contents(("sgd", "sam"), 2, (), size=5)
+    assert figure_summaries.summary(contents, "displacement") == ""

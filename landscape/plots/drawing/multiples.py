@@ -7,6 +7,7 @@ others pale, all on the same axes.
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
@@ -41,18 +42,20 @@ def curves_page(
     overlaid: bool = False,
     height: float = 2.5,
     extra: float = 0.6,
+    small: float = HEIGHT,
     mark: bool = True,
 ) -> Sheet:
     """A figure of curves: one panel per quantity, or small multiples, with their small print.
 
     draw: all curves of quantity i on a panel, tagged by `drawing_of`, and the names of its axes.
     overlaid: one panel per quantity whatever the number of methods; so it is on axes `ax`, too.
-    height, extra, mark: of the panels, of the space below, of the legend.
+    height, extra, mark: of the panels, of the space below, of the legend. small: height of a panel
+    among small multiples.
     """
     names = list(methods)
     if ax is None and len(names) > MANY and not overlaid:
         base = baseline_of(names, baseline)
-        page = multiples(names, base, quantities, draw)
+        page = multiples(names, base, quantities, draw, small)
         page.foot([], f"grey: {style_of(base).label}, pale: the others · {words}")
         return page
     page = sheet(ax, quantities, columns=min(2, quantities), height=height, extra=extra)
@@ -68,7 +71,11 @@ def baseline_of(methods: Sequence[str], baseline: str = "") -> str:
 
 
 def multiples(
-    methods: Sequence[str], baseline: str, quantities: int, draw: Callable[[Axes, int], None]
+    methods: Sequence[str],
+    baseline: str,
+    quantities: int,
+    draw: Callable[[Axes, int], None],
+    height: float = HEIGHT,
 ) -> Sheet:
     """A block of panels per quantity, in each one panel per method but the baseline.
 
@@ -77,7 +84,7 @@ def multiples(
     others = [method for method in methods if method != baseline]
     columns, _ = fitting(even_columns(len(others)), 0.0, most=2)
     rows = -(-len(others) // columns)
-    page = sheet(None, quantities * rows * columns, columns=columns, height=HEIGHT, extra=0.6)
+    page = sheet(None, quantities * rows * columns, columns=columns, height=height, extra=0.6)
     width = page.figure.get_figwidth() / columns
     kept = []
     for i, panel in enumerate(page.axes):
@@ -108,11 +115,21 @@ def _recolour(artist: Artist, colour: str) -> None:
         solid = artist.get_linestyle() == "-"
         artist.set(color=colour, visible=solid or colour == INK)
         artist.set_linewidth(WIDTHS[colour] if solid else 0.9)
-        artist.set_markersize(0 if solid else 4)
+        artist.set_markersize(0 if solid and not _mark_lone(artist) else 4)
     elif isinstance(artist, PolyCollection):
         artist.set(facecolor=colour, visible=colour == INK)
     elif isinstance(artist, LineCollection):
         artist.set(color=colour, visible=colour == INK)
+
+
+def _mark_lone(line: Line2D) -> bool:
+    """Leave marks to the points of a solid line that have no neighbour; whether there is one."""
+    there = np.isfinite(np.asarray(line.get_xydata(), dtype=float)).all(axis=1)
+    beside = np.pad(there, 1)
+    lone = there & ~beside[:-2] & ~beside[2:]
+    if line.get_linestyle() == "-" and lone.any():
+        line.set_markevery(np.flatnonzero(lone).tolist())
+    return bool(lone.any())
 
 
 def _outer(ax: Axes, place: int, columns: int, count: int, width: float) -> None:

@@ -17,7 +17,7 @@ from landscape.training.evaluation import PlainEvaluation
 from landscape.training.loop import Training
 from landscape.training.protocols.replay import TaskExamples
 from landscape.training.settings import Settings, unlabelled
-from landscape.training.stage import EVALUATED, Stage, network
+from landscape.training.stage import EVALUATED, Stage, network_and_drawn
 from landscape.utils import interrupt
 from landscape.utils.device import device_of
 from landscape.utils.rng import seed_of
@@ -53,7 +53,7 @@ class LifelongTraining:
         self.sequence = sequence_of(
             dataset, self.lifelong, settings.seed, data.held_out, data.label_noise, self.device
         )
-        self.model = network(settings, task)
+        self.model, self.drawn = network_and_drawn(settings, task)
         self.method = make(unlabelled(settings.method), settings.methods)
         self.memory = memory_of(self.lifelong, dataset.classes)
         self._evaluate = PlainEvaluation(
