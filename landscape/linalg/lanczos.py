@@ -43,6 +43,8 @@ class LanczosResult:
     rounding: Tensor  # (p,) the share of the products' rounding in `bounds`
     moved: Tensor  # (p,) how far the value of this rank came between two looks, within `bounds`
     ranked: Tensor  # (p,) bool: no other Ritz value can pass it by more than the tolerance
+    asymmetry: float  # ‖C − Cᵀ‖/‖C‖ of C = VᵀHV as the matvec computes it
+    mixed: Tensor | None = None  # (n, q) float64 H X G, as far as the basis tells; None where not
 
 
 def lanczos(
@@ -61,6 +63,7 @@ def lanczos(
     device: torch.device | str = "cpu",
     callback: Callable[[int, float], None] | None = None,
     shards: Space | None = None,
+    mixes: Tensor | None = None,
 ) -> LanczosResult:
     """Compute the k eigenvalues of H at one end of its spectrum, or k at each end.
 
@@ -76,6 +79,8 @@ def lanczos(
         check.
     shards: where this process holds a shard of each vector: n is that of the whole, the matvec and
         the vectors of the result are shards, and all processes call alike.
+    mixes: G (p, q) float64, for the products H X G of mixes of the pairs: H V = V C + v cᵀ, so they
+        take none.
 
     The bound is max(r, moved) + rounding. There is an eigenvalue within r = ‖H x − θ x‖; `moved`,
     how far the value of this rank came since the last check, shows ranks still changing. `rounding`
@@ -129,16 +134,16 @@ def lanczos(
             until, settled = space.matvecs + max(GUARD, space.matvecs // 4), ritz
         before = ritz.strength
         if settled is not None and space.matvecs >= until:
-            found = _result(space, ritz.bounded_as(settled), which, pairs, tolerance)
+            found = _result(space, ritz.bounded_as(settled), which, pairs, tolerance, mixes)
             spare = min(n - space.size, limit - space.matvecs)
             rise = RISE * slack
-            if k == 1 or spare < probes or not _lacks_one(space, ritz, pairs, which, rise, probes):
+            if k == 1 or spare < probes or not _lacks_one(space, ritz, found, which, rise, probes):
                 if callback is not None:
                     callback(space.matvecs, worst)
                 return replace(found, matvecs=space.matvecs)
             settled = None
         elif space.size == n or space.matvecs >= limit:
-            return _result(space, ritz, which, pairs, tolerance)
+            return _result(space, ritz, which, pairs, tolerance, mixes)
         elif space.full:
             keep = slice((pairs + space.size) // 2)
             space.restart(
@@ -166,25 +171,33 @@ def _largest_basis(n: int, pairs: int, k: int, free: int, dtype: torch.dtype) ->
 
 
 def _lacks_one(
-    space: Subspace, ritz: Ritz, pairs: int, which: str, slack: float, probes: int
+    space: Subspace, ritz: Ritz, found: LanczosResult, which: str, slack: float, probes: int
 ) -> bool:
     """Test with a second random vector whether a wanted value is missing, as copies of a multiple
     eigenvalue are. The space then holds the pairs and that vector's Krylov space.
     """
-    kept = slice(pairs)
-    space.renew(ritz.values[kept], ritz.weights[:, kept], float(ritz.rounding[kept].max()))
+    shown, kept = _shown(ritz, which, len(found.values)), slice(len(found.values))
+    error = float(ritz.rounding[kept].max())
+    space.renew(ritz.values[shown], ritz.weights[:, shown], error, found.vectors.T)
     for _ in range(min(probes, space.capacity - space.size)):
         space.expand()
     before = ritz.strength[kept]
     return Ritz.of(space, which, before).passes(before, which, slack)
 
 
-def _result(space: Subspace, ritz: Ritz, which: str, pairs: int, tolerance: float) -> LanczosResult:
-    """The wanted pairs in the order promised, filled up with NaN to `pairs`."""
-    ranked = ritz.ranked(pairs, which, tolerance * ritz.norm)
-    shown = torch.arange(len(ranked))
+def _shown(ritz: Ritz, which: str, pairs: int) -> Tensor:
+    """Indices of the wanted pairs in the order of a result."""
+    values = ritz.values[:pairs]
     if which == "both":
-        shown = ritz.values[:pairs].abs().argsort(descending=True, stable=True)
+        return values.abs().argsort(descending=True, stable=True)
+    return torch.arange(len(values))
+
+
+def _result(
+    space: Subspace, ritz: Ritz, which: str, pairs: int, tolerance: float, mixes: Tensor | None
+) -> LanczosResult:
+    """The wanted pairs in the order promised, filled up with NaN to `pairs`."""
+    ranked, shown = ritz.ranked(pairs, which, tolerance * ritz.norm), _shown(ritz, which, pairs)
     missing = pairs - len(shown)
 
     def fill(x: Tensor, blank: float = torch.nan) -> Tensor:
@@ -204,6 +217,8 @@ def _result(space: Subspace, ritz: Ritz, which: str, pairs: int, tolerance: floa
         rounding=fill(ritz.rounding),
         moved=fill(ritz.moved),
         ranked=fill(ranked, False),
+        asymmetry=space.asymmetry,
+        mixed=None if missing or mixes is None else space.product(ritz.weights[:, shown] @ mixes),
     )
 
 

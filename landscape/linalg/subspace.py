@@ -88,6 +88,12 @@ class Subspace:
         """Rounding error of a product: 10·eps·‖H‖."""
         return ROUNDING * torch.finfo(self._rows.dtype).eps * self.norm
 
+    @property
+    def asymmetry(self) -> float:
+        """‖C − Cᵀ‖/‖C‖, Frobenius: rounding where the products are those of a symmetric matrix."""
+        skew = torch.linalg.matrix_norm(self.projected - self.projected.T)
+        return float(skew / (torch.linalg.matrix_norm(self.projected) or 1.0))
+
     def expand(self) -> None:
         """Take the next vector in, with one product; what of it sticks out becomes the next vector.
 
@@ -114,21 +120,38 @@ class Subspace:
         self._combine(weights, combined)
         return combined
 
+    def product(self, weights: Tensor) -> Tensor | None:
+        """H V W = V C W + v cᵀW (n, q) float64 for weights W (m, q), without a product; None where
+        `renew` gave a part up.
+        """
+        if len(self._lost):
+            return None
+        whole = self._projected[: self.size + 1, : self.size] @ weights
+        rows, turn = self._rows[: self.size + 1], whole.T.to(self._rows.device)
+        slabs = rows.split(SLAB, dim=1)
+        return torch.cat([turn @ slab.double() for slab in slabs], dim=1).T
+
     def _combine(self, weights: Tensor, combined: Tensor) -> None:
         turn = weights.T.to(self._rows.device)
         for first in range(0, self.space.local, SLAB):
             slab = slice(first, first + SLAB)
             combined[:, slab] = turn @ self.basis[:, slab].double()
 
-    def restart(self, values: Tensor, weights: Tensor, error: float) -> None:
+    def restart(
+        self, values: Tensor, weights: Tensor, error: float, vectors: Tensor | None = None
+    ) -> None:
         """Keep the Ritz pairs values (p,), weights (m, p), and the next vector, which fits them.
 
         error: how wrong the products have been found to be, which C can no longer tell afterwards.
+        vectors: (p, n), their rows, where they are known.
         """
         coupling, p = self.coupling @ weights, len(values)
         self.floor = max(self.floor, error)
         following = self._rows[self.size].clone()
-        self._combine(weights, self._rows[:p])  # in place: a slab is read before it is written
+        if vectors is None:
+            self._combine(weights, self._rows[:p])  # in place: a slab is read before it is written
+        else:
+            self._rows[:p] = vectors
         self._rows[p] = following
         lost = self._lost[:, : self.size] @ weights
         self._lost.zero_()
@@ -138,13 +161,17 @@ class Subspace:
         self._projected[p, :p] = coupling
         self.size = self._joint = p
 
-    def renew(self, values: Tensor, weights: Tensor, error: float) -> None:
+    def renew(
+        self, values: Tensor, weights: Tensor, error: float, vectors: Tensor | None = None
+    ) -> None:
         """Restart with Ritz pairs, but go on from a random vector: eigenvalues that the vectors so
         far held nothing of can come up, as further copies of a multiple one, of which Krylov has
         one. The couplings to the vector that is given up stay known, for `residuals`.
+
+        vectors: as for `restart`.
         """
         lost = self.coupling @ weights
-        self.restart(values, weights, error)
+        self.restart(values, weights, error, vectors)
         self._lost = torch.cat([self._lost, torch.zeros_like(self._projected[:1])])
         self._lost[-1, : self.size] = lost
         self._projected[self.size, : self.size] = 0.0

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from landscape.linalg import lanczos
 from landscape.measures.context import Progress, shows_progress, signature
 from landscape.measures.curvature import of_sharded
-from landscape.measures.curvature.certificate import certified
+from landscape.measures.curvature.certificate import certified, mixing
 from landscape.measures.curvature.operator import Operator, check_curvature, operator
 from landscape.measures.curvature.with_curvlinops import arpack
 from landscape.measures.curvature.with_pyhessian import power_iteration
@@ -112,7 +112,14 @@ class Eigenvalues:
         """
         if getattr(objective, "is_sharded", False):
             return of_sharded.eigenvalues(self, objective, progress)  # type: ignore[arg-type]
-        matrix = operator(objective, self.curvature, self.layer, self.seed, self.precision)
+        matrix = operator(
+            objective,
+            self.curvature,
+            self.layer,
+            self.seed,
+            self.precision,
+            krylov=self.backend == "lanczos",
+        )
         if self.k > matrix.n:
             raise ValueError(
                 f"`k` must be at most n = {matrix.n}, the number of weights. Got {self.k}."
@@ -142,6 +149,7 @@ class Eigenvalues:
     def _lanczos(self, matrix: Operator, progress: Progress | None) -> dict[str, Any]:
         free = matrix.ranks.least(free_bytes(matrix.like.device))
         half = MOST_KEPT if free is None else free // 2  # the rest is for the products
+        pairs = 2 * self.k if self.which == "both" else self.k
         result = lanczos(
             matrix.matvec,
             matrix.n,
@@ -155,7 +163,9 @@ class Eigenvalues:
             dtype=matrix.like.dtype,
             device=matrix.like.device,
             callback=progress and (lambda done, _: progress(done, self.max_hvps or 2 * done)),
+            mixes=mixing(pairs, matrix.like, self.seed),
         )
+        matrix.refuse_asymmetric(result.asymmetry)
         answer = certified(matrix, result, self.which, self.tolerance, self.seed)
         return {
             "values": answer.values.numpy(force=True),

@@ -81,3 +81,6 @@ class _Contraction(torch.autograd.Function):
             for slot, needed in zip(given, ctx.needs_input_grad[3:], strict=True)
         ]
         return None, None, None, *gradients
+
+
+NODE: type = _Contraction._backward_cls  # of its graphs

@@ -23,6 +23,7 @@ from torch.utils import checkpoint
 
 from landscape.network.convolution import conv2d
 from landscape.network.flatness import precise
+from landscape.network.saturated import SATURATED
 
 Composed = dict[Callable[..., Any], Callable[..., Tensor]]
 
@@ -127,11 +128,12 @@ class SecondOrder(ThirdOrder):
 
 
 class DoubleBackward(SecondOrder):
-    """The same, and layers whose second derivative has a faster way by double backward alone: they
-    are custom functions, without forward derivatives and rules for torch.func.
+    """The same, losses whose derivatives float32 rounds away, and layers whose second derivative
+    has a faster way by double backward alone: they are custom functions, without forward
+    derivatives and rules for torch.func.
     """
 
-    composed: ClassVar[Composed] = SecondOrder.composed | {torch.conv2d: conv2d}
+    composed: ClassVar[Composed] = SecondOrder.composed | SATURATED | {torch.conv2d: conv2d}
 
 
 class NoSecondDerivative(ValueError):
@@ -163,14 +165,17 @@ def second_derivatives() -> Iterator[None]:
         ) from error
 
 
-def has_custom_functions(loss: Tensor, until: Tensor | None = None) -> bool:
+def has_custom_functions(
+    loss: Tensor, until: Tensor | None = None, known: tuple[type, ...] = ()
+) -> bool:
     """Test whether a loss uses a custom autograd.Function: where its backward leaves torch's
     operations, double backward drops terms without an error.
 
-    until: what lies before this tensor does not count.
+    until: what lies before this tensor does not count. known: types of nodes that do not, either.
     """
     kind = torch.autograd.function.BackwardCFunction
-    return any(isinstance(node, kind) for node in nodes_of(loss, until))
+    nodes = nodes_of(loss, until)
+    return any(isinstance(node, kind) and not isinstance(node, known) for node in nodes)
 
 
 def nodes_of(y: Tensor, until: Tensor | None = None) -> Iterator[Any]:

@@ -6,8 +6,13 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor, nn
 
+from landscape.network import convolution
 from landscape.network.batch import dense_parts
-from landscape.network.higher_order import DoubleBackward, second_derivatives
+from landscape.network.higher_order import (
+    DoubleBackward,
+    has_custom_functions,
+    second_derivatives,
+)
 from landscape.network.isolation import full_precision
 from landscape.network.parameter_block import Block
 from landscape.objective.derivative import derivative, total
@@ -18,10 +23,26 @@ Product = Callable[[Tensor], Tensor]
 Build = Callable[[EmpiricalRisk, Terms, Tensor], Product]
 
 
-def hessian(risk: EmpiricalRisk, terms: Terms, leaf: Tensor) -> Product:
+class GradientGraph:
+    """v ↦ ∇²ℓ v by the graph of ∇ℓ (m,), kept with respect to `leaf` (m,)."""
+
+    def __init__(self, loss: Tensor, leaf: Tensor):
+        self.loss, self.leaf = loss, leaf
+        self.gradient = derivative(loss, leaf, None, create_graph=True)
+
+    def __call__(self, v: Tensor) -> Tensor:
+        """The product with v (m,)."""
+        return derivative(self.gradient, self.leaf, v)
+
+    @property
+    def has_custom_functions(self) -> bool:
+        """Test whether the loss uses a custom function beside those that replace torch's."""
+        return has_custom_functions(self.loss, known=(convolution.NODE,))
+
+
+def hessian(risk: EmpiricalRisk, terms: Terms, leaf: Tensor) -> GradientGraph:
     """v ↦ ∇²(Σ fraction·loss) v by the gradient's graph; the model stands on `leaf` (m,)."""
-    gradient = derivative(total(risk.losses(terms)), leaf, None, create_graph=True)
-    return lambda v: derivative(gradient, leaf, v)
+    return GradientGraph(total(risk.losses(terms)), leaf)
 
 
 class Products:
@@ -68,6 +89,14 @@ class Products:
         leaf = self.block.read(at).requires_grad_()
         with DoubleBackward(), risk.opened(self.block.parameters(at, leaf)):
             yield leaf
+
+    @property
+    def kept_graphs(self) -> list[GradientGraph]:
+        """The graphs of the loss that are kept, one for each group; none between products that
+        build their own.
+        """
+        kept = [] if self._kept is None else self._kept[1]
+        return [product for product in kept if isinstance(product, GradientGraph)]
 
     def release_graphs(self) -> bool:
         """Keep no graphs from here on. Returns whether any may have been kept."""

@@ -182,14 +182,28 @@ class EmpiricalRisk:
 
     def gradient(self, point: Tensor) -> Tensor:
         """∇L at a point (n,): batch by batch, so that memory does not grow with the data."""
+        return self.ranks.sum(self._own_gradient(point, []))
+
+    def value_and_gradient(self, point: Tensor) -> tuple[float, Tensor]:
+        """L and ∇L at a point (n,), from one pass."""
+        losses: list[Tensor] = []
+        gradient = self._own_gradient(point, losses)
+        return self.total(losses).item(), self.ranks.sum(gradient)
+
+    def _own_gradient(self, point: Tensor, losses: list[Tensor]) -> Tensor:
+        """What this rank's batches contribute to ∇L; their losses, float64, are put into a list."""
         self.ranks.note(point)
         leaf = point.detach().clone().requires_grad_()
+
+        def of_group(group: Terms) -> Tensor:
+            terms = list(self.losses(group))
+            losses.extend(term.detach().double() for term in terms)
+            return derivative(total(terms), leaf, None)
+
         with self.opened(leaf):
-            gradient = total(
-                derivative(total(self.losses(group)), leaf, None) for group in self.groups
-            )
+            gradient = total(map(of_group, self.groups))
             refuse_written(leaf, point)
-        return self.ranks.sum(gradient)
+        return gradient
 
     @contextmanager
     def opened(self, point: Tensor | Sequence[Tensor], seed: int = 0) -> Iterator[None]:

@@ -16,7 +16,7 @@ from landscape.network.isolation import gradients_on, outside_inference
 from landscape.network.parameter_block import Block
 from landscape.network.score import score_of
 from landscape.objective import first_pass
-from landscape.objective.curvature_products import Products, hessian
+from landscape.objective.curvature_products import GradientGraph, Products, hessian
 from landscape.objective.data import fingerprint_of
 from landscape.objective.empirical_risk import EmpiricalRisk, risk_of
 from landscape.objective.evaluation import Evaluator, chunks
@@ -225,7 +225,14 @@ class Objective:
     @cached_property
     def summary(self) -> Summary:
         """Loss, gradient norm and weight norm at `w`."""
-        return Summary(self.value(), self.grad().norm().item(), self.risk.w.norm().item())
+        self.summarised_grad()
+        return self.summary
+
+    def summarised_grad(self) -> Tensor:
+        """∇L at `w` (n,), from a pass that gives `summary`, too."""
+        value, gradient = self.retry_on_oom(lambda: self.risk.value_and_gradient(self.risk.w))
+        self.summary = Summary(value, gradient.norm().item(), self.risk.w.norm().item())
+        return gradient
 
     def value(self, at: Tensor | None = None) -> float:
         """L at a point (n,), default `w`."""
@@ -255,6 +262,11 @@ class Objective:
     def keeps_graphs(self) -> bool | None:
         """Test whether `hvp` keeps its graphs between products; None before the first."""
         return self._products.keeps
+
+    @property
+    def kept_graphs(self) -> list[GradientGraph]:
+        """The graphs that `hvp` keeps, one for each group of batches of this rank."""
+        return self._products.kept_graphs
 
     def accuracy(self, at: Tensor | None = None) -> float:
         """Share of targets that the largest logit names, in [0, 1]; NaN where targets are no

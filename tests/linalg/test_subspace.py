@@ -123,3 +123,39 @@ def test_a_fresh_vector_that_lies_in_the_basis_still_gives_an_orthonormal_one(dt
     overlap = space.basis.double() @ space.basis.double().T
     assert (overlap - torch.eye(n)).abs().max() < 20 * torch.finfo(dtype).eps
     assert abs(float(space.projected.trace() - values.sum())) < 100 * torch.finfo(dtype).eps
+
+
+def test_products_of_combinations_need_no_product():
+    h = symmetric(30)
+    space = Subspace(lambda v: h @ v, 30, 12, dtype=FLOAT)
+    for _ in range(12):
+        space.expand()
+    weights = torch.randn(12, 2, generator=torch.Generator().manual_seed(1), dtype=FLOAT)
+    vectors = space.combine(weights).T
+    torch.testing.assert_close(space.product(weights), h @ vectors, rtol=0, atol=1e-12)
+    values, turned = torch.linalg.eigh((space.projected + space.projected.T) / 2)
+    space.renew(values[-5:], turned[:, -5:], 0.0)
+    assert space.product(weights[:5]) is None
+
+
+def test_vectors_that_are_known_are_kept_as_they_are():
+    h = symmetric(30)
+    one, other = (Subspace(lambda v: h @ v, 30, 12, dtype=FLOAT) for _ in range(2))
+    for space in (one, other):
+        for _ in range(9):
+            space.expand()
+        values, turned = torch.linalg.eigh((space.projected + space.projected.T) / 2)
+        vectors = None if space is one else space.combine(turned[:, :4])
+        space.renew(values[:4], turned[:, :4], 0.0, vectors)
+        space.expand()
+    torch.testing.assert_close(one.basis, other.basis, rtol=0, atol=1e-14)
+
+
+def test_asymmetry_is_that_of_the_matrix():
+    a = torch.randn(12, 12, generator=torch.Generator().manual_seed(2), dtype=FLOAT)
+    h = symmetric(12) + a - a.T
+    space = Subspace(lambda v: h @ v, 12, 12, dtype=FLOAT)
+    for _ in range(12):
+        space.expand()
+    matrix_norm = torch.linalg.matrix_norm
+    assert space.asymmetry == pytest.approx(float(matrix_norm(h - h.T) / matrix_norm(h)), rel=0.2)

@@ -225,3 +225,29 @@ def test_settings_out_of_range(settings, message):
 def test_more_pairs_than_weights(diagonal, backend):
     with pytest.raises(ValueError, match=r"`k` must be at most n = 3.* Got 4"):
         Eigenvalues(k=4, backend=backend)(diagonal([1.0, 2.0, 3.0]))
+
+
+def test_products_that_are_not_symmetric_are_refused(bare_objective):
+    """A field with curl is nobody's gradient: its derivative is not symmetric."""
+
+    class Curl(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, w):
+            ctx.save_for_backward(w)
+            return (w**2).sum()
+
+        @staticmethod
+        def backward(ctx, g):
+            (w,) = ctx.saved_tensors
+            return g * (2 * w + torch.stack([w[1], -w[0], w.new_zeros(())]))
+
+    with pytest.raises(ValueError, match=r"not symmetric.*float64"):
+        Eigenvalues(k=2)(bare_objective([1.0, 2.0, 3.0], Curl.apply))
+
+
+def test_summary_and_gradient_come_from_one_pass(objective):
+    subject = objective("conv", batch_norm="batch")
+    gradient = subject.summarised_grad()
+    assert torch.equal(gradient, subject.grad())
+    assert subject.summary.loss == subject.value()
+    assert subject.summary.grad_norm == float(gradient.norm())

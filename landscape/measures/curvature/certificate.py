@@ -40,13 +40,22 @@ class Certified:
     error_from: str  # how the error of the products was found
 
 
+def mixing(p: int, like: Tensor, seed: int) -> Tensor:
+    """The weights G (p, q) float64 of mixes of p pairs: Gaussian, but of one or two pairs, which
+    need no mixing. Lanczos knows its own products with them.
+    """
+    if p <= MIXES:
+        return torch.eye(p, dtype=torch.float64, device=like.device)
+    return torch.stack(list(probes.gaussians(like.new_empty(p), MIXES, seed)), 1).double()
+
+
 def certified(
     operator: Operator, pairs: LanczosResult, which: str, tolerance: float, seed: int
 ) -> Certified:
     """The pairs of Lanczos with bounds that hold for the true matrix.
 
     which: their order. tolerance: relative to max|θ|; a pair has converged when its bound is
-    within it and no other can pass it. seed: of the random mixes.
+    within it and no other can pass it. seed: of the random mixes, those of `mixing` for all pairs.
 
     Where the network cannot run in float64, or computes in it already, an estimate by products at
     rounded weights decides.
@@ -95,16 +104,13 @@ class _Mixes:
     def of(cls, operator: Operator, pairs: LanczosResult, seed: int) -> "_Mixes":
         """By E = (H64 − Ĥ) X G, G (p, 2) Gaussian: CONFIDENCE·‖E‖ ≥ ‖(H64 − Ĥ) X‖ with 99 %."""
         x = _computed(pairs)
-        p, confidence = x.shape[1], 1.0
-        weights = torch.eye(p, dtype=torch.float64, device=x.device)
-        if p > MIXES:
-            gaussians, confidence = probes.gaussians(x.new_empty(p), MIXES, seed), CONFIDENCE
-            weights = torch.stack(list(gaussians), 1).double()
+        weights = mixing(x.shape[1], x, seed)
         mixes = combined(x, weights)
-        products = float64_products(operator, mixes)
-        seen = [operator.product(mix.to(x)) for mix in mixes.unbind(1)]
-        apart = products - torch.stack(seen, 1)
-        return cls(weights, products, confidence * float(apart.norm()))
+        products, seen = float64_products(operator, mixes), pairs.mixed
+        if seen is None:
+            seen = torch.stack([operator.product(mix.to(x)) for mix in mixes.unbind(1)], 1)
+        confidence = CONFIDENCE if x.shape[1] > MIXES else 1.0
+        return cls(weights, products, confidence * float((products - seen).norm()))
 
 
 def _refined(

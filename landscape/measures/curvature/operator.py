@@ -16,10 +16,11 @@ from landscape.measures.curvature.fisher import (
     empirical_fisher,
 )
 from landscape.measures.curvature.gauss_newton import GaussNewton, of_the_output
+from landscape.measures.curvature.refusals import agree, refuse_asymmetric, refuse_changing
 from landscape.network.higher_order import NoSecondDerivative, has_custom_functions
 from landscape.network.parameter_block import Block
 from landscape.network.precision import arithmetic, arithmetic_of
-from landscape.objective.curvature_products import Build, Products, hessian
+from landscape.objective.curvature_products import Build, GradientGraph, Products, hessian
 from landscape.objective.forward_over_reverse import forward_over_reverse
 from landscape.objective.objective import Objective
 
@@ -43,6 +44,7 @@ def operator(
     layer: str | None = None,
     seed: int = 0,
     precision: str = "ieee",
+    krylov: bool = False,
 ) -> "Operator":
     """The curvature of an objective at its point, checked for symmetry.
 
@@ -52,6 +54,8 @@ def operator(
     layer: name of a module: the diagonal block of its parameters, vectors then have its length.
     seed: of the vectors that the checks use.
     precision: of the products, a name in `ARITHMETICS`; the checks are in ieee.
+    krylov: the caller's first product may decide how products are made, and its Krylov space shows
+    their symmetry, to be held against `refuse_asymmetric`: no product is spent on it.
 
     Products are made by double backward. Where the model or loss does not allow that, or where a
     custom autograd.Function in it silently breaks it, finite differences stand in, as
@@ -62,7 +66,7 @@ def operator(
     """
     check_curvature(curvature)
     made = Operator(objective, curvature, layer, arithmetic_of(precision))
-    made.check(seed)
+    made.check(seed, krylov)
     return made
 
 
@@ -95,6 +99,7 @@ class Operator:
         self._differences: Differences | None = None
         self.precision, self.precision_error, self.form_error = precision, 0.0, 0.0
         self.ways = ""
+        self._undecided = False  # the next product decides how products are made
         self._seconds: list[float] = []
         self._gradient_seconds = float("nan")
 
@@ -150,6 +155,9 @@ class Operator:
             return self._product(v, at)
 
     def _product(self, v: Tensor, at: Tensor | None) -> Tensor:
+        if self._undecided:
+            self._undecided = False
+            return self._first_product(v)
         self.count += 1
         point = self.objective.w if at is None else at
         if self._differences is not None:
@@ -168,51 +176,59 @@ class Operator:
         self.count += 2
         return self._differences.doubt(v, self.objective.w)
 
-    def check(self, seed: int) -> None:
-        """Decide how products are made, and refuse those that no eigenvalue could be trusted of."""
-        u, v = probes.gaussians(self.like, 2, seed)
-        precision, self.precision = self.precision, "ieee"
-        rounding = allowed = 3 * torch.finfo(u.dtype).eps ** 0.5
-        self._check_gradients(allowed)
+    @property
+    def _allowed(self) -> float:
+        """The relative difference that rounding may make."""
+        return 3 * torch.finfo(self.objective.w.dtype).eps ** 0.5
+
+    def check(self, seed: int, krylov: bool = False) -> None:
+        """Decide how products are made, and refuse those that no eigenvalue could be trusted of.
+
+        krylov: leave both to the products to come, where one way of making them is known.
+        """
+        measured = self.objective.device.type in MEASURED_ON
         if self.curvature in CHECKS:
             risk, refuse = self.objective.risk, CHECKS[self.curvature]
             self.objective.retry_on_oom(lambda: refuse(risk))
-        hu, hv = self._first_product(u, allowed), self.matvec(v)
-        asymmetry = float((u @ hv - v @ hu).abs())
-        allowed = (allowed + 3 * self.error) * float(hu.norm() + hv.norm())
-        if asymmetry > allowed:
-            raise ValueError(
-                f"Curvature products are not symmetric: u·Hv and v·Hu differ by {asymmetry:.2g}, "
-                f"where {allowed:.2g} is allowed. Look for a custom backward or a detached part in "
-                "the model or loss, or try the model in float64."
-            )
-        if self.objective.device.type in MEASURED_ON and self.products == "double backward":
-            self._choose([(u, hu), (v, hv)], rounding)
+        if krylov and not measured and self.precision == "ieee":
+            self._undecided = True
+            return
+        u, v = probes.gaussians(self.like, 2, seed)
+        precision, self.precision = self.precision, "ieee"
+        hu, hv = self._first_product(u), self.matvec(v)
+        size = float(hu.norm() + hv.norm())
+        self.refuse_asymmetric(float((u @ hv - v @ hu).abs()) / size if size else 0.0)
+        if measured and self.products == "double backward":
+            self._choose([(u, hu), (v, hv)], self._allowed)
         if precision != "ieee":
             self.precision = precision
             self._measure_precision([(u, hu), (v, hv)])
 
-    def _check_gradients(self, allowed: float) -> None:
-        """Two evaluations at the same point agree; the faster one is the unit of cost."""
-        gradients, seconds = [], []
-        for _ in range(2):
-            started = self._clock()
-            gradients.append(self.objective.grad())
-            seconds.append(self._clock() - started)
-        self._gradient_seconds = min(seconds)
-        apart = float((gradients[0] - gradients[1]).norm())
-        if apart > allowed * float(gradients[0].norm()):
-            raise ValueError(
-                f"Two gradients at the same point differ by {apart:.2g}. Look for something in the "
-                "model or loss that changes from one evaluation to the next."
-            )
+    def refuse_asymmetric(self, asymmetry: float) -> None:
+        """Raise ValueError for an antisymmetric part of so much of a matrix of ieee products."""
+        if self.precision == "ieee":
+            refuse_asymmetric(asymmetry, self._allowed + 3 * self.error)
 
-    def _first_product(self, u: Tensor, allowed: float) -> Tensor:
+    def _check_gradients(self) -> None:
+        """Two evaluations at the same point agree: one, the unit of cost, and the one that has the
+        kept graph, or where that differs, as a loss in float64 may, two more.
+        """
+        started = self._clock()
+        gradient = self.objective.summarised_grad()
+        self._gradient_seconds = self._clock() - started
+        if graphs := self._kept_graphs:
+            kept = self.objective.risk.total(graph.gradient.detach() for graph in graphs)
+            if agree(gradient, kept, self._allowed):
+                return
+        refuse_changing(self.objective.grad(), self.objective.grad(), self._allowed)
+
+    def _first_product(self, u: Tensor) -> Tensor:
         """A u, and the choice between double backward and finite differences."""
         try:
-            exact = self.matvec(u)
+            exact = self.product(u)
         except NoSecondDerivative:
             exact = None
+        self._check_gradients()
         if exact is not None and not self._has_custom_functions():
             return exact
         if self.curvature == "empirical-fisher":
@@ -225,7 +241,7 @@ class Operator:
         differences = Differences(formula(self.objective, self.block), self.block, u, w)
         approximate = differences(u, w)
         if exact is not None:
-            close = 4 * differences.error + allowed
+            close = 4 * differences.error + self._allowed
             if float((exact - approximate).norm()) <= close * float(approximate.norm()):
                 return exact
         self._differences = differences
@@ -277,10 +293,16 @@ class Operator:
         risk = self.objective.risk
 
         def ask() -> bool:
+            if graphs := self._kept_graphs:
+                return any(graph.has_custom_functions for graph in graphs)
             with risk.opened(self.objective.w.requires_grad_()):
                 return has_custom_functions(risk.batch_loss(risk.terms[0][0]))
 
         return self.ranks.any(self.objective.retry_on_oom(ask))
+
+    @property
+    def _kept_graphs(self) -> list[GradientGraph]:
+        return self.objective.kept_graphs if self._shares_graphs else []
 
     @property
     def _shares_graphs(self) -> bool:
