@@ -92,6 +92,14 @@ MeasureEvery = Annotated[
         help="Record λ max, trace, gradient and climb every so many steps; some 60 products each.",
     ),
 ]
+Compile = Annotated[
+    bool,
+    typer.Option(
+        "--compile",
+        help="Run the passes through torch.compile, where they give the eager numbers; as CUDA "
+        "graphs on CUDA, which has not been tried.",
+    ),
+]
 Init = Annotated[
     str | None,
     typer.Option(

@@ -55,7 +55,10 @@ def analyze(
     ] = None,
     precision: Annotated[
         str | None,
-        typer.Option(help="Curvature products on CUDA in ieee or tf32; auto is ieee."),
+        typer.Option(
+            help="Curvature products on CUDA in ieee or tf32; points of surfaces, noise, profiles "
+            "and paths in bf16, too, if its error is small; auto is ieee."
+        ),
     ] = None,
     cross_check: Annotated[
         bool,
@@ -242,13 +245,13 @@ def _asked(
     given = {name: value for name, value in eigenvalues.items() if value is not None}
     further = {"eigenvalues": given} if given else {}
     if precision is not None:
-        for name in _with_products(list(STANDARD) if asked is None else asked):
+        for name in _of_precision(list(STANDARD) if asked is None else asked):
             further.setdefault(name, {})["precision"] = precision
     return asked, of_measures(config, assignments, asked, MEASURES, further)
 
 
-def _with_products(names: list[str]) -> list[str]:
-    """The measures that take curvature products. Raises ValueError where there are none."""
+def _of_precision(names: list[str]) -> list[str]:
+    """The measures that have an arithmetic to choose. Raises ValueError where there are none."""
     from landscape.measures import MEASURES
 
     found = [name for name in names if hasattr(MEASURES[name], "precision")]

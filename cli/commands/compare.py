@@ -91,6 +91,7 @@ def compare(
     measures: options.Measures = None,
     examples: options.Examples = None,
     measure_every: options.MeasureEvery = None,
+    compiled: options.Compile = False,
     data_dir: options.DataDir = None,
     download: options.Download = False,
     device: options.Device = None,
@@ -119,7 +120,7 @@ def compare(
     tree = settings.read(
         config, set_, chosen, measures=askable(), asked=asked,
         label_noise=label_noise, init=init, protocol=protocol, epochs=epochs,
-        budget=budget,         measure_every=measure_every, device=device,
+        budget=budget, measure_every=measure_every, device=device, compile=compiled or None,
     )  # fmt: skip
     design: dict[str, Any] = {
         "settings": {name: tree[name] for name in tree if name not in askable()},

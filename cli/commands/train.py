@@ -56,6 +56,7 @@ def train(
         ),
     ] = None,
     measure_every: options.MeasureEvery = None,
+    compiled: options.Compile = False,
     checkpoint_every: Annotated[
         str,
         typer.Option(
@@ -103,7 +104,7 @@ def train(
     given = settings.read(
         config, set_, [named],
         label_noise=label_noise, init=init, protocol=protocol, epochs=epochs, snapshots=snapshots,
-        measure_every=measure_every, ascent=ascent, device=device,
+        measure_every=measure_every, ascent=ascent, device=device, compile=compiled or None,
     )  # fmt: skip
     asked: dict[str, Any] = {
         "settings": given, "data_dir": data_dir, "resume": resume, "log": options.names(log),

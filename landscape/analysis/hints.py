@@ -10,7 +10,9 @@ COARSE = 0.05  # share of a density that still moves
 
 
 def of_runs(runs: Iterable[Run]) -> list[str]:
-    """List diverged trainings, records that were left out, and notes on the data files."""
+    """List diverged trainings, records that were left out, passes that were not compiled, and
+    notes on the data files.
+    """
     runs = list(runs)
     unsound = [
         f"{path} is damaged or was not finished, and is left out. Measure it again."
@@ -20,6 +22,7 @@ def of_runs(runs: Iterable[Run]) -> list[str]:
     notes = dict.fromkeys(run.data_note for run in runs)
     diverged = [run for run in runs if run.status["state"] == "diverged"]
     lines = [f"data: {note}" for note in notes if note] + unsound + _above_their_level(runs)
+    lines += _not_compiled(runs)
     return lines + [
         f"{run.path} diverged after epoch {run.status['epoch']}; its last finite weights are kept. "
         f"Lower --set {method}.training.lr (it was {run.settings.training.lr:g}), or the radius, "
@@ -39,6 +42,12 @@ def _above_their_level(runs: Iterable[Run]) -> list[str]:
         for run in above
         if run.status["state"] == "finished"
     ]
+
+
+def _not_compiled(runs: Iterable[Run]) -> list[str]:
+    """Methods whose passes ran eagerly although they were to be compiled, each reason once."""
+    reasons = dict.fromkeys((run.settings.method, run.eager_because) for run in runs)
+    return [f"{method} ran eagerly: {reason}." for method, reason in reasons if reason]
 
 
 def of_seeds(seeds: int) -> list[str]:

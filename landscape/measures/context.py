@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, field, fields, is_dataclass
 from functools import partial, wraps
 from typing import Any, TypeVar, cast
 
@@ -145,7 +145,19 @@ def signature(measure: Any, objective: Objective) -> dict[str, Any]:
 
 def settings_of(measure: Any) -> dict[str, Any]:
     """Settings of a measure as a record keeps them, with tensors replaced by fingerprints."""
-    return {f.name: recorded(getattr(measure, f.name)) for f in fields(measure)}
+    kept = [f for f in fields(measure) if not _is_left_out(f, getattr(measure, f.name))]
+    return {f.name: recorded(getattr(measure, f.name)) for f in kept}
+
+
+def unless_default(default: Any) -> Any:
+    """A setting that records keep where it is not the default: those from before there was such a
+    setting answer the same question.
+    """
+    return field(default=default, metadata={"unless_default": True})
+
+
+def _is_left_out(f: Field[Any], value: Any) -> bool:
+    return bool(f.metadata.get("unless_default")) and value == f.default
 
 
 def recorded(value: Any) -> Any:

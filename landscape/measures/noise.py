@@ -7,9 +7,16 @@ from typing import Any, ClassVar
 import numpy as np
 
 from landscape.linalg import probes
-from landscape.measures.context import Progress, point_of, same_network, shows_progress, signature
+from landscape.measures.context import (
+    Progress,
+    point_of,
+    same_network,
+    shows_progress,
+    signature,
+    unless_default,
+)
 from landscape.measures.rows.shared_rows import Keep
-from landscape.measures.space import scales
+from landscape.measures.space import arithmetic, scales
 from landscape.measures.space.evaluate_grid import walk
 from landscape.measures.space.planes import Writer, along
 from landscape.objective.objective import Objective
@@ -31,6 +38,8 @@ class NoiseRobustness:
     "absolute", 1.
     biases, normalisation: perturb these parameters, too. Weights of linear layers and convolutions
     always are.
+    precision: of the points: "ieee", "tf32" on CUDA, "bf16" by autocast, or "auto", which is ieee.
+    Refused where some points are off by more than precision_tolerance, a share of the loss.
 
     Intervals, noise tolerance and paired differences: `landscape.statistics.noise_curve`.
     Defaults are the project's own protocol. Raises ValueError for settings out of range, and for a
@@ -56,6 +65,8 @@ class NoiseRobustness:
     seed: int = 0
     biases: bool = False
     normalisation: bool = False
+    precision: str = unless_default("auto")
+    precision_tolerance: float = unless_default(arithmetic.TOLERANCE)
 
     over_ranks: ClassVar[bool] = True
     splits_into: ClassVar[str] = "draws"
@@ -65,6 +76,7 @@ class NoiseRobustness:
         if self.draws < 2:
             raise ValueError(f"`draws` must be at least 2, for an interval. Got {self.draws}.")
         scales.check(self.scale)
+        arithmetic.check(self)
 
     @shows_progress
     def __call__(
@@ -92,9 +104,11 @@ class NoiseRobustness:
         def points(draw: int) -> Iterator[Writer]:
             return along(w, unit * gaussian(draw), noisy)
 
+        shape = self.draws, len(noisy)
+        used = arithmetic.computed(self, objective, other, points, shape)
         answers = walk(
-            objective, points, (self.draws, len(noisy)), question={"settings": self},
-            other=other, keep=keep, progress=_by_draws(progress, len(noisy)),
+            used.objective, points, shape, question={"settings": self},
+            other=used.other, keep=keep, progress=_by_draws(progress, len(noisy)),
         )  # fmt: skip
         found = np.empty((len(asked), 2, len(self.sigmas), self.draws))
         found[...] = clean[:, :, None, None]
@@ -108,6 +122,7 @@ class NoiseRobustness:
             clean_loss=float(clean[0, 0]),
             clean_accuracy=float(clean[0, 1]),
             **({} if other is None else _beside(other, clean[1], found[1])),
+            **used.describe(),
             **signature(self, objective),
         )
 

@@ -12,9 +12,11 @@ from torch import Tensor
 
 from landscape.measures.connection.bezier import CurveTraining, curve_length, on_curve
 from landscape.measures.connection.weight_matching import WeightMatching
-from landscape.measures.context import Progress, shows_progress, signature
+from landscape.measures.context import Progress, shows_progress, signature, unless_default
 from landscape.measures.rows.shared_rows import Keep
+from landscape.measures.space import arithmetic
 from landscape.measures.space.evaluate_grid import described, walk
+from landscape.measures.space.planes import Writer
 from landscape.measures.space.points import point_at
 from landscape.measures.space.sampling_error import relative_stderr
 from landscape.network import batch_norm as bn
@@ -41,6 +43,8 @@ class Path:
     with the line beside it. Its barrier is an upper bound of the best curve's.
     epochs, batch_size, lr, weight_decay, seed: of the curve's training, by SGD with momentum 0.9
     (`landscape.measures.connection.bezier`). lr: 0.3 times the endpoints' own is a good start.
+    precision: of the points: "ieee", "tf32" on CUDA, "bf16" by autocast, or "auto", which is ieee.
+    Refused where some points are off by more than precision_tolerance, a share of the loss.
 
     Batch norm's statistics are re-estimated along the way, unless the objective was given a policy:
     "stored" keeps those of w and then shows barriers that are none (the record says `stale`).
@@ -71,6 +75,8 @@ class Path:
     lr: float = 0.03
     weight_decay: float = 0.0
     seed: int = 0
+    precision: str = unless_default("auto")
+    precision_tolerance: float = unless_default(arithmetic.TOLERANCE)
 
     crosses_minima: ClassVar[bool] = True  # batch norm is re-estimated by default
     over_ranks: ClassVar[bool] = True
@@ -87,6 +93,7 @@ class Path:
             raise ValueError(f"`lr` must be positive. Got {self.lr}.")
         if not self.weight_decay >= 0:
             raise ValueError(f"`weight_decay` must be non-negative. Got {self.weight_decay}.")
+        arithmetic.check(self)
 
     @property
     def splits_into(self) -> str:
@@ -116,23 +123,30 @@ class Path:
         if self.shape == "bezier":
             bend = self._bend(objective, w, end, progress)
             place = partial(_on_curve, w, bend, end)
+        shape = self.size, 1
+
+        def points(i: int) -> list[Writer]:
+            return [partial(place, float(t[i]))]
+
+        used = arithmetic.computed(self, objective, other, points, shape)
         found = walk(
-            objective, lambda i: [partial(place, float(t[i]))], (self.size, 1),
-            question={"settings": asked}, other=other, keep=keep,
+            used.objective, points, shape, question={"settings": asked},
+            other=used.other, keep=keep,
             progress=progress and (lambda done, size: progress(self._trained + done,
                                                                self._trained + size)),
         )  # fmt: skip
         beside: dict[str, Any] = {name: values[:, 0] for name, values in found.items()}
         if self.shape == "bezier":
-            beside["straight_loss"] = self._line(objective, w, end, t)
+            beside["straight_loss"] = self._line(used.objective, w, end, t)
             beside["curve_length"] = curve_length(w, bend, end)
             beside["bend"] = float((bend - (w + end) / 2).norm())
         if self.match:
-            beside["unmatched_loss"] = self._line(objective, w, given, t)
+            beside["unmatched_loss"] = self._line(used.objective, w, given, t)
             beside["unmatched_length"] = float((given - w).norm())
         return PathRecord(
             t=t,
             **described(found, other),
+            **used.describe(),
             length=float((end - w).norm()),
             end=self.name,
             stale=objective.batch_norm == "stored" and bool(bn.layers(objective.model)),

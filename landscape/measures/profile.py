@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from landscape.measures.context import Progress, shows_progress, signature
+from landscape.measures.context import Progress, shows_progress, signature, unless_default
 from landscape.measures.eigenvalues import Eigenvalues
 from landscape.measures.rows.shared_rows import Keep
-from landscape.measures.space import grids
+from landscape.measures.space import arithmetic, grids
 from landscape.measures.space.evaluate_grid import described, walk
 from landscape.measures.space.planes import Writer, along, random_plane
 from landscape.measures.space.sampling_error import relative_stderr
@@ -33,6 +33,8 @@ class Profile:
     directions: "random", the axes of the planes that `Surface` draws with this seed, the next
     seed, ..., in units of filter norms; or unit "eigenvectors" of ∇²L, largest |λ| first.
     seed: seed of the first plane, or of the eigenvectors' start.
+    precision: of the points: "ieee", "tf32" on CUDA, "bf16" by autocast, or "auto", which is ieee.
+    Refused where some points are off by more than precision_tolerance, a share of the loss.
 
     Defaults are the project's own. Raises ValueError for settings out of range.
 
@@ -56,12 +58,15 @@ class Profile:
     span: float = 1.0
     directions: str = "random"
     seed: int = 0
+    precision: str = unless_default("auto")
+    precision_tolerance: float = unless_default(arithmetic.TOLERANCE)
 
     over_ranks: ClassVar[bool] = True
     splits_into: ClassVar[str] = "lines"
 
     def __post_init__(self) -> None:
         grids.check(self.size, self.span)
+        arithmetic.check(self)
         if self.lines < 1:
             raise ValueError(f"`lines` must be at least 1. Got {self.lines}.")
         if self.directions not in DIRECTIONS:
@@ -85,11 +90,13 @@ class Profile:
         def points(line: int) -> Iterator[Writer]:
             return along(w, direction(line), x.tolist())
 
+        shape = self.lines, self.size
+        used = arithmetic.computed(self, objective, other, points, shape)
         found = walk(
-            objective, points, (self.lines, self.size), question={"settings": self},
-            other=other, keep=keep, progress=progress,
+            used.objective, points, shape, question={"settings": self},
+            other=used.other, keep=keep, progress=progress,
         )  # fmt: skip
-        about: dict[str, Any] = {**found, **described(found, other)}
+        about: dict[str, Any] = {**found, **described(found, other), **used.describe()}
         return ProfileRecord(
             x=x,
             **about,

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape.measures.context import Progress, shows_progress, signature
+from landscape.measures.context import Progress, shows_progress, signature, unless_default
 from landscape.measures.eigenvector_plane import eigenvector_plane
 from landscape.measures.rows.shared_rows import Keep
-from landscape.measures.space import filters, grids, interpolation
+from landscape.measures.space import arithmetic, filters, grids, interpolation
 from landscape.measures.space.evaluate_grid import described, walk
 from landscape.measures.space.planes import Plane, Writer, pca_plane, random_plane
 from landscape.measures.space.sampling_error import relative_stderr
@@ -49,6 +49,8 @@ class Surface:
     preview: measure about a quarter of the points and interpolate the log loss. The record is
     marked and holds the largest error at 16 further points.
     seed: seed of the random directions, of the eigenvectors' start, of the points a preview checks.
+    precision: of the points: "ieee", "tf32" on CUDA, "bf16" by autocast, or "auto", which is ieee.
+    Refused where some points are off by more than precision_tolerance, a share of the loss.
 
     The default size is the project's own; filter normalisation is that of Li et al. Raises
     ValueError for settings out of range, for points that are missing or span no plane, and for a
@@ -77,6 +79,8 @@ class Surface:
     points: Mapping[str, Tensor] | Tensor | None = None
     preview: bool = False
     seed: int = 0
+    precision: str = unless_default("auto")
+    precision_tolerance: float = unless_default(arithmetic.TOLERANCE)
 
     @property
     def crosses_minima(self) -> bool:
@@ -92,6 +96,7 @@ class Surface:
             raise ValueError(
                 f"`directions` must be one of {', '.join(DIRECTIONS)}. Got {self.directions!r}."
             )
+        arithmetic.check(self)
 
     @shows_progress
     def __call__(
@@ -167,8 +172,10 @@ class Surface:
 
         question = {"settings": self, "plane": plane, "x": x, "y": y}
         shape = len(rows), len(columns)
-        found = walk(objective, points, shape, question=question, **options)
-        about = described(found, options["other"])
+        used = arithmetic.computed(self, objective, options["other"], points, shape)
+        options = {**options, "other": used.other}
+        found = walk(used.objective, points, shape, question=question, **options)
+        about = {**described(found, options["other"]), **used.describe()}
         if not self.preview:
             return {**found, **about}
         for name, values in found.items():
@@ -176,7 +183,7 @@ class Surface:
             found[name] = interpolation.filled(x, y, rows, columns, values, log)
         cells = interpolation.cells_to_check(found["loss"].shape, rows, columns, self.seed)
         unmeasured = (plane.point(x[i], y[j]) for i, j in cells)
-        truth = objective.evaluate(unmeasured, expected=len(cells))
+        truth = used.objective.evaluate(unmeasured, expected=len(cells))
         error = interpolation.worst_error([found["loss"][i, j] for i, j in cells], truth)
         return {**found, **about, "preview": True, "preview_error": error}
 

@@ -85,6 +85,7 @@ class FAM:
     no_maximize: ClassVar[str] = "its penalty would reward sharpness"
     no_rule: ClassVar[str] = "it penalises and perturbs nothing"
     no_closure: ClassVar[str] = "its penalty looks at outputs inside the network"
+    no_compile: ClassVar[str] = "takes second derivatives, which compiled graphs do not have"
 
     way: str | None = field(default=None, init=False, compare=False, repr=False)  # first batch's
     chosen: str = field(default="", init=False, compare=False, repr=False)  # the layer's name

@@ -123,6 +123,12 @@ class LETS:
         return self.start * self.learned.value
 
     @property
+    def no_compile(self) -> str:
+        """Reason why its passes cannot run through a compiled network; "" where they can."""
+        exact = self.hessian == "exact"
+        return "takes second derivatives, which compiled graphs do not have" if exact else ""
+
+    @property
     def needs(self) -> tuple[str, ...]:
         """Extra batches by name, and "response", the derivative of a base step."""
         if self.beta == 0:

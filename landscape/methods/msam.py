@@ -78,6 +78,12 @@ class MSAM(ascent.Ascent):
             )
 
     @property
+    def no_compile(self) -> str:
+        """Reason why its passes cannot run through a compiled network; "" where they can."""
+        vmap = self.mode == "vmap"
+        return "maps its shards by vmap, under which networks run eagerly" if vmap else ""
+
+    @property
     def plain(self) -> bool:
         """Delegate to the method inside."""
         return ascent.inside(self.over).plain

@@ -2,7 +2,8 @@
 
 A method declares what it cannot do as class attributes: `base`, the torch optimizer that its name
 promises; `needs`, what it asks of the walker beside gradients; `no_maximize`, why it cannot go up
-a loss; `no_closure` and `no_per_rank`, why it cannot step on a closure or with a climb per rank;
+a loss; `no_closure`, `no_per_rank` and `no_compile`, why it cannot step on a closure, with a climb
+per rank, or through a compiled network;
 `cycle`, the steps after which its passes repeat. `check_model(model)` refuses a model.
 """
 
@@ -92,3 +93,9 @@ def check_per_rank(method: Any) -> None:
     for m in nested(method):
         if hasattr(m, "no_per_rank"):
             raise ValueError(f'{m.no_per_rank} Use distributed="global".')
+
+
+def not_compiled(method: Any) -> str:
+    """Say why a method's passes cannot run through a compiled network; "" where they can."""
+    reasons = [(m, getattr(m, "no_compile", "")) for m in nested(method)]
+    return "; ".join(f"{type(m).__name__} {reason}" for m, reason in reasons if reason)

@@ -200,8 +200,10 @@ def no_autocast() -> Iterator[None]:
 def full_precision(device: torch.device) -> Iterator[None]:
     """Float32 as IEEE has it: no TF32, no bfloat16 inside products on the CPU, no autocast (R7).
 
-    Inside `precision.arithmetic("tf32")` CUDA computes in TF32.
+    Inside `precision.arithmetic("tf32")` CUDA computes in TF32, inside "bf16" autocast is on, which
+    then keeps no cast of weights (R6).
     """
+    arithmetic = float32_arithmetic()
     settings: tuple[Any, ...] = (
         torch.backends.cuda.matmul,
         torch.backends.cudnn.conv,  # type: ignore[attr-defined]
@@ -215,8 +217,9 @@ def full_precision(device: torch.device) -> Iterator[None]:
         for s in settings:
             s.fp32_precision = "ieee"
         for s in settings[:3]:  # of CUDA
-            s.fp32_precision = float32_arithmetic()
-        with torch.autocast(device.type, enabled=False):
+            s.fp32_precision = "tf32" if arithmetic == "tf32" else "ieee"
+        low = arithmetic == "bf16"
+        with torch.autocast(device.type, torch.bfloat16, enabled=low, cache_enabled=False):
             yield
     finally:
         for s, value in zip(settings, kept, strict=True):

@@ -15,22 +15,29 @@ from torch.overrides import TorchFunctionMode
 from landscape.network.batch import Batch, mapped
 
 ARITHMETICS = ("auto", "ieee", "tf32")  # auto: ieee
+OF_LOSSES = (*ARITHMETICS, "bf16")  # where nothing is differentiated
 _float32 = "ieee"
 
 
-def arithmetic_of(precision: str) -> str:
-    """The arithmetic of a name in `ARITHMETICS`, "ieee" or "tf32".
+def arithmetic_of(precision: str, known: Sequence[str] = ARITHMETICS) -> str:
+    """The arithmetic of a name: "ieee", "tf32", or "bf16" where it is known.
 
     Raises ValueError for another name.
     """
-    if precision not in ARITHMETICS:
-        raise ValueError(f"`precision` must be one of {', '.join(ARITHMETICS)}. Got {precision!r}.")
+    if precision not in known:
+        where = ", which is for losses alone: surface, noise, profile, path"
+        raise ValueError(
+            f"`precision` must be one of {', '.join(known)}. Got {precision!r}"
+            f"{where if precision in OF_LOSSES else ''}."
+        )
     return "ieee" if precision == "auto" else precision
 
 
 @contextmanager
 def arithmetic(name: str) -> Iterator[None]:
-    """While open, matrix products and convolutions in float32 are "ieee" or "tf32"."""
+    """While open, matrix products and convolutions in float32 are "ieee" or "tf32", or "bf16" by
+    autocast.
+    """
     global _float32
     kept, _float32 = _float32, name
     try:
@@ -40,7 +47,7 @@ def arithmetic(name: str) -> Iterator[None]:
 
 
 def float32_arithmetic() -> str:
-    """The arithmetic in force, "ieee" or "tf32"."""
+    """The arithmetic in force, "ieee", "tf32" or "bf16"."""
     return _float32
 
 

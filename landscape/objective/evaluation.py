@@ -32,11 +32,12 @@ LONG = 2e-2  # seconds of a pass that is timed only once
 class Evaluator:
     """(L, accuracy) at points of a risk, by a fast plan where there is one.
 
-    logits: (model, batch) -> classes last; default the model's output.
+    logits: (model, batch) -> classes last; default the model's output. precision: the arithmetic of
+    all plans but the one of `plainly`.
     """
 
-    def __init__(self, risk: EmpiricalRisk, logits: Logits | None = None):
-        self.risk, self.logits = risk, logits
+    def __init__(self, risk: EmpiricalRisk, logits: Logits | None = None, precision: str = "ieee"):
+        self.risk, self.logits, self.precision = risk, logits, precision
         self._planned: tuple[Terms, PassPlan] | None = None
         self._moves = (
             bool(risk.trained_norms) or risk.is_streamed
@@ -50,7 +51,7 @@ class Evaluator:
         return self._answers(self.plan_for(expected), points)
 
     def plainly(self, points: Sequence[Point]) -> list[Answer]:
-        """The same without a fast plan."""
+        """The same without a fast plan, in ieee arithmetic."""
         return self._answers(plain_plan(self.risk), points)
 
     def _answers(self, plan: PassPlan, points: Sequence[Point]) -> list[Answer]:
@@ -63,7 +64,7 @@ class Evaluator:
     def plan_for(self, expected: int | None) -> PassPlan:
         """The plan of so many points."""
         few = expected is not None and expected < FEW
-        return plain_plan(self.risk) if few and not self._is_planned else self.plan
+        return self._simplest if few and not self._is_planned else self.plan
 
     @property
     def plan(self) -> PassPlan:
@@ -79,12 +80,13 @@ class Evaluator:
 
         Raises ValueError where there is none, or it does not agree with the plain one here.
         """
-        plans = [plain_plan(self.risk), *chain.from_iterable(fast_plans(self.risk))]
+        faster = fast_plans(self.risk, self.precision)
+        plans = [self._simplest, *chain.from_iterable(faster)]
         plan = next((plan for plan in plans if str(plan) == way), None)
         points = [self.risk.w, elsewhere(self.risk)]
         if plan is None or (
             plan is not plans[0]
-            and not all(map(agree, self._answers(plan, points), self.plainly(points)))
+            and not self._agree(self._answers(plan, points), self._answers(plans[0], points))
         ):
             raise ValueError(f"The pass {way!r} of another process is none here.")
         self._planned = self.risk.terms, plan
@@ -93,8 +95,16 @@ class Evaluator:
     def _is_planned(self) -> bool:
         return self._planned is not None and self._planned[0] is self.risk.terms
 
+    @property
+    def _simplest(self) -> PassPlan:
+        return plain_plan(self.risk, self.precision)
+
+    def _agree(self, answers: Sequence[Answer], expected: Sequence[Answer]) -> bool:
+        pairs = zip(answers, expected, strict=True)
+        return all(agree(answer, right, self.precision) for answer, right in pairs)
+
     def _choose(self) -> PassPlan:
-        chosen, least = plain_plan(self.risk), float("inf")
+        chosen, least = self._simplest, float("inf")
         ranks = self.risk.ranks
         meets = bool(self.risk.trained_norms) and self.risk.policy == "reestimated"
         waits = meets and ranks.size > 1  # passes wait for other ranks
@@ -102,7 +112,7 @@ class Evaluator:
             return chosen
         points = [self.risk.w, elsewhere(self.risk)]
         expected = _means(self._run(chosen, points)[0])
-        for plans in fast_plans(self.risk):
+        for plans in fast_plans(self.risk, self.precision):
             for plan in plans:
                 seconds = max(ranks.gather(self._seconds(plan, points, expected)))
                 if seconds < GAIN * least:
@@ -119,7 +129,7 @@ class Evaluator:
         """CPU seconds of a pass of a plan; infinite where it does not agree."""
         try:
             sums, seconds = self._run(plan, points)
-            if not all(map(agree, _means(sums), expected)):
+            if not self._agree(_means(sums), expected):
                 return float("inf")
             if seconds[-1] < LONG:
                 seconds += self._run(plan, [points[-1]] * 2)[1]

@@ -104,7 +104,7 @@ class Objective:
         self.model, self.loss, self.logits = self.risk.model, loss, logits
         self.seed, self.memory, self.chosen_batch_norm = seed, memory, batch_norm
         self.weights, self.precision = self.risk.weights, self.risk.precision
-        self.device = self.risk.device
+        self.device, self.evaluated_in = self.risk.device, "ieee"
         self._delegate()
         self.retry_on_oom(lambda: first_pass.check(self.risk))
 
@@ -121,7 +121,7 @@ class Objective:
         self.normalised, self.regroup = self.risk.normalised, self.risk.regroup
         self.pieces = self.risk.pieces
         self._retry = OutOfMemoryRetry(self.risk)
-        self._evaluator = Evaluator(self.risk, self.logits)
+        self._evaluator = Evaluator(self.risk, self.logits, self.evaluated_in)
         self._products = Products(hessian, Block.of(self.model, self.weights, None), self.memory)
 
     @property
@@ -167,6 +167,15 @@ class Objective:
     def under(self, policy: str) -> "Objective":
         """The same objective under another batch-norm policy."""
         return self._with(self.risk.under(policy))
+
+    def evaluating_in(self, precision: str) -> "Objective":
+        """The same objective, whose `evaluate` computes in "ieee", "tf32" or "bf16"; everything
+        else stays in ieee.
+        """
+        other = copy.copy(self)
+        other.evaluated_in = precision
+        other._delegate()
+        return other
 
     @property
     def w(self) -> Tensor:

@@ -14,15 +14,17 @@ from landscape.objective.fold_batch_norm import Chain, chains, folded
 from landscape.utils.rng import seed_of
 
 Answer = tuple[float, float]  # L, accuracy
-TOLERANCE, FLOOR = 1e-5, 0.01  # the two plans may differ by TOLERANCE · max(L, FLOOR)
-FLIPS = 2e-3  # and by rounding's share of answers
+FLOOR = 0.01
+# Two plans may differ by a tolerance · max(L, FLOOR), and by a share of answers: by arithmetic.
+TOLERANCE = {"ieee": 1e-5, "tf32": 1e-2, "bf16": 5e-2}
+FLIPS = {"ieee": 2e-3, "tf32": 2e-2, "bf16": 5e-2}
 
 
 @dataclass(frozen=True)
 class PassPlan:
     """Options of a forward pass: the batches with their weight fractions, images in channels_last,
-    folded layers, kernels for few classes, and whether all points stand in the same tensors, with
-    kernels that have no second derivatives.
+    folded layers, kernels for few classes, whether all points stand in the same tensors, with
+    kernels that have no second derivatives, and the arithmetic: "ieee", "tf32" or "bf16".
     """
 
     terms: Terms
@@ -30,6 +32,7 @@ class PassPlan:
     in_place: bool = True
     narrow: bool = False
     channels_last: bool = False
+    precision: str = "ieee"
 
     def __str__(self) -> str:
         """The options in words: two plans of one name give the same numbers."""
@@ -38,6 +41,7 @@ class PassPlan:
             "few classes": self.narrow,
             "channels_last": self.channels_last,
             "folded": bool(self.chains),
+            self.precision: self.precision != "ieee",
         }
         return ", ".join(way for way, chosen in ways.items() if chosen) or "plain"
 
@@ -51,23 +55,27 @@ class PassPlan:
             yield
 
 
-def plain_plan(risk: EmpiricalRisk) -> PassPlan:
-    """A pass as the model is written."""
-    return PassPlan(risk.terms, in_place=False)
+def plain_plan(risk: EmpiricalRisk, precision: str = "ieee") -> PassPlan:
+    """A pass as the model is written, in an arithmetic."""
+    return PassPlan(risk.terms, in_place=False, precision=precision)
 
 
-def fast_plans(risk: EmpiricalRisk) -> Iterator[list[PassPlan]]:
+def fast_plans(risk: EmpiricalRisk, precision: str = "ieee") -> Iterator[list[PassPlan]]:
     """Yield faster plans, from the simplest on: on the CPU with kernels for few classes, then
     images in channels_last, then with stored batch norm folded, too; and the same without those
-    kernels.
+    kernels. In another arithmetic than ieee neither those kernels nor folding.
     """
+    exact = precision == "ieee"
+    plans = [PassPlan(risk.terms, narrow=exact, precision=precision)]
     if risk.device.type != "cpu":
-        yield [PassPlan(risk.terms)]
+        yield [replace(plans[0], narrow=False)]
         return
-    plans = [PassPlan(risk.terms, narrow=True)]
     if any(isinstance(module, nn.Conv2d) for module in risk.model.modules()):
         terms = [(_in_channels_last(batch), fraction) for batch, fraction in risk.terms]
         plans.append(replace(plans[0], terms=terms, channels_last=True))
+    if not exact:
+        yield plans
+        return
     with risk.isolated():
         layers = chains(risk.model) if risk.policy == "stored" else []
     if layers:
@@ -86,11 +94,11 @@ def elsewhere(risk: EmpiricalRisk) -> Tensor:
     return w
 
 
-def agree(answer: Answer, expected: Answer) -> bool:
+def agree(answer: Answer, expected: Answer, precision: str = "ieee") -> bool:
     """Tell whether two plans' loss and accuracy are the same up to rounding. NaN is not."""
-    off = abs(answer[0] - expected[0]) <= TOLERANCE * max(abs(expected[0]), FLOOR)
+    off = abs(answer[0] - expected[0]) <= TOLERANCE[precision] * max(abs(expected[0]), FLOOR)
     flips = abs(answer[1] - expected[1])
-    return off and (flips <= FLIPS or flips != flips)
+    return off and (flips <= FLIPS[precision] or flips != flips)
 
 
 def _in_channels_last(batch: Batch) -> Batch:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from landscape.network.batch import Batch, Logits, class_logits, scalar
 from landscape.network.linear_layer import answers_of
+from landscape.network.precision import arithmetic
 from landscape.network.score import score_of
 from landscape.objective.empirical_risk import EmpiricalRisk
 from landscape.objective.pass_plan import PassPlan
@@ -108,6 +109,7 @@ def opened(
     """While open, the model computes by a plan; yields its passes, and what takes it to a point."""
     weights, place = risk.weights, torch.empty_like(risk.w)
     with (
+        arithmetic(plan.precision),
         risk.isolated(fused=plan.in_place) as renew,
         weights.substituted(weights.views(place)) as substitute,
         plan.opened(),

@@ -26,6 +26,9 @@ class NoiseRecord(Record):
     other_clean_loss: float | None = None
     other_clean_accuracy: float | None = None
     other_point: Mapping[str, Any] | None = None
+    precision: str = "ieee"  # of the noisy points: "ieee", "tf32" or "bf16"
+    precision_error: float = 0.0  # largest of the loss, as a share of it, at a few points
+    precision_accuracy_error: float = 0.0  # and of the accuracy there
 
     @property
     def other(self) -> "NoiseRecord | None":

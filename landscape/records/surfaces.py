@@ -24,6 +24,9 @@ class WalkRecord(Record):
 
     relative_stderr: float = NAN
     nonfinite: float = NAN
+    precision: str = "ieee"  # of the points: "ieee", "tf32" or "bf16"
+    precision_error: float = 0.0  # largest of the loss, as a share of it, at a few points
+    precision_accuracy_error: float = 0.0  # and of the accuracy there
     other_point: Mapping[str, Any] | None = None
 
     @property

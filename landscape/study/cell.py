@@ -99,6 +99,8 @@ def cell_folder(parent: Path, settings: Settings) -> Path:
         del content["training"]["evaluate_every"]
     if content["training"]["stop_at_loss"] is None:
         del content["training"]["stop_at_loss"]
+    if not content["training"]["compile"]:
+        del content["training"]["compile"]
     if content["training"]["ascent"] == "global":
         del content["training"]["ascent"]
     if content["training"]["schedule_unit"] == "epoch":

@@ -17,6 +17,7 @@ from landscape.tasks.registry import Task, cross_entropy
 from landscape.training import tables
 from landscape.training.base_optimizer import base_optimizer
 from landscape.training.checkpoint import clone
+from landscape.training.compilation.trial import EAGER, compilation_of
 from landscape.training.monitor import sharpness_monitor
 from landscape.training.schedule import Rates
 from landscape.training.settings import Settings
@@ -84,6 +85,10 @@ class Training:
             max_grad_norm=settings.training.max_grad_norm,
         )
         train, size = self.examples.train, self.examples.size
+        self.compilation = EAGER
+        if settings.training.compile:
+            first = train.rows(slice(size))
+            self.compilation = compilation_of(self.walker, self.method, first)
         self.monitor = sharpness_monitor(
             settings, task, train, size, self.model, self.method, self.optimizer
         )
@@ -128,7 +133,8 @@ class Training:
 
     def describe(self) -> dict[str, Any]:
         """Facts about the run that its environment.json keeps beside the machine's."""
-        return {"sharpness": self.monitor.where()} if self.monitor else {}
+        looks = {"sharpness": self.monitor.where()} if self.monitor else {}
+        return {**looks, **self.compilation.describe()}
 
     def run_epoch(self) -> Iterator[float]:
         """Train for an epoch, or until the budget ends; yields the share spent after each step, and
@@ -235,7 +241,8 @@ class Training:
         rates = self.rates(self.spent)
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = rate
-        self.method.step(self.walker, self._begun(batch))
+        with self.compilation.opened():
+            self.method.step(self.walker, self._begun(batch))
         self.steps += 1
         return self.walker.step_loss
 

@@ -248,6 +248,12 @@ class Run:
         return note
 
     @property
+    def eager_because(self) -> str:
+        """Reason why `training.compile` had no effect; "" where it had, or was not set."""
+        reason: str = self._environment.get("compilation", {}).get("reason", "")
+        return reason
+
+    @property
     def identity(self) -> dict[str, Any]:
         """Which run it is, among others: task, method, seed, fingerprint of the data set."""
         s = self.settings

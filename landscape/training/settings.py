@@ -61,6 +61,9 @@ class TrainingSettings:
     `landscape.training.parameter_groups.Group` ([[groups]] in a file), or "no-decay".
     max_grad_norm: clips the final gradient; label_smoothing: of the training loss only.
     precision: "fp32" or "bf16" (autocast); device: "auto", "cpu", "cuda" or "cuda:N".
+    compile: the passes of a step run the network through torch.compile where they then give the
+    eager passes' numbers, else eagerly, and a line says why. On CUDA as CUDA graphs, which has not
+    been tried on a GPU yet.
     same_mask: all passes of a step draw one dropout mask; snapshots: weights kept along the way.
     ascent: over several ranks, "global": the climb is that of the whole batch; or "per-rank": each
     rank climbs on its part. No effect in one process.
@@ -94,6 +97,7 @@ class TrainingSettings:
     max_grad_norm: float | None = None
     label_smoothing: float = 0.0
     precision: str = "fp32"
+    compile: bool = False
     device: str = "auto"
     same_mask: bool = False
     snapshots: int = 0

@@ -66,9 +66,23 @@ def test_surfaces_of_any_shape(landscape, trained):
         (["--k", "0"], "`eigenvalues.k` must be at least 1. Got 0."),
         (["--which", "larges"], "`eigenvalues.which` must be one of"),
         (["--backend", "hessian"], "`eigenvalues.backend` must be one of"),
-        (["--measures", "trace", "--precision", "bf16"], "`trace.precision` must be one of auto, "),
         (
-            ["--measures", "noise", "--precision", "tf32"],
+            ["--measures", "trace", "--precision", "bf16"],
+            "`trace.precision` must be one of auto, ieee, tf32. Got 'bf16', which is for losses ",
+        ),
+        (
+            [
+                "--measures",
+                "profile",
+                "--precision",
+                "bf16",
+                "--set",
+                "profile.precision_tolerance=1e-9",
+            ],
+            'Profile in "bf16" is off by ',
+        ),
+        (
+            ["--measures", "pruning", "--precision", "tf32"],
             "`--precision` has no effect: the measures",
         ),
         (["--measures", "noise", "--k", "3"], "An option of eigenvalues has no effect"),

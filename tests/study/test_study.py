@@ -156,6 +156,7 @@ def test_folders_are_named_as_before_there_was_label_noise_and_measuring_on_the_
         "ascent",
         "evaluate_every",
         "stop_at_loss",
+        "compile",
     )
     for name in ("measure_every", "measure_examples", "measure_batch_norm", *later):
         del settings["training"][name]

@@ -193,8 +193,9 @@ class Walker:
         """L on a batch without a gradient, shape (). A look, wherever it is taken."""
 
         def of(part: Batch) -> Tensor:
-            leaf = self._leaf(at)  # opened with gradients: a penalty may differentiate inside
-            with torch.enable_grad(), self._passes.opened(leaf), torch.no_grad():
+            # opened with gradients: a penalty may differentiate inside
+            leaves = self.weights.leaves(self._position.read() if at is None else at)
+            with torch.enable_grad(), self._passes.opened(leaves), torch.no_grad():
                 return self._passes.value(loss or self.loss, part)
 
         with self._passes.state.look():

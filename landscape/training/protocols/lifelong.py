@@ -102,7 +102,8 @@ class LifelongTraining:
     def describe(self) -> dict[str, Any]:
         """Facts about the run that its environment.json keeps: the sequence of tasks."""
         memory = {"replay": self.lifelong.replay, "memory": self.memory.size}
-        return {"sequence": {"classes": self.sequence.classes.tolist(), **memory}}
+        sequence = {"classes": self.sequence.classes.tolist(), **memory}
+        return {"sequence": sequence, **self.current.describe()}
 
     def run_epoch(self) -> Iterator[float]:
         """Train the task at hand for an epoch; yields the share spent after each step.
