@@ -16,11 +16,11 @@ from landscape.measures.context import Progress, shows_progress, signature, unle
 from landscape.measures.rows.shared_rows import Keep
 from landscape.measures.space import arithmetic
 from landscape.measures.space.evaluate_grid import described, walk
-from landscape.measures.space.planes import Writer
 from landscape.measures.space.points import point_at
 from landscape.measures.space.sampling_error import relative_stderr
 from landscape.network import batch_norm as bn
 from landscape.objective.objective import Objective
+from landscape.objective.point_passes import Point
 from landscape.records import Array, PathRecord
 
 SHAPES = ("line", "bezier")
@@ -125,7 +125,7 @@ class Path:
             place = partial(_on_curve, w, bend, end)
         shape = self.size, 1
 
-        def points(i: int) -> list[Writer]:
+        def points(i: int) -> list[Point]:
             return [partial(place, float(t[i]))]
 
         used = arithmetic.computed(self, objective, other, points, shape)
