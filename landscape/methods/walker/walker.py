@@ -193,9 +193,9 @@ class Walker:
         """L on a batch without a gradient, shape (). A look, wherever it is taken."""
 
         def of(part: Batch) -> Tensor:
-            # opened with gradients: a penalty may differentiate inside
+            # leaves: a penalty may differentiate inside
             leaves = self.weights.leaves(self._position.read() if at is None else at)
-            with torch.enable_grad(), self._passes.opened(leaves), torch.no_grad():
+            with torch.no_grad(), self._passes.opened(leaves):
                 return self._passes.value(loss or self.loss, part)
 
         with self._passes.state.look():
