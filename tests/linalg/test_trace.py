@@ -133,7 +133,7 @@ def test_the_error_of_products_widens_the_interval(method):
 
 
 @pytest.mark.parametrize(
-    "method", [pytest.param(m, marks=[pytest.mark.slow] * (m == "krylov")) for m in METHODS]
+    "method", [pytest.param(m, marks=[pytest.mark.slow] * (m != "hutch++")) for m in METHODS]
 )
 def test_the_interval_holds(method):
     """300 seeds: 0.91 is three standard deviations below 0.95; all cases at 1,000 below."""

@@ -105,6 +105,22 @@ def setting(data):
     return make
 
 
+@pytest.fixture(scope="module")
+def answers():
+    """What `answer` keeps."""
+    return {}
+
+
+@pytest.fixture
+def answer(setting, answers, measure):
+    """Objective, record and calls of progress: each measure is asked once for all who look."""
+    if id(measure) not in answers:
+        calls, (_, objective) = [], setting()
+        record = measure(objective, progress=lambda done, total: calls.append((done, total)))
+        answers[id(measure)] = objective, record, calls
+    return answers[id(measure)]
+
+
 def test_every_measure_is_here():
     assert set(SETTINGS) == set(MEASURES)
     assert set(DATA_OF) == set(MEASURES)
@@ -143,10 +159,9 @@ def test_no_trace_when_the_loss_raises(setting, measure, when):
 
 
 @every_measure
-def test_record(setting, measure, tmp_path):
+def test_record(answer, measure, tmp_path):
     """Numbers are finite, settings and point stand beside them, a file gives all back."""
-    _, objective = setting()
-    record = measure(objective)
+    objective, record, _ = answer
     record.save(tmp_path / "record.nc")
     again = load(tmp_path / "record.nc")
     for name, value in vars(record).items():
@@ -165,9 +180,9 @@ def test_record(setting, measure, tmp_path):
 
 
 @every_measure
-def test_uncertainty(setting, measure):
+def test_uncertainty(answer):
     """R10: bounds, draws or a standard error; a walk that of its data."""
-    record = measure(setting()[1])
+    _, record, _ = answer
     stated = {
         "eigenvalues": lambda: record.bounds.shape == record.values.shape,
         "trace": lambda: record.low < record.value < record.high and record.stderr > 0,
@@ -211,9 +226,8 @@ def test_answers_are_the_callers_own(setting, measure):
 
 
 @every_measure
-def test_progress_ends_at_its_total(setting, measure):
-    calls = []
-    measure(setting()[1], progress=lambda done, total: calls.append((done, total)))
+def test_progress_ends_at_its_total(answer):
+    *_, calls = answer
     assert calls
     assert calls[-1][0] == calls[-1][1]
     assert calls == sorted(calls)

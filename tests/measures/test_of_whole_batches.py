@@ -19,6 +19,8 @@ SETTINGS = {
     "worst_case": {"radii": (0.1, 0.2), "steps": 2},
     "sharpness": {"radii": (0.1, 0.2), "steps": 2, "m": 4},
     "rise_area": {"rise": 0.05, "size": 11, "cells": 1.0},
+    "adaptive_sharpness": {"radii": (0.1,), "average_radii": (0.1,), "steps": 2},
+    "pac_bayes": {"quantity": "loss", "draws": 2, "deviation": 0.02},
     "surface": {"size": 3},
     "profile": {"lines": 3, "size": 3},
     "path": {"end": torch.zeros(18 * 4 + 4 + 4 * 3 + 3), "size": 3},

@@ -90,7 +90,7 @@ def test_one_dimension(k, alpha, expected, after):
 @pytest.mark.parametrize(("k", "alpha", "expected"), [(1, 1.0, 1 / 90), (3, 0.5, 0.06 / 1.7)])
 def test_the_cycle_around_a_minimum(k, alpha, expected, quadratic_walker):
     walker = quadratic_walker([2.0], [0.3], lr=0.1)
-    for _ in range(200):
+    for _ in range(120):
         Lookbehind(rho=0.1, k=k, alpha=alpha).step(walker, None)
     assert abs(walker.w.item()) == pytest.approx(expected, rel=1e-9)
 

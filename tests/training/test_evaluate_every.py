@@ -12,10 +12,16 @@ def trained(path, method="sam", **training):
     return train("digits", method, 0, path, settings=settings, resume=True)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A training that is evaluated after each epoch."""
+    return trained(tmp_path_factory.mktemp("whole"))
+
+
 @pytest.mark.parametrize(("every", "epochs"), [(1, [0, 1, 2, 3, 4, 5]), (2, [0, 2, 4, 5]),
                                                (0, [0, 5])])  # fmt: skip
-def test_rows_and_weights(tmp_path, every, epochs):
-    whole, run = trained(tmp_path / "a"), trained(tmp_path / "b", evaluate_every=every)
+def test_rows_and_weights(tmp_path, whole, every, epochs):
+    run = trained(tmp_path / "b", evaluate_every=every)
     assert [row["epoch"] for row in run.metrics] == epochs
     for name, weight in run.model().state_dict().items():
         assert torch.equal(weight, whole.model().state_dict()[name])

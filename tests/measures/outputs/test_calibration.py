@@ -102,6 +102,7 @@ def confident(n, shift=0.0, seed=0):
     return Objective(model, [(z, y)], cross_entropy)
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize(("n", "mean", "spread"), [(200, 0.062, 0.017), (1000, 0.029, 0.008)])
 def test_floor_is_that_of_perfect_calibration(n, mean, spread):
     """Mean error of perfectly calibrated predictions, confidences uniform in [0.5, 1]."""
