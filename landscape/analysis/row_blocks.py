@@ -59,11 +59,14 @@ def answer_by(engine: Engine, minimum: Minimum, name: str, measure: Any, progres
     with _one_thread():
         while True:
             try:
-                return minimum.ask(name, measure, share, progress)
+                record = minimum.ask(name, measure, share)
+                break
             except ShareDone as done:
                 blocks = _blocks(minimum, name, measure, engine, done)
                 _run(engine, minimum, blocks, progress)
                 share = replace(share, ways=done.ways, ordered=done.missing)
+    progress(Progress("measure", label_of(minimum, name), 1, 1))
+    return record
 
 
 @contextmanager

@@ -120,8 +120,7 @@ class Rows:
         started = time.perf_counter()
         for done, (i, row) in enumerate(zip(wanted, evaluate(wanted), strict=True), 1):
             self._kept.add(i, row)
-            if share.rows is not None:  # the head tells of all rows
-                self._tell(done, len(wanted))
+            self._tell(done, len(wanted))
         seconds = (time.perf_counter() - started) / max(1, len(wanted))
         raise ShareDone(missing[1:], seconds, self.ways)
 
