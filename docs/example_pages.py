@@ -22,6 +22,7 @@ ORDER = (
     "lets_radius",
     "edge_of_stability",
     "lifelong",
+    "fine_tuning",
     "segmentation",
     "pyhessian",
 )

@@ -67,12 +67,23 @@ def test_a_lone_mark_among_small_multiples_stays(records):
     assert line.get_markersize() > 0 and list(line.get_markevery()) == [0]
 
 
-def test_a_part_frozen_for_one_method_is_a_row_of_its_own(records):
+def test_a_part_that_one_method_trains_has_one_row(records, words):
     still = [replace(r, frozen=np.array([True] * 5 + [False])) for r in records["sam"]]
-    panel = plots.displacement({"sgd": records["sgd"], "sam": still}).axes[0]
-    rows = [label.get_text() for label in panel.get_yticklabels()]
-    assert "conv1" in rows and "conv1 (frozen)" in rows
-    assert [len(found) for found in marks(panel, "sam")] == [0, 1]
+    figure = plots.displacement({"sam": still, "sgd": records["sgd"]})
+    rows = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert rows == ["conv1", "norm1 (frozen)", "conv2", "conv3", "head (drawn)"]
+    assert [len(found) for found in marks(figure.axes[0], "sam")] == [0, 1]
+    assert "frozen parts have no mark" in words(figure)
+
+
+def test_a_module_of_which_a_method_freezes_a_part_has_two_rows(records):
+    names = np.array(["a.weight", "a.bias", "b.weight"])
+    parts = {"elements": np.ones(3), "distance": np.ones(3), "start_norm": np.ones(3)}
+    half = DisplacementRecord(
+        parameters=names, frozen=np.array([True, False, False]), drawn=np.zeros(3, bool), **parts
+    )
+    panel = plots.displacement({"sgd": half, "sam": network(list(names))}).axes[0]
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["a (frozen)", "a", "b"]
 
 
 def test_where_all_is_frozen_it_is_said(records, words):

@@ -1,6 +1,7 @@
 """How far each part of a network went from the weights that its training started from."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -29,16 +30,16 @@ def displacement(
     """‖w − w₀‖ / ‖w₀‖ and ‖w − w₀‖ of each part, from the input to the output, a line per method.
 
     Parts are modules, or what their names begin with where they are more than 24. Marks are means
-    over seeds with their 95 % t interval. Frozen parts stay where they were and have no mark; drawn
-    ones, with hollow marks, started from random weights. More than three methods on a figure of
-    their own: small multiples.
+    over seeds with their 95 % t interval. Frozen parts stay where they were and have no mark, nor a
+    row where another method trains them; drawn ones, with hollow marks, started from random
+    weights. More than three methods on a figure of their own: small multiples.
 
     Raises ValueError where the seeds of a method are of different networks.
     """
     groups = grouped(records, DisplacementRecord)
     depth = depth_of(record for group in groups.values() for record in group)
     numbers = {method: _numbers(method, group, depth) for method, group in groups.items()}
-    rows = list(dict.fromkeys(part for by_kind in numbers.values() for part in by_kind[0]))
+    rows = _rows([by_kind[0] for by_kind in numbers.values()])
     offsets = SPREAD * np.linspace(-1, 1, len(groups)) if len(groups) > 1 else [0.0]
 
     def draw(panel: Axes, kind: int) -> None:
@@ -58,7 +59,9 @@ def displacement(
     words = [
         over_minima(groups).replace("band", "bar"),
         "hollow: drawn at the start" if any(part.drawn for part in rows) else "",
-        "frozen parts have no mark" if any(part.frozen for part in rows) else "",
+        "frozen parts have no mark"
+        if any(part.frozen for by_kind in numbers.values() for part in by_kind[0])
+        else "",
     ]
     height = ROW * (len(rows) + 2)
     return curves_page(
@@ -90,6 +93,22 @@ def _numbers(
         found = np.full_like(found, np.nan) if part.frozen else found
         distance[part], relative[part] = found.T
     return relative, distance
+
+
+def _rows(methods: Sequence[Rows]) -> list[Part]:
+    """Every part of any method, by module; a frozen one where nothing of the module is trained, or
+    the rest of it by the same method.
+    """
+    every = list(dict.fromkeys(part for parts in methods for part in parts))
+    modules = list(dict.fromkeys(part.module for part in every))
+    rows = [
+        part
+        for part in every
+        if not part.frozen
+        or (rest := replace(part, frozen=False)) not in every
+        or any(part in parts and rest in parts for parts in methods)
+    ]
+    return sorted(rows, key=lambda part: modules.index(part.module))
 
 
 def _method(
