@@ -16,6 +16,7 @@ OTHERS = {
     "landscape.objective.objective.Objective",
     "landscape.optim.wrap",
     "landscape.plots.drawing.output.save",
+    "landscape.records.displacement.DisplacementRecord",
     "landscape.records.load",
     "landscape.records.record.Record",
     "landscape.statistics.intervals.paired_difference",

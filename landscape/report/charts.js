@@ -38,6 +38,14 @@ function across(ticks, width) {
   return { ticks: kept.map(([, , tick]) => tick), turned: false };
 }
 
+// The end of a name that is longer than its room, as that of a module on a narrow page.
+function shortened(text, room) {
+  if (wide(text) <= room) return text;
+  let end = text;
+  while (end.length > 4 && wide(`…${end}`) > room) end = end.slice(1);
+  return `…${end}`;
+}
+
 function path(points, X, Y) {
   let text = "";
   for (let i = 0; i < points.length; i += 2) text += (i ? "L" : "M") + X(points[i]).toFixed(1) + " " + Y(points[i + 1]).toFixed(1);
@@ -77,7 +85,9 @@ function draw(chart, box, panel, number) {
   for (const [at, text] of [...panel.yt].sort((a, b) => a[0] - b[0])) {
     add(svg, "path", { class: "grid", d: `M${left} ${Y(at)}H${width - right}` });
     if (!names && last - Y(at) < 14) continue;
-    add(svg, "text", { x: left - 6, y: Y(at) + 4, "text-anchor": "end" }, text);
+    const fitted = shortened(text, left - 8);
+    const label = add(svg, "text", { x: left - 6, y: Y(at) + 4, "text-anchor": "end" }, fitted);
+    if (fitted !== text) add(label, "title", {}, text);
     last = Y(at);
   }
   for (const [at, text] of ticks) {

@@ -2,8 +2,10 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
+from landscape.records import DisplacementRecord
 from landscape.report import write
 
 pytestmark = pytest.mark.slow
@@ -114,6 +116,29 @@ def test_pointing_tells_method_and_value_and_brings_the_curve_forward(opened, fo
     assert told in values
     page.mouse.move(5, 5)
     page.wait_for_selector("#tip", state="hidden")
+
+
+def test_rows_tell_their_value_and_long_names_keep_their_end(opened, small, tmp_path):
+    long = "encoder.block.11.attention.self.query"
+    record = DisplacementRecord(
+        parameters=np.array([f"{long}.weight", "head.weight"]), elements=np.array([6, 4]),
+        distance=np.array([1.0, 3.0]), start_norm=np.array([8.0, 2.0]),
+        frozen=np.zeros(2, dtype=bool), drawn=np.array([False, True]),
+    )  # fmt: skip
+    cells = {key: {"displacement": record} for key in small.cells}
+    folder = write(dataclasses.replace(small, cells=cells), tmp_path)
+    page = opened(folder, viewport={"width": 390, "height": 900})
+    panel = page.locator("#displacement .panel").first
+    panel.scroll_into_view_if_needed()
+    label = panel.locator("svg > text").filter(has_text="self.query")
+    assert label.evaluate("t => t.firstChild.data").startswith("…")
+    assert label.locator("title").evaluate("t => t.textContent") == long
+    assert label.evaluate("t => t.getBBox().x") >= 0
+    box = panel.locator("g[data-m=sgd] .mark").first.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_selector("#tip:not([hidden])")
+    assert page.locator("#tip").inner_text().endswith(f", {long}: 0.125")
+    assert page.errors == []
 
 
 def test_a_method_is_chosen_for_all_figures_and_the_others_can_be_hidden(opened, folder):
