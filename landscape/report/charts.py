@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from landscape.plots.drawing.output import settle
+from landscape.plots.drawing.output import lay_out
 from landscape.records import Array
 
 UNIT = 1000
@@ -32,8 +32,7 @@ POWER = re.compile(r"\^\{([^}]*)\}")
 
 def chart(figure: Figure) -> list[dict[str, Any]]:
     """The panels of a figure, which it lays out: title, names and ticks of the axes, marks."""
-    figure.draw_without_rendering()  # ticks are known once it was laid out
-    settle(figure)
+    lay_out(figure)  # ticks are known from then on
     panels = [ax for ax in figure.axes if ax.get_visible() and ax.axison]
     return [_panel(ax, panels) for ax in panels]
 

@@ -2,11 +2,12 @@
 
 import io
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from landscape.plots.drawing import bowl_page
@@ -96,11 +97,33 @@ def only_settings(settings: Mapping[str, Any]) -> Iterator[None]:
 def rendered(figure: Figure, name: str, *, transparent: bool = False, dpi: float = 200) -> bytes:
     """A matplotlib figure as the bytes of a png, svg or pdf file."""
     buffer = io.BytesIO()
-    with only_settings(_FILES):
+    with only_settings(_FILES), _laid_out(figure, dpi) if name == "png" else nullcontext():
         figure.savefig(
             buffer, format=name, dpi=dpi, metadata=_UNDATED[name], transparent=transparent
         )
     return buffer.getvalue()
+
+
+@contextmanager
+def _laid_out(figure: Figure, dpi: float) -> Iterator[None]:
+    """Lay a figure out for dots of this size inside, without drawing it; savefig, which finds a
+    layout to be solved, would draw all of it for that, and then once more.
+    """
+    engine, canvas, own = figure.get_layout_engine(), figure.canvas, figure.dpi
+    if engine is not None:
+        figure.dpi = dpi
+        FigureCanvasAgg(figure)  # measures text
+        try:
+            with suppress(ValueError):  # no room: drawn as it stands
+                engine.execute(figure)
+            figure.set_layout_engine(None)
+        finally:
+            figure.dpi = own
+            figure.set_canvas(canvas)
+    try:
+        yield
+    finally:
+        figure.set_layout_engine(engine)
 
 
 class NotebookFigure(Figure):
@@ -108,6 +131,13 @@ class NotebookFigure(Figure):
 
     def _repr_png_(self) -> bytes:
         return rendered(self, "png", dpi=SCREEN)
+
+
+def lay_out(figure: Figure) -> None:
+    """Solve the layout of a figure without drawing it, and keep it."""
+    with only_settings({}), _laid_out(figure, figure.dpi):
+        pass
+    settle(figure)
 
 
 def settle(figure: Figure) -> None:
