@@ -24,6 +24,8 @@ Any other weight: κ = E⟨W Z, H[W Z]⟩ and tr T = E⟨Z, H[Z]⟩ over random 
 import torch
 from torch import Tensor
 
+from landscape.network.pullback import pullback
+
 
 def kappa(phi: Tensor, p: Tensor, W: Tensor, example_weights: Tensor | float = 1.0) -> Tensor:
     """Relative flatness κ ≥ 0, shape (); unchanged when one vector is added to every row of W.
@@ -109,9 +111,9 @@ def product(g: Tensor, x: Tensor, v: Tensor, create_graph: bool) -> Tensor:
     """∂²loss/∂x² v from `gradient`, zeros where the loss is linear in x."""
     if not g.requires_grad:
         return torch.zeros_like(x)
-    return torch.autograd.grad(
-        g, x, v, retain_graph=True, create_graph=create_graph, materialize_grads=True
-    )[0]
+    if not create_graph:
+        return pullback(g, x, v)
+    return torch.autograd.grad(g, x, v, create_graph=True, materialize_grads=True)[0]
 
 
 def precise(t: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from landscape.network import flatness
 from landscape.network.batch import Batch, LossFn, logits_in
 from landscape.network.filters import is_conv1d
 from landscape.network.flatness import precise
+from landscape.network.pullback import pullback
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -120,7 +121,7 @@ def through_outputs_alone(loss: Tensor, layer: Any, call: Call) -> bool:
     with torch.enable_grad():
         output = applied(layer, call.x.detach().to(alone), alone)  # z may come from an autocast
     back = g if output_axis(layer) == -1 else g.mT
-    (expected,) = torch.autograd.grad(output, alone, back.reshape(output.shape).to(output))
+    expected = pullback(output, alone, back.reshape(output.shape))
     scale = precise(g).norm(dim=-1, keepdim=True) * norms(layer, precise(call.x.detach()))
     allowed = 100 * torch.finfo(z.dtype).eps * scale.sum()
     return not rest.any() and bool((precise(found) - precise(expected)).norm() <= allowed)

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from landscape.network.pullback import pullback
+
 WRITTEN = (
     "The model changes its own weights in a pass, as nn.Embedding(max_norm=...) and clamped layers "
     "do, so its loss has no derivative there. Change the weights outside of forward."
@@ -25,13 +27,10 @@ def derivative(y: Any, leaf: Tensor, v: Tensor | None, create_graph: bool = Fals
     """
     if not y.requires_grad:
         return torch.zeros_like(leaf)
+    if v is not None:
+        return pullback(y, leaf, v)
     (g,) = torch.autograd.grad(
-        y,
-        leaf,
-        None if v is None else v.to(y),
-        create_graph=create_graph,
-        retain_graph=v is not None or create_graph,
-        materialize_grads=True,
+        y, leaf, create_graph=create_graph, retain_graph=create_graph, materialize_grads=True
     )
     return g
 
