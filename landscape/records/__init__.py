@@ -7,6 +7,7 @@ Records are plain numbers and need no torch; they outlive the program that wrote
 import warnings
 from pathlib import Path
 
+from landscape.records import netcdf
 from landscape.records.curvature import (
     CrossCheckRecord,
     EigenvaluesRecord,
@@ -168,13 +169,10 @@ def load(path: PathLike) -> Record:
     >>> records.load(path).values
     array([9., 1.])
     """
-    import xarray as xr
-
     path = as_path(path)
     try:
-        with xr.open_dataset(path, engine="scipy") as opened:
-            dataset = opened.load()
-        kind, schema = dataset.attrs["kind"], int(dataset.attrs["schema"])
+        arrays, attributes = netcdf.decoded(path.read_bytes())
+        kind, schema = attributes["kind"], int(attributes["schema"])
     except FileNotFoundError:
         raise
     except Exception as error:
@@ -186,7 +184,7 @@ def load(path: PathLike) -> Record:
             f"{SCHEMA} of {', '.join(RECORDS)}. Use a newer landscape."
         )
     try:
-        return RECORDS[kind].from_dataset(dataset)
+        return RECORDS[kind].rebuilt(arrays, attributes)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         why = one_line(error)
         raise ValueError(f"{path} lacks what a {kind} record needs ({why}). Redo it.") from None

@@ -1,8 +1,8 @@
 """Base class of all records: fields, files and schema.
 
-A record is a frozen dataclass that converts to an `xarray.Dataset` and back, hence to NetCDF and
-back, and to JSON (one way). Arrays that could not be computed hold NaN; arrays that were not asked
-for are None, and so are those that an older version did not know.
+A record is a frozen dataclass that converts to NetCDF and back, to an `xarray.Dataset` and back,
+and to JSON (one way). Arrays that could not be computed hold NaN; arrays that were not asked for
+are None, and so are those that an older version did not know.
 """
 
 import base64
@@ -17,6 +17,7 @@ from typing import (
     Any,
     ClassVar,
     Self,
+    TypeAlias,
     Union,
     get_args,
     get_origin,
@@ -25,6 +26,8 @@ from typing import (
 
 import numpy as np
 
+from landscape.records import netcdf
+from landscape.records.netcdf import Variable
 from landscape.utils import files
 from landscape.utils.paths import PathLike, as_path
 
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 SHOWN = 6  # quantities of a record, in its one line
-Array = np.ndarray[Any, np.dtype[Any]]
+Array: TypeAlias = netcdf.Array
 
 
 class Axes:
@@ -146,6 +149,12 @@ class Record:
         """Convert to a dataset: arrays over named axes, everything else as JSON attributes."""
         import xarray as xr
 
+        arrays, attributes = self._stored()
+        named = {name: (v.axes, v.values, {"units": v.units}) for name, v in arrays.items()}
+        return xr.Dataset(named, attrs=attributes)
+
+    def _stored(self) -> tuple[dict[str, Variable], dict[str, Any]]:
+        """Arrays over named axes, and attributes, as they stand in a file."""
         arrays, attributes = {}, {"kind": self.kind, "schema": SCHEMA}
         axes = axes_of(type(self))
         for f in fields(self):
@@ -153,12 +162,12 @@ class Record:
             if f.name in axes and value is None:
                 continue
             if f.name in axes:
-                arrays[f.name] = (axes[f.name].names, value, {"units": axes[f.name].units})
+                arrays[f.name] = Variable(axes[f.name].names, value, axes[f.name].units)
             elif f.name == "point":
                 attributes["point"] = json.dumps(None if value is None else vars(value))
             elif not f.metadata.get("transient"):
                 attributes[f.name] = json.dumps(_jsonable(value))
-        return xr.Dataset(arrays, attrs=attributes)
+        return arrays, attributes
 
     @classmethod
     def from_dataset(cls, dataset: "xr.Dataset") -> Self:
@@ -166,15 +175,23 @@ class Record:
 
         Raises ValueError, KeyError or TypeError where it lacks something, or has another type.
         """
+        arrays = {
+            str(name): Variable(v.dims, v.to_numpy()) for name, v in dataset.variables.items()
+        }
+        return cls.rebuilt(arrays, dataset.attrs)
+
+    @classmethod
+    def rebuilt(cls, arrays: Mapping[str, Variable], attributes: Mapping[str, Any]) -> Self:
+        """Rebuild the record from a file's arrays and attributes; raises as `from_dataset` does."""
         axes, types = axes_of(cls), get_type_hints(cls)
         values: dict[str, Any] = {}
         for f in fields(cls):
-            if f.name in axes and f.name in dataset:
-                if dataset[f.name].dims != axes[f.name].names:
-                    raise ValueError(f"`{f.name}` has the axes {dataset[f.name].dims}")
-                values[f.name] = dataset[f.name].to_numpy()
-            elif f.name in dataset.attrs:
-                values[f.name] = _frozen(json.loads(dataset.attrs[f.name]))
+            if f.name in axes and f.name in arrays:
+                if arrays[f.name].axes != axes[f.name].names:
+                    raise ValueError(f"`{f.name}` has the axes {arrays[f.name].axes}")
+                values[f.name] = arrays[f.name].values
+            elif f.name in attributes:
+                values[f.name] = _frozen(json.loads(attributes[f.name]))
                 if f.name != "point":
                     _check_type(f.name, values[f.name], types[f.name])
         if values.get("point") is not None:
@@ -185,7 +202,7 @@ class Record:
 
     def to_netcdf(self) -> bytes:
         """Serialise to NetCDF-3, which every netCDF reader understands."""
-        return bytes(self.to_dataset().to_netcdf(engine="scipy"))
+        return netcdf.encoded(*self._stored())
 
     def to_json(self) -> str:
         """Serialise to strict JSON, with NaN as null."""
