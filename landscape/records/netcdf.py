@@ -147,9 +147,9 @@ class _Reader:
         start = self.take(4)
         if start[:3] != MAGIC or start[3] not in (1, 2):
             raise ValueError(f"no NetCDF-3 file: it starts with {start!r}")
-        if self.int():
+        if self.integer():
             raise ValueError("a NetCDF-3 file with records along an axis without end")
-        axes = [(self.text(), self.int()) for _ in range(self.count(DIMENSION))]
+        axes = [(self.text(), self.integer()) for _ in range(self.count(DIMENSION))]
         attributes = self.attributes()
         offset = OFFSET if start[3] == 2 else struct.Struct(">i")
         count = self.count(VARIABLE)
@@ -163,15 +163,15 @@ class _Reader:
         self.at += size + -size % 4
         return content
 
-    def int(self) -> int:
+    def integer(self) -> int:
         return int(struct.unpack(">i", self.take(4))[0])
 
     def text(self) -> str:
-        return self.take(self.int()).decode()
+        return self.take(self.integer()).decode()
 
     def count(self, tag: int) -> int:
         """Number of entries in the list that follows."""
-        here, count = self.int(), self.int()
+        here, count = self.integer(), self.integer()
         if here not in (tag, 0) or count < 0 or (here == 0 and count):
             raise ValueError(f"no sound NetCDF-3 file: {here} where a list {tag} starts")
         return count
@@ -180,7 +180,7 @@ class _Reader:
         return {self.text(): self.attribute() for _ in range(self.count(ATTRIBUTE))}
 
     def attribute(self) -> Any:
-        dtype, count = TYPES[self.int()], self.int()
+        dtype, count = TYPES[self.integer()], self.integer()
         content = self.take(count * dtype.itemsize)
         if dtype.kind == "S":
             return content.decode()
@@ -190,8 +190,8 @@ class _Reader:
         name = self.text()
         along = [axes[self.index(len(axes))] for _ in range(self.index(len(axes) + 1))]
         about = self.attributes()
-        dtype = TYPES[self.int()]
-        self.int()  # the size, which the axes say, too
+        dtype = TYPES[self.integer()]
+        self.integer()  # the size, which the axes say, too
         (start,) = offset.unpack(self.take(offset.size))
         names, shape = tuple(n for n, _ in along), tuple(size for _, size in along)
         count = math.prod(shape)
@@ -205,7 +205,7 @@ class _Reader:
         return name, Variable(names, values, str(about.get("units", "")))
 
     def index(self, end: int) -> int:
-        value = self.int()
+        value = self.integer()
         if not 0 <= value < end:
             raise ValueError(f"no sound NetCDF-3 file: {value} where there are {end}")
         return value

@@ -176,7 +176,8 @@ class Record:
         Raises ValueError, KeyError or TypeError where it lacks something, or has another type.
         """
         arrays = {
-            str(name): Variable(v.dims, v.to_numpy()) for name, v in dataset.variables.items()
+            str(name): Variable(tuple(map(str, v.dims)), v.to_numpy())
+            for name, v in dataset.variables.items()
         }
         return cls.rebuilt(arrays, dataset.attrs)
 
