@@ -24,8 +24,6 @@ Any other weight: κ = E⟨W Z, H[W Z]⟩ and tr T = E⟨Z, H[Z]⟩ over random 
 import torch
 from torch import Tensor
 
-from landscape.network.pullback import pullback
-
 
 def kappa(phi: Tensor, p: Tensor, W: Tensor, example_weights: Tensor | float = 1.0) -> Tensor:
     """Relative flatness κ ≥ 0, shape (); unchanged when one vector is added to every row of W.
@@ -114,6 +112,18 @@ def product(g: Tensor, x: Tensor, v: Tensor, create_graph: bool) -> Tensor:
     if not create_graph:
         return pullback(g, x, v)
     return torch.autograd.grad(g, x, v, create_graph=True, materialize_grads=True)[0]
+
+
+def pullback(y: Tensor, x: Tensor, v: Tensor) -> Tensor:
+    """vᵀ ∂y/∂x, in the shape of x: zeros where y does not depend on it; y's graph is kept.
+
+    v: of y's shape, a constant. The number vᵀ y is differentiated, to the same bits, not y from v
+    on: for that torch compares the shapes of v and y, with sympy, whose import takes half a second.
+    """
+    with torch.enable_grad():
+        number = torch.dot(v.detach().to(y).reshape(-1), y.reshape(-1))
+    (found,) = torch.autograd.grad(number, x, retain_graph=True, materialize_grads=True)
+    return found
 
 
 def precise(t: Tensor) -> Tensor:

@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from landscape.network import flatness
 from landscape.network.batch import Batch, LossFn, logits_in
 from landscape.network.filters import is_conv1d
-from landscape.network.flatness import precise
-from landscape.network.pullback import pullback
+from landscape.network.flatness import precise, pullback
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from landscape.network.pullback import pullback
+from landscape.network.flatness import pullback
 
 WRITTEN = (
     "The model changes its own weights in a pass, as nn.Embedding(max_norm=...) and clamped layers "

@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from landscape.network.pullback import pullback
+from landscape.network.flatness import pullback
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
