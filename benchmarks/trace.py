@@ -23,7 +23,7 @@ from scipy import stats
 
 from landscape import measures
 from landscape.linalg import trace
-from landscape.linalg.quadratic_forms import directions, estimate
+from landscape.linalg.quadratic_forms import estimate, numbered_directions
 
 OURS = {
     "ours, by layers": {},
@@ -167,7 +167,7 @@ def ten_directions(seeds):
     for name, values in spectra().items():
         exact, held, width = float(values.sum()), np.zeros(2), []
         for seed in range(seeds):
-            x = torch.stack(list(directions(values, 10, seed)))
+            x = torch.stack([*map(numbered_directions(values, seed), range(10))])
             forms, squares = (x**2 @ values).numpy(), (x**2 @ values**2).numpy()
             ours = estimate(forms, squares, N)
             scatter = stats.t.ppf(0.975, 9) * forms.std(ddof=1) / 10**0.5

@@ -117,9 +117,8 @@ def _check_rows(measures: Mapping[str, Any]) -> None:
     """Raise ValueError where an engine would share out nothing."""
     if measures and not any(map(splits_into, measures.values())):
         raise ValueError(
-            f"`engine` has no effect: as asked, {', '.join(measures)} runs in one process. It "
-            "shares out surface, profile, noise, path, spectral_density, and the trace by "
-            "hutchinson."
+            "`engine` has no effect: it shares out surface, profile, noise, path, "
+            f"spectral_density and the trace by hutchinson. Got {', '.join(measures)}."
         )
 
 

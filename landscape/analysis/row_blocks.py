@@ -92,7 +92,8 @@ def _blocks(
     for rows in (missing[i : i + size] for i in range(0, len(missing), size)):
         span = f"{rows[0]}-{rows[-1]}"
         share = Share(path.with_name(f"{path.name}.{span}"), rows, first.ways)
-        label = f"{label_of(minimum, name)}, {splits_into(measure)} {span}"
+        numbers = span if len(rows) > 1 else rows[0]
+        label = f"{label_of(minimum, name)}, {splits_into(measure)} {numbers}"
         blocks.append(RowBlock(label, device, minimum.again, name, measure, share))
     return blocks
 

@@ -8,6 +8,7 @@ from landscape import Objective
 from landscape.measures import Eigenvalues, SpectralDensity, Trace
 from landscape.measures.curvature import operator as module
 from landscape.measures.curvature.operator import Operator, operator
+from landscape.measures.rows.shared_rows import Share, ShareDone
 from landscape.network import isolation
 from landscape.network.precision import arithmetic, float32_arithmetic
 
@@ -50,6 +51,25 @@ def test_the_faster_way_is_taken(objective, dense_hessian, timed):
     assert (record.products, record.ways) == (made.products, made.ways)
     exact = torch.linalg.eigvalsh(dense_hessian(subject))
     assert record.values[0] == pytest.approx(float(exact[-1]), rel=1e-4)
+
+
+def test_a_share_takes_the_products_that_the_head_has_chosen(
+    objective, timed, tmp_path, monkeypatch
+):
+    timed(backward=1.0, forward=0.5)
+    subject, density, path = objective(), SpectralDensity(probes=2, steps=3), tmp_path / "rows"
+    with pytest.raises(ShareDone) as head:
+        density(subject, keep=Share(path))
+    assert head.value.ways[0] == "forward over reverse"
+    monkeypatch.setattr(module, "MEASURED_ON", ())  # a worker that would take double backward
+    share = Share(path.with_name("rows.1-1"), (1,), head.value.ways)
+    with pytest.raises(ShareDone) as worker:
+        density(subject, keep=share)
+    assert worker.value.ways == head.value.ways
+    record = density(subject, keep=Share(path, ways=head.value.ways, ordered=(1,)))
+    assert record.products == "forward over reverse" and not path.exists()
+    with pytest.raises(ValueError, match="Products by finite differences, as in another process"):
+        density(subject, keep=Share(path, (1,), ("finite differences", "1000000")))
 
 
 @pytest.mark.parametrize("seconds", [0.95, 2.0])
