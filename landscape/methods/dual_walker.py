@@ -53,7 +53,10 @@ class DualWalker:
 
     def shifted(self, e: Tensor) -> Tensor:
         """Point w + e, (n,)."""
-        return self.w + e
+        e, tangent = unpack(e)
+        if tangent is not None and self.slope is not None:
+            tangent = self.slope + tangent
+        return dual(self.walker.shifted(e), self.slope if tangent is None else tangent)
 
     def vector(self) -> None:
         """No memory for a vector: what is written into it would have no tangent."""

@@ -7,6 +7,7 @@ parameters are not in `w`, nor are those whose name does not match a pattern, wh
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from types import MappingProxyType
 
 import torch
@@ -15,6 +16,8 @@ from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 from torch.nn.parameter import is_lazy
 
 from landscape.network.filters import filter_numbers, filter_view, is_normalisation, roles
+
+VERSION = attrgetter("_version")
 
 
 class Weights:
@@ -40,8 +43,10 @@ class Weights:
         devices = sorted({str(p.device) for p in self._parameters.values()})
         if len(devices) > 1:
             raise ValueError(f"All parameters must lie on one device. Got {', '.join(devices)}.")
+        self._list = list(self._parameters.values())
         self.names = tuple(self._parameters)
         self.shapes = {name: p.shape for name, p in self._parameters.items()}
+        self._images = any(p.dim() >= 4 for p in self._list)  # those have several formats
         self._sizes = [p.numel() for p in self._parameters.values()]
         self.n = sum(self._sizes)
         ends = torch.tensor(self._sizes).cumsum(0).tolist()
@@ -64,7 +69,7 @@ class Weights:
     @property
     def parameters(self) -> list[nn.Parameter]:
         """The module's own parameters, in the order of `w`."""
-        return list(self._parameters.values())
+        return self._list.copy()
 
     def read(self) -> Tensor:
         """A copy of the parameters, shape (n,)."""
@@ -87,7 +92,7 @@ class Weights:
         """Tensors in parameter order, with zeros in the place of None."""
         return [
             p.new_zeros(p.shape) if t is None else t
-            for p, t in zip(self._parameters.values(), tensors, strict=True)
+            for p, t in zip(self._list, tensors, strict=True)
         ]
 
     def split(self, w: Tensor) -> list[Tensor]:
@@ -117,14 +122,19 @@ class Weights:
 
         For a first derivative cheaper than one flat leaf: a tenth of a pass on a ResNet-18.
         """
-        return [part.requires_grad_() for part in self.cut(w.detach())]
+        parts = self.cut(w.detach() if w.requires_grad else w)
+        for part in parts:
+            part.requires_grad_()
+        return list(parts)
 
     def cut(self, w: Tensor) -> Sequence[Tensor]:
         """`split` for a `w` (n,) without a graph, in a quarter of its time."""
         if not all(self._sizes):  # empty parameters, whose shape is lost there
             return self.split(w)
-        parts = _unflatten_dense_tensors(self.checked(w), self.parameters)
-        return list(map(in_format_of, self._parameters.values(), parts))
+        parts = _unflatten_dense_tensors(self.checked(w), self._list)
+        if not self._images:
+            return parts
+        return list(map(in_format_of, self._list, parts))
 
     @contextmanager
     def substituted(
@@ -178,26 +188,33 @@ class Weights:
         return [is_normalisation(role.layer) for role in self._roles]
 
 
-@contextmanager
-def unwritten(values: Sequence[Tensor], compare: bool) -> Iterator[None]:
+class unwritten:
     """While open, a model that computes with these tensors must not write into them.
 
     Recorded writes are always seen; those through `.data` where `compare` is set, for a copy.
-    Raises ValueError at the end.
+    Raises ValueError at the end. A class, because it is entered in every pass of training.
     """
-    versions = [t._version for t in values]
-    copies = [t.detach().clone() for t in values] if compare else []
-    yield
-    changed = any(
-        bool(((t.detach() != copy) & (copy == copy)).any())
-        for t, copy in zip(values[: len(copies)], copies, strict=True)
-    )
-    if changed or [t._version for t in values] != versions:
-        raise ValueError(
-            "The model changes its own weights in a pass, as nn.Embedding(max_norm=...) and "
-            "clamped layers do; what a method does with the weights would be undone or lost. "
-            "Change them after each step instead."
+
+    def __init__(self, values: Sequence[Tensor], compare: bool):
+        self.values, self.compare = values, compare
+
+    def __enter__(self) -> None:
+        self._versions = list(map(VERSION, self.values))
+        self._copies = [t.detach().clone() for t in self.values] if self.compare else []
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            return
+        changed = any(
+            bool(((t.detach() != copy) & (copy == copy)).any())
+            for t, copy in zip(self.values[: len(self._copies)], self._copies, strict=True)
         )
+        if changed or list(map(VERSION, self.values)) != self._versions:
+            raise ValueError(
+                "The model changes its own weights in a pass, as nn.Embedding(max_norm=...) and "
+                "clamped layers do; what a method does with the weights would be undone or lost. "
+                "Change them after each step instead."
+            )
 
 
 def _matching(model: nn.Module, pattern: str) -> dict[str, nn.Parameter]:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 from landscape.methods import ASAM, FAM, LETS, SAM, Lookahead, ascent
 from landscape.methods.components import learned_radius
+from landscape.methods.dual_walker import dual, tangents, unpack
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch
 
@@ -319,3 +320,17 @@ def test_wrong_settings_are_refused(net_walker, batch):
     with pytest.raises(ValueError, match="needs held-out data"):
         LETS(upper="same").step(net_walker(), batch)
     assert ascent.start(None) == SAM().rho
+
+
+@pytest.mark.parametrize("climb", ["sam", "asam"])
+def test_tangent_of_a_climb_is_the_climb_over_its_radius(climb):
+    """e is linear in ρ; its tangent needs none of the shapes that torch works out in Python."""
+    w, g = torch.randn(2, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    rules = {
+        "sam": lambda rho: ascent.sam(g, w, rho),
+        "asam": lambda rho: ascent.asam(g, w, rho, 0.1, []),
+    }
+    with tangents():
+        e, tangent = unpack(rules[climb](dual(torch.tensor(0.3), torch.ones(()))))
+    torch.testing.assert_close(e, rules[climb](0.3), rtol=1e-6, atol=0)
+    torch.testing.assert_close(tangent, e / 0.3, rtol=1e-6, atol=0)

@@ -7,6 +7,7 @@ parameters the passes reached that it descends by, and the gradients of the loss
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from operator import or_
 from typing import NamedTuple
 
 import torch
@@ -21,15 +22,20 @@ from landscape.network.weights import Weights
 
 @dataclass
 class Reach:
-    """Reach of some passes: indices of parameters, and gradients of other tensors by weight."""
+    """Reach of some passes: of each parameter whether one reached it, nothing before the first;
+    and gradients of other tensors by weight.
+    """
 
-    parameters: set[int] = field(default_factory=set)
+    parameters: list[bool] = field(default_factory=list)
     others: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
     weight: float = 0.0
 
     def add(self, gradient: PassGradient, weight: float) -> None:
         """Count one pass."""
-        self.parameters |= gradient.reached
+        if not self.parameters:
+            self.parameters = gradient.reached
+        elif not all(self.parameters):
+            self.parameters = list(map(or_, self.parameters, gradient.reached))
         self.weight += weight
         for tensor, g in gradient.others:
             before = self.others.get(id(tensor))
@@ -131,11 +137,10 @@ class Descent:
 
     def _reached(self, reach: Reach, g: Tensor) -> list[bool]:
         """Per parameter, whether it gets a gradient; one that is not zero is never dropped."""
-        everything = len(self.weights.parameters)
-        if not reach.weight or len(reach.parameters) == everything:  # or a gradient from elsewhere
-            return [True] * everything
+        if not reach.weight or all(reach.parameters):  # or a gradient from elsewhere
+            return [True] * len(self.weights.names)
         parts: Sequence[Tensor] = self.weights.views(g)
-        return [i in reach.parameters or bool(part.any()) for i, part in enumerate(parts)]
+        return [r or bool(part.any()) for r, part in zip(reach.parameters, parts, strict=True)]
 
     def _clip(self, g: Tensor) -> Tensor:
         if self.max_grad_norm is None:

@@ -5,16 +5,20 @@ meets the hooks of `Tensor.register_hook` and `register_post_accumulate_grad_hoo
 """
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 import torch
 from torch import Tensor, nn
 
 from landscape.network.weights import Weights
 
+BEFORE, AFTER = attrgetter("_backward_hooks"), attrgetter("_post_accumulate_grad_hooks")
+
 
 def hooked(parameters: Sequence[nn.Parameter]) -> bool:
     """Tell whether any parameter has a hook on its gradient."""
-    return any(p._backward_hooks or p._post_accumulate_grad_hooks for p in parameters)
+    before, after = map(BEFORE, parameters), map(AFTER, parameters)
+    return any(before) or any(after)
 
 
 def check_no_hooks(parameters: Sequence[nn.Parameter]) -> None:

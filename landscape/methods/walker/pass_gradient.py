@@ -23,9 +23,9 @@ class PassGradient(NamedTuple):
     others: list[tuple[Tensor, Tensor]]
 
     @property
-    def reached(self) -> set[int]:
-        """Numbers of the parameters that the pass reached."""
-        return {i for i, g in enumerate(self.parameters) if g is not None}
+    def reached(self) -> list[bool]:
+        """Of each parameter, whether the pass reached it."""
+        return [g is not None for g in self.parameters]
 
     def weighted(self, weight: float | None) -> "PassGradient":
         """The parameters' gradients times a weight; None: as they are."""
@@ -51,9 +51,8 @@ def differentiate(
     if not value.requires_grad:
         raise ValueError(NO_GRADIENT)
     found = torch.autograd.grad(value, [*leaves, *others], allow_unused=True)
-    gradients, more = list(map(dense, found[: len(leaves)])), found[len(leaves) :]
+    gradients, more = [dense(g) for g in found[: len(leaves)]], found[len(leaves) :]
     if all(g is None for g in gradients):
         raise ValueError(NO_GRADIENT)
-    return PassGradient(
-        gradients, [(t, g) for t, g in zip(others, more, strict=True) if g is not None]
-    )
+    others_too = [(t, g) for t, g in zip(others, more, strict=True) if g is not None]
+    return PassGradient(gradients, others_too)

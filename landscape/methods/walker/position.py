@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from landscape.methods.walker.memory import Memory
-from landscape.network.weights import Weights
+from landscape.network.weights import VERSION, Weights
 
 
 class Position:
@@ -16,7 +16,7 @@ class Position:
 
     def read(self) -> Tensor:
         """w (n,), never changed in place: whoever hands it out copies it."""
-        versions = [p._version for p in self.weights.parameters]
+        versions = list(map(VERSION, self.weights.parameters))
         if self._flat is None or self._versions != versions:  # moved by us, or by somebody else
             self._flat = self.memory.joined([p.detach() for p in self.weights.parameters])
             self._versions = versions

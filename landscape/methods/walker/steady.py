@@ -3,7 +3,8 @@ by the identity of all that they hold.
 """
 
 from collections.abc import Sequence
-from operator import is_
+from itertools import chain
+from operator import attrgetter, is_
 from types import BuiltinFunctionType, FunctionType
 from typing import Any, NamedTuple
 
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 
 from landscape.network.isolation import modes_of, set_modes
 from landscape.network.module_state import ATOMS, ModuleState, modules_in, put_back
+
+TRAINABLE = attrgetter("requires_grad")
 
 
 class Start(NamedTuple):
@@ -25,18 +28,38 @@ class Steady:
     """A module whose attributes hold nothing that could be written to, without buffers or frozen
     parameters, and so are the modules in it: there is nothing to copy before a pass.
 
-    start: the state that it has and keeps. The module itself is not kept alive.
+    start: the state that it has and keeps. inner: the modules in it. The module itself is not kept
+    alive.
     """
 
     def __init__(self, root: nn.Module, start: Start):
         self.start = start
         (_, self._mode), *self._modes = modes_of(root)
-        self._held = _held(root)
+        self._inner = modules_in(root)[1:]
+        self.inner = set(self._inner)
+        self._tables = [vars(root), *map(vars, self._inner)]
+        inside = [(t["_modules"], t["_parameters"], t["_buffers"]) for t in self._tables]
+        self._every = [*self._tables, *chain.from_iterable(inside)]
+        parameters = chain.from_iterable(p.values() for _, p, _ in inside)
+        self._parameters = [p for p in parameters if p is not None]
+        self._held = self._holds()
 
     def unchanged(self, root: nn.Module) -> bool:
-        """Tell whether the module holds the same as at the start, in a microsecond a module."""
-        now = _held(root)
-        return len(now) == len(self._held) and all(map(is_, now, self._held))
+        """Tell whether the module holds the same as at the start, in a quarter of a microsecond
+        for each module in it.
+        """
+        now = self._holds()
+        return (
+            vars(root) is self._tables[0]
+            and len(now) == len(self._held)
+            and all(map(is_, now, self._held))
+            and all(map(TRAINABLE, self._parameters))
+        )
+
+    def _holds(self) -> Sequence[Any]:
+        """Everything that the modules hold by name: attributes, modules, parameters, buffers."""
+        values = map(dict.values, self._every)
+        return [*map(vars, self._inner), *chain(*self._every), *chain.from_iterable(values)]
 
     def restore(self, root: nn.Module) -> None:
         """Put attributes and modes back."""
@@ -56,20 +79,6 @@ def is_steady(root: nn.Module, attributes: ModuleState) -> bool:
     if not all(p is None or p.requires_grad for p in parameters):
         return False
     return all(_immutable(value) for _, held in attributes for value in held.values())
-
-
-def _held(root: nn.Module) -> Sequence[Any]:
-    """Everything that a module and those in it hold, but for the module itself."""
-    held: list[Any] = []
-    for module in modules_in(root):
-        attributes, parameters = vars(module), module._parameters.values()
-        held.append(module)
-        held += attributes
-        held += attributes.values()
-        held += module._buffers.values()
-        held += parameters
-        held += [p.requires_grad for p in parameters if p is not None]
-    return held[1:]
 
 
 def _immutable(value: Any) -> bool:

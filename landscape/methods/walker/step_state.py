@@ -6,7 +6,7 @@ for modules outside the model that the loss runs: a teacher, a discriminator, a 
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
@@ -23,6 +23,8 @@ from landscape.network.isolation import (
     snapshot,
 )
 from landscape.network.module_state import module_state, modules_in, same
+
+Roots = Sequence[tuple[nn.Module, Steady | None]]
 
 
 class StepState:
@@ -49,13 +51,14 @@ class StepState:
     @contextmanager
     def own(self) -> Iterator[None]:
         """Open the modules for the step's own pass, which moves their state."""
-        self._starts = {module: self._start(module) for module in self._roots()}
+        roots = self._roots()
+        self._starts = {m: steady.start if steady else self._start(m) for m, steady in roots}
 
         def met(module: nn.Module) -> None:
             self._starts[module] = self._copied(module)
 
-        constants = self._constants()
-        with self._hearing(met):
+        constants = self._constants([m for m, steady in roots if steady is None])
+        with self._hearing(roots, met):
             yield
         for name, p, version in constants:
             if p._version != version:
@@ -75,15 +78,15 @@ class StepState:
             def met(module: nn.Module) -> None:
                 stack.enter_context(_isolated(module, self._copied(module)))
 
-            for module in self._roots():
+            roots = self._roots()
+            for module, steady in roots:
                 start = self._starts.get(module) or self._start(module)
-                steady = self._steady.get(module)
-                if steady and start is steady.start and steady.unchanged(module):
+                if steady and start is steady.start:
                     stack.callback(steady.restore, module)
                 else:
                     stack.enter_context(_isolated(module, start))
             before = self._start(self.model) if still else None
-            with self._hearing(met):
+            with self._hearing(roots, met):
                 yield
             if before is not None and self._moved(before):
                 raise RuntimeError("the model keeps state in its passes")
@@ -96,26 +99,28 @@ class StepState:
             and same([t for _, t in before.frozen], [t for _, t in now.frozen])
         )
 
-    def _roots(self) -> list[nn.Module]:
-        return [self.model, *self._outside]
+    def _roots(self) -> list[tuple[nn.Module, Steady | None]]:
+        """The model, and the modules outside; with what is known of one that keeps no state, and
+        holds only what it held.
+        """
+        kept = [(module, self._steady.get(module)) for module in (self.model, *self._outside)]
+        return [(m, steady if steady and steady.unchanged(m) else None) for m, steady in kept]
 
     @contextmanager
-    def _hearing(self, met: Any) -> Iterator[None]:
+    def _hearing(self, roots: Roots, met: Callable[[nn.Module], None]) -> Iterator[None]:
         """While open, `met` is called with a module outside the known ones before it first runs.
 
         Not beside a compiled model: torch compiles it again for a global hook.
         """
-        modules = modules_in(self.model)
-        if any("_orig_mod" in module._modules for module in modules):
+        sets = [steady.inner if steady else set(modules_in(m)) for m, steady in roots]
+        if any("_orig_mod" in module._modules for module in (self.model, *sets[0])):
             yield
             return
-        known = set(modules)
-        for root in self._outside:
-            known.update(modules_in(root))
+        inside, known = sets[0], {m for m, _ in roots}.union(*sets[1:])
         thread = threading.get_ident()
 
         def hear(module: nn.Module, _: Any) -> None:
-            if module not in known and threading.get_ident() == thread:
+            if module not in inside and module not in known and threading.get_ident() == thread:
                 known.update(modules_in(module))
                 self._outside.add(module)
                 met(module)
@@ -126,10 +131,8 @@ class StepState:
         finally:
             handle.remove()
 
-    def _constants(self) -> list[tuple[str, nn.Parameter, int]]:
+    def _constants(self, roots: list[nn.Module]) -> list[tuple[str, nn.Parameter, int]]:
         """The frozen parameters of which no copies are kept, by name, with their versions."""
-        starts = {id(steady.start) for steady in self._steady.values()}
-        roots = [root for root in self._roots() if id(self._starts.get(root)) not in starts]
         if not any(map(_frozen, roots)):
             return []
         kept = {id(p) for start in self._starts.values() for p, _ in start.frozen}
