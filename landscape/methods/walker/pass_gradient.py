@@ -24,7 +24,7 @@ class PassGradient(NamedTuple):
 
     @property
     def reached(self) -> list[bool]:
-        """Of each parameter, whether the pass reached it."""
+        """Flag of each parameter: the pass reached it."""
         return [g is not None for g in self.parameters]
 
     def weighted(self, weight: float | None) -> "PassGradient":
