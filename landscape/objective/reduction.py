@@ -47,10 +47,20 @@ def is_mean(risk: EmpiricalRisk, batch: Batch) -> bool:
     """Test at w, by two halves, whether the loss of a batch is the mean over its examples."""
     if batch.size < 2:
         return True
-    one, other = batch.shards(2)
     with risk.opened(risk.w):
-        whole, *halves = (risk.batch_loss(b).detach().double() for b in (batch, one, other))
-    mean = (one.size * halves[0] + other.size * halves[1]) / batch.size
+        values = [risk.batch_loss(b).detach() for b in _and_halves(batch)]
+    return _is_mean_of_halves(batch, values)
+
+
+def _and_halves(batch: Batch) -> list[Batch]:
+    return [batch, *batch.shards(2)]
+
+
+def _is_mean_of_halves(batch: Batch, values: Sequence[Tensor]) -> bool:
+    """Compare the losses of a batch and of its two halves."""
+    sizes = [half.size for half in batch.shards(2)]
+    whole, *halves = (value.double() for value in values)
+    mean = (sizes[0] * halves[0] + sizes[1] * halves[1]) / batch.size
     return bool(torch.isclose(mean, whole, rtol=1e-4, atol=1e-6, equal_nan=True))
 
 
@@ -63,10 +73,10 @@ def can_be_regrouped(risk: EmpiricalRisk) -> bool:
     if risk.is_streamed:
         return False
     first = max(risk.batches, key=lambda batch: batch.size)
-    if len(rows_of(first)) > 1:
+    if len(rows_of(first)) > 1 or first.size < 2:
         return True
-    stored = risk.under("stored")
-    return _values(stored, first.shards(min(2, first.size))) is None or is_mean(stored, first)
+    values = _values(risk.under("stored"), _and_halves(first))
+    return values is None or _is_mean_of_halves(first, values)
 
 
 def sample(risk: EmpiricalRisk) -> Batch:
