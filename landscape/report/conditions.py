@@ -11,6 +11,7 @@ from landscape.report.template import flat
 from landscape.report.wording import listed, method_name
 
 DIGITS = 12  # of a SHA-256
+NAMED = 4  # more parts than these are counted
 
 
 def sentences(study: StudyRecord) -> list[str]:
@@ -79,7 +80,8 @@ def _start(init: Mapping[str, Any], record: DisplacementRecord | None) -> str:
         f"all {total:,} parameters are trained" if trained == total
         else f"{trained:,} of {total:,} parameters are trained, the others frozen"
     )  # fmt: skip
-    anew = f", {listed(drawn)} drawn anew" if drawn else ""
+    named = listed(drawn) if 0 < len(drawn) <= NAMED else f"{len(drawn)} parts"
+    anew = f", {named} drawn anew" if drawn else ""
     return f"{words}{anew}; {counted}."
 
 

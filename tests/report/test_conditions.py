@@ -130,6 +130,16 @@ def test_a_start_is_told_with_what_was_drawn_and_what_is_trained(small):
     assert conditions.start(small) == []
 
 
+def test_many_drawn_parts_are_counted(small):
+    contents = started(small, dict.fromkeys(small.methods, INIT))
+    names = np.array([f"part{i}.weight" for i in range(5)])
+    five = {"parameters": names, "elements": np.ones(5), "distance": np.ones(5)}
+    five |= {"start_norm": np.ones(5), "frozen": np.zeros(5, bool), "drawn": np.ones(5, bool)}
+    cells = {key: {"displacement": DisplacementRecord(**five)} for key in contents.cells}
+    (words,) = conditions.start(dataclasses.replace(contents, cells=cells))
+    assert ", 5 parts drawn anew; all 5 parameters are trained." in words
+
+
 def test_starts_that_differ_are_told_apart(small):
     inits = {"sgd": INIT, "sam": None, "msam": INIT}
     first, second = conditions.start(started(small, inits, frozen=None))
