@@ -44,7 +44,6 @@ class CompiledNetwork:
             del self.network._compiled_call_impl
 
     def _call(self, *args: Any, **kwargs: Any) -> Any:
-        torch.compiler.cudagraph_mark_step_begin()
         with _without_hooks_of_ours():
             return self._compiled(*args, **kwargs)
 

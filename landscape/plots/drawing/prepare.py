@@ -9,10 +9,12 @@ from landscape.records import (
     METRICS,
     Array,
     EigenvaluesRecord,
+    NoiseRecord,
     Record,
     SpectralDensityRecord,
 )
 from landscape.records.scores import score_name, worded
+from landscape.records.surfaces import WalkRecord
 from landscape.statistics.intervals import t_quantile
 from landscape.utils.text import printable
 
@@ -95,13 +97,23 @@ def counts(numbers: Sequence[int], noun: str) -> str:
 
 
 def conditions(records: Sequence[Record]) -> str:
-    """Conditions of the records: examples, split, batch-norm policy; all that occur."""
+    """Conditions of the records: examples, split, batch-norm policy, arithmetic of points other
+    than float32; all that occur.
+    """
     points = [record.point for record in records if record.point is not None]
     if not points:
         return ""
     data = sorted({f"{p.examples:,} {SPLITS.get(p.split, p.split)} examples" for p in points})
     policies = sorted({p.batch_norm for p in points})
-    return f"{' / '.join(data)}, batch norm: {' / '.join(policies)}"
+    return f"{' / '.join(data)}, batch norm: {' / '.join(policies)}{_arithmetic(records)}"
+
+
+def _arithmetic(records: Sequence[Record]) -> str:
+    """The arithmetic of points with its largest error; "" where all are in float32."""
+    points = [r for r in records if isinstance(r, WalkRecord | NoiseRecord)]
+    names = sorted({r.precision for r in points} - {"ieee"})
+    error = max((r.precision_error for r in points), default=0.0)
+    return f", {' / '.join(names)}: off by up to {error:.2g} of the loss" if names else ""
 
 
 def matrix_name(records: Sequence[EigenvaluesRecord | SpectralDensityRecord]) -> str:

@@ -1,5 +1,7 @@
 """Grouping, bands and scales."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -56,4 +58,9 @@ def test_accuracy_is_shown_in_percent():
 def test_words(surface_record):
     assert counts([6, 6], "seed") == "6 seeds"
     assert counts([1, 2], "seed") == "1–2 seeds"
-    assert conditions([surface_record()]) == "256 training examples, batch norm: reestimated"
+    record = surface_record()
+    assert conditions([record]) == "256 training examples, batch norm: reestimated"
+    low = replace(record, precision="bf16", precision_error=0.00123)
+    assert conditions([record, low]) == (
+        "256 training examples, batch norm: reestimated, bf16: off by up to 0.0012 of the loss"
+    )
