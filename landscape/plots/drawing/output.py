@@ -136,7 +136,9 @@ class NotebookFigure(Figure):
 def lay_out(figure: Figure) -> None:
     """Solve the layout of a figure without drawing it, and keep it."""
     with only_settings({}), _laid_out(figure, figure.dpi):
-        pass
+        for ax in figure.axes:
+            place: Any = ax.get_axes_locator()
+            ax.apply_aspect(place(ax, None) if place else None)
     settle(figure)
 
 

@@ -1,5 +1,6 @@
 """Files: whole, the right kind, the same bytes."""
 
+import io
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from landscape.plots import DRAWS, PLOTS, curves, noise, save, scene
+from landscape.plots.drawing import output
 from landscape.records import RECORDS
 
 STARTS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
@@ -83,3 +85,45 @@ def test_figures_need_no_torch_and_no_plotly():
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def plainly(figure):
+    """The bytes of a png as savefig alone makes them: it draws, for the layout, and draws again."""
+    buffer = io.BytesIO()
+    with output.only_settings({}):
+        figure.savefig(buffer, format="png", dpi=200, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("name", ["surface", "spectrum", "curves"])
+def test_a_layout_solved_without_drawing_is_that_of_a_drawing(name, request):
+    made = {"spectrum": "eigenvalues"}.get(name, name)
+    record = request.getfixturevalue(f"{made}_record")()
+
+    def drawn():
+        return PLOTS[name]({"sam": record, "sgd": record})
+
+    figure = drawn()
+    assert output.rendered(figure, "png") == plainly(drawn())
+    assert figure.get_layout_engine() is not None and figure.dpi == drawn().dpi
+    one, two = drawn(), drawn()
+    output.lay_out(one)
+    two.draw_without_rendering()
+    for ours, theirs in zip(one.axes, two.axes, strict=True):
+        assert ours.get_position().bounds == theirs.get_position().bounds
+    assert one.get_layout_engine() is None
+    output.settle(two)
+    assert output.rendered(one, "png") == output.rendered(two, "png")
+
+
+def test_figure_without_room_for_its_layout_is_drawn_as_it_stands(monkeypatch):
+    figure = Figure(layout="constrained")
+    figure.subplots()
+    engine = figure.get_layout_engine()
+
+    def no_room(figure):
+        raise ValueError
+
+    monkeypatch.setattr(engine, "execute", no_room)
+    assert output.rendered(figure, "png").startswith(STARTS["png"])
+    assert figure.get_layout_engine() is engine
