@@ -6,7 +6,6 @@ from itertools import pairwise
 import numpy as np
 
 from landscape.records.record import Array
-from landscape.records.spline import interpolated
 
 FINE = 8  # points of the refined grid to a cell of the given one
 STEEP = 4.0  # heights of this many levels and more are compressed before they are interpolated
@@ -82,9 +81,12 @@ def refined(
     """Grid `fine` times as fine, and the heights on it, compressed so that none exceeds
     STEEP · level in size: a point that exploded bends no contour far from it.
     """
+    from scipy.interpolate import RectBivariateSpline
+
     values = _compressed(np.where(np.isfinite(height), height, np.inf), level)
-    fine_x, fine_y = (_subdivided(axis, fine) for axis in (x, y))
-    return fine_x, fine_y, interpolated(x, y, values, fine_x, fine_y)
+    spline = RectBivariateSpline(x, y, values)
+    axes = [_subdivided(axis, fine) for axis in (x, y)]
+    return *axes, spline(*axes)
 
 
 def expanded(compressed: Array, level: float) -> Array:

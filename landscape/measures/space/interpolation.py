@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from landscape.records import Array
-from landscape.records.spline import interpolated
 
 CHECKED = 16
 
@@ -22,11 +21,12 @@ def filled(x: Array, y: Array, rows: Array, columns: Array, values: Array, log: 
     log: a cubic spline of the logarithm, as a loss wants it; else, and where a value is not
     finite or not positive, linear, so that nothing overshoots: cells next to NaN are NaN.
     """
-    if log and np.isfinite(values).all() and (values > 0).all():
-        fine = np.exp(interpolated(x[rows], y[columns], np.log(values), x, y))
-    else:
-        from scipy.interpolate import RegularGridInterpolator
+    from scipy.interpolate import RectBivariateSpline, RegularGridInterpolator
 
+    if log and np.isfinite(values).all() and (values > 0).all():
+        degrees = {"kx": min(3, len(rows) - 1), "ky": min(3, len(columns) - 1)}
+        fine = np.exp(RectBivariateSpline(x[rows], y[columns], np.log(values), **degrees)(x, y))
+    else:
         between = RegularGridInterpolator((x[rows], y[columns]), values)
         with np.errstate(invalid="ignore"):
             fine = between(tuple(np.meshgrid(x, y, indexing="ij")))
