@@ -98,10 +98,13 @@ class Record:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        """Summarise the first quantities: numbers as they are, arrays by shape and range."""
-        axes = axes_of(type(self))
-        own = [f.name for f in fields(self) if f.name not in Record.__dataclass_fields__]
-        words = [word for name in own if (word := _word(name, getattr(self, name), name in axes))]
+        """Summarise the first quantities that are not as by default: numbers as they are, arrays
+        by shape and range.
+        """
+        axes, base = axes_of(type(self)), Record.__dataclass_fields__
+        own = [(f, getattr(self, f.name)) for f in fields(self) if f.name not in base]
+        told = [(f.name, value) for f, value in own if not _is_default(f, value)]
+        words = [word for name, value in told if (word := _word(name, value, name in axes))]
         at = [f"on {self.point.examples} {self.point.split} examples"] if self.point else []
         return ", ".join([*words[:SHOWN], *at])
 
@@ -243,6 +246,12 @@ def _check_type(name: str, value: Any, kind: Any) -> None:
     allowed = [{float: int | float, type(None): type(None)}.get(k, k) for k in allowed]
     if Any not in allowed and not any(isinstance(value, k) for k in allowed):
         raise TypeError(f"`{name}` is {type(value).__name__}")
+
+
+def _is_default(f: Any, value: Any) -> bool:
+    return not isinstance(value, np.ndarray) and (
+        value == f.default or (value != value and f.default != f.default)
+    )
 
 
 def _word(name: str, value: Any, is_array: bool) -> str:
