@@ -28,8 +28,8 @@ class Steady:
     """A module whose attributes hold nothing that could be written to, without buffers or frozen
     parameters, and so are the modules in it: there is nothing to copy before a pass.
 
-    start: the state that it has and keeps. inner: the modules in it. The module itself is not kept
-    alive.
+    start: the state that it has and keeps. inner: the modules in it. compiled: one of them is by
+    torch. The module itself is not kept alive.
     """
 
     def __init__(self, root: nn.Module, start: Start):
@@ -37,6 +37,7 @@ class Steady:
         (_, self._mode), *self._modes = modes_of(root)
         self._inner = modules_in(root)[1:]
         self.inner = set(self._inner)
+        self.compiled = any("_orig_mod" in module._modules for module in (root, *self._inner))
         self._tables = [vars(root), *map(vars, self._inner)]
         inside = [(t["_modules"], t["_parameters"], t["_buffers"]) for t in self._tables]
         self._every = [*self._tables, *chain.from_iterable(inside)]

@@ -5,26 +5,17 @@ the step's own pass made of them, and each look starts from where that pass star
 for modules outside the model that the loss runs: a teacher, a discriminator, a projection head.
 """
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from torch import nn
-from torch.nn.modules.module import register_module_forward_pre_hook
 
+from landscape.methods.walker.hearing import Hearing, Look, Roots
 from landscape.methods.walker.steady import Start, Steady, is_steady
-from landscape.network.isolation import (
-    isolated_buffers,
-    kept_modes,
-    kept_module_state,
-    named_buffers,
-    snapshot,
-)
+from landscape.network.isolation import snapshot
 from landscape.network.module_state import module_state, modules_in, same
-
-Roots = Sequence[tuple[nn.Module, Steady | None]]
 
 
 class StepState:
@@ -48,17 +39,36 @@ class StepState:
         """Let the next look start from how things are then."""
         self._starts: dict[nn.Module, Start] = {}
 
-    @contextmanager
-    def own(self) -> Iterator[None]:
+    def own(self) -> AbstractContextManager[None]:
         """Open the modules for the step's own pass, which moves their state."""
         roots = self._roots()
         self._starts = {m: steady.start if steady else self._start(m) for m, steady in roots}
+        hearing = Hearing(roots, self._met)
+        return hearing if all(steady for _, steady in roots) else self._watched(roots, hearing)
 
-        def met(module: nn.Module) -> None:
-            self._starts[module] = self._copied(module)
+    def look(self, still: bool = False) -> AbstractContextManager[None]:
+        """Open the modules for a pass that leaves no trace.
 
+        still: raise RuntimeError where the pass moves the model's state, or a module outside runs.
+        """
+        roots = self._roots()
+        starts = [self._starts.get(module) or self._start(module) for module, _ in roots]
+        look = Look(roots, starts, self._met)
+        return self._still(look) if still else look
+
+    def _met(self, module: nn.Module) -> Start:
+        """Take in a module outside that a pass is about to run: its state then."""
+        self._outside.add(module)
+        start = self._starts[module] = self._copied(module)
+        return start
+
+    @contextmanager
+    def _watched(self, roots: Roots, hearing: Hearing) -> Iterator[None]:
+        """While open, modules move their state, but for those frozen parameters that are taken for
+        constants.
+        """
         constants = self._constants([m for m, steady in roots if steady is None])
-        with self._hearing(roots, met):
+        with hearing:
             yield
         for name, p, version in constants:
             if p._version != version:
@@ -68,27 +78,11 @@ class StepState:
                 )
 
     @contextmanager
-    def look(self, still: bool = False) -> Iterator[None]:
-        """Open the modules for a pass that leaves no trace.
-
-        still: raise RuntimeError where the pass moves the model's state, or a module outside runs.
-        """
-        with ExitStack() as stack:
-
-            def met(module: nn.Module) -> None:
-                stack.enter_context(_isolated(module, self._copied(module)))
-
-            roots = self._roots()
-            for module, steady in roots:
-                start = self._starts.get(module) or self._start(module)
-                if steady and start is steady.start:
-                    stack.callback(steady.restore, module)
-                else:
-                    stack.enter_context(_isolated(module, start))
-            before = self._start(self.model) if still else None
-            with self._hearing(roots, met):
-                yield
-            if before is not None and self._moved(before):
+    def _still(self, look: Look) -> Iterator[None]:
+        with look:
+            before = self._start(self.model)
+            yield
+            if self._moved(before):
                 raise RuntimeError("the model keeps state in its passes")
 
     def _moved(self, before: Start) -> bool:
@@ -105,31 +99,6 @@ class StepState:
         """
         kept = [(module, self._steady.get(module)) for module in (self.model, *self._outside)]
         return [(m, steady if steady and steady.unchanged(m) else None) for m, steady in kept]
-
-    @contextmanager
-    def _hearing(self, roots: Roots, met: Callable[[nn.Module], None]) -> Iterator[None]:
-        """While open, `met` is called with a module outside the known ones before it first runs.
-
-        Not beside a compiled model: torch compiles it again for a global hook.
-        """
-        sets = [steady.inner if steady else set(modules_in(m)) for m, steady in roots]
-        if any("_orig_mod" in module._modules for module in (self.model, *sets[0])):
-            yield
-            return
-        inside, known = sets[0], {m for m, _ in roots}.union(*sets[1:])
-        thread = threading.get_ident()
-
-        def hear(module: nn.Module, _: Any) -> None:
-            if module not in inside and module not in known and threading.get_ident() == thread:
-                known.update(modules_in(module))
-                self._outside.add(module)
-                met(module)
-
-        handle = register_module_forward_pre_hook(hear)
-        try:
-            yield
-        finally:
-            handle.remove()
 
     def _constants(self, roots: list[nn.Module]) -> list[tuple[str, nn.Parameter, int]]:
         """The frozen parameters of which no copies are kept, by name, with their versions."""
@@ -165,25 +134,6 @@ class StepState:
         copies = [(p, p.detach().clone()) for p in frozen]
         beside = self.loss if module is self.model else None
         return Start(snapshot(module), module_state(module, beside), copies)
-
-
-@contextmanager
-def _isolated(module: nn.Module, start: Start) -> Iterator[None]:
-    """While open, the module works on copies of its state that begin at `start`."""
-    kept = [(p, p.data) for p, _ in start.frozen]
-    # a buffer may be newer than the start
-    with (
-        kept_modes(module),
-        isolated_buffers(module, {**named_buffers(module), **start.buffers}),
-        kept_module_state(module, start.attributes),
-    ):
-        try:
-            for p, value in start.frozen:
-                p.data = value.clone()
-            yield
-        finally:
-            for p, value in kept:
-                p.data = value
 
 
 def _frozen(module: nn.Module) -> list[nn.Parameter]:
