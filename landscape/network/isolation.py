@@ -78,12 +78,9 @@ def named_buffers(model: nn.Module) -> dict[str, Tensor]:
 
 
 @contextmanager
-def kept_module_state(
-    model: nn.Module, start: ModuleState | None = None
-) -> Iterator[Callable[[], None]]:
+def kept_module_state(model: nn.Module, start: ModuleState | None = None) -> Iterator[None]:
     """While open, the module works on copies of what its plain attributes hold: hidden states,
-    queues, caches, generators. Afterwards the originals stand where they stood. Yields what puts
-    fresh copies in their place, so that the next pass starts like the first.
+    queues, caches, generators. Afterwards the originals stand where they stood.
 
     start: what passes start from, as `module_state` gives it; default the attributes at entry.
     """
@@ -91,7 +88,7 @@ def kept_module_state(
     before = [(attributes, plain_attributes(attributes)) for attributes, _ in start]
     try:
         put(start)
-        yield lambda: put(start)
+        yield
     finally:
         put_back(before)
 

@@ -239,7 +239,7 @@ class EmpiricalRisk:
             enter(gradients_on())
             enter(kept_modes(self.model))
             enter(self.precision.opened())
-            renew_state = enter(kept_module_state(self.model, self._state))
+            enter(kept_module_state(self.model, self._state))
             renew_buffers = enter(isolated_buffers(self.model, self._buffers))
             enter(full_precision(self.device))
             enter(no_autocast())
@@ -253,7 +253,6 @@ class EmpiricalRisk:
             modes = modes_of(self.model)
 
             def renew() -> None:
-                renew_state()
                 renew_buffers()
                 set_modes(modes)
                 reseed()

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from landscape.network.isolation import kept_module_state
-from landscape.network.module_state import module_state
+from landscape.network.module_state import module_state, put
 
 Pair = namedtuple("Pair", "h c")
 
@@ -115,9 +115,10 @@ def test_every_pass_starts_alike_and_leaves_no_trace(kind):
     fresh, x = nn.Sequential(kind()), torch.ones(2)
     expected = [fresh(x), fresh(x)]  # what the second pass of a plain loop answers, too
     model = nn.Sequential(kind())
-    with kept_module_state(model) as renew:
+    start = module_state(model)
+    with kept_module_state(model, start):
         answers = [model(x)]
-        renew()
+        put(start)
         answers += [model(x), model(x)]
     for answer, wanted in zip(answers, (expected[0], *expected), strict=True):
         assert torch.equal(answer, wanted)
