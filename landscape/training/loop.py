@@ -12,8 +12,7 @@ from landscape.data import DataSet
 from landscape.methods import requirements
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch, LossFn
-from landscape.tasks.label_noise import expected_cross_entropy
-from landscape.tasks.registry import Task, cross_entropy
+from landscape.tasks.registry import Task
 from landscape.training import tables
 from landscape.training.base_optimizer import base_optimizer
 from landscape.training.checkpoint import clone
@@ -23,7 +22,7 @@ from landscape.training.schedule import Rates
 from landscape.training.settings import Settings
 from landscape.training.stage import Stage, training_loss, whole
 from landscape.training.stopping import at_loss
-from landscape.training.streams import Counted
+from landscape.training.streams import EpochStreams
 from landscape.utils import interrupt
 from landscape.utils.device import device_of
 from landscape.utils.rng import seed_of
@@ -93,7 +92,7 @@ class Training:
             settings, task, train, size, self.model, self.method, self.optimizer
         )
         self.looks: list[dict[str, float]] = []
-        self._side_streams: dict[str, Counted] = {}
+        self._streams: EpochStreams | None = None  # of the epoch that is being trained
         self.epoch, self.steps, self.seconds = 0, 0, 0.0
         self.partial: Partial | None = None  # of the epoch that is being trained
         self.stop: at_loss.Stop | None = None  # where the level of `stop_at_loss` was met
@@ -198,7 +197,8 @@ class Training:
 
     def boundary(self) -> dict[str, Any]:
         """Everything that the next steps depend on, copied. Between two steps only."""
-        partial = self.partial and vars(self.partial) | self._drawn
+        drawn = self._streams.drawn if self._streams else {}
+        partial = self.partial and vars(self.partial) | drawn
         return clone(
             {
                 "partial": partial,
@@ -276,18 +276,13 @@ class Training:
 
     def epoch_batches(self) -> Iterator[Batch]:
         """The batches of an epoch, augmented, until the budget ends; side data fed beside them."""
-        draw, held_out = self._generator, self.examples.held_out_batches(self._generator)
-        counted = {
-            "held_out": Counted(held_out or ()),
-            "fresh": Counted(self._augmented(self.examples.fresh(draw), "fresh")),
-        }
-        fresh = iter(self._side(counted["fresh"]))
-        self.walker.feed(held_out and self._side(counted["held_out"]), fresh)
-        self._side_streams = counted
-        augmented = self._augmented(self.examples.batches(draw, self.epoch), "order")
+        streams = EpochStreams(self.examples, self.stage.augment, self.settings.seed, self.epoch)
+        held_out = streams.held_out and self._side(streams.held_out)
+        self.walker.feed(held_out, iter(self._side(streams.fresh)))
+        self._streams, steps = streams, streams.steps()
         if self.partial:
-            self._skip(self.partial, augmented)
-        for batch in augmented:
+            self._skip(self.partial, steps)
+        for batch in steps:
             if self.done:
                 return
             yield batch
@@ -301,34 +296,10 @@ class Training:
         for _ in range(partial.fresh):
             self.walker.fresh()
 
-    @property
-    def _drawn(self) -> dict[str, int]:
-        return {name: stream.drawn for name, stream in self._side_streams.items()}
-
-    def _augmented(self, stream: Iterator[Batch], name: str) -> Iterator[Batch]:
-        augment = self.stage.augment
-        if augment is None:
-            yield from stream
-            return
-        generator = self._generator(f"augment {name}")
-        for batch in stream:
-            yield Batch(augment(batch.x, generator), batch.y, batch.weight)
-
-    def _generator(self, name: str) -> torch.Generator:
-        return torch.Generator().manual_seed(seed_of(self.settings.seed, name, self.epoch))
-
     def _row(self, measured: dict[str, float]) -> dict[str, float]:
         """Row of metrics at the current point."""
         row = {"epoch": float(self.epoch), "step": float(self.steps)}
-        mean = self.stage.evaluate.mean
-        for name, groups in self.stage.evaluated.items():
-            loss, accuracy = mean(name, groups, self.plain_loss)
-            row |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
-        label_noise = self.settings.data.label_noise
-        if label_noise and self.plain_loss is cross_entropy:
-            noisy = expected_cross_entropy(label_noise)
-            tests = self.stage.evaluated["test"]
-            row["noisy_test_loss"] = mean("noisy test", tests, noisy)[0]
+        row |= self.stage.metrics(self.plain_loss, self.settings.data.label_noise)
         return row | {
             "learning_rate": self.optimizer.param_groups[0]["lr"],
             "grad_evals": self.walker.grad_evals,

@@ -1,11 +1,10 @@
 """Stage of a training: a whole run, or one task of a sequence of tasks."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import nn
 
 from landscape.data import DataSet, split
@@ -13,12 +12,13 @@ from landscape.lifelong.heads import by_task
 from landscape.lifelong.sequence import TaskSequence, seen, sequence_of
 from landscape.methods import make
 from landscape.network.batch import Batch, LossFn
+from landscape.tasks.label_noise import expected_cross_entropy
 from landscape.tasks.registry import Task, cross_entropy
 from landscape.training.evaluation import PlainEvaluation
 from landscape.training.initial_weights import initialise
 from landscape.training.parameter_groups import freeze
 from landscape.training.settings import Settings, unlabelled
-from landscape.training.streams import Examples
+from landscape.training.streams import Augment, Examples
 from landscape.utils.device import device_of
 from landscape.utils.rng import seed_of, seeded
 
@@ -41,10 +41,26 @@ class Stage:
     examples: Examples
     evaluated: Mapping[str, Sequence[Batch]]
     evaluate: PlainEvaluation
-    augment: Callable[[Any, torch.Generator], Any] | None = None
+    augment: Augment | None = None
     rate: float = 1.0
     begins: bool = True
     drawn: frozenset[str] = frozenset()
+
+    def metrics(self, loss: LossFn, label_noise: float = 0.0) -> dict[str, float]:
+        """Loss and accuracy of each part where the network stands.
+
+        label_noise: share of the training labels that is not true; where it is above 0 the expected
+        cross-entropy of test labels that are as noisy stands beside, if that is the loss.
+        """
+        row = {}
+        for name, groups in self.evaluated.items():
+            row[f"{name}_loss"], row[f"{name}_accuracy"] = self.evaluate.mean(name, groups, loss)
+        if label_noise and loss is cross_entropy:
+            noisy = expected_cross_entropy(label_noise)
+            row["noisy_test_loss"] = self.evaluate.mean(
+                "noisy test", self.evaluated["test"], noisy
+            )[0]
+        return row
 
 
 def network(settings: Settings, task: Task) -> nn.Module:

@@ -2,11 +2,16 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from landscape.data import batches
 from landscape.network.batch import Batch
+from landscape.utils.rng import seed_of
+
+# x, generator -> x of the same shape
+Augment = Callable[[Any, torch.Generator], Any]
 
 
 class Shuffled:
@@ -70,3 +75,37 @@ class Examples:
         if not self.held_out.size:
             return None
         return Shuffled(self.held_out, self.size, draw("held-out"))
+
+
+class EpochStreams:
+    """Streams of batches of one epoch, augmented: of the steps, and beside them held-out and fresh
+    ones, which count what is drawn from them.
+
+    Each draws from (seed, its name, epoch) alone.
+    """
+
+    def __init__(self, examples: Examples, augment: Augment | None, seed: int, epoch: int):
+        self._examples, self._augment, self._seed, self._epoch = examples, augment, seed, epoch
+        held_out = examples.held_out_batches(self._generator)
+        self.held_out = None if held_out is None else Counted(held_out)
+        self.fresh = Counted(self._augmented(examples.fresh(self._generator), "fresh"))
+
+    def steps(self) -> Iterator[Batch]:
+        """The batches of the steps."""
+        return self._augmented(self._examples.batches(self._generator, self._epoch), "order")
+
+    @property
+    def drawn(self) -> dict[str, int]:
+        """How many batches of the side streams were used."""
+        return {"held_out": self.held_out.drawn if self.held_out else 0, "fresh": self.fresh.drawn}
+
+    def _augmented(self, stream: Iterator[Batch], name: str) -> Iterator[Batch]:
+        if self._augment is None:
+            yield from stream
+            return
+        generator = self._generator(f"augment {name}")
+        for batch in stream:
+            yield Batch(self._augment(batch.x, generator), batch.y, batch.weight)
+
+    def _generator(self, name: str) -> torch.Generator:
+        return torch.Generator().manual_seed(seed_of(self._seed, name, self._epoch))
