@@ -64,7 +64,7 @@ def about(answers: GridAnswers) -> str:
     return (
         f"Grid: {axes}. Seeds: {', '.join(map(str, study['seeds']))}. "
         f"{study['hours']:.2f} hours of a shared machine ({study['machine']}), "
-        f"{study['workers']} network at once; {versions}.{listed}"
+        f"{study['workers']} network{'s' * (study['workers'] > 1)} at once; {versions}.{listed}"
     )
 
 
