@@ -20,8 +20,16 @@ from landscape.plots.correlation.networks import networks
 from landscape.statistics.grid_answers import GridAnswers
 from landscape.statistics.network_table import read_networks
 
-record = Path(__file__).parents[1] / "benchmarks" / "results" / "correlate-digits.json"
-answers = GridAnswers.from_dict(json.loads(record.read_text(encoding="utf-8")))
+results = Path(__file__).parents[1] / "benchmarks" / "results"
+
+
+def read(task):
+    """The answers of a study."""
+    text = (results / f"correlate-{task}.json").read_text(encoding="utf-8")
+    return GridAnswers.from_dict(json.loads(text))
+
+
+answers = read("digits")
 print("\n".join(sentences(answers)))
 
 # %%
@@ -39,4 +47,12 @@ matrix(answers)
 # %%
 # A point is a network. What looks like one cloud may be several, one for each batch size.
 
-networks(read_networks(record.with_suffix(".csv")), "batch size")
+networks(read_networks(results / "correlate-digits.csv"), "batch size")
+
+# %%
+# The same on Fashion-MNIST, 106 networks of LeNet's size. λ max goes with the gap from method to
+# method, and against it from learning rate to learning rate.
+
+fashion = read("fashion-mnist")
+print("\n".join(sentences(fashion)))
+matrix(fashion)
