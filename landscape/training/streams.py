@@ -96,7 +96,7 @@ class EpochStreams:
 
     @property
     def drawn(self) -> dict[str, int]:
-        """How many batches of the side streams were used."""
+        """Number of batches of the side streams that were used."""
         return {"held_out": self.held_out.drawn if self.held_out else 0, "fresh": self.fresh.drawn}
 
     def _augmented(self, stream: Iterator[Batch], name: str) -> Iterator[Batch]:
