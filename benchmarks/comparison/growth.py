@@ -58,7 +58,8 @@ class Line:
         if self.fixed > max(self.sizes):
             return "mostly a fixed part at these sizes"
         if whole < 1:
-            return f"a fixed part as large as the cost of {self.fixed:,.0f} {self.axis}"
+            digits = 0 if self.fixed >= 10 else 1
+            return f"a fixed part as large as the cost of {self.fixed:,.{digits}f} {self.axis}"
         return "steeper than the size" if end > 1 + STRAIGHT else "straight at the large end"
 
 
@@ -173,12 +174,19 @@ def draw(grown: list[Line], path: Path) -> None:
     with matplotlib.rc_context({"svg.hashsalt": "cost", "svg.fonttype": "none", "font.size": 8}):
         figure = Figure(figsize=(2.4 * len(axes), 2.8), layout="constrained")
         for axis, ax in zip(axes, figure.subplots(1, len(axes)), strict=True):
-            for line in (line for line in grown if line.axis == axis):
+            of_axis = [line for line in grown if line.axis == axis]
+            for line in of_axis:
                 ax.loglog(line.sizes, line.seconds, marker="o", markersize=3, label=line.work)
                 start = line.seconds[-1] / line.sizes[-1]
                 ends = np.array([line.sizes[0], line.sizes[-1]])
                 ax.loglog(ends, start * ends, color="0.8", linewidth=0.8, zorder=0)
             ax.set_xlabel(axis)
+            if max(of_axis[0].sizes) < 10:
+                for side in (ax.xaxis, ax.yaxis):
+                    side.set_minor_formatter("{x:g}")
+                    side.set_major_formatter("{x:g}")
+                ax.set_xticks(of_axis[0].sizes)
+                ax.set_xticks([], minor=True)
             ax.legend(frameon=False, fontsize=6)
         figure.axes[0].set_ylabel("seconds, one thread")
         figure.savefig(path, metadata={"Date": None})
