@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 
 from landscape.correlation.sentences import markdown, sentences
+from landscape.plots.drawing.prepare import plural
 from landscape.statistics.grid_answers import GridAnswers
 from landscape.statistics.network_table import quantity, read_networks
 
@@ -64,7 +65,7 @@ def about(answers: GridAnswers) -> str:
     return (
         f"Grid: {axes}. Seeds: {', '.join(map(str, study['seeds']))}. "
         f"{study['hours']:.2f} hours of a shared machine ({study['machine']}), "
-        f"{study['workers']} network{'s' * (study['workers'] > 1)} at once; {versions}.{listed}"
+        f"{plural(study['workers'], 'network')} at once; {versions}.{listed}"
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from landscape.data import canvas_digits, csv_table, digits, glue, hub, npz
 from landscape.data.cifar import cifar10, cifar100
-from landscape.data.dataset import DataSet, Split, batches, split
+from landscape.data.dataset import Augment, DataSet, Split, batches, split
 from landscape.data.idx_images import fashion_mnist, mnist
 from landscape.data.language import intact_text, python_text, shakespeare, text
 from landscape.data.svhn import svhn
@@ -35,4 +35,4 @@ DATA: dict[str, Callable[..., DataSet]] = {
     "hugging-face": hub.load,
 }
 
-__all__ = ["DATA", "DataSet", "Split", "batches", "split"]
+__all__ = ["DATA", "Augment", "DataSet", "Split", "batches", "split"]

@@ -14,6 +14,7 @@ from landscape.utils.rng import seed_of
 
 ARRAYS = ("train_x", "train_y", "test_x", "test_y")
 MOST_CLASSES = 2**18  # a model has an output for each; the largest vocabularies have as many
+Augment = Callable[[Any, torch.Generator], Any]  # x (n, ...) of a batch, random -> the same shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +43,7 @@ class DataSet:
     test_y: Tensor
     classes: int
     fingerprint: str = ""
-    augment: Callable[[Any, torch.Generator], Any] | None = None
+    augment: Augment | None = None
     note: str = ""
 
     def __post_init__(self) -> None:

@@ -191,7 +191,7 @@ class EmpiricalRisk:
         return self.total(losses).item(), self.ranks.sum(gradient)
 
     def _own_gradient(self, point: Tensor, losses: list[Tensor]) -> Tensor:
-        """What this rank's batches contribute to ∇L; their losses, float64, are put into a list."""
+        """Contribution of this rank's batches to ∇L; their losses, float64, are put into a list."""
         self.ranks.note(point)
         leaf = point.detach().clone().requires_grad_()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from landscape.data import DataSet, split
+from landscape.data import Augment, DataSet, split
 from landscape.lifelong.heads import by_task
 from landscape.lifelong.sequence import TaskSequence, seen, sequence_of
 from landscape.methods import make
@@ -18,7 +18,7 @@ from landscape.training.evaluation import PlainEvaluation
 from landscape.training.initial_weights import initialise
 from landscape.training.parameter_groups import freeze
 from landscape.training.settings import Settings, unlabelled
-from landscape.training.streams import Augment, Examples
+from landscape.training.streams import Examples
 from landscape.utils.device import device_of
 from landscape.utils.rng import seed_of, seeded
 

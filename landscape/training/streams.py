@@ -2,16 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
-from landscape.data import batches
+from landscape.data import Augment, batches
 from landscape.network.batch import Batch
 from landscape.utils.rng import seed_of
-
-# x, generator -> x of the same shape
-Augment = Callable[[Any, torch.Generator], Any]
 
 
 class Shuffled:

@@ -4,13 +4,13 @@ as they were.
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 from torch import nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from landscape.methods.walker.steady import Start, Steady
+from landscape.methods.walker.steady import Start, Steady, is_compiled
 from landscape.network.isolation import (
     isolated_buffers,
     kept_modes,
@@ -34,7 +34,7 @@ class Hearing:
         self._met = met
         inside = [steady.inner if steady else set(modules_in(module)) for module, steady in roots]
         model, steady = roots[0]
-        self._deaf = steady.compiled if steady else _compiled([model, *inside[0]])
+        self._deaf = steady.compiled if steady else is_compiled([model, *inside[0]])
         self._inside, self._known = inside[0], {m for m, _ in roots}.union(*inside[1:])
         self._thread = threading.get_ident()
 
@@ -81,10 +81,9 @@ class Look(Hearing):
 
     def __exit__(self, *error: object) -> None:
         super().__exit__(*error)
-        if self._stack is not None:
-            self._stack.close()
-        for module, steady in self._steady:
-            steady.restore(module)
+        with self._stack or nullcontext():
+            for module, steady in self._steady:
+                steady.restore(module)
 
     def _meet(self, module: nn.Module) -> None:
         self._stack = self._stack or ExitStack()
@@ -108,7 +107,3 @@ def isolated(module: nn.Module, start: Start) -> Iterator[None]:
         finally:
             for p, value in kept:
                 p.data = value
-
-
-def _compiled(modules: Sequence[nn.Module]) -> bool:
-    return any("_orig_mod" in module._modules for module in modules)

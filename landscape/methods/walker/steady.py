@@ -37,7 +37,7 @@ class Steady:
         (_, self._mode), *self._modes = modes_of(root)
         self._inner = modules_in(root)[1:]
         self.inner = set(self._inner)
-        self.compiled = any("_orig_mod" in module._modules for module in (root, *self._inner))
+        self.compiled = is_compiled([root, *self._inner])
         self._tables = [vars(root), *map(vars, self._inner)]
         inside = [(t["_modules"], t["_parameters"], t["_buffers"]) for t in self._tables]
         self._every = [*self._tables, *chain.from_iterable(inside)]
@@ -67,6 +67,11 @@ class Steady:
         if not self.unchanged(root):
             set_modes([(root, self._mode), *self._modes])
             put_back(self.start.attributes)
+
+
+def is_compiled(modules: Sequence[nn.Module]) -> bool:
+    """Tell whether torch.compile has wrapped one of the modules."""
+    return any("_orig_mod" in module._modules for module in modules)
 
 
 def is_steady(root: nn.Module, attributes: ModuleState) -> bool:

@@ -49,7 +49,7 @@ class StepState:
     def look(self, still: bool = False) -> AbstractContextManager[None]:
         """Open the modules for a pass that leaves no trace.
 
-        still: raise RuntimeError where the pass moves the model's state, or a module outside runs.
+        still: raise RuntimeError where the pass moves the model's state.
         """
         roots = self._roots()
         starts = [self._starts.get(module) or self._start(module) for module, _ in roots]
