@@ -51,6 +51,32 @@ def test_a_look_starts_from_where_the_pass_at_w_started(write, late, batches):
     assert kept(model) != seen[-1]
 
 
+def eval_mode(model):
+    model.head.eval()
+
+
+@pytest.mark.parametrize("write", [attribute, in_container, eval_mode])
+@pytest.mark.parametrize("method", ["sam", "lookbehind"])
+def test_what_a_look_alone_writes_is_gone_after_it(write, method, batches):
+    model, passes = nn.Sequential(OrderedDict(head=nn.Linear(6, 3).double())), []
+    sgd, start = torch.optim.SGD(model.parameters(), lr=0.1), kept(model)
+
+    def loss(model, batch):
+        assert model.head.training
+        assert kept(model) == start
+        passes.append(batch)
+        if passes.count(batch) > 1:  # each step has a batch of its own, and its own pass first
+            write(model)
+        return cross_entropy(model, batch)
+
+    stepper = optim.wrap(method, model, sgd, loss)
+    for batch in batches(3):
+        stepper.step(batch)
+        assert model.head.training
+        assert kept(model) == start
+    assert len(passes) > 5
+
+
 def test_what_makes_a_model_keep_state():
     """Each of these is copied before a pass; a plain network is not."""
     for change in (
