@@ -1,12 +1,13 @@
 """Plants bugs in a copy of the methods, one at a time, and shows that the tests notice each.
 
-    python benchmarks/mutations.py [--only NAME] [--out benchmarks/results/mutations.md]
+    python benchmarks/mutations.py [--only NAME ...] [--out benchmarks/results/mutations.md]
 
 A bug of mutations.toml is a text that stands exactly once in its file, what takes its place, and
 the tests that concern it. The copy is that of the last commit; those tests must pass there first.
 The golden numbers are left out: they notice everything and explain nothing.
 
-A bug that does not even run, so that anything would notice it, does not count.
+A bug that does not even run, so that anything would notice it, does not count. Slow tests run where
+the others notice nothing.
 
 Exit 1 where a bug is not noticed, or its text is not found.
 """
@@ -31,6 +32,7 @@ import torch
 ROOT = Path(__file__).parents[1]
 GOLDEN = "tests/methods/test_golden.py"
 OPTIONS = ["-x", "-p", "no:cacheprovider", "--timeout=120"]
+QUICK, SLOW = "not slow and not gpu", "slow and not gpu"
 BROKEN = {"NameError", "SyntaxError", "ImportError", "AttributeError", "TypeError"}
 PRELOADED = ["torch._dynamo", "scipy.stats", "xarray", "pandas", "matplotlib.figure"]
 
@@ -59,22 +61,28 @@ class Outcome:
     output: str
 
     @property
+    def ended(self):
+        """A test failed, for whatever reason: no further ones are needed."""
+        return self.code == pytest.ExitCode.TESTS_FAILED
+
+    @property
     def noticed(self):
-        return self.code == pytest.ExitCode.TESTS_FAILED and self.error not in BROKEN
+        return self.ended and self.error not in BROKEN
 
     def __str__(self):
-        if self.code == pytest.ExitCode.OK:
+        if self.code in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             return "NOT NOTICED"
         return self.failed if self.noticed else f"DOES NOT RUN: {self.error or self.output}"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", help="bugs whose name contains this")
+    parser.add_argument("--only", nargs="+", default=[""], help="bugs whose name contains one")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     listed = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())["bug"]
-    bugs = [bug for bug in (Bug(**fields) for fields in listed) if args.only in bug.name]
+    bugs = [Bug(**fields) for fields in listed]
+    bugs = [bug for bug in bugs if any(part in bug.name for part in args.only)]
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder).resolve()
         take_commit(copy)
@@ -116,22 +124,24 @@ def plant_each(bugs, copy):
     context.set_forkserver_preload(PRELOADED)
     with ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=1) as pool:
 
-        def run(tests):
-            outcome = pool.submit(run_tests, copy, tests).result()
+        def run(tests, marked):
+            outcome = pool.submit(run_tests, copy, tests, marked).result()
             if outcome.imported and not Path(outcome.imported).is_relative_to(copy):
                 sys.exit(f"The tests must import the copy. They took {outcome.imported}.")
             return outcome
 
-        files = sorted({test.partition("::")[0] for bug in bugs for test in bug.tests})
-        print(f"{len(files)} files of tests without a bug", flush=True)
-        sound = run(files)
-        if sound.code != pytest.ExitCode.OK:
-            sys.exit(f"The tests must pass without a bug.\n{sound.output}")
-        outcomes = {}
-        for i, bug in enumerate(bugs, 1):
-            with planted(bug, copy):
-                outcomes[bug.name] = outcome = run(bug.tests)
-            print(f"{i}/{len(bugs)} {bug.name}: {outcome}", flush=True)
+        outcomes, left = {}, bugs
+        for marked in (QUICK, SLOW):
+            tests = sorted({test for bug in left for test in bug.tests})
+            print(f"{len(tests)} tests or files of tests without a bug: {marked}", flush=True)
+            sound = run(tests, marked)
+            if sound.code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+                sys.exit(f"The tests must pass without a bug.\n{sound.output}")
+            for i, bug in enumerate(left, 1):
+                with planted(bug, copy):
+                    outcomes[bug.name] = outcome = run(bug.tests, marked)
+                print(f"{i}/{len(left)} {bug.name}: {outcome}", flush=True)
+            left = [bug for bug in left if not outcomes[bug.name].ended]
     return outcomes
 
 
@@ -147,7 +157,7 @@ def planted(bug, copy):
         path.write_text(sound)
 
 
-def run_tests(copy, tests):
+def run_tests(copy, tests, marked):
     """One run of pytest in the copy; in a process of its own, where landscape is not imported."""
     os.chdir(copy)
     os.environ["CI"] = "1"  # hypothesis draws the same examples each time
@@ -156,7 +166,9 @@ def run_tests(copy, tests):
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     watch, output = FirstFailure(), io.StringIO()
     with contextlib.redirect_stdout(output):
-        code = pytest.main([*OPTIONS, f"--ignore={GOLDEN}", *tests], plugins=[watch])
+        code = pytest.main(
+            [*OPTIONS, "-m", marked, f"--ignore={GOLDEN}", *tests], plugins=[watch]
+        )
     imported = getattr(sys.modules.get("landscape"), "__file__", "")
     return Outcome(int(code), watch.name, watch.error, imported, output.getvalue()[-4000:])
 

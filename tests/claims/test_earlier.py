@@ -29,7 +29,7 @@ def test_trained_methods_stay_in_a_study_when_another_paper_is_asked_for(folder,
 
 
 def test_other_seeds_are_refused_before_anything_is_trained(folder, monkeypatch):
-    monkeypatch.setattr(run, "compare", None)
+    monkeypatch.setattr(run, "compare", lambda *_, **__: pytest.fail("a study began"))
     with pytest.raises(ValueError, match="digits has the seeds from 0 on, not from 100"):
         run.run(folder, ["msam"], ["digits"], first_seed=100)
     _, studies = run.planned(["msam"], ["digits"], out=folder)
@@ -37,7 +37,7 @@ def test_other_seeds_are_refused_before_anything_is_trained(folder, monkeypatch)
 
 
 def test_a_first_look_does_not_take_the_place_of_the_whole_outcome(folder, monkeypatch):
-    monkeypatch.setattr(run, "compare", None)
+    monkeypatch.setattr(run, "compare", lambda *_, **__: pytest.fail("a study began"))
     files.write_json(folder / "claims.json", {"quick": False})
     with pytest.raises(ValueError, match="Give `out` another folder for a first look"):
         run.run(folder, ["msam"], quick=True)
