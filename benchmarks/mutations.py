@@ -51,13 +51,13 @@ class Bug:
 @dataclass
 class Outcome:
     """code: pytest's; failed: the first test that did, error: the type of what it raised;
-    imported: where landscape came from.
+    imported: where the package and its command line came from.
     """
 
     code: int
     failed: str
     error: str
-    imported: str
+    imported: list[str]
     output: str
 
     @property
@@ -97,10 +97,13 @@ def main():
 
 
 def take_commit(folder):
-    """The last commit, without what is not committed."""
+    """The last commit, without what is not committed; the command line by the name it is imported
+    by.
+    """
     archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, check=True, capture_output=True)
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
         tar.extractall(folder, filter="data")
+    (folder / "landscape_cli").symlink_to("cli")
 
 
 def refuse_misfits(bugs, copy):
@@ -126,8 +129,9 @@ def plant_each(bugs, copy):
 
         def run(tests, marked):
             outcome = pool.submit(run_tests, copy, tests, marked).result()
-            if outcome.imported and not Path(outcome.imported).is_relative_to(copy):
-                sys.exit(f"The tests must import the copy. They took {outcome.imported}.")
+            for path in outcome.imported:
+                if not Path(path).is_relative_to(copy):
+                    sys.exit(f"The tests must import the copy. They took {path}.")
             return outcome
 
         outcomes, left = {}, bugs
@@ -164,12 +168,12 @@ def run_tests(copy, tests, marked):
     sys.path.insert(0, str(copy))
     sys.dont_write_bytecode = True  # a bug as long as the text, in the same second, looks unchanged
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    os.environ["PYTHONPATH"] = str(copy)  # of programs that the tests start
     watch, output = FirstFailure(), io.StringIO()
     with contextlib.redirect_stdout(output):
-        code = pytest.main(
-            [*OPTIONS, "-m", marked, f"--ignore={GOLDEN}", *tests], plugins=[watch]
-        )
-    imported = getattr(sys.modules.get("landscape"), "__file__", "")
+        code = pytest.main([*OPTIONS, "-m", marked, f"--ignore={GOLDEN}", *tests], plugins=[watch])
+    packages = [sys.modules.get(name) for name in ("landscape", "landscape_cli")]
+    imported = [package.__file__ for package in packages if package is not None]
     return Outcome(int(code), watch.name, watch.error, imported, output.getvalue()[-4000:])
 
 
