@@ -136,6 +136,8 @@ def plant_each(bugs, copy):
 
         outcomes, left = {}, bugs
         for marked in (QUICK, SLOW):
+            if not left:
+                break
             tests = sorted({test for bug in left for test in bug.tests})
             print(f"{len(tests)} tests or files of tests without a bug: {marked}", flush=True)
             sound = run(tests, marked)
