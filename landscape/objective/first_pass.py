@@ -15,6 +15,7 @@ from landscape.objective.data import fingerprint_of
 from landscape.objective.empirical_risk import EmpiricalRisk
 from landscape.objective.loss_graph import check_graph, listed
 from landscape.objective.reduction import check_reduction, sample
+from landscape.objective.true_gradient import reason_against
 from landscape.utils.rng import generator_states
 
 
@@ -79,6 +80,8 @@ def _check(risk: EmpiricalRisk) -> None:
         refuse_unknown_norms(risk)
     few = sample(risk)
     check_graph(risk, [few, *risk.batches[1:]])
+    if not risk.no_derivatives:
+        risk.no_derivatives = reason_against(risk, few)
     check_reduction(risk, few)
 
 

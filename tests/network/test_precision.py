@@ -75,6 +75,7 @@ def test_some_layers_in_half_precision_and_a_tied_frozen_weight():
         return F.cross_entropy(m[3](m[2](m[1](m[0](b.x) + m.extra(b.x)))), b.y)
 
     objective = Objective(model, data(torch.float32), loss)
+    seen.clear()
     assert torch.isfinite(objective.grad()).all()
     assert set(seen) == {torch.float32}
     assert objective.precision.dtype == "bfloat16, float16, float32"
