@@ -4,12 +4,13 @@
 which share no code with the package; `page.py` writes the tables. The other files are rows.
 """
 
-from comparison import cards, eigenvalues, noise, startup, steps, surfaces, traces
+from comparison import cards, eigenvalues, noise, products, startup, steps, surfaces, traces
 from comparison.page import Row
 
 GROWTH = "growth"  # cost over size, a table and a picture of its own
 
 ROWS: dict[str, Row] = {
+    "product": products.ways,
     "eigenvalues": eigenvalues.top_ten,
     "top-1": eigenvalues.top_one,
     "trace": traces.to_one_percent,

@@ -41,12 +41,14 @@ class Contender:
 
     call: round -> an answer, which starts from the model and its data; judge: what its answers are
     worth, in words. at_least: aim for its time over ours; at_most: aim for its own seconds.
+    per: pieces of work that a call does; its time is that of one.
     """
 
     call: Callable[[int], Any]
     judge: Callable[[list[Any]], str] = lambda answers: ""
     at_least: float | None = None
     at_most: float | None = None
+    per: int = 1
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ def _timed(contender: Contender, turn: int, repeats: int, scale: Scale) -> tuple
     started = scale.clock()
     for _ in range(repeats):
         answer = contender.call(turn)
-    return (scale.clock() - started) / repeats, answer
+    return (scale.clock() - started) / (repeats * contender.per), answer
 
 
 def loosest(
