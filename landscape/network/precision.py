@@ -81,7 +81,8 @@ class Precision:
 
     moving: the parameters that are w; default the trainable ones. Of others that are trainable the
     model computes with copies, which training does not move.
-    dtype: of the model's own parameters; several of them in alphabetical order.
+    dtype: of the model's own parameters; several of them in alphabetical order. as_they_are: frozen
+    parameters of which there is no copy.
 
     Raises ValueError for complex parameters, frozen ones too. Frozen integers, as of a quantised
     network, stay as they are.
@@ -99,6 +100,7 @@ class Precision:
         self.dtype = ", ".join(names)
         self._low = any(self.raised(p) is not p for p in model.parameters())
         copies: dict[int, Tensor] = {}
+        used: dict[int, Tensor] = {}
         self._frozen: list[tuple[nn.Module, str, Tensor]] = []
         trainable = (p for p in model.parameters() if p.requires_grad)
         substituted = {id(p) for p in (trainable if moving is None else moving)}
@@ -112,6 +114,9 @@ class Precision:
                 if own.requires_grad or is_copy or cast.dtype is not own.dtype:
                     copies.setdefault(id(own), held)
                     self._frozen.append((module, key, copies[id(own)]))
+                else:
+                    used[id(own)] = own
+        self.as_they_are = list(used.values())
 
     def batch(self, batch: Batch) -> Batch:
         """Inputs and targets as the model's pass needs them."""

@@ -11,6 +11,7 @@ from landscape.distributed.ranks import ALONE, Alone, ranks_of
 from landscape.network import batch_norm as bn
 from landscape.network.batch import Batch, LossFn, scalar
 from landscape.network.double_precision import DoublePrecision
+from landscape.network.held import Held
 from landscape.network.isolation import (
     dense_embeddings,
     differentiable_kernels,
@@ -83,6 +84,7 @@ class EmpiricalRisk:
         self.no_derivatives = ""
         self.differentiates = False
         self.trained_norms = bn.trained(model) if policy != "stored" else []
+        self._held = Held(model, precision.as_they_are)
         self._buffers = precision.buffers(snapshot(model))
         with dense_embeddings(model):
             self._state = module_state(model)
@@ -233,7 +235,10 @@ class EmpiricalRisk:
 
         The model is in eval mode, or its batch norm in train mode where the policy is "batch".
         fused: allow kernels that have no second derivatives.
+
+        Raises ValueError where the model has changed beside its weights.
         """
+        self._held.check()
         with ExitStack() as stack:
             enter = stack.enter_context
             enter(gradients_on())
