@@ -11,7 +11,6 @@ from landscape.distributed.ranks import ALONE, Alone, ranks_of
 from landscape.network import batch_norm as bn
 from landscape.network.batch import Batch, LossFn, scalar
 from landscape.network.double_precision import DoublePrecision
-from landscape.network.held import Held
 from landscape.network.isolation import (
     dense_embeddings,
     differentiable_kernels,
@@ -27,7 +26,7 @@ from landscape.network.isolation import (
     snapshot,
 )
 from landscape.network.modes import set_eval
-from landscape.network.module_state import module_state, put
+from landscape.network.module_state import Held, module_state, put
 from landscape.network.precision import Precision, raised
 from landscape.network.weights import Weights
 from landscape.objective.data import load_batches, weight_fractions, with_weight

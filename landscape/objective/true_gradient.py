@@ -10,10 +10,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from landscape.linalg import probes
 from landscape.network.batch import Batch
 from landscape.objective.empirical_risk import EmpiricalRisk
 from landscape.utils.memory import ran_out
+from landscape.utils.rng import seed_of
 
 SMALL = 200_000  # weights up to which float64 is taken: its convolutions take ten times as long
 # Steps in lengths of w; the later ones where something inside computes in float32.
@@ -82,7 +82,8 @@ def _direction(risk: EmpiricalRisk, along: Tensor) -> Tensor:
     """A unit direction: half of it along the gradient, half a random one of the parameters that
     have none, or of all.
     """
-    (xi,) = probes.gaussians(risk.w, 1, risk.seed)
+    generator = torch.Generator().manual_seed(seed_of(risk.seed, "slope"))
+    xi = torch.randn(risk.weights.n, generator=generator).to(risk.w)
     parts = risk.weights.layers.values()
     if without := [part for part in parts if not bool(along[part].any())]:
         kept, xi = xi, torch.zeros_like(xi)
