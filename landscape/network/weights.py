@@ -257,6 +257,32 @@ def check_initialised(model: nn.Module) -> None:
     for name, t in (*model.named_parameters(), *model.named_buffers()):
         if is_lazy(t):
             raise ValueError(f"{name!r} has no shape yet. Run one batch through the model first.")
+    _check_apart(model)
+
+
+def _check_apart(model: nn.Module) -> None:
+    """Raise ValueError where a trainable parameter lies in the memory of another tensor."""
+    named = (*model.named_parameters(), *model.named_buffers())
+    spans = sorted((*_span(t), name, t.requires_grad) for name, t in named if _has_memory(t))
+    end, last, moves = 0, "", False
+    for start, stop, name, trainable in spans:
+        if start < end and (trainable or moves):
+            raise ValueError(
+                f"{last!r} and {name!r} lie in one memory, but are two tensors of the model. Tie "
+                "weights by assigning the parameter: model.b.weight = model.a.weight."
+            )
+        if stop > end:
+            end, last, moves = stop, name, trainable
+
+
+def _has_memory(t: Tensor) -> bool:
+    return t.layout == torch.strided and t.numel() > 0 and not t.is_meta
+
+
+def _span(t: Tensor) -> tuple[int, int]:
+    """The addresses of the first byte of a tensor, and of the first one behind it."""
+    reach = sum((size - 1) * stride for size, stride in zip(t.shape, t.stride(), strict=True))
+    return t.data_ptr(), t.data_ptr() + (reach + 1) * t.element_size()
 
 
 def in_format_of(parameter: Tensor, view: Tensor) -> Tensor:

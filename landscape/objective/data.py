@@ -25,7 +25,8 @@ def load_batches(batches: Iterable[Any], device: torch.device, seed: int) -> tup
     they were.
 
     Raises ValueError for no batches, batches without end (more than 100,000, or than half of the
-    machine's memory), and for batches whose examples cannot be counted.
+    machine's memory), for batches whose examples cannot be counted, and for those that a later one
+    is written over.
     """
     if isinstance(batches, Batch | Mapping | Tensor) or not isinstance(batches, Iterable):
         raise ValueError(
@@ -34,6 +35,7 @@ def load_batches(batches: Iterable[Any], device: torch.device, seed: int) -> tup
         )
     kept: list[Batch] = []
     held, limit = 0, SHARE * _memory_of(device)
+    first: Batch | None = None
     with seeded(seed_of(seed, "data"), device), _generators_kept(batches):
         for item in batches:
             batch = as_batch(item)
@@ -48,8 +50,14 @@ def load_batches(batches: Iterable[Any], device: torch.device, seed: int) -> tup
                     "itertools.islice(batches, 100), or streamed=True."
                 )
             kept.append(batch.to(device))
+            first = first or kept[0].copy()
     if not kept:
         raise ValueError("An objective needs at least one batch. Got none: is the data empty?")
+    if first is not None and len(kept) > 1 and fingerprint_of([first]) != fingerprint_of(kept[:1]):
+        raise ValueError(
+            "`batches` must be tensors of their own. The loader has written a later batch into the "
+            "memory of the first: yield copies, x.clone()."
+        )
     return tuple(kept)
 
 

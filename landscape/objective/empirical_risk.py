@@ -284,7 +284,17 @@ def risk_of(
     group: Any = None,
     streamed: bool = False,
 ) -> EmpiricalRisk:
-    """The risk of a model as it stands, without the checks of an objective."""
+    """The risk of a model as it stands, without the checks of an objective.
+
+    Raises ValueError for a model that is no module, and for a loss that takes no model.
+    """
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"`model` must be a torch.nn.Module. Got {type(model).__name__}.")
+    if not callable(loss) or type(loss).__module__ == "torch.nn.modules.loss":
+        raise ValueError(
+            f"`loss` must be a function of the model and a batch. Got {type(loss).__name__}: "
+            "lambda model, batch: criterion(model(batch.x), batch.y)."
+        )
     model = getattr(model, "_orig_mod", model)  # of torch.compile: measures differentiate twice
     weights = Weights(model, parameters)
     ranks = ranks_of(group, weights.parameters[0].device)

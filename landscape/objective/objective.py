@@ -259,6 +259,8 @@ class Objective:
         else it is rebuilt batch by batch.
         """
         n = self.weights.n
+        if not isinstance(v, Tensor):
+            raise ValueError(f"`v` must be a tensor. Got {type(v).__name__}: torch.as_tensor(v).")
         if v.shape[:1] != (n,) or v.dim() > 2:
             raise ValueError(f"`v` must have shape ({n},) or ({n}, k). Got {tuple(v.shape)}.")
         if v.dim() == 2:
@@ -330,4 +332,10 @@ class Objective:
         return self._retry(ask, [self._products, *products])
 
     def _point(self, at: Tensor | None) -> Tensor:
-        return self.risk.w if at is None else outside_inference(at.detach().to(self.risk.w))
+        if at is None:
+            return self.risk.w
+        if not isinstance(at, Tensor):
+            raise ValueError(
+                f"A point must be a tensor (n,). Got {type(at).__name__}: torch.as_tensor(point)."
+            )
+        return outside_inference(at.detach().to(self.risk.w))

@@ -124,3 +124,39 @@ def test_cut_is_split_for_points_without_a_graph():
     for cut, split in zip(weights.cut(w), weights.split(w), strict=True):
         assert cut.stride() == split.stride()
         assert torch.equal(cut, split)
+
+
+def tied_by_data(net):
+    net[2].weight.data = net[0].weight.data
+
+
+def a_buffer_on_a_weight(net):
+    net.register_buffer("copy", net[0].weight.data)
+
+
+def a_part_of_another(net):
+    net.part = nn.Parameter(net[0].weight.data[1:, 1:])
+
+
+def a_frozen_one_on_a_weight(net):
+    net[2].weight = nn.Parameter(net[0].weight.data, requires_grad=False)
+
+
+@pytest.mark.parametrize(
+    "share", [tied_by_data, a_buffer_on_a_weight, a_part_of_another, a_frozen_one_on_a_weight]
+)
+def test_two_tensors_in_one_memory_are_refused(share):
+    """Moved one by one they would be independent; torch moves them together."""
+    net = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 4))
+    share(net)
+    with pytest.raises(ValueError, match=r"lie in one memory.*by assigning the parameter"):
+        Weights(net)
+
+
+def test_parts_of_one_block_of_memory_are_apart():
+    block = torch.randn(20)
+    net = nn.Module()
+    net.a, net.b = nn.Parameter(block[:12].view(3, 4)), nn.Parameter(block[12:])
+    net.constant = nn.Parameter(torch.ones(3), requires_grad=False)
+    net.register_buffer("again", net.constant.data)
+    assert Weights(net).n == 20

@@ -120,3 +120,20 @@ def test_batches_as_hugging_face_yields_them():
     )
     assert objective.accuracy() == pytest.approx(int(right) / 30)
     assert objective.examples == 6
+
+
+@pytest.mark.parametrize("from_numpy", [False, True])
+def test_a_loader_that_writes_over_its_batches_is_refused(from_numpy):
+    x, y = torch.empty(10, 3), torch.empty(10, dtype=torch.long)
+    arrays = x.numpy(), y.numpy()
+
+    def loader():
+        for i in range(3):
+            for held, value in zip(arrays if from_numpy else (x, y), (i, i), strict=True):
+                held[...] = value
+            yield x, y
+
+    with pytest.raises(ValueError, match=r"written a later batch.*yield copies"):
+        load_batches(loader(), CPU, 0)
+    (only,) = load_batches(itertools.islice(loader(), 1), CPU, 0)
+    assert len(load_batches([only, only], CPU, 0)) == 2

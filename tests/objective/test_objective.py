@@ -310,3 +310,24 @@ def test_weight_norm_has_its_exact_hessian():
     h = 1e-5
     numeric = (objective.grad(objective.w + h * v) - objective.grad(objective.w - h * v)) / (2 * h)
     torch.testing.assert_close(objective.hvp(v), numeric, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("model", "loss", "message"),
+    [
+        (F.relu, F.mse_loss, r"`model` must be a torch.nn.Module. Got function"),
+        (nn.Linear(2, 1), None, r"`loss` must be a function .* Got NoneType"),
+        (nn.Linear(2, 1), nn.MSELoss(), r"Got MSELoss: lambda model, batch: criterion"),
+    ],
+)
+def test_what_is_no_model_or_no_loss_is_refused(model, loss, message):
+    with pytest.raises(ValueError, match=message):
+        Objective(model, [(torch.ones(3, 2), torch.ones(3, 1))], loss)
+
+
+def test_points_and_directions_are_tensors(warm_net, two_batches):
+    objective = Objective(warm_net, two_batches, cross_entropy)
+    with pytest.raises(ValueError, match=r"must be a tensor \(n,\). Got ndarray: torch.as_tensor"):
+        objective.value(objective.w.numpy())
+    with pytest.raises(ValueError, match=r"`v` must be a tensor. Got list"):
+        objective.hvp([1.0])
