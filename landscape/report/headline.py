@@ -81,7 +81,7 @@ def headline(contents: Contents) -> str:
     if len(contents.methods) < 2:
         return f"{method_name(contents.methods[0])} alone: there is nothing to compare it with."
     if contents.seeds < 2:
-        return f"{named(contents.methods, contents.methods)}, one run of each: no verdict."
+        return _begun(f"{named(contents.methods, contents.methods)}, one run of each: no verdict.")
     base = method_name(contents.comparison.baseline)
     clauses, lacking = [], []
     before, again = list[str](), ""
@@ -95,9 +95,12 @@ def headline(contents: Contents) -> str:
     if not told:
         return f"Too few runs finished to compare any method with {base}."
     told = [told[0], *(clause.replace(f" than {base}", "") for clause in told[1:])]
-    sentence = "; ".join([*told, *_lacking(contents, asked(contents), lacking)]) + "."
-    starts = sentence.startswith(("no ", "all "))  # else with a name, which keeps its letters
-    return capitalised(sentence) if starts else sentence
+    return _begun("; ".join([*told, *_lacking(contents, asked(contents), lacking)]) + ".")
+
+
+def _begun(sentence: str) -> str:
+    """Begin a sentence with a capital, but for a name, which keeps its letters."""
+    return capitalised(sentence) if sentence.startswith(("no ", "all ")) else sentence
 
 
 def question_of(contents: Contents, metric: str) -> Question:

@@ -95,6 +95,9 @@ def test_one_seed_names_the_methods_and_gives_no_verdict(make_contents):
     assert (
         definition(contents) == "Digits, 1 seed, equal epochs. One seed: no interval, no verdict."
     )
+    names = ("sgd", "adamw", "sam", "asam", "fam", "lets", "msam", "aace", "lookbehind")
+    many = make_contents(names, 1, (), size=5)
+    assert headline(many) == "All 9 methods, one run of each: no verdict."
 
 
 def test_all_diverged_and_one_method(make_contents):
