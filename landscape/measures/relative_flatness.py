@@ -40,6 +40,7 @@ from landscape.network.linear_layer import (
 )
 from landscape.objective.objective import Objective
 from landscape.records import RelativeFlatnessRecord
+from landscape.utils import checks
 
 CLOSED, EXACT = "softmax head, closed form", "output Hessian, exact"
 CHECKS = 3  # products at the output that tell whether an exact way holds
@@ -91,10 +92,10 @@ class RelativeFlatness:
     over_ranks: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        checks.typed(self)
         if self.draws < 2:
             raise ValueError(f"`draws` must be at least 2. Got {self.draws}.")
-        if self.max_products < 0:
-            raise ValueError(f"`max_products` must be non-negative. Got {self.max_products}.")
+        checks.non_negative(max_products=self.max_products)
 
     @shows_progress
     def __call__(

@@ -11,11 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from landscape.methods import ascent, checks
+from landscape.methods import ascent
 from landscape.methods.components import label_shift
 from landscape.methods.walker.accumulation import weighted_parts, whole_of
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch, LossFn
+from landscape.utils import checks
 
 
 @dataclass
@@ -70,6 +71,7 @@ class AACE(ascent.Ascent):
     no_closure: ClassVar[str] = "its climb follows another loss, of the logits"
 
     def __post_init__(self) -> None:
+        checks.typed(self)
         checks.non_negative(rho=self.rho)
         if not 0 <= self.threshold <= 1:
             raise ValueError(f"`threshold` must lie in [0, 1]. Got {self.threshold}.")
