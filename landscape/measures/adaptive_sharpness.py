@@ -18,7 +18,7 @@ from landscape.measures.sharpness import around
 from landscape.measures.space import ball_ascent, scales
 from landscape.measures.space.ball_norms import NORMS
 from landscape.measures.space.regrouping import regrouped
-from landscape.network.batch import class_logits
+from landscape.network.batch import are_probabilities, class_logits
 from landscape.network.linear_layer import answers_of
 from landscape.objective.objective import Objective
 from landscape.objective.reduction import can_be_regrouped
@@ -148,7 +148,9 @@ class AdaptiveSharpness:
 
 
 def _check_classes_last(objective: Objective) -> None:
-    """Raise ValueError where the model's answer is not (examples, classes), nor (..., classes)."""
+    """Raise ValueError where the model's answer is not (examples, classes), nor (..., classes), or
+    where it is probabilities.
+    """
     risk, batch = objective.risk, objective.risk.batches[0]
     with risk.opened(risk.w), answers_of(risk.model) as answers:
         risk.batch_loss(batch)
@@ -159,6 +161,11 @@ def _check_classes_last(objective: Objective) -> None:
                 "Logits can be normalised where the model returns them, (examples, classes), or "
                 f"with the classes last. Got {tuple(z.shape) if isinstance(z, Tensor) else type(z)}"
                 '. Use logits="plain" here.'
+            )
+        if are_probabilities(z):
+            raise ValueError(
+                "Logits can be normalised where the model returns them. Its answers are "
+                'probabilities, whose sum the loss counts on. Use logits="plain" here.'
             )
 
 

@@ -33,8 +33,8 @@ class Calibration:
     resamples: draws of the interval and of the floor.
     seed: of these draws.
 
-    Cost: one forward pass. Raises ValueError for settings out of range, and where targets are no
-    classes.
+    Cost: one forward pass. Raises ValueError for settings out of range, where targets are no
+    classes, and where the model answers with probabilities in place of logits.
 
     Example: two predictions of confidence 0.8, one of them wrong.
 
