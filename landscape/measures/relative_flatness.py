@@ -65,7 +65,8 @@ class RelativeFlatness:
 
     Defaults are the project's own. κ of a hidden layer with smooth activations can be negative.
     Raises ValueError for settings out of range, and for layers without a relative flatness: of
-    another kind, frozen, grouped, or with weights computed from other parameters.
+    another kind, empty, frozen, grouped, or with weights computed from other parameters; for
+    normalised features of a layer that is called inside of torch.func.vmap.
 
     Differs from the authors' code: a feature without variance does not divide by zero; the trace is
     that of the loss as given, without weight decay.

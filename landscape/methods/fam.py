@@ -53,8 +53,8 @@ class FAM:
     random signs 3 passes a draw (1 where frozen), other layers 2 for each of d outputs (2/3), times
     the share of the weights from the layer on. `grad_evals` counts these.
 
-    Raises ValueError for settings outside these, an unknown layer, a layer whose flatness is not
-    defined or always 0, an `over` that is no method or another FAM.
+    Raises ValueError for settings outside these, an unknown layer, an empty one, one whose flatness
+    is not defined or always 0, an `over` that is no method or another FAM.
 
     Differs from the authors' code:
     - the released loop reads the Hessian in another index order than it is stored in.
