@@ -205,7 +205,7 @@ def wrap(
     logits: (model, batch) -> classes last; default model(batch.x).
     seed: of dropout masks, each pass from (seed, step, pass), or one per step with `same_mask`.
     autocast: torch.bfloat16 for mixed precision; the weights stay float32.
-    max_grad_norm: clips the final gradient.
+    max_grad_norm: clips the final gradient; None: not at all.
     distributed: under torchrun, on the bare module: "global", every gradient averaged over the
     ranks; or "per-rank", each climbs on its own batch (see `landscape.methods.walker.distributed`).
 
@@ -214,8 +214,8 @@ def wrap(
     Raises ValueError for an unknown method, an optimizer whose parameters are not the model's, that
     is not the one that the method's name promises (sgd, adamw) or that needs more than a gradient
     (LBFGS), extra batches that the method needs and does not get, a half precision that needs
-    scaled gradients, and a model that synchronises or shards itself. Warns where several ranks run
-    and `distributed` is not set.
+    scaled gradients, a `max_grad_norm` that is not positive and finite, and a model that
+    synchronises or shards itself. Warns where several ranks run and `distributed` is not set.
 
     Example: one step of SAM.
 

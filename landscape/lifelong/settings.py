@@ -1,5 +1,6 @@
 """Settings of lifelong learning: tasks, outputs, and the memory of earlier tasks."""
 
+import math
 from dataclasses import dataclass
 
 from landscape.utils.names import unknown
@@ -50,9 +51,9 @@ class LifelongSettings:
             if getattr(self, name) not in known:
                 raise ValueError(unknown(f"lifelong.{name}", getattr(self, name), known))
         for name in ("tasks", "memory"):
-            if getattr(self, name) < 1:
+            if not getattr(self, name) >= 1:
                 raise ValueError(
                     f"`lifelong.{name}` must be at least 1. Got {getattr(self, name)}."
                 )
-        if self.gamma <= 0:
+        if not 0 < self.gamma < math.inf:
             raise ValueError(f"`lifelong.gamma` must be positive. Got {self.gamma}.")

@@ -18,11 +18,12 @@ from landscape.measures.sharpness import around
 from landscape.measures.space import ball_ascent, scales
 from landscape.measures.space.ball_norms import NORMS
 from landscape.measures.space.regrouping import regrouped
-from landscape.network.batch import class_logits
+from landscape.network.batch import are_probabilities, class_logits
 from landscape.network.linear_layer import answers_of
 from landscape.objective.objective import Objective
 from landscape.objective.reduction import can_be_regrouped
 from landscape.records import AdaptiveSharpnessRecord, Array
+from landscape.utils import checks
 
 LOGITS = ("plain", "norm", "rms")
 LEAST = 1e-10  # length of logits below which they are not divided by it
@@ -80,6 +81,7 @@ class AdaptiveSharpness:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        checks.typed(self)
         ball_ascent.check(self.radii, self.steps, self.restarts)
         scales.check_rising("average_radii", self.average_radii, "radii")
         if len(self.radii) != len(self.average_radii):
@@ -87,13 +89,9 @@ class AdaptiveSharpness:
                 f"`average_radii` must be as many as `radii`, {len(self.radii)}. "
                 f"Got {len(self.average_radii)}."
             )
-        for name, known in (("norm", tuple(NORMS)), ("logits", LOGITS)):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"`{name}` must be one of {', '.join(known)}. Got {getattr(self, name)!r}."
-                )
-        if self.m < 1:
-            raise ValueError(f"`m` must be at least 1. Got {self.m}.")
+        checks.one_of(tuple(NORMS), norm=self.norm)
+        checks.one_of(LOGITS, logits=self.logits)
+        checks.at_least(1, m=self.m)
         if self.draws < 2:
             raise ValueError(f"`draws` must be at least 2, for an interval. Got {self.draws}.")
 
@@ -150,7 +148,9 @@ class AdaptiveSharpness:
 
 
 def _check_classes_last(objective: Objective) -> None:
-    """Raise ValueError where the model's answer is not (examples, classes), nor (..., classes)."""
+    """Raise ValueError where the model's answer is not (examples, classes), nor (..., classes), or
+    where it is probabilities.
+    """
     risk, batch = objective.risk, objective.risk.batches[0]
     with risk.opened(risk.w), answers_of(risk.model) as answers:
         risk.batch_loss(batch)
@@ -161,6 +161,11 @@ def _check_classes_last(objective: Objective) -> None:
                 "Logits can be normalised where the model returns them, (examples, classes), or "
                 f"with the classes last. Got {tuple(z.shape) if isinstance(z, Tensor) else type(z)}"
                 '. Use logits="plain" here.'
+            )
+        if are_probabilities(z):
+            raise ValueError(
+                "Logits can be normalised where the model returns them. Its answers are "
+                'probabilities, whose sum the loss counts on. Use logits="plain" here.'
             )
 
 

@@ -17,6 +17,7 @@ from landscape.network.batch import Batch
 from landscape.objective.objective import Objective
 from landscape.objective.reduction import can_be_regrouped
 from landscape.records import BatchEigenvaluesRecord
+from landscape.utils import checks
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,11 @@ class BatchEigenvalues:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.m < 1:
-            raise ValueError(f"`m` must be at least 1. Got {self.m}.")
+        checks.typed(self)
+        checks.at_least(1, m=self.m)
         if self.batches < 2:
             raise ValueError(f"`batches` must be at least 2, for an interval. Got {self.batches}.")
-        if not self.tolerance > 0:
-            raise ValueError(f"`tolerance` must be positive. Got {self.tolerance}.")
+        checks.positive(tolerance=self.tolerance)
         check_curvature(self.curvature)
 
     @shows_progress

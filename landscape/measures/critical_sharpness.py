@@ -15,6 +15,7 @@ from landscape.measures.curvature.operator import operator
 from landscape.measures.space.sampling_error import group_losses, stderr_over_groups
 from landscape.objective.objective import Objective
 from landscape.records import CriticalSharpnessRecord
+from landscape.utils import checks
 
 MOST = 100  # doublings of the step
 LOW = 1e-4  # first step where the curvature says nothing
@@ -62,8 +63,9 @@ class CriticalSharpness:
     tolerance: float = 1 / 16
 
     def __post_init__(self) -> None:
-        if self.start is not None and not 0 < self.start < math.inf:
-            raise ValueError(f"`start` must be positive. Got {self.start}.")
+        checks.typed(self)
+        if self.start is not None:
+            checks.positive(start=self.start)
         if not 0 < self.tolerance < 1:
             raise ValueError(f"`tolerance` must be between 0 and 1. Got {self.tolerance}.")
 

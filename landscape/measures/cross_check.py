@@ -27,6 +27,9 @@ class CrossCheck:
     layer: str | None = None
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        Eigenvalues(**asdict(self))  # refuses what it would
+
     @shows_progress
     def __call__(
         self, objective: Objective, *, progress: Progress | None = None

@@ -16,6 +16,7 @@ from landscape.measures.curvature.with_pyhessian import power_iteration
 from landscape.network.precision import arithmetic_of
 from landscape.objective.objective import Objective
 from landscape.records import EigenvaluesRecord
+from landscape.utils import checks
 from landscape.utils.memory import MOST_KEPT, free_bytes
 
 WHICH = ("magnitude", "largest", "smallest", "both")
@@ -77,19 +78,14 @@ class Eigenvalues:
     over_ranks: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        checks.typed(self)
         arithmetic_of(self.precision)
-        if self.k < 1:
-            raise ValueError(f"`k` must be at least 1. Got {self.k}.")
-        if self.which not in WHICH:
-            raise ValueError(f"`which` must be one of {', '.join(WHICH)}. Got {self.which!r}.")
-        if not self.tolerance >= 0:
-            raise ValueError(f"`tolerance` must be non-negative. Got {self.tolerance}.")
-        if self.max_hvps is not None and self.max_hvps < 1:
-            raise ValueError(f"`max_hvps` must be at least 1. Got {self.max_hvps}.")
-        if self.backend not in BACKENDS:
-            raise ValueError(
-                f"`backend` must be one of {', '.join(BACKENDS)}. Got {self.backend!r}."
-            )
+        checks.at_least(1, k=self.k)
+        checks.one_of(WHICH, which=self.which)
+        checks.non_negative(tolerance=self.tolerance)
+        if self.max_hvps is not None:
+            checks.at_least(1, max_hvps=self.max_hvps)
+        checks.one_of(BACKENDS, backend=self.backend)
         check_curvature(self.curvature)
         if self.backend == "pyhessian" and self.which != "magnitude":
             raise ValueError(

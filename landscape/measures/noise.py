@@ -21,6 +21,7 @@ from landscape.measures.space.evaluate_grid import walk
 from landscape.measures.space.planes import Writer, along
 from landscape.objective.objective import Objective
 from landscape.records import Array, NoiseRecord
+from landscape.utils import checks
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class NoiseRobustness:
     splits_into: ClassVar[str] = "draws"
 
     def __post_init__(self) -> None:
+        checks.typed(self)
         scales.check_rising("sigmas", self.sigmas)
         if self.draws < 2:
             raise ValueError(f"`draws` must be at least 2, for an interval. Got {self.draws}.")

@@ -16,6 +16,7 @@ from landscape.linalg import probes
 from landscape.measures.context import Progress, shows_progress, signature
 from landscape.objective.objective import Objective
 from landscape.records import PacBayesRecord
+from landscape.utils import checks
 
 FORMS = ("plain", "magnitude")
 QUANTITIES = ("error", "loss")
@@ -67,16 +68,12 @@ class PacBayes:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 < self.deviation < math.inf:
-            raise ValueError(f"`deviation` must be positive. Got {self.deviation}.")
-        if self.quantity not in QUANTITIES:
-            raise ValueError(
-                f"`quantity` must be one of {', '.join(QUANTITIES)}. Got {self.quantity!r}."
-            )
+        checks.typed(self)
+        checks.positive(deviation=self.deviation)
+        checks.one_of(QUANTITIES, quantity=self.quantity)
         if self.draws < 2:
             raise ValueError(f"`draws` must be at least 2, for an interval. Got {self.draws}.")
-        if not self.epsilon >= 0:
-            raise ValueError(f"`epsilon` must be non-negative. Got {self.epsilon}.")
+        checks.non_negative(epsilon=self.epsilon)
 
     @shows_progress
     def __call__(self, objective: Objective, *, progress: Progress | None = None) -> PacBayesRecord:

@@ -22,6 +22,7 @@ from landscape.network import batch_norm as bn
 from landscape.objective.objective import Objective
 from landscape.objective.point_passes import Point
 from landscape.records import Array, PathRecord
+from landscape.utils import checks
 
 SHAPES = ("line", "bezier")
 
@@ -82,17 +83,12 @@ class Path:
     over_ranks: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.size < 3:
-            raise ValueError(f"`size` must be at least 3. Got {self.size}.")
-        if self.shape not in SHAPES:
-            raise ValueError(f"`shape` must be one of {', '.join(SHAPES)}. Got {self.shape!r}.")
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1. Got {getattr(self, name)}.")
-        if not self.lr > 0:
-            raise ValueError(f"`lr` must be positive. Got {self.lr}.")
-        if not self.weight_decay >= 0:
-            raise ValueError(f"`weight_decay` must be non-negative. Got {self.weight_decay}.")
+        checks.typed(self)
+        checks.at_least(3, size=self.size)
+        checks.one_of(SHAPES, shape=self.shape)
+        checks.at_least(1, epochs=self.epochs, batch_size=self.batch_size)
+        checks.positive(lr=self.lr)
+        checks.non_negative(weight_decay=self.weight_decay)
         arithmetic.check(self)
 
     @property

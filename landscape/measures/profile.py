@@ -16,6 +16,7 @@ from landscape.measures.space.planes import Writer, along, random_plane
 from landscape.measures.space.sampling_error import relative_stderr
 from landscape.objective.objective import Objective
 from landscape.records import ProfileRecord
+from landscape.utils import checks
 
 DIRECTIONS = ("random", "eigenvectors")
 
@@ -65,14 +66,11 @@ class Profile:
     splits_into: ClassVar[str] = "lines"
 
     def __post_init__(self) -> None:
+        checks.typed(self)
         grids.check(self.size, self.span)
         arithmetic.check(self)
-        if self.lines < 1:
-            raise ValueError(f"`lines` must be at least 1. Got {self.lines}.")
-        if self.directions not in DIRECTIONS:
-            raise ValueError(
-                f"`directions` must be one of {', '.join(DIRECTIONS)}. Got {self.directions!r}."
-            )
+        checks.at_least(1, lines=self.lines)
+        checks.one_of(tuple(DIRECTIONS), directions=self.directions)
 
     @shows_progress
     def __call__(

@@ -12,6 +12,7 @@ from landscape.measures.context import Progress, shows_progress, signature
 from landscape.measures.space import filters, scales
 from landscape.objective.objective import Objective
 from landscape.records import PruningRecord
+from landscape.utils import checks
 
 SCOPES = ("global", "layer")
 
@@ -49,11 +50,11 @@ class Pruning:
     over_ranks: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        checks.typed(self)
         scales.check_rising("fractions", self.fractions, "shares")
         if self.fractions[-1] > 1:
             raise ValueError(f"`fractions` must be at most 1. Got {self.fractions}.")
-        if self.scope not in SCOPES:
-            raise ValueError(f"`scope` must be one of {', '.join(SCOPES)}. Got {self.scope!r}.")
+        checks.one_of(SCOPES, scope=self.scope)
 
     @shows_progress
     def __call__(self, objective: Objective, *, progress: Progress | None = None) -> PruningRecord:

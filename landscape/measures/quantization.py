@@ -11,6 +11,7 @@ from landscape.measures.context import Progress, shows_progress, signature
 from landscape.measures.space import filters
 from landscape.objective.objective import Objective
 from landscape.records import QuantizationRecord
+from landscape.utils import checks
 
 # Name -> the groups of weights that share one scale.
 GRANULARITIES = {"tensor": filters.by_tensor, "channel": filters.by_filter}
@@ -50,7 +51,8 @@ class Quantization:
     over_ranks: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not self.bits or not all(b == int(b) and 2 <= b <= 32 for b in self.bits):
+        checks.typed(self)
+        if not self.bits or not all(2 <= b <= 32 for b in self.bits):
             raise ValueError(f"`bits` must be whole numbers from 2 to 32. Got {self.bits}.")
         unknown = [name for name in self.granularity if name not in GRANULARITIES]
         if unknown or not self.granularity:

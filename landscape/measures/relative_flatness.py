@@ -40,6 +40,7 @@ from landscape.network.linear_layer import (
 )
 from landscape.objective.objective import Objective
 from landscape.records import RelativeFlatnessRecord
+from landscape.utils import checks
 
 CLOSED, EXACT = "softmax head, closed form", "output Hessian, exact"
 CHECKS = 3  # products at the output that tell whether an exact way holds
@@ -64,7 +65,8 @@ class RelativeFlatness:
 
     Defaults are the project's own. κ of a hidden layer with smooth activations can be negative.
     Raises ValueError for settings out of range, and for layers without a relative flatness: of
-    another kind, frozen, grouped, or with weights computed from other parameters.
+    another kind, empty, frozen, grouped, or with weights computed from other parameters; for
+    normalised features of a layer that is called inside of torch.func.vmap.
 
     Differs from the authors' code: a feature without variance does not divide by zero; the trace is
     that of the loss as given, without weight decay.
@@ -91,10 +93,10 @@ class RelativeFlatness:
     over_ranks: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        checks.typed(self)
         if self.draws < 2:
             raise ValueError(f"`draws` must be at least 2. Got {self.draws}.")
-        if self.max_products < 0:
-            raise ValueError(f"`max_products` must be non-negative. Got {self.max_products}.")
+        checks.non_negative(max_products=self.max_products)
 
     @shows_progress
     def __call__(

@@ -15,6 +15,7 @@ from landscape.measures.space.sampling_error import relative_stderr
 from landscape.objective.objective import Objective
 from landscape.records import Array, EigenvaluesRecord, RiseAreaRecord
 from landscape.records.contours import Contour, contour_around
+from landscape.utils import checks
 
 REACH = 3.0  # half of the plane's width, in distances at which the loss has risen
 FEWEST = 9  # points of an axis: every second one makes a spline
@@ -69,12 +70,10 @@ class RiseArea:
     over_ranks: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not (self.rise > 0 and np.isfinite(self.rise)):
-            raise ValueError(f"`rise` must be positive. Got {self.rise}.")
+        checks.typed(self)
+        checks.positive(rise=self.rise, cells=self.cells)
         if self.size < FEWEST or self.size % 2 == 0:
             raise ValueError(f"`size` must be odd and at least {FEWEST}. Got {self.size}.")
-        if not self.cells > 0:
-            raise ValueError(f"`cells` must be positive. Got {self.cells}.")
 
     @shows_progress
     def __call__(

@@ -21,6 +21,7 @@ from landscape.objective.derivative import derivative, total
 from landscape.objective.objective import Objective
 from landscape.objective.reduction import can_be_regrouped
 from landscape.records import SharpnessRecord
+from landscape.utils import checks
 
 RULES = ("sam", "asam")
 
@@ -75,13 +76,11 @@ class Sharpness:
     over_ranks: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        checks.typed(self)
         ball_ascent.check(self.radii, self.steps, self.restarts)
-        if self.m < 1:
-            raise ValueError(f"`m` must be at least 1. Got {self.m}.")
-        if self.rule not in RULES:
-            raise ValueError(f"`rule` must be one of {', '.join(RULES)}. Got {self.rule!r}.")
-        if not self.eta >= 0:
-            raise ValueError(f"`eta` must be non-negative. Got {self.eta}.")
+        checks.at_least(1, m=self.m)
+        checks.one_of(RULES, rule=self.rule)
+        checks.non_negative(eta=self.eta)
 
     @shows_progress
     def __call__(

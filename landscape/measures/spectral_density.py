@@ -17,6 +17,7 @@ from landscape.measures.rows.shared_rows import Keep, ways_of
 from landscape.network.precision import arithmetic_of
 from landscape.objective.objective import Objective
 from landscape.records import SpectralDensityRecord
+from landscape.utils import checks
 from landscape.utils.memory import basis_bytes
 
 REACH = 6  # kernel widths that the grid goes beyond the outer nodes: 1e-9 of a kernel lies outside
@@ -68,11 +69,11 @@ class SpectralDensity:
     splits_into: ClassVar[str] = "probes"
 
     def __post_init__(self) -> None:
+        checks.typed(self)
         arithmetic_of(self.precision)
         if self.probes < 2:
             raise ValueError(f"`probes` must be at least 2, for an error. Got {self.probes}.")
-        if self.steps < 1:
-            raise ValueError(f"`steps` must be at least 1. Got {self.steps}.")
+        checks.at_least(1, steps=self.steps)
         if not 1e-5 <= self.width <= 1:
             raise ValueError(f"`width` must lie between 1e-5 and 1. Got {self.width}.")
 

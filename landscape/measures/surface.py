@@ -3,7 +3,7 @@
 Li, Xu, Taylor, Studer & Goldstein, NeurIPS 2018 (arXiv 1712.09913).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -20,6 +20,7 @@ from landscape.measures.space.planes import Plane, Writer, pca_plane, random_pla
 from landscape.measures.space.sampling_error import relative_stderr
 from landscape.objective.objective import Objective
 from landscape.records import Array, SurfaceRecord
+from landscape.utils import checks
 
 # Directions -> the plane, from the seed and the points (k, n) that it shall fit.
 DIRECTIONS: dict[str, Callable[[Objective, int, Any], Plane]] = {
@@ -76,7 +77,7 @@ class Surface:
     span: grids.Span | None = None
     directions: str = "random"
     plane: Plane | None = None
-    points: Mapping[str, Tensor] | Tensor | None = None
+    points: Mapping[str, Tensor] | Sequence[Tensor] | Tensor | None = None
     preview: bool = False
     seed: int = 0
     precision: str = unless_default("auto")
@@ -91,11 +92,9 @@ class Surface:
     splits_into: ClassVar[str] = "rows"
 
     def __post_init__(self) -> None:
+        checks.typed(self)
         grids.check(self.size, self.span)
-        if self.directions not in DIRECTIONS:
-            raise ValueError(
-                f"`directions` must be one of {', '.join(DIRECTIONS)}. Got {self.directions!r}."
-            )
+        checks.one_of(tuple(DIRECTIONS), directions=self.directions)
         arithmetic.check(self)
 
     @shows_progress

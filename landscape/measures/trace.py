@@ -17,6 +17,7 @@ from landscape.measures.rows.shared_rows import Keep
 from landscape.network.precision import arithmetic_of
 from landscape.objective.objective import Objective
 from landscape.records import EigenvaluesRecord, TraceRecord
+from landscape.utils import checks
 from landscape.utils.memory import basis_bytes
 
 METHODS = ("layers", "krylov", "hutch++", "hutchinson")
@@ -70,13 +71,11 @@ class Trace:
     over_ranks: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        checks.typed(self)
         arithmetic_of(self.precision)
-        if not self.tolerance >= 0:
-            raise ValueError(f"`tolerance` must be non-negative. Got {self.tolerance}.")
-        if self.max_hvps < LEAST:
-            raise ValueError(f"`max_hvps` must be at least {LEAST}. Got {self.max_hvps}.")
-        if self.method not in METHODS:
-            raise ValueError(f"`method` must be one of {', '.join(METHODS)}. Got {self.method!r}.")
+        checks.non_negative(tolerance=self.tolerance)
+        checks.at_least(LEAST, max_hvps=self.max_hvps)
+        checks.one_of(METHODS, method=self.method)
 
     @property
     def splits_into(self) -> str:

@@ -11,6 +11,7 @@ from landscape.measures.context import Progress, shows_progress, signature
 from landscape.measures.space import ball_ascent, ball_norms, scales
 from landscape.objective.objective import Objective
 from landscape.records import WorstCaseRecord
+from landscape.utils import checks
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class WorstCase:
     over_ranks: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        checks.typed(self)
         ball_ascent.check(self.radii, self.steps, self.restarts)
         scales.check(self.scale)
 

@@ -11,11 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from landscape.methods import ascent, checks
+from landscape.methods import ascent
 from landscape.methods.components import label_shift
 from landscape.methods.walker.accumulation import weighted_parts, whole_of
 from landscape.methods.walker.walker import Walker
-from landscape.network.batch import Batch, LossFn
+from landscape.network.batch import Batch, LossFn, refuse_probabilities
+from landscape.utils import checks
 
 
 @dataclass
@@ -41,8 +42,9 @@ class AACE(ascent.Ascent):
     Cost: 2 passes a step. The first step also takes a loss without a gradient, on sequences 2 to 4
     more, to see whether the loss leaves rows out or shifts the labels.
 
-    Raises ValueError for settings outside these, targets that are no classes, a single logit, a
-    loss that leaves out rows with a label, or one of sequences that shifts the labels.
+    Raises ValueError for settings outside these, targets that are no classes, a single logit,
+    probabilities in place of logits (seen in the first step), a loss that leaves out rows with a
+    label, or one of sequences that shifts the labels.
 
     Differs from the authors' code:
     - the target is the softmax over the wrong classes: no 0/0 where the label's p rounds to 1.
@@ -67,9 +69,11 @@ class AACE(ascent.Ascent):
     threshold: float = 0.0
     mode: str = "ada"
     tries: int = field(default=5, init=False, compare=False, repr=False)  # of the labels' places
+    seen: bool = field(default=False, init=False, compare=False, repr=False)  # that they are logits
     no_closure: ClassVar[str] = "its climb follows another loss, of the logits"
 
     def __post_init__(self) -> None:
+        checks.typed(self)
         checks.non_negative(rho=self.rho)
         if not 0 <= self.threshold <= 1:
             raise ValueError(f"`threshold` must lie in [0, 1]. Got {self.threshold}.")
@@ -104,10 +108,13 @@ class AACE(ascent.Ascent):
     def _adversarial(self, walker: Walker, logs: bool) -> LossFn:
         def loss(model: nn.Module, batch: Batch) -> Tensor:
             z, y = classes(walker.logits(batch), batch.y)
+            if not self.seen:
+                refuse_probabilities(z, "AACE")
+                self.seen = len(z) > 0
             if logs:
                 fraction = whole_of(batch).size / (walker.step_size or batch.size)
-                seen = fraction * F.cross_entropy(z.detach(), y)
-                walker.log(loss=walker.logged.get("loss", 0.0) + seen)
+                plain = fraction * F.cross_entropy(z.detach(), y)
+                walker.log(loss=walker.logged.get("loss", 0.0) + plain)
             return aace(z, y, self.threshold, self.mode).mean()
 
         return loss

@@ -6,8 +6,9 @@ from fnmatch import fnmatchcase
 
 from torch import Tensor
 
-from landscape.methods import ascent, checks
+from landscape.methods import ascent
 from landscape.methods.walker.walker import Walker
+from landscape.utils import checks
 
 
 @dataclass
@@ -49,6 +50,7 @@ class ASAM(ascent.Ascent):
     scaled: str = "weights"
 
     def __post_init__(self) -> None:
+        checks.typed(self)
         checks.non_negative(rho=self.rho, eta=self.eta)
 
     @property

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from landscape.methods import checks
 from landscape.methods.walker.accumulation import whole_of
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch
+from landscape.utils import checks
 
 Radius = float | Tensor
 

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from landscape.methods import checks
 from landscape.methods.components import penalty, penalty_cost
 from landscape.methods.components.penalty import CLOSED, SIGNS, LayerPass
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch, LossFn
 from landscape.network.higher_order import ThirdOrder, second_derivatives
 from landscape.network.linear_layer import Call, recorded_calls
+from landscape.utils import checks
 
 FORMS = ("kappa", "kappa_hat")
 GRADIENTS = ("full", "frozen")
@@ -53,8 +53,8 @@ class FAM:
     random signs 3 passes a draw (1 where frozen), other layers 2 for each of d outputs (2/3), times
     the share of the weights from the layer on. `grad_evals` counts these.
 
-    Raises ValueError for settings outside these, an unknown layer, a layer whose flatness is not
-    defined or always 0, an `over` that is no method or another FAM.
+    Raises ValueError for settings outside these, an unknown layer, an empty one, one whose flatness
+    is not defined or always 0, an `over` that is no method or another FAM.
 
     Differs from the authors' code:
     - the released loop reads the Hessian in another index order than it is stored in.
@@ -91,6 +91,7 @@ class FAM:
     chosen: str = field(default="", init=False, compare=False, repr=False)  # the layer's name
 
     def __post_init__(self) -> None:
+        checks.typed(self)
         checks.non_negative(lam=self.lam)
         checks.one_of(FORMS, form=self.form)
         checks.one_of(GRADIENTS, gradient=self.gradient)

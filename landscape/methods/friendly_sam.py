@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from landscape.methods import ascent, checks
+from landscape.methods import ascent
 from landscape.methods.walker.walker import Walker
+from landscape.utils import checks
 
 
 @dataclass
@@ -59,6 +60,7 @@ class FriendlySAM(ascent.Ascent):
     m: Tensor | None = field(default=None, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        checks.typed(self)
         checks.non_negative(rho=self.rho, sigma=self.sigma)
         if not 0 <= self.lam <= 1:
             raise ValueError(f"`lam` must lie in [0, 1]. Got {self.lam}.")

@@ -5,9 +5,10 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from landscape.methods import ascent, checks
+from landscape.methods import ascent
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch
+from landscape.utils import checks
 
 
 @dataclass
@@ -64,8 +65,11 @@ class GSAM(ascent.Perturbs):
 
     def __post_init__(self) -> None:
         ascent.check(self.over, self.rho, once=True)
+        checks.typed(self)
         checks.non_negative(alpha=self.alpha, lr_min=self.lr_min)
-        if self.lr_max is not None and not self.lr_max >= self.lr_min:
+        if self.lr_max is not None:
+            checks.non_negative(lr_max=self.lr_max)
+        if self.lr_max is not None and self.lr_max < self.lr_min:
             raise ValueError(f"`lr_max` must be at least `lr_min`. Got {self.lr_max}.")
         if self.rho_min is not None:
             checks.non_negative(rho_min=self.rho_min)

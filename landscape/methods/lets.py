@@ -9,13 +9,14 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor
 
-from landscape.methods import ascent, checks
+from landscape.methods import ascent
 from landscape.methods.components import learned_radius
 from landscape.methods.components.learned_radius import Radius
 from landscape.methods.dual_walker import HESSIANS, DualWalker, dual, tangents
 from landscape.methods.requirements import nested
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch
+from landscape.utils import checks
 
 UPPERS = ("fresh", "same", "next")
 
@@ -102,6 +103,7 @@ class LETS:
         if self.over is not None:
             ascent.check_perturbs(self.over)
             check_depends_on_its_radius(self.over)
+        checks.typed(self)
         checks.positive(rho=self.start)
         checks.non_negative(beta=self.beta)
         checks.whole(1, every=self.every)

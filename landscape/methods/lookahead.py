@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from landscape.methods import ascent, checks
+from landscape.methods import ascent
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch
+from landscape.utils import checks
 
 
 @dataclass
@@ -60,13 +61,14 @@ class Lookahead(ascent.Perturbs):
     slow: Tensor | None = field(default=None, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        checks.whole(1, k=self.k)
-        if not 0 <= self.alpha <= 1:
-            raise ValueError(f"`alpha` must lie in [0, 1]. Got {self.alpha}.")
         if isinstance(self.over, Lookahead):
             raise ValueError("`over` must not be Lookahead again. Choose another k and alpha.")
         if self.over is not None:
             ascent.check_perturbs(self.over)
+        checks.typed(self)
+        checks.whole(1, k=self.k)
+        if not 0 <= self.alpha <= 1:
+            raise ValueError(f"`alpha` must lie in [0, 1]. Got {self.alpha}.")
 
     @property
     def rho(self) -> Any:

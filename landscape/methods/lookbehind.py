@@ -7,9 +7,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from landscape.methods import ascent, checks
+from landscape.methods import ascent
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch
+from landscape.utils import checks
 
 SCOPES = ("tensor", "global")
 
@@ -71,13 +72,14 @@ class Lookbehind(ascent.Perturbs):
     no_rule: ClassVar[str] = "it is a chain of climbs and descents"
 
     def __post_init__(self) -> None:
+        ascent.check(self.over, self.rho)
+        checks.typed(self)
         checks.whole(1, k=self.k)
         if self.alpha != "adaptive" and not (
-            isinstance(self.alpha, int | float) and 0 <= self.alpha <= 1
+            checks.is_number(self.alpha) and 0 <= self.alpha <= 1  # type: ignore[operator]
         ):
             raise ValueError(f'`alpha` must lie in [0, 1] or be "adaptive". Got {self.alpha!r}.')
         checks.one_of(SCOPES, scope=self.scope)
-        ascent.check(self.over, self.rho)
         if self.reuse and not ascent.inside(self.over).plain:
             raise ValueError(
                 "`reuse` needs a climb along the gradient that the descent takes. "

@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from landscape.methods import ascent, checks
+from landscape.methods import ascent
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch
+from landscape.utils import checks
 
 NOTHING = 10  # in units of rounding, of ‖G‖: a shorter g_v is rounding
 
@@ -70,6 +71,7 @@ class LookSAM(ascent.Perturbs):
 
     def __post_init__(self) -> None:
         ascent.check(self.over, self.rho, once=True)
+        checks.typed(self)
         checks.whole(1, k=self.k)
         checks.non_negative(alpha=self.alpha)
 

@@ -9,10 +9,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from landscape.methods import ascent, checks
+from landscape.methods import ascent
 from landscape.methods.walker.parameter_hooks import hooked
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch
+from landscape.utils import checks
 
 MODES = ("auto", "sequential", "vmap")
 KEEPING = (nn.modules.batchnorm._NormBase, nn.RNNBase)  # running statistics; no rule for vmap
@@ -69,9 +70,10 @@ class MSAM(ascent.Ascent):
     refused: bool = field(default=False, init=False, compare=False, repr=False)  # by vmap
 
     def __post_init__(self) -> None:
+        ascent.check(self.over, self.rho)
+        checks.typed(self)
         checks.whole(1, num_shards=self.num_shards)
         checks.one_of(MODES, mode=self.mode)
-        ascent.check(self.over, self.rho)
         if isinstance(self.over, MSAM):
             raise ValueError(
                 "`over` must not be MSAM again. Multiply the two `num_shards` instead."

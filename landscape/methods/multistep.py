@@ -9,9 +9,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from landscape.methods import ascent, checks
+from landscape.methods import ascent
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch
+from landscape.utils import checks
 
 
 @dataclass
@@ -56,8 +57,9 @@ class MultistepSAM(ascent.Perturbs):
     no_rule: ClassVar[str] = "it is a chain of climbs"
 
     def __post_init__(self) -> None:
-        checks.whole(1, k=self.k)
         ascent.check(self.over, self.rho)
+        checks.typed(self)
+        checks.whole(1, k=self.k)
 
     def step(self, walker: Walker, batch: Batch) -> None:
         """Make one step on one batch."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from landscape.methods import ascent, checks
+from landscape.methods import ascent
 from landscape.methods.walker.walker import Walker
+from landscape.utils import checks
 
 
 @dataclass
@@ -49,6 +50,7 @@ class SAM(ascent.Ascent):
     normalize: bool = True
 
     def __post_init__(self) -> None:
+        checks.typed(self)
         checks.non_negative(rho=self.rho)
 
     @property

@@ -13,6 +13,7 @@ from landscape.methods import ascent
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch
 from landscape.network.weights import Weights
+from landscape.utils import checks
 
 
 @dataclass
@@ -62,6 +63,7 @@ class SAMON(ascent.Ascent):
 
     def __post_init__(self) -> None:
         ascent.check(self.over, self.rho)
+        checks.typed(self)
         if isinstance(self.over, SAMON):
             raise ValueError("`over` must not be SAM-ON again: one mask has one climb.")
         if type(ascent.inside(self.over)).parts is not ascent.Ascent.parts:

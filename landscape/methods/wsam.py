@@ -9,6 +9,7 @@ from torch import Tensor
 from landscape.methods import ascent
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch
+from landscape.utils import checks
 
 
 @dataclass
@@ -59,6 +60,7 @@ class WSAM(ascent.Perturbs):
 
     def __post_init__(self) -> None:
         ascent.check(self.over, self.rho, once=True)
+        checks.typed(self)
         if not 0 <= self.gamma < 1:
             raise ValueError(f"`gamma` must lie in [0, 1). Got {self.gamma}.")
 

@@ -265,3 +265,26 @@ def named(logits: Tensor, y: Tensor) -> Tensor:
 def counted(y: Tensor, classes: int) -> Tensor:
     """Count the targets that are one of the classes, shape ()."""
     return ((y >= 0) & (y < classes)).sum()
+
+
+def are_probabilities(z: Tensor) -> bool:
+    """Test whether all rows of z (..., classes), one at least, are ≥ 0 and sum to 1 to rounding."""
+    if not z.numel() or z.shape[-1] < 2 or not z.is_floating_point():
+        return False
+    rough = z.dtype in (torch.float16, torch.bfloat16)
+    apart = (z.detach().double().sum(-1) - 1).abs()
+    return bool((z >= 0).all()) and bool((apart <= (1e-2 if rough else 1e-4)).all())
+
+
+def refuse_probabilities(z: Tensor, asker: str) -> None:
+    """Raise ValueError where z (..., classes), which `asker` takes for logits, are probabilities.
+
+    Log-probabilities are logits: their softmax is the probabilities.
+    """
+    if are_probabilities(z):
+        raise ValueError(
+            f"{asker} needs logits. The model's answers are probabilities: all are non-negative "
+            "and each row sums to 1. Give logits=lambda model, batch: model(batch.x).log(), or, "
+            "where the loss takes these answers for logits, model(batch.x) + 1, which has the same "
+            "softmax."
+        )

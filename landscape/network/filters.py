@@ -80,10 +80,10 @@ def roles(model: nn.Module) -> dict[int, Role]:
 
 def filter_view(role: Role, t: Tensor) -> Tensor | None:
     """A tensor in the parameter's shape as a view (groups, outputs, inputs, kernel), where [g, o]
-    is a filter; None for a parameter without filters.
+    is a filter; None for a parameter without filters, as an empty one.
     """
     shape = t.shape
-    if len(shape) < 2 or role.gain or not _is_weight(role, shape):
+    if len(shape) < 2 or not t.numel() or role.gain or not _is_weight(role, shape):
         return None
     layer: Any = role.layer
     kernel = shape[2:].numel()

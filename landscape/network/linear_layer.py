@@ -23,12 +23,17 @@ CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 class Call(NamedTuple):
     """Call of a layer: its name, its input as given, and its output z (n, P, d) on the way to the
-    loss.
+    loss. Both are empty, (0,), inside of torch.func.vmap and its like, which no tensor may leave.
     """
 
     name: str
     x: Tensor
     z: Tensor
+
+    @property
+    def is_inside(self) -> bool:
+        """Test whether the call was made inside of a transformation by torch.func."""
+        return self.z.dim() == 1
 
 
 @contextmanager
@@ -39,6 +44,9 @@ def recorded_calls(layers: Mapping[str, nn.Module]) -> Iterator[list[Call]]:
     def record(
         name: str, args: tuple[Tensor, ...], named: Mapping[str, Tensor], output: Tensor
     ) -> Tensor:
+        if torch._C._are_functorch_transforms_active():
+            calls.append(Call(name, torch.empty(0), torch.empty(0)))
+            return output
         axis = output_axis(layers[name])
         d = output.shape[axis]
         if axis == -1:
@@ -63,6 +71,15 @@ def recorded_calls(layers: Mapping[str, nn.Module]) -> Iterator[list[Call]]:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+EMPTY = "Relative flatness needs a layer with weights: name another in `layer`."
+
+
+def is_empty(layer: nn.Module) -> bool:
+    """Test whether a linear layer or convolution has a weight without entries."""
+    weight = layer._parameters.get("weight")  # one that is computed is not asked for
+    return weight is not None and not weight.numel()
 
 
 def output_axis(layer: nn.Module) -> int:

@@ -112,13 +112,14 @@ def _watched(risk: EmpiricalRisk, batch: Batch) -> tuple[Tensor, list[str], bool
     outside = {
         p.untyped_storage().data_ptr(): name
         for name, p in zip(risk.weights.names, risk.weights.parameters, strict=True)
+        if p.numel()  # all empty tensors lie at one address
     }
     attributes = [(vars(m), plain_attributes(vars(m))) for m in risk.model.modules()]
     with risk.opened(risk.w):
         inside = {
             p.untyped_storage().data_ptr(): ""
             for name, p in risk.model.named_parameters()
-            if name in risk.weights.shapes
+            if name in risk.weights.shapes and p.numel()
         }
         for now, before in attributes:  # a pass works on copies of what attributes hold
             outside |= _copies(list(before.values()), [now.get(key) for key in before], outside)

@@ -4,6 +4,7 @@ Each parameter belongs to the first group that its name matches. Frozen paramete
 they are neither trained nor perturbed nor measured, and their batch norms stay in eval mode.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -42,10 +43,14 @@ class Group:
             raise ValueError(
                 f"`match` of a group must be a regular expression. Got {self.match!r}: {error}."
             ) from None
-        self._require("lr", "positive", self.lr is None or (_is_number(self.lr) and self.lr > 0))
+        self._require(
+            "lr", "positive", self.lr is None or (_is_number(self.lr) and 0 < self.lr < math.inf)
+        )
         decay = self.weight_decay
         self._require(
-            "weight_decay", "non-negative", decay is None or (_is_number(decay) and decay >= 0)
+            "weight_decay",
+            "non-negative",
+            decay is None or (_is_number(decay) and 0 <= decay < math.inf),
         )
         self._require("freeze", "true or false", isinstance(self.freeze, bool))
         if self.freeze and (self.lr, decay) != (None, None):

@@ -5,6 +5,7 @@ the user's for the method (`[sam.training]` or `--set sam.training.lr=0.05`). Wi
 `sam@wide` follows `sam`, and its own section (`["sam@wide"]` or `--set sam@wide.rho=0.2`) wins.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -19,8 +20,9 @@ from landscape.utils.names import unknown
 
 
 def _require(rule: str, holds: bool, found: object) -> None:
+    also = ", and finite" if found in (math.inf, -math.inf) else ""
     if not holds:
-        raise ValueError(f"{rule} Got {found!r}.")
+        raise ValueError(f"{rule.removesuffix('.')}{also}. Got {found!r}.")
 
 
 @dataclass(frozen=True)
@@ -119,19 +121,20 @@ class TrainingSettings:
             if getattr(self, name) not in known:
                 raise ValueError(unknown(f"training.{name}", getattr(self, name), known))
         _require("`training.epochs` must be at least 1.", self.epochs >= 1, self.epochs)
-        _require("`training.lr` must be positive.", self.lr > 0, self.lr)
+        _require("`training.lr` must be positive.", 0 < self.lr < math.inf, self.lr)
         for name in ("momentum", "warmup", "label_smoothing"):
             value = getattr(self, name)
             _require(f"`training.{name}` must be in [0, 1).", 0 <= value < 1, value)
         for name in ("weight_decay", "gamma", "snapshots", "evaluate_every", "measure_every"):
             value = getattr(self, name)
-            _require(f"`training.{name}` must be non-negative.", value >= 0, value)
+            rule = f"`training.{name}` must be non-negative."
+            _require(rule, 0 <= value < math.inf, value)
         few = self.measure_examples
         _require("`training.measure_examples` must be at least 1.", few >= 1, few)
-        level = self.stop_at_loss
-        _require("`training.stop_at_loss` must be positive.", level is None or level > 0, level)
-        clip = self.max_grad_norm
-        _require("`training.max_grad_norm` must be positive.", clip is None or clip > 0, clip)
+        for name in ("stop_at_loss", "max_grad_norm"):
+            value = getattr(self, name)
+            rule = f"`training.{name}` must be positive."
+            _require(rule, value is None or 0 < value < math.inf, value)
 
 
 _CHOICES: dict[str, tuple[str, ...]] = {

@@ -91,6 +91,8 @@ def test_data_that_make_no_sequence_are_refused(classes, y, message):
         ({"tasks": 0}, "`lifelong.tasks` must be at least 1. Got 0."),
         ({"memory": 0}, "`lifelong.memory` must be at least 1. Got 0."),
         ({"gamma": 0.0}, "`lifelong.gamma` must be positive. Got 0.0."),
+        ({"gamma": float("nan")}, "`lifelong.gamma` must be positive. Got nan."),
+        ({"gamma": float("inf")}, "`lifelong.gamma` must be positive. Got inf."),
     ],
 )
 def test_settings_that_do_not_hold_are_refused(values, message):

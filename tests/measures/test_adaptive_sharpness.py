@@ -184,6 +184,13 @@ def test_normalising_needs_logits():
         )
 
 
+def test_probabilities_are_not_normalised():
+    model = nn.Sequential(nn.Linear(2, 3), nn.Softmax(-1)).double()
+    objective = Objective(model, [(X, Y)], lambda m, b: F.nll_loss(m(b.x).log(), b.y))
+    with pytest.raises(ValueError, match=r'are probabilities.*logits="plain"'):
+        asked(logits="norm")(objective)
+
+
 def test_classes_must_be_the_last_axis():
     """Logits (n, classes, h, w) would be normalised along the width of the image."""
     with torch.random.fork_rng():

@@ -112,6 +112,17 @@ def pixels():
     return net
 
 
+class Mapped(nn.Module):
+    """Two layers that see one example at a time, inside of torch.func.vmap."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.head = nn.Linear(6, 4), nn.Linear(4, 3)
+
+    def forward(self, x):
+        return torch.func.vmap(lambda row: self.head(self.first(row).tanh()))(x)
+
+
 NETS = {
     "conv1d": lambda: chain((1, 6), nn.Conv1d(1, 2, 3, stride=2, padding=1)),
     "dilated": lambda: chain((2, 3), nn.Conv1d(2, 3, 2, dilation=2, bias=False)),
@@ -127,6 +138,7 @@ NETS = {
     "standardised": lambda: chain((6,), Standardised(6, 2)),
     "transposed": lambda: chain((2, 3), nn.ConvTranspose1d(2, 3, 2, stride=2)),
     "mixing": Mixing,
+    "mapped": Mapped,
     "mixed positions": lambda: chain((2, 3), nn.Conv1d(2, 1, 2), nn.BatchNorm1d(1), nn.Tanh()),
 }
 
@@ -176,6 +188,7 @@ def test_exact_ways_equal_the_definition(subject, flatness_by_definition, name, 
         ("repeated", {}),
         ("around", {}),
         ("standardised", {}),
+        ("mapped", {}),
         ("transposed", {}),
         ("mixing", {"batch_norm": "batch"}),
         ("mixing", {"batch_norm": "reestimated"}),
@@ -192,6 +205,11 @@ def test_other_layers_by_signs(subject, flatness_by_definition, name, options):
     assert 0 < abs(record.value - kappa) < 4 * record.stderr
     assert 0 < abs(record.simplified - kappa_hat) < 4 * record.simplified_stderr
     assert record.hvps == 2 + 2 * 60
+
+
+def test_features_inside_of_vmap_cannot_be_normalised(subject):
+    with pytest.raises(ValueError, match=r"'first'.* inside of torch\.func\.vmap.* outside"):
+        RelativeFlatness("first", normalize_features=True)(subject("mapped"))
 
 
 def test_a_tied_layer_by_either_of_its_names(subject):

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from landscape.methods import AACE
+from landscape.methods import aace as aace_module
 from landscape.methods.aace import aace
 from landscape.methods.walker.walker import Walker
 from landscape.network.batch import Batch
@@ -239,3 +240,57 @@ def test_an_answer_without_plain_logits_is_refused(small_net, batch, rest):
     x = {"features": batch.x, "labels": batch.y}
     with pytest.raises(ValueError, match=r"answers with a Answer\. Give `logits`"):
         stepped(Keywords(small_net(), rest), Batch(x, batch.y), lambda m, b: m(**b.x).loss)
+
+
+class Probabilities(nn.Module):
+    """A network that answers with probabilities, or their logs."""
+
+    def __init__(self, net, logs):
+        super().__init__()
+        self.net, self.logs = net, logs
+
+    def forward(self, x):
+        p = self.net(x).softmax(-1)
+        return p.log() if self.logs else p
+
+
+def nll(model, batch):
+    answer = model(batch.x)
+    return F.nll_loss((answer if model.logs else answer.log()).flatten(0, -2), batch.y.flatten())
+
+
+def walker_of(model, loss, **options):
+    return Walker(model, torch.optim.SGD(model.parameters(), lr=0.1), loss, **options)
+
+
+@pytest.mark.parametrize("sequences", [False, True])
+def test_probabilities_are_refused_before_the_first_step(sequences, small_net, batch):
+    x, y = batch.x, batch.y
+    if sequences:
+        x, y = (t[: len(t) // 2 * 2].unflatten(0, (2, -1)) for t in (x, y))
+    walker = walker_of(Probabilities(small_net(), logs=False), nll)
+    before = walker.w.clone()
+    with pytest.raises(ValueError, match=r"AACE needs logits.* model\(batch\.x\)\.log\(\)"):
+        AACE().step(walker, Batch(x, y))
+    assert torch.equal(walker.w, before)
+
+
+@pytest.mark.parametrize("logs", [True, False])
+def test_logs_of_probabilities_make_the_step_of_logits(logs, small_net, batch):
+    logits = None if logs else lambda model, batch: model(batch.x).log()
+    of_logs = walker_of(Probabilities(small_net(), logs), nll, logits=logits)
+    of_logits = walker_of(small_net(), cross_entropy)
+    for walker in (of_logs, of_logits):
+        method = AACE()
+        for _ in range(2):
+            method.step(walker, batch)
+    torch.testing.assert_close(of_logs.w, of_logits.w, rtol=1e-10, atol=1e-12)
+
+
+def test_answers_are_looked_at_once(small_net, batch, monkeypatch):
+    """A look at all answers in each pass would cost time, on a GPU a wait."""
+    seen, method, walker = [], AACE(), walker_of(small_net(), cross_entropy)
+    monkeypatch.setattr(aace_module, "refuse_probabilities", lambda z, asker: seen.append(asker))
+    for _ in range(3):
+        method.step(walker, batch)
+    assert seen == ["AACE"]

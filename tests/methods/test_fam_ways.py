@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.autograd.functional import hessian
-from torch.func import functional_call
+from torch.func import functional_call, vmap
 
 from landscape.methods import FAM
 from landscape.methods.components import penalty
@@ -72,6 +72,14 @@ class Sequence(nn.Module):
         return self.head(values.cumsum(1).tanh())  # (batch, 3, classes)
 
 
+class Mapped(Sequence):
+    """The same, each token by itself inside of a transformation by torch.func."""
+
+    def forward(self, x):
+        values = vmap(vmap(self.value))(x.view(len(x), 3, 2))
+        return self.head(values.cumsum(1).tanh())
+
+
 NETS = {
     "softmax head": (perceptron, "3", cross_entropy, "closed"),
     "head, any loss": (perceptron, "3", squared, "exact"),
@@ -85,6 +93,8 @@ NETS = {
     "batch norm": (lambda: perceptron(norm=nn.BatchNorm1d), "0", cross_entropy, "signs"),
     "convolution": (convolutional, "1", cross_entropy, "signs"),
     "tokens": (Sequence, "value", cross_entropy, "signs"),
+    "mapped": (Mapped, "value", cross_entropy, "signs"),
+    "mapped, its head": (Mapped, "head", cross_entropy, "closed"),
     "tied": (Tied, "head", cross_entropy, "signs"),
     "called twice": (Twice, "hidden", cross_entropy, "signs"),
 }  # fmt: skip
@@ -145,6 +155,13 @@ def flat(parameters, y):
     return torch.cat([g.flatten() for g in parts])
 
 
+def test_the_layer_may_be_found_where_others_are_called_inside_of_vmap(subject):
+    walker, _, data, _ = subject("mapped")
+    fam = FAM()
+    fam.step(walker, data)
+    assert (fam.chosen, fam.way) == ("head", "closed")
+
+
 @pytest.mark.parametrize("name", NETS)
 def test_the_way_taken(name, subject):
     walker, layer, data, _ = subject(name)
@@ -171,7 +188,7 @@ def test_the_descent_is_the_definitions(name, form, gradient, subject):
 
 
 @pytest.mark.parametrize("gradient", ["full", "frozen"])
-@pytest.mark.parametrize("name", ["tokens", "convolution"])
+@pytest.mark.parametrize("name", ["tokens", "convolution", "mapped"])
 def test_the_mean_descent_over_all_signs_is_the_definitions(name, gradient, subject, monkeypatch):
     """F9, in both layers m is 2: 16 matrices are the whole distribution."""
     walker, layer, data, naive = subject(name)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from landscape.network.batch import Batch, as_batch, correct, scalar
+from landscape.network.batch import Batch, are_probabilities, as_batch, correct, scalar
 
 
 def test_shards_are_contiguous_complete_and_weighted_by_examples():
@@ -71,3 +71,26 @@ def test_logits_inside_an_answer_are_counted_where_they_are_of_a_classifier():
     sequences = SimpleNamespace(logits=logits[None])
     assert correct(sequences, y[None]) is None
     assert correct(SimpleNamespace(logits=None), y) is None
+
+
+P = torch.tensor([[0.2, 0.8], [1.0, 0.0], [0.5, 0.5]])
+
+
+@pytest.mark.parametrize(
+    ("z", "expected"),
+    [
+        (P, True),
+        (P.reshape(3, 1, 2), True),
+        ((10 * torch.eye(300)).softmax(-1).half(), True),
+        (P[:, :1], False),
+        (P[:0], False),
+        (P.log(), False),
+        (2 * P, False),
+        (P - 1e-3, False),
+        (torch.cat([P, torch.tensor([[0.5, 0.6]])]), False),
+        (torch.cat([P, torch.tensor([[-0.5, 1.5]])]), False),
+        (torch.eye(2).long(), False),
+    ],
+)
+def test_probabilities_are_told_from_logits(z, expected):
+    assert are_probabilities(z) == expected

@@ -1,5 +1,6 @@
 """Groups of parameters: where their rates arrive, and that frozen parts are no part of w."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -195,6 +196,8 @@ def test_groups_that_do_not_fit_the_network_are_refused(groups, message):
         ([{"match": ".*", "lr": 0}], "`lr` of group '.*' must be positive. Got 0."),
         ([{"match": ".*", "lr": True}], "must be positive. Got True."),
         ([{"match": ".*", "weight_decay": -1}], "must be non-negative. Got -1."),
+        ([{"match": ".*", "lr": math.inf}], "must be positive. Got inf."),
+        ([{"match": ".*", "weight_decay": math.inf}], "must be non-negative. Got inf."),
         ([{"match": ".*", "freeze": "yes"}], "must be true or false. Got 'yes'."),
         ([{"match": ".*", "freeze": True, "lr": 0.1}], "is frozen: it takes no lr"),
         ([5], "A group must be a table of match, lr, weight_decay, freeze. Got 5."),

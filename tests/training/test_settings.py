@@ -42,6 +42,10 @@ def test_all_unknown_keys_at_once_each_with_the_nearest():
         ("schedule", "cosin", "Did you mean 'cosine'?"),
         ("momentum", 1.0, r"must be in \[0, 1\). Got 1.0."),
         ("max_grad_norm", 0.0, "must be positive. Got 0.0."),
+        ("max_grad_norm", float("nan"), "`training.max_grad_norm` must be positive. Got nan."),
+        ("max_grad_norm", float("inf"), "must be positive, and finite. Got inf."),
+        ("lr", float("inf"), "`training.lr` must be positive, and finite. Got inf."),
+        ("weight_decay", float("inf"), "must be non-negative, and finite. Got inf."),
     ],
 )
 def test_values_out_of_range_are_refused(key, value, message):

@@ -8,10 +8,21 @@ import torch
 from torch import Tensor, nn
 
 from landscape.network.filters import TRANSPOSED, is_conv1d
-from landscape.network.linear_layer import CONVOLUTIONS, output_axis, recorded_calls
+from landscape.network.linear_layer import (
+    CONVOLUTIONS,
+    EMPTY,
+    is_empty,
+    output_axis,
+    recorded_calls,
+)
 from landscape.objective.objective import Objective
 from landscape.utils.names import unknown
 
+INSIDE = (
+    "`normalize_features` needs the features of layer {!r}. The model calls it inside of "
+    "torch.func.vmap or the like, which no tensor may leave. Call it on the whole batch outside, "
+    "or set normalize_features=False."
+)
 KINDS = (nn.Linear, *CONVOLUTIONS, *TRANSPOSED)
 
 
@@ -58,8 +69,8 @@ class LinearLayer:
 def find(objective: Objective, layer: str | None) -> LinearLayer:
     """The layer asked for; by default the nn.Linear that is called last in a pass.
 
-    Raises ValueError where there is none of this name, or where its weight is frozen, computed from
-    other parameters, or used in groups.
+    Raises ValueError where there is none of this name, or where its weight is empty, frozen,
+    computed from other parameters, or used in groups.
     """
     known: dict[str, nn.Module] = {
         n: m for n, m in objective.model.named_modules() if isinstance(m, KINDS) or is_conv1d(m)
@@ -69,6 +80,8 @@ def find(objective: Objective, layer: str | None) -> LinearLayer:
     if layer not in known:
         raise ValueError(unknown("linear layer or convolution in `layer`:", layer, known))
     module = known[layer]
+    if is_empty(module):
+        raise ValueError(f"{EMPTY} Got {layer!r}.")
     named = zip(objective.weights.names, objective.weights.parameters, strict=True)
     names = [name for name, p in named if p is module._parameters.get("weight")]
     if not names:
@@ -91,7 +104,7 @@ def deviations(objective: Objective, layer: LinearLayer) -> Tensor:
     positions; of a constant feature its absolute value; so 0 for a dead one alone.
 
     The features of a convolution are its input channels, whose patches share one number.
-    Raises ValueError where the layer's inputs are not seen.
+    Raises ValueError where the layer's inputs are not seen, or only inside of torch.func.vmap.
     """
     if layer.tied:
         raise ValueError(
@@ -105,6 +118,8 @@ def deviations(objective: Objective, layer: LinearLayer) -> Tensor:
             calls.clear()
             objective.risk.batch_loss(batch)
             for call in calls:
+                if call.is_inside:
+                    raise ValueError(INSIDE.format(layer.name))
                 x = call.x.detach().double().movedim(axis, -1).flatten(0, -2)
                 weights.append(fraction / len(calls))
                 means.append(x.mean(0))
@@ -123,7 +138,7 @@ def deviations(objective: Objective, layer: LinearLayer) -> Tensor:
 
 
 def _last_called(objective: Objective, known: dict[str, nn.Module]) -> str:
-    linear = {name: module for name, module in known.items() if isinstance(module, nn.Linear)}
+    linear = {n: m for n, m in known.items() if isinstance(m, nn.Linear) and not is_empty(m)}
     called: list[str] = []
     # With a graph: without one some of torch's modules take a short cut around their layers.
     with objective.risk.opened(objective.w.requires_grad_()), ExitStack() as hooks:

@@ -18,6 +18,7 @@ from landscape.records.outputs import (
     bins_of_equal_width,
     calibration_error,
 )
+from landscape.utils import checks
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class Calibration:
     resamples: draws of the interval and of the floor.
     seed: of these draws.
 
-    Cost: one forward pass. Raises ValueError for settings out of range, and where targets are no
-    classes.
+    Cost: one forward pass. Raises ValueError for settings out of range, where targets are no
+    classes, and where the model answers with probabilities in place of logits.
 
     Example: two predictions of confidence 0.8, one of them wrong.
 
@@ -52,10 +53,10 @@ class Calibration:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.bins < 1:
-            raise ValueError(f"`bins` must be at least 1. Got {self.bins}.")
-        if self.resamples < 100:
-            raise ValueError(f"`resamples` must be at least 100. Got {self.resamples}.")
+        checks.typed(self)
+        checks.at_least(1, bins=self.bins)
+        checks.at_least(100, resamples=self.resamples)
+        checks.non_negative(seed=self.seed)
 
     @shows_progress
     def __call__(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from landscape.network.batch import class_logits
+from landscape.network.batch import class_logits, refuse_probabilities
 from landscape.network.linear_layer import answers_of
 from landscape.objective.objective import Objective
 
@@ -14,12 +14,13 @@ def predictions(objective: Objective) -> tuple[Tensor, Tensor]:
     """Logits (N, classes) in float64 and targets (N,) at the objective's point, on the CPU.
 
     Places of a sequence are examples of their own; labels that are no class are left out.
-    Raises ValueError where the targets are no classes.
+    Raises ValueError where the targets are no classes, or the answers probabilities.
     """
     rows = objective.retry_on_oom(lambda: list(_rows(objective)))
     logits, labels = (torch.cat(parts) for parts in zip(*rows, strict=True))
     if not len(labels):
         raise ValueError("No target names a class. Got labels that are all ignored.")
+    refuse_probabilities(logits, "This measure")
     return logits, labels
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from landscape.measures.space.ball_norms import L2, BallNorm
+from landscape.utils import checks
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,10 +97,8 @@ def highest(places: Sequence[Place]) -> Place:
 def check(radii: Sequence[float], steps: int, restarts: int) -> None:
     """Raise ValueError for settings out of range."""
     if not radii or not all(0 < rho < math.inf for rho in radii):
-        raise ValueError(f"`radii` must be positive. Got {radii}.")
+        raise ValueError(f"`radii` must be positive and finite. Got {radii}.")
     if list(radii) != sorted(set(radii)):
         raise ValueError(f"`radii` must rise from one to the next. Got {radii}.")
-    if steps < 1:
-        raise ValueError(f"`steps` must be at least 1. Got {steps}.")
-    if restarts < 0:
-        raise ValueError(f"`restarts` must be non-negative. Got {restarts}.")
+    checks.at_least(1, steps=steps)
+    checks.non_negative(restarts=restarts)

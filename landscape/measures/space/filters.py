@@ -96,5 +96,6 @@ def ratios(objective: Objective, d: Tensor) -> tuple[float, float] | None:
 def _reduced(groups: Groups, v: Tensor, reduce: Callable[[Tensor], Tensor]) -> Tensor:
     found = torch.empty_like(v)
     for target, view in zip(groups(found), groups(v), strict=True):
-        target.copy_(reduce(view))
+        if view.numel():
+            target.copy_(reduce(view))
     return found

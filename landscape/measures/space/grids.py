@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from landscape.records import Array
+from landscape.utils.checks import is_sequence
 
 Size: TypeAlias = int | tuple[int, int]
 Span: TypeAlias = float | tuple[float, float] | tuple[tuple[float, float], tuple[float, float]]
@@ -14,7 +15,7 @@ MARGIN = 0.15  # of the points' extent, left free on each side
 
 def check(size: Size, span: Span | None) -> None:
     """ValueError for sizes and spans that make no grid, or miss the origin without saying so."""
-    explicit = isinstance(span, tuple) and isinstance(span[0], tuple)
+    explicit = is_sequence(span) and is_sequence(span[0])  # type: ignore[index]
     for n in _pair(size):
         if not explicit and (n < 3 or n % 2 == 0):
             raise ValueError(
@@ -41,13 +42,13 @@ def axes(size: Size, span: Span | None, points: Array | None = None) -> tuple[Ar
         (x0, y0), (x1, y1) = low - free, high + free
         return _around_zero(x0, x1, nx), _around_zero(y0, y1, ny)
     (x0, x1), (y0, y1) = (
-        e if isinstance(e, tuple) else (-e, e) for e in _pair(1.0 if span is None else span)
+        e if is_sequence(e) else (-e, e) for e in _pair(1.0 if span is None else span)
     )
     return _zeroed(np.linspace(x0, x1, nx)), _zeroed(np.linspace(y0, y1, ny))
 
 
 def _pair(value: Any) -> tuple[Any, Any]:
-    return value if isinstance(value, tuple) else (value, value)
+    return value if is_sequence(value) else (value, value)
 
 
 def _zeroed(axis: Array) -> Array:

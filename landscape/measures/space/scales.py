@@ -1,5 +1,6 @@
 """Units in which a change of the weights is stated: one length per weight, s (n,)."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -34,8 +35,8 @@ def check(scale: str) -> None:
 
 
 def check_rising(name: str, values: tuple[float, ...], what: str = "levels") -> None:
-    """Raise ValueError unless the values of a setting are non-negative and rise."""
-    if not values or not all(value >= 0 for value in values):
-        raise ValueError(f"`{name}` must be non-negative {what}. Got {values}.")
+    """Raise ValueError unless the values of a setting are non-negative, finite and rise."""
+    if not values or not all(0 <= value < math.inf for value in values):
+        raise ValueError(f"`{name}` must be non-negative {what}, all finite. Got {values}.")
     if list(values) != sorted(set(values)):
         raise ValueError(f"`{name}` must rise from one to the next. Got {values}.")

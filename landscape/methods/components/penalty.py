@@ -28,10 +28,12 @@ from landscape.network.flatness import precise
 from landscape.network.higher_order import has_custom_functions
 from landscape.network.linear_layer import (
     CONVOLUTIONS,
+    EMPTY,
     Call,
     apart,
     curved,
     example_weights,
+    is_empty,
     is_softmax,
     patches,
     through_outputs_alone,
@@ -110,18 +112,20 @@ def signed(seen: LayerPass, form: str, draws: int, full: bool) -> Tensor:
 
 
 def candidates(model: nn.Module, layer: str | None) -> dict[str, nn.Module]:
-    """Return the named layer, or all linear ones.
+    """Return the named layer, or all linear ones that have weights.
 
-    Raises ValueError for a name that is no linear layer and no convolution.
+    Raises ValueError for a name that is no linear layer and no convolution, or of an empty one.
     """
     kinds = (nn.Linear,) if layer is None else (nn.Linear, *CONVOLUTIONS)
     named: dict[str, nn.Module] = {
         name: module for name, module in model.named_modules() if isinstance(module, kinds)
     }
     if layer is None:
-        return named
+        return {name: module for name, module in named.items() if not is_empty(module)}
     if layer not in named:
         raise ValueError(unknown("linear layer or convolution in `layer`:", layer, named))
+    if is_empty(named[layer]):
+        raise ValueError(f"{EMPTY} Got {layer!r}.")
     return {layer: named[layer]}
 
 

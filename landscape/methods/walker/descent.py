@@ -18,6 +18,7 @@ from landscape.methods.walker.base_step import Carried, push_forward
 from landscape.methods.walker.memory import Memory
 from landscape.methods.walker.pass_gradient import PassGradient
 from landscape.network.weights import Weights
+from landscape.utils import checks
 
 
 @dataclass
@@ -57,12 +58,15 @@ class LastStep(NamedTuple):
 class Descent:
     """A base optimizer that takes flat gradients.
 
-    max_grad_norm: clips the gradient first. memory: for the copy of it that the optimizer gets.
+    max_grad_norm: clips the gradient first, None: not. memory: for the copy of it that the
+    optimizer gets. Raises ValueError for a norm that is not positive and finite.
     """
 
     def __init__(
         self, weights: Weights, optimizer: Optimizer, max_grad_norm: float | None, memory: Memory
     ):
+        if max_grad_norm is not None:
+            checks.positive(max_grad_norm=max_grad_norm)
         self.weights, self.optimizer, self.max_grad_norm = weights, optimizer, max_grad_norm
         self.memory = memory
         self.agree: Callable[[list[bool]], list[bool]] = list  # between ranks: see distributed.py

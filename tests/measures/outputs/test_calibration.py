@@ -135,3 +135,45 @@ def test_refuses_what_has_no_classes():
 def test_settings_out_of_range(name, value):
     with pytest.raises(ValueError, match=f"`{name}` must be at least"):
         Calibration(**{name: value})
+
+
+class Probabilities(nn.Module):
+    """Softmax regression that answers with probabilities, or their logs."""
+
+    def __init__(self, logs, weight=W):
+        super().__init__()
+        self.linear, self.logs = nn.Linear(2, 3, bias=False).double(), logs
+        self.linear.weight.data.copy_(weight)
+
+    def forward(self, x):
+        p = self.linear(x).softmax(-1)
+        return p.log() if self.logs else p
+
+
+def nll(model, batch):
+    answer = model(batch.x)
+    return F.nll_loss(answer if model.logs else answer.log(), batch.y)
+
+
+def test_probabilities_are_no_logits():
+    objective = Objective(Probabilities(logs=False), [(X, Y)], nll)
+    with pytest.raises(ValueError, match=r"logits=lambda model, batch: model\(batch\.x\)\.log\(\)"):
+        Calibration()(objective)
+    assert objective.accuracy() == 0.75  # the largest is the same one
+
+
+@pytest.mark.parametrize("logs", [True, False])
+def test_logs_of_probabilities_are_logits(logs):
+    """As they are, or by the remedy that the refusal names."""
+    logits = None if logs else lambda model, batch: model(batch.x).log()
+    record = Calibration()(Objective(Probabilities(logs), [(X, Y)], nll, logits=logits))
+    expected = Calibration()(softmax_regression())
+    assert record.ece == pytest.approx(expected.ece, rel=1e-12)
+    assert record.cross_entropy == pytest.approx(expected.cross_entropy, rel=1e-12)
+
+
+def test_probabilities_that_the_loss_takes_for_logits_are_shifted():
+    """The softmax of p + 1 is that of p: the other remedy."""
+    model = Probabilities(logs=False)
+    objective = Objective(model, [(X, Y)], cross_entropy, logits=lambda m, b: m(b.x) + 1)
+    assert Calibration()(objective).cross_entropy == pytest.approx(objective.value(), rel=1e-12)

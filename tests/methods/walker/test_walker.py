@@ -235,3 +235,10 @@ def test_w_is_the_callers_to_write_into(net_walker, batch):
     g.zero_()
     assert torch.equal(walker.w, kept)
     assert torch.equal(walker.grad(batch), expected)
+
+
+@pytest.mark.parametrize("norm", [-1.0, 0.0, float("nan"), float("inf"), "1", True])
+def test_a_clip_that_is_no_length_is_refused(norm, quadratic_walker):
+    """A negative one would climb, NaN destroy the weights, zero freeze them."""
+    with pytest.raises(ValueError, match=r"`max_grad_norm` must be positive.* Got "):
+        quadratic_walker([1.0, 1.0], [3.0, 4.0], lr=1.0, walker={"max_grad_norm": norm})
