@@ -12,6 +12,7 @@ from landscape.methods.walker.step_state import StepState
 from landscape.network.batch import Batch, LossFn, scalar
 from landscape.network.graph_leaves import check_not_captured, graph_leaves
 from landscape.network.higher_order import SecondOrder, second_derivatives
+from landscape.network.isolation import exact_embeddings
 from landscape.network.weights import Weights, unwritten
 from landscape.utils.rng import drawn, seed_of, seeded_everywhere
 
@@ -104,8 +105,8 @@ class Passes:
 
     def product(self, loss: LossFn, batch: Batch, leaf: Tensor, v: Tensor) -> Tensor:
         """∇²L·v, (n,), of one pass at a leaf (n,), by double backward."""
-        kernels = sdpa_kernel(SDPBackend.MATH)
-        with self.opened(leaf), kernels, SecondOrder(), second_derivatives():
+        kernels, tables = sdpa_kernel(SDPBackend.MATH), exact_embeddings()
+        with self.opened(leaf), kernels, tables, SecondOrder(), second_derivatives():
             g = _gradient(self.value(loss, batch), leaf, create_graph=True)
             return _gradient(g, leaf, v)
 

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import landscape as ls
+from landscape.methods.walker.passes import Passes
+from landscape.network.weights import Weights
 
 torch.manual_seed(0)
 X, Y = torch.randn(16, 5, dtype=torch.float64), torch.randint(0, 3, (16,))
@@ -71,16 +73,47 @@ def test_sparse_embeddings_step_as_in_a_plain_loop() -> None:
     assert_plain(lambda: Table(sparse=True), sgd, IDS)
 
 
-def test_sparse_embeddings_can_be_differentiated_again() -> None:
+def penalised(model: nn.Module, batch: ls.Batch) -> torch.Tensor:
+    loss = cross_entropy(model, batch)
+    if not loss.requires_grad:
+        return loss
+    (slope,) = torch.autograd.grad(loss, model.table.weight, create_graph=True)
+    return loss + slope.square().sum()
+
+
+@pytest.mark.parametrize("loss", [cross_entropy, penalised])
+def test_sparse_embeddings_can_be_differentiated_again(loss) -> None:
     ends = []
     for sparse in (False, True):
         torch.manual_seed(1)
         model = Table(sparse=sparse).double()
-        method = ls.methods.LETS(hessian="exact")
-        stepper = ls.optim.wrap(method, model, sgd(model), cross_entropy, held_out=[IDS])
+        method = "sam" if loss is penalised else ls.methods.LETS(hessian="exact")
+        held_out = None if loss is penalised else [IDS]
+        stepper = ls.optim.wrap(method, model, sgd(model), loss, held_out=held_out)
         stepper.step(IDS)
         ends.append(model)
     assert_same(*ends)
+
+
+@pytest.mark.parametrize("options", [{"padding_idx": 2}, {"scale_grad_by_freq": True}])
+def test_steps_take_the_gradients_of_embeddings_that_torch_gives(options) -> None:
+    assert_plain(lambda: Table(**options), sgd, IDS)
+
+
+@pytest.mark.parametrize("options", [{"padding_idx": 2}, {"scale_grad_by_freq": True}])
+def test_products_of_a_step_are_those_of_the_loss(options) -> None:
+    torch.manual_seed(0)
+    model = Table().double()
+    right = ls.Objective(model, [IDS], cross_entropy)
+    v = torch.randn(right.weights.n, dtype=torch.float64)
+    expected = right.hvp(v)
+    for name, value in options.items():
+        setattr(model.table, name, value)
+    weights = Weights(model)
+    passes = Passes(model, weights, cross_entropy, 0, True, None)
+    leaf = weights.read().requires_grad_()
+    found = passes.product(cross_entropy, IDS, leaf, v)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
 
 
 def test_sparse_adam_is_refused() -> None:
