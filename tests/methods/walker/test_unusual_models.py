@@ -279,3 +279,37 @@ def test_a_closure_may_leave_sparse_gradients() -> None:
         stepper.step(closure)
         sam_step(b, plain, lambda: cross_entropy(b, IDS))
     assert_same(a, b)
+
+
+class Cube(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    def backward(ctx, g):
+        return 3 * g * ctx.saved_tensors[0].detach() ** 2
+
+
+class Cubes(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(5, 4), nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.b(Cube.apply(self.a(x)))
+
+
+@pytest.mark.parametrize(("hessian", "warned"), [("exact", 1), ("difference", 0)])
+def test_a_custom_function_that_a_product_differentiates_is_warned_of_once(
+    hessian, warned, recwarn
+) -> None:
+    model = Cubes().double()
+    method = ls.methods.LETS(hessian=hessian)
+    stepper = ls.optim.wrap(method, model, sgd(model), cross_entropy, held_out=[BATCH])
+    for _ in range(2):
+        stepper.step(BATCH)
+    assert [str(w.message)[:37] for w in recwarn] == [
+        "The method differentiates an autograd"
+    ] * warned
