@@ -43,7 +43,7 @@ class LanczosResult:
     rounding: Tensor  # (p,) the share of the products' rounding in `bounds`
     moved: Tensor  # (p,) how far the value of this rank came between two looks, within `bounds`
     ranked: Tensor  # (p,) bool: no other Ritz value can pass it by more than the tolerance
-    asymmetry: float  # ‖C − Cᵀ‖/‖C‖ of C = VᵀHV as the matvec computes it
+    asymmetry: float  # ‖C − Cᵀ‖/‖C‖ of C = VᵀHV as the matvec computes it, the largest of the run
     mixed: Tensor | None = None  # (n, q) float64 H X G, as far as the basis tells; None where not
 
 
@@ -140,7 +140,7 @@ def lanczos(
             if k == 1 or spare < probes or not _lacks_one(space, ritz, found, which, rise, probes):
                 if callback is not None:
                     callback(space.matvecs, worst)
-                return replace(found, matvecs=space.matvecs)
+                return replace(found, matvecs=space.matvecs, asymmetry=space.asymmetry)
             settled = None
         elif space.size == n or space.matvecs >= limit:
             return _result(space, ritz, which, pairs, tolerance, mixes)

@@ -54,6 +54,7 @@ class Subspace:
         self._projected = torch.zeros(self.capacity + 1, self.capacity + 1, dtype=torch.float64)
         self._lost = self._projected[:0]  # couplings to earlier next vectors, a row each
         self._joint = 0  # the vector that the kept ones of a restart are all coupled with
+        self._skew = 0.0  # the largest asymmetry that restarts took out of C
         first = self._random() if start is None else start.to(self._rows)
         split = self.space.is_split
         self._rows[0] = first / (self._length(first) if split else torch.linalg.vector_norm(first))
@@ -90,9 +91,12 @@ class Subspace:
 
     @property
     def asymmetry(self) -> float:
-        """‖C − Cᵀ‖/‖C‖, Frobenius: rounding where the products are those of a symmetric matrix."""
-        skew = torch.linalg.matrix_norm(self.projected - self.projected.T)
-        return float(skew / (torch.linalg.matrix_norm(self.projected) or 1.0))
+        """The largest ‖C − Cᵀ‖/‖C‖, Frobenius, of C now and before each restart: rounding where the
+        products are those of a symmetric matrix. Of a C smaller than a product, a part of that.
+        """
+        skew = float(torch.linalg.matrix_norm(self.projected - self.projected.T))
+        size = max(float(torch.linalg.matrix_norm(self.projected)), self.norm)
+        return max(self._skew, skew / (size or 1.0))
 
     def expand(self) -> None:
         """Take the next vector in, with one product; what of it sticks out becomes the next vector.
@@ -105,7 +109,8 @@ class Subspace:
         self.size = m + 1
         rest, self._projected[: m + 1, m] = self._orthogonalise(product, self._local)
         if len(self._lost):  # what an earlier next vector shares with this one is known from here
-            self._projected[m, :m] = self._projected[:m, m]
+            kept = slice(self._joint)
+            self._projected[m, kept] = self._projected[kept, m]
         beta = self._length(rest)
         if self.size == self.n or beta <= self.noise:
             self.floor = max(self.floor, beta)
@@ -146,7 +151,7 @@ class Subspace:
         vectors: (p, n), their rows, where they are known.
         """
         coupling, p = self.coupling @ weights, len(values)
-        self.floor = max(self.floor, error)
+        self.floor, self._skew = max(self.floor, error), self.asymmetry
         following = self._rows[self.size].clone()
         if vectors is None:
             self._combine(weights, self._rows[:p])  # in place: a slab is read before it is written

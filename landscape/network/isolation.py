@@ -2,12 +2,15 @@
 on an error (rule R1).
 """
 
+import functools
+import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils import parametrize
@@ -119,7 +122,7 @@ def set_modes(modes: Sequence[tuple[nn.Module, bool]]) -> None:
 def differentiable_kernels(model: nn.Module) -> Iterator[None]:
     """While open, kernels that can be differentiated twice: the fused ones of attention cannot,
     cuDNN's recurrent ones in eval mode not even once, and compiled graphs only once. Attention's
-    inference path, which leaves padded positions at 0, is off; gradients of embeddings are dense.
+    inference path, which leaves padded positions at 0, is off; embeddings have exact gradients.
     """
     recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
     kept = torch.backends.cudnn.enabled, torch.backends.mha.get_fastpath_enabled()
@@ -128,25 +131,48 @@ def differentiable_kernels(model: nn.Module) -> Iterator[None]:
         stack.callback(setattr, torch.backends.cudnn, "enabled", kept[0])
         torch.backends.cudnn.enabled = kept[0] and not recurrent
         torch.backends.mha.set_fastpath_enabled(False)
-        stack.enter_context(dense_embeddings(model))
+        stack.enter_context(exact_embeddings())
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         if "torch._dynamo" in sys.modules:  # else nothing is compiled, and it loads for seconds
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         yield
 
 
+INEXACT = {"sparse": False, "scale_grad_by_freq": False}  # what changes gradients and no value
+OF_TABLES: Mapping[str, Mapping[str, Any]] = {
+    "embedding": INEXACT | {"padding_idx": None}, "embedding_bag": INEXACT
+}  # fmt: skip
+ARGUMENTS = {name: tuple(inspect.signature(getattr(F, name)).parameters) for name in OF_TABLES}
+
+
 @contextmanager
-def dense_embeddings(model: nn.Module) -> Iterator[None]:
-    """While open, gradients of embeddings are dense."""
-    tables = (m for m in model.modules() if isinstance(m, nn.Embedding | nn.EmbeddingBag))
-    sparse = [table for table in tables if table.sparse]
+def exact_embeddings() -> Iterator[None]:
+    """While open, gradients of embeddings are dense, and those of the value: not divided by how
+    often a row occurs, nor 0 for the row at `padding_idx`, which counts in the value of an
+    embedding as any other. A bag leaves that row out of its value, so there its gradient is 0.
+
+    Modules keep their attributes, which a model may read.
+    """
+    kept = {name: getattr(F, name) for name in OF_TABLES}
     try:
-        for table in sparse:
-            table.sparse = False
+        for name, exact in OF_TABLES.items():
+            setattr(F, name, _with(exact, kept[name], ARGUMENTS[name]))
         yield
     finally:
-        for table in sparse:
-            table.sparse = True
+        for name, function in kept.items():
+            setattr(F, name, function)
+
+
+def _with(
+    settings: Mapping[str, Any], function: Callable[..., Any], names: Sequence[str]
+) -> Callable[..., Any]:
+    """A function of arguments with these names, under settings that override those of a call."""
+
+    @functools.wraps(function)
+    def changed(*given: Any, **named: Any) -> Any:
+        return function(**{**dict(zip(names, given, strict=False)), **named, **settings})
+
+    return changed
 
 
 @contextmanager

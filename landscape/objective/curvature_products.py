@@ -1,6 +1,6 @@
 """Products of a curvature matrix with vectors by double backward: kept graphs, or rebuilt ones."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import torch
@@ -53,11 +53,14 @@ class Products:
     default a share of what is free, else they are rebuilt group by group. Re-estimated batch-norm
     statistics tie all batches into one graph, which is kept until memory runs out.
     keeps: whether graphs are kept; None before the first product.
+    looks: how often graphs of the loss were looked at for custom functions: whenever they are
+    kept, and for the first product where they are not. has_custom_functions: what was found last.
     """
 
     def __init__(self, build: Build, block: Block, memory: int | None = None):
         self.build, self.block, self.memory = build, block, memory
         self.keeps: bool | None = None
+        self.looks, self.has_custom_functions = 0, False
         self._kept: tuple[Tensor, list[Product]] | None = None
 
     def __call__(self, risk: EmpiricalRisk, v: Tensor, at: Tensor) -> Tensor:
@@ -77,11 +80,26 @@ class Products:
                     self.keeps = risk.ranks.all(self._fits(risk, leaf))
             with self._opened(risk, at) as leaf:
                 if not self.keeps:
-                    return risk.total(self.build(risk, group, leaf)(v) for group in risk.groups)
+                    return risk.total(self._rebuilt(risk, v, leaf))
                 products = [self.build(risk, group, leaf) for group in risk.groups]
                 self._kept = at.clone(), products
+                self._looked(map(_has_custom_functions, products))
         with full_precision(risk.device):
             return risk.total(product(v) for product in self._kept[1])
+
+    def _rebuilt(self, risk: EmpiricalRisk, v: Tensor, leaf: Tensor) -> Iterator[Tensor]:
+        """The product with v of each group, whose graph is let go."""
+        found = []
+        for group in risk.groups:
+            product = self.build(risk, group, leaf)
+            if not self.looks:
+                found.append(_has_custom_functions(product))
+            yield product(v)
+        if not self.looks:
+            self._looked(found)
+
+    def _looked(self, found: Iterable[bool]) -> None:
+        self.looks, self.has_custom_functions = self.looks + 1, any(found)
 
     @contextmanager
     def _opened(self, risk: EmpiricalRisk, at: Tensor) -> Iterator[Tensor]:
@@ -130,6 +148,10 @@ class Products:
         memory = graph_bytes(risk.device) if self.memory is None else self.memory
         kept = sum(saved.values()) + getattr(product, "held", 0)
         return kept * risk.examples / batch.size <= memory
+
+
+def _has_custom_functions(product: Product) -> bool:
+    return isinstance(product, GradientGraph) and product.has_custom_functions
 
 
 @contextmanager

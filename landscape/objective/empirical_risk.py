@@ -12,7 +12,6 @@ from landscape.network import batch_norm as bn
 from landscape.network.batch import Batch, LossFn, scalar
 from landscape.network.double_precision import DoublePrecision
 from landscape.network.isolation import (
-    dense_embeddings,
     differentiable_kernels,
     full_precision,
     gradients_on,
@@ -85,8 +84,7 @@ class EmpiricalRisk:
         self.trained_norms = bn.trained(model) if policy != "stored" else []
         self._held = Held(model, precision.as_they_are)
         self._buffers = precision.buffers(snapshot(model))
-        with dense_embeddings(model):
-            self._state = module_state(model)
+        self._state = module_state(model)
         self.regroup(batches, fractions)
 
     def under(self, policy: str) -> "EmpiricalRisk":

@@ -20,6 +20,7 @@ from landscape.objective.curvature_products import GradientGraph, Products, hess
 from landscape.objective.data import fingerprint_of
 from landscape.objective.empirical_risk import EmpiricalRisk, risk_of
 from landscape.objective.evaluation import Evaluator, chunks
+from landscape.objective.finite_differences import refuse_dropped_terms
 from landscape.objective.out_of_memory import Answer, OutOfMemoryRetry
 from landscape.objective.point_passes import Point
 
@@ -123,6 +124,7 @@ class Objective:
         self._retry = OutOfMemoryRetry(self.risk)
         self._evaluator = Evaluator(self.risk, self.logits, self.evaluated_in)
         self._products = Products(hessian, Block.of(self.model, self.weights, None), self.memory)
+        self._looks, self._compared = 0, False  # at graphs; with differences of the gradient
 
     @property
     def ranks(self) -> Alone:
@@ -257,6 +259,10 @@ class Objective:
 
         The gradient's graph is kept for further products at the same point while it fits `memory`,
         else it is rebuilt batch by batch.
+
+        Raises ValueError for an operation without a second derivative, and for an autograd.Function
+        whose backward leaves torch's operations: products are then held against differences of the
+        gradient, once.
         """
         n = self.weights.n
         if not isinstance(v, Tensor):
@@ -265,6 +271,17 @@ class Objective:
             raise ValueError(f"`v` must have shape ({n},) or ({n}, k). Got {tuple(v.shape)}.")
         if v.dim() == 2:
             return torch.stack([self.hvp(column, at) for column in v.unbind(1)], 1)
+        product = self.double_backward(v, at)
+        if self._looks != self._products.looks:
+            if not self._compared and self.ranks.any(self._products.has_custom_functions):
+                block = self._products.block
+                refuse_dropped_terms(self.double_backward, self.grad, block, self._point(at))
+                self._compared = True
+            self._looks = self._products.looks
+        return product
+
+    def double_backward(self, v: Tensor, at: Tensor | None = None) -> Tensor:
+        """`hvp` with one vector (n,), without a look for terms that double backward drops."""
         return self.retry_on_oom(
             lambda: self._products(self.risk, outside_inference(v), self._point(at))
         )

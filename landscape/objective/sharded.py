@@ -14,7 +14,7 @@ from torch.distributed.tensor import DTensor
 
 from landscape.distributed.ranks import ranks_of
 from landscape.network.batch import Batch, LossFn, scalar
-from landscape.network.higher_order import SecondOrder, second_derivatives
+from landscape.network.higher_order import SecondOrder, nodes_of, second_derivatives
 from landscape.network.isolation import (
     differentiable_kernels,
     full_precision,
@@ -33,6 +33,11 @@ OUTSIDE = (
     "The loss reaches sharded weights outside of their module's forward, where they are not there. "
     "Call the module (model.head(x), not F.linear(x, model.head.weight)); penalties on weights "
     "cannot be measured sharded."
+)
+DROPPED = (
+    "The model or loss has an autograd.Function whose backward leaves the operations of torch, so "
+    "that double backward, by which sharded networks are measured, drops terms without an error. "
+    "Write its backward with torch's operations."
 )
 
 
@@ -70,6 +75,7 @@ class ShardedObjective:
         trainable = network.shards[: len(network.names)]
         self._sizes = [t.numel() for t in trainable]
         self.w = torch.cat(trainable)
+        self._has_custom_functions = self._trusted = False
 
     @cached_property
     def fingerprint(self) -> str:
@@ -96,13 +102,26 @@ class ShardedObjective:
         return total
 
     def hvp(self, v: Tensor, at: Tensor | None = None) -> Tensor:
-        """∇²L·v at a point, this process's shard, by double backward; v (local,)."""
+        """∇²L·v at a point, this process's shard, by double backward; v (local,).
+
+        Raises ValueError where an autograd.Function of the model or loss drops terms of it.
+        """
         if v.shape != (self.local,):
             raise ValueError(f"`v` must have shape ({self.local},). Got {tuple(v.shape)}.")
+        product = self._product(v, at)
+        if not self._trusted:
+            if self.ranks.any(self._has_custom_functions):
+                self._refuse_dropped_terms()
+            self._trusted = True
+        return product
+
+    def _product(self, v: Tensor, at: Tensor | None) -> Tensor:
         along = [self.network.as_dtensor(i, t) for i, t in enumerate(v.split(self._sizes))]
         total = torch.zeros_like(self.w)
         with second_derivatives(), SecondOrder(), self._opened(at) as leaves:
             for loss in self._losses():
+                if not self._trusted:
+                    self._has_custom_functions |= any(map(_is_custom, nodes_of(loss)))
                 with self.network.regathering(leaves):
                     slopes = torch.autograd.grad(loss, leaves, create_graph=True, allow_unused=True)
                 curved = [i for i, g in enumerate(slopes) if g is not None and g.requires_grad]
@@ -117,6 +136,23 @@ class ShardedObjective:
                     )
                 )
         return total
+
+    def _refuse_dropped_terms(self) -> None:
+        """Hold a product against central differences of the gradient, with two step sizes."""
+        generator = torch.Generator().manual_seed(self.ranks.index)
+        v = torch.randn(self.local, generator=generator).to(self.w)
+        exact, eps = self._product(v, None), torch.finfo(v.dtype).eps
+        step = eps ** (1 / 3) * self._norm(self.w) / self._norm(v)
+        near, far = (
+            (self.grad(self.w + h * v) - self.grad(self.w - h * v)) / (2 * h)
+            for h in (step, 4 * step)
+        )
+        allowed = 4 * self._norm(near - far) + 3 * eps**0.5 * self._norm(near)
+        if not self._norm(exact - near) <= allowed:
+            raise ValueError(DROPPED)
+
+    def _norm(self, v: Tensor) -> float:
+        return float(self.ranks.sum(v.double().square().sum()).sqrt())
 
     @contextmanager
     def _opened(self, at: Tensor | None, grad: bool = True) -> Iterator[list[DTensor]]:
@@ -161,3 +197,9 @@ class ShardedObjective:
             for size, g in zip(self._sizes, gradients, strict=True)
         ]
         return torch.cat(pieces)
+
+
+def _is_custom(node: Any) -> bool:
+    """Test whether a node of a graph is an autograd.Function that is not of torch itself."""
+    function = getattr(type(node), "_forward_cls", None)
+    return function is not None and not function.__module__.startswith("torch.")

@@ -365,3 +365,21 @@ def test_a_loose_tolerance_takes_more_products_from_the_second_vector(seed):
 def test_bounds_hold_at_nearly_all_seeds_under_a_loose_tolerance():
     """Seen: 6 of 150; with 4 products from the second vector 34."""
     assert sum(map(_outside, range(150))) <= 9
+
+
+@pytest.mark.parametrize("seed", [0, 2, 3, 7])
+@pytest.mark.parametrize(("k", "max_basis"), [(1, 3), (3, 5), (3, 7), (3, None)])
+def test_no_restart_forgets_an_asymmetry(k, max_basis, seed):
+    h = rotated(pad([5.0, 4.9, -4.8, 1.0, 0.5, 0.2, 0.1], n=30))
+    scaled = torch.linspace(0.2, 1.5, 30, dtype=FLOAT)[:, None] * h
+    assert solve(scaled, k, seed=seed, max_basis=max_basis).asymmetry > 0.09
+
+
+@pytest.mark.parametrize("outliers", [[5.0], [5.0, 4.0]])
+@pytest.mark.parametrize(("k", "max_basis"), [(1, 3), (2, 4), (3, 5), (3, None)])
+def test_rounding_is_no_asymmetry(outliers, k, max_basis):
+    """Of the smallest, zeros of a matrix of low rank, a restart keeps rounding and nothing else."""
+    h = rotated(pad(outliers, n=30)).float()
+    for seed in range(4):
+        found = solve(h, k, "smallest", seed=seed, max_basis=max_basis)
+        assert found.asymmetry < 1e-4

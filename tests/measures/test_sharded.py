@@ -68,6 +68,33 @@ def with_penalty(model, batch):
     return next_token(model, batch) + sum(p.square().sum() for p in model.parameters())
 
 
+class Cube(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    def backward(ctx, g):
+        return 3 * g * ctx.saved_tensors[0] ** 2
+
+
+class Detached(Cube):
+    @staticmethod
+    def backward(ctx, g):
+        return 3 * g * ctx.saved_tensors[0].detach() ** 2
+
+
+def _bent(objective, function):
+    import landscape as ls
+
+    def loss(model, batch):
+        return F.cross_entropy(function.apply(model(batch.x)).flatten(0, 1), batch.y.flatten())
+
+    bent = ls.ShardedObjective(objective.network, objective.batches, loss)
+    bent.hvp(bent.w)
+
+
 def _whole(objective, v):
     """A shard of a vector -> all of it, a parameter after the other."""
     parts = v.split(objective._sizes)
@@ -106,6 +133,8 @@ def _refusals(objective, mesh):
             objective.network, text()[: dist.get_rank() + 1], next_token
         ),
         "blocks": lambda: ls.sharded(language(), mesh, blocks="layer.*"),
+        "dropped terms": lambda: _bent(objective, Detached),
+        "no dropped terms": lambda: _bent(objective, Cube),
     }
     words = {}
     for name, ask in asked.items():
@@ -175,6 +204,7 @@ def test_a_sharded_transformer_is_that_of_one_process(tmp_path):
     assert one["point"] == pytest.approx([plain.value(), plain.summary.grad_norm, n], rel=1e-5)
     exact = plain.hvp(torch.eye(n)).trace().item()
     assert one["trace"][0] < exact < one["trace"][1]
+    assert refusals["no dropped terms"] == ""
     for name, words in {
         "noise": "NoiseRobustness cannot be asked like this of a sharded network",
         "gauss-newton": "measured with curvature='hessian' alone. Got 'gauss-newton'",
@@ -185,6 +215,7 @@ def test_a_sharded_transformer_is_that_of_one_process(tmp_path):
         "penalty": "reaches sharded weights outside of their module's forward",
         "batches": "as many batches as the others",
         "blocks": "`blocks` must match the name of a module",
+        "dropped terms": "drops terms without an error",
     }.items():
         assert words in refusals[name]
 

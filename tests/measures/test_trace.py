@@ -118,8 +118,8 @@ def test_a_trace_small_beside_its_spread_is_not_claimed(bare_objective):
 
 def test_hvps_are_counted(objective, monkeypatch):
     made, calls = objective(), []
-    product = made.hvp
-    monkeypatch.setattr(made, "hvp", lambda *args: calls.append(1) or product(*args))
+    product = made.double_backward
+    monkeypatch.setattr(made, "double_backward", lambda *args: calls.append(1) or product(*args))
     record = Trace(max_hvps=50)(made, Eigenvalues(k=2)(objective()))
     assert record.hvps == len(calls) <= 50
     assert record.hvps == 3 + record.deflated + record.draws

@@ -14,11 +14,11 @@ from torch.autograd.graph import GradientEdge
 from torch.utils._pytree import tree_map
 
 from landscape.measures.curvature.cross_entropy import softmax_hessians
-from landscape.measures.curvature.finite_differences import Formula
 from landscape.network.parameter_block import Block
 from landscape.objective.curvature_products import Product
 from landscape.objective.derivative import total
 from landscape.objective.empirical_risk import EmpiricalRisk, Terms
+from landscape.objective.finite_differences import Formula
 from landscape.objective.objective import Objective
 
 

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from landscape.distributed.ranks import Alone
 from landscape.linalg import probes
-from landscape.measures.curvature.finite_differences import Differences, of_the_gradient
 from landscape.measures.curvature.fisher import (
     check_label_free,
     check_mean_over_rows,
@@ -21,6 +20,7 @@ from landscape.network.higher_order import NoSecondDerivative, has_custom_functi
 from landscape.network.parameter_block import Block
 from landscape.network.precision import arithmetic, arithmetic_of
 from landscape.objective.curvature_products import Build, GradientGraph, Products, hessian
+from landscape.objective.finite_differences import Differences, Formula, of_the_gradient
 from landscape.objective.forward_over_reverse import forward_over_reverse
 from landscape.objective.objective import Objective
 
@@ -165,7 +165,7 @@ class Operator:
         if self.products == "forward over reverse":
             return self._forward(v, point)
         if self._shares_graphs:
-            return self.objective.hvp(v, at)
+            return self.objective.double_backward(v, at)
         exact, risk = self._exact, self.objective.risk
         return self.objective.retry_on_oom(lambda: exact(risk, v, point), exact)
 
@@ -236,18 +236,21 @@ class Operator:
                 "The empirical Fisher matrix needs double backward, which this model or loss does "
                 'not allow: use curvature="gauss-newton".'
             )
-        formula = of_the_gradient if self.curvature == "hessian" else of_the_output
         w = self.objective.w
-        differences = Differences(formula(self.objective, self.block), self.block, u, w)
+        differences = Differences(self._formula, self.block, u, w)
         approximate = differences(u, w)
-        if exact is not None:
-            close = 4 * differences.error + self._allowed
-            if float((exact - approximate).norm()) <= close * float(approximate.norm()):
-                return exact
+        if exact is not None and differences.apart(exact, approximate) <= differences.close:
+            return exact
         self._differences = differences
         self.products, self.error = "finite differences", differences.error
         self._seconds.clear()
         return approximate
+
+    @property
+    def _formula(self) -> Formula:
+        if self.curvature == "hessian":
+            return of_the_gradient(self.objective.grad, self.block)
+        return of_the_output(self.objective, self.block)
 
     def _choose(self, exact: list[tuple[Tensor, Tensor]], allowed: float) -> None:
         """Take forward over reverse where it agrees with double backward, and is faster.

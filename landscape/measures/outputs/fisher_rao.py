@@ -14,8 +14,13 @@ from landscape.measures.curvature.fisher import (
     row_sums,
 )
 from landscape.measures.curvature.gauss_newton import cut_pass
+from landscape.measures.curvature.operator import operator
 from landscape.network.batch import Batch
-from landscape.network.higher_order import SecondOrder, second_derivatives
+from landscape.network.higher_order import (
+    SecondOrder,
+    has_custom_functions,
+    second_derivatives,
+)
 from landscape.objective.objective import Objective
 from landscape.records import FisherRaoRecord
 from landscape.records.flatness import mean_and_stderr
@@ -35,7 +40,8 @@ class FisherRao:
 
     Cost: about 12 forward passes, the checks of the loss among them.
     Raises ValueError for a loss that is no mean over examples, is linear in the model's output, or
-    whose curvature in it depends on the label.
+    whose curvature in it depends on the label, and for an autograd.Function whose backward leaves
+    torch's operations.
 
     Example: one logistic example, z = (1, 0): p₁(1 − p₁), and (1 − p₁)² for the label it has.
 
@@ -57,8 +63,10 @@ class FisherRao:
         """Measure at the objective's point; `progress` counts batches."""
         for check in (check_label_free, check_mean_over_rows):
             objective.retry_on_oom(lambda check=check: check(objective.risk))  # type: ignore[misc]
-        forms, shares = objective.retry_on_oom(lambda: _forms(objective, progress))
-        (value, empirical), stderr = mean_and_stderr(forms, shares)
+        found = objective.retry_on_oom(lambda: _forms(objective, progress))
+        if found is None:
+            found = _checked(objective, progress)
+        (value, empirical), stderr = mean_and_stderr(*found)
         return FisherRaoRecord(
             value=float(value),
             stderr=float(stderr[0]),
@@ -68,23 +76,52 @@ class FisherRao:
         )
 
 
-def _forms(objective: Objective, progress: Progress | None) -> tuple[np.ndarray, np.ndarray]:
-    """vᵀH_z v and (r·v)² of each example, (2, N), and the examples' shares (N,)."""
+def _checked(objective: Objective, progress: Progress | None) -> tuple[np.ndarray, np.ndarray]:
+    """`_forms` of a network or loss with a custom function, held against a product with the matrix.
+
+    Raises ValueError where double backward drops terms, as the product is by differences then.
+    """
+    matrix, w = operator(objective, "fisher"), objective.w
+    if matrix.products == "double backward":
+        product = matrix.matvec(w)
+        found = objective.retry_on_oom(lambda: _forms(objective, progress, trusted=True))
+        allowed = 3 * torch.finfo(w.dtype).eps ** 0.5 * float(product.norm() * w.norm())
+        if found is not None and abs(found[0][0] @ found[1] - float(w @ product)) <= allowed:
+            return found
+    raise ValueError(
+        "The Fisher-Rao norm needs double backward, and the model or loss has an autograd.Function "
+        "whose backward leaves the operations of torch: terms would be missing without an error. "
+        "Write its backward with torch's operations."
+    )
+
+
+def _forms(
+    objective: Objective, progress: Progress | None, trusted: bool = False
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """vᵀH_z v and (r·v)² of each example, (2, N), and the examples' shares (N,).
+
+    None where a custom autograd.Function would be differentiated twice and is not trusted.
+    """
     risk = objective.risk
     leaf = risk.w.clone().requires_grad_()
     forms, shares = [], []
     with second_derivatives(), SecondOrder(), risk.opened(leaf):
         for i, (batch, fraction) in enumerate(risk.terms):
-            forms.append(_of_batch(objective, batch, leaf).double().cpu())
+            answer = _of_batch(objective, batch, leaf, trusted)
+            if answer is None:
+                return None
+            forms.append(answer.double().cpu())
             shares += [fraction / batch.size] * batch.size
             if progress is not None:
                 progress(i + 1, len(risk.terms))
     return torch.cat(forms, 1).numpy(), np.array(shares)
 
 
-def _of_batch(objective: Objective, batch: Batch, leaf: Tensor) -> Tensor:
+def _of_batch(objective: Objective, batch: Batch, leaf: Tensor, trusted: bool) -> Tensor | None:
     risk = objective.risk
     loss, outputs, cuts = cut_pass(risk, [(batch, 1.0)], leaf)
+    if not trusted and any(map(has_custom_functions, (loss, *outputs))):
+        return None
     slopes = torch.autograd.grad(loss, cuts, create_graph=True, materialize_grads=True)
     dual = [torch.zeros_like(z, requires_grad=True) for z in outputs]
     (pulled,) = torch.autograd.grad(outputs, leaf, dual, create_graph=True)

@@ -1,7 +1,8 @@
 """Pass through the model: at a point, with its own random draws, in the walker's precision."""
 
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +12,16 @@ from landscape.methods.walker.pass_gradient import PassGradient, differentiate
 from landscape.methods.walker.step_state import StepState
 from landscape.network.batch import Batch, LossFn, scalar
 from landscape.network.graph_leaves import check_not_captured, graph_leaves
-from landscape.network.higher_order import SecondOrder, second_derivatives
+from landscape.network.higher_order import SecondOrder, has_custom_functions, second_derivatives
+from landscape.network.isolation import exact_embeddings
 from landscape.network.weights import Weights, unwritten
 from landscape.utils.rng import drawn, seed_of, seeded_everywhere
+
+CUSTOM = (
+    "The method differentiates an autograd.Function of yours twice. If its backward leaves the "
+    "operations of torch, products with the Hessian are wrong and torch says nothing: write it "
+    'with them, or see that torch.autograd.gradgradcheck passes; LETS has hessian="difference".'
+)
 
 
 class Passes:
@@ -36,9 +44,8 @@ class Passes:
         self.model, self.weights, self.state = model, weights, StepState(model, loss)
         self.seed, self.same_mask, self.autocast = seed, same_mask, autocast
         self.device = weights.parameters[0].device
+        self._looked = False  # at the graph of a first product
         self._names = dict(zip(map(id, weights.parameters), weights.names, strict=True))
-        tables = (m for m in model.modules() if isinstance(m, nn.Embedding | nn.EmbeddingBag))
-        self._sparse = [table for table in tables if table.sparse]
         self.begin(0)
 
     def begin(self, step: int) -> None:
@@ -58,20 +65,8 @@ class Passes:
                 return
             values = [point] if isinstance(point, Tensor) else point
             still = unwritten(values, compare=self.step <= 1)
-            tables = self._dense_tables() if self._sparse else nullcontext()
-            with self.weights.substituted(point), still, tables:
+            with self.weights.substituted(point), still:
                 yield
-
-    @contextmanager
-    def _dense_tables(self) -> Iterator[None]:
-        """While open, gradients of embeddings are dense, and can be differentiated again."""
-        for table in self._sparse:
-            table.sparse = False
-        try:
-            yield
-        finally:
-            for table in self._sparse:
-                table.sparse = True
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -103,10 +98,17 @@ class Passes:
             return scalar(loss(self.model, batch))
 
     def product(self, loss: LossFn, batch: Batch, leaf: Tensor, v: Tensor) -> Tensor:
-        """∇²L·v, (n,), of one pass at a leaf (n,), by double backward."""
-        kernels = sdpa_kernel(SDPBackend.MATH)
-        with self.opened(leaf), kernels, SecondOrder(), second_derivatives():
-            g = _gradient(self.value(loss, batch), leaf, create_graph=True)
+        """∇²L·v, (n,), of one pass at a leaf (n,), by double backward.
+
+        Warns once where a custom autograd.Function is differentiated twice.
+        """
+        kernels, tables = sdpa_kernel(SDPBackend.MATH), exact_embeddings()
+        with self.opened(leaf), kernels, tables, SecondOrder(), second_derivatives():
+            value = self.value(loss, batch)
+            if not self._looked and has_custom_functions(value):
+                warnings.warn(CUSTOM, stacklevel=2)
+            self._looked = True
+            g = _gradient(value, leaf, create_graph=True)
             return _gradient(g, leaf, v)
 
     def gradient(self, value: Tensor, leaves: Sequence[Tensor], is_loss: bool) -> PassGradient:

@@ -233,14 +233,15 @@ def test_fused_layers(make, curvature, dtype):
 
 
 def _by_differences(subject, curvature):
-    from landscape.measures.curvature.finite_differences import Differences, of_the_gradient
     from landscape.measures.curvature.gauss_newton import of_the_output
+    from landscape.objective.finite_differences import Differences, of_the_gradient
 
     block = operator(subject, curvature).block
-    formula = of_the_gradient if curvature == "hessian" else of_the_output
+    hessian = curvature == "hessian"
+    formula = of_the_gradient(subject.grad, block) if hessian else of_the_output(subject, block)
     torch.manual_seed(1)
     probe = torch.randn(block.n, dtype=subject.w.dtype)
-    return Differences(formula(subject, block), block, probe, subject.w)
+    return Differences(formula, block, probe, subject.w)
 
 
 class Once(torch.autograd.Function):

@@ -183,3 +183,68 @@ def test_several_outputs_with_weighted_batches():
     ]
     expected = 0.75 * squares[0] + 0.25 * sum(squares[1:]) / 3
     assert FisherRao()(subject).empirical == pytest.approx(expected)
+
+
+class Tanh(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.tanh()
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * (1 - ctx.saved_tensors[0].tanh() ** 2)
+
+
+class Unlinked(Tanh):
+    """Leaves torch on the way back: the derivative along the weights stops there."""
+
+    @staticmethod
+    def backward(ctx, g):
+        return Tanh.backward(ctx, g).detach()
+
+
+class Exponential(torch.autograd.Function):
+    """exp(z) whose second derivative is forgotten, and with it what depends on the label."""
+
+    @staticmethod
+    def forward(ctx, z):
+        ctx.slope = z.detach().exp()
+        return ctx.slope.clone()
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * ctx.slope
+
+
+class Custom(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.a, self.b, self.function = nn.Linear(2, 4), nn.Linear(4, 3), function
+
+    def forward(self, x):
+        return self.b(self.function(self.a(x)))
+
+
+def custom(function):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return Custom(function).double()
+
+
+def test_a_right_custom_function_changes_nothing():
+    records = [FisherRao()(objective_of(custom(f))) for f in (torch.tanh, Tanh.apply)]
+    assert records[1].value == pytest.approx(records[0].value, rel=1e-10)
+    assert records[1].empirical == pytest.approx(records[0].empirical, rel=1e-10)
+
+
+def bent(model, batch):
+    return F.cross_entropy(Exponential.apply(model(batch.x)), batch.y)
+
+
+@pytest.mark.parametrize(
+    ("function", "loss"), [(Unlinked.apply, cross_entropy), (torch.tanh, bent)]
+)
+def test_a_custom_function_that_drops_terms_is_refused(function, loss):
+    with pytest.raises(ValueError, match="leaves the operations of torch"):
+        FisherRao()(Objective(custom(function), [(X, Y)], loss))

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import landscape as ls
+from landscape.methods.walker.passes import Passes
+from landscape.network.weights import Weights
 
 torch.manual_seed(0)
 X, Y = torch.randn(16, 5, dtype=torch.float64), torch.randint(0, 3, (16,))
@@ -71,16 +73,47 @@ def test_sparse_embeddings_step_as_in_a_plain_loop() -> None:
     assert_plain(lambda: Table(sparse=True), sgd, IDS)
 
 
-def test_sparse_embeddings_can_be_differentiated_again() -> None:
+def penalised(model: nn.Module, batch: ls.Batch) -> torch.Tensor:
+    loss = cross_entropy(model, batch)
+    if not loss.requires_grad:
+        return loss
+    (slope,) = torch.autograd.grad(loss, model.table.weight, create_graph=True)
+    return loss + slope.square().sum()
+
+
+@pytest.mark.parametrize("loss", [cross_entropy, penalised])
+def test_sparse_embeddings_can_be_differentiated_again(loss) -> None:
     ends = []
     for sparse in (False, True):
         torch.manual_seed(1)
         model = Table(sparse=sparse).double()
-        method = ls.methods.LETS(hessian="exact")
-        stepper = ls.optim.wrap(method, model, sgd(model), cross_entropy, held_out=[IDS])
+        method = "sam" if loss is penalised else ls.methods.LETS(hessian="exact")
+        held_out = None if loss is penalised else [IDS]
+        stepper = ls.optim.wrap(method, model, sgd(model), loss, held_out=held_out)
         stepper.step(IDS)
         ends.append(model)
     assert_same(*ends)
+
+
+@pytest.mark.parametrize("options", [{"padding_idx": 2}, {"scale_grad_by_freq": True}])
+def test_steps_take_the_gradients_of_embeddings_that_torch_gives(options) -> None:
+    assert_plain(lambda: Table(**options), sgd, IDS)
+
+
+@pytest.mark.parametrize("options", [{"padding_idx": 2}, {"scale_grad_by_freq": True}])
+def test_products_of_a_step_are_those_of_the_loss(options) -> None:
+    torch.manual_seed(0)
+    model = Table().double()
+    right = ls.Objective(model, [IDS], cross_entropy)
+    v = torch.randn(right.weights.n, dtype=torch.float64)
+    expected = right.hvp(v)
+    for name, value in options.items():
+        setattr(model.table, name, value)
+    weights = Weights(model)
+    passes = Passes(model, weights, cross_entropy, 0, True, None)
+    leaf = weights.read().requires_grad_()
+    found = passes.product(cross_entropy, IDS, leaf, v)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
 
 
 def test_sparse_adam_is_refused() -> None:
@@ -246,3 +279,37 @@ def test_a_closure_may_leave_sparse_gradients() -> None:
         stepper.step(closure)
         sam_step(b, plain, lambda: cross_entropy(b, IDS))
     assert_same(a, b)
+
+
+class Cube(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    def backward(ctx, g):
+        return 3 * g * ctx.saved_tensors[0].detach() ** 2
+
+
+class Cubes(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(5, 4), nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.b(Cube.apply(self.a(x)))
+
+
+@pytest.mark.parametrize(("hessian", "warned"), [("exact", 1), ("difference", 0)])
+def test_a_custom_function_that_a_product_differentiates_is_warned_of_once(
+    hessian, warned, recwarn
+) -> None:
+    model = Cubes().double()
+    method = ls.methods.LETS(hessian=hessian)
+    stepper = ls.optim.wrap(method, model, sgd(model), cross_entropy, held_out=[BATCH])
+    for _ in range(2):
+        stepper.step(BATCH)
+    assert [str(w.message)[:37] for w in recwarn] == [
+        "The method differentiates an autograd"
+    ] * warned

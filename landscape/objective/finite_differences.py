@@ -10,20 +10,20 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from landscape.network.higher_order import NoSecondDerivative
 from landscape.network.parameter_block import Block
-from landscape.objective.objective import Objective
 
 Formula = Callable[[Tensor, Tensor, float], Tensor]  # (v (m,), point (n,), h) -> (m,)
 LADDER = 4.0  # between one step size and the next
 RUNGS = range(-2, 4)
 
 
-def of_the_gradient(objective: Objective, block: Block) -> Formula:
-    """(∇L(w + h v) − ∇L(w − h v)) / 2h ≈ ∇²L v, on a block."""
+def of_the_gradient(grad: Callable[[Tensor], Tensor], block: Block) -> Formula:
+    """(∇L(w + h v) − ∇L(w − h v)) / 2h ≈ ∇²L v, on a block; grad: point (n,) ↦ ∇L (n,)."""
 
     def formula(v: Tensor, at: Tensor, h: float) -> Tensor:
         e = h * block.embed(v)
-        return block.read(objective.grad(at + e) - objective.grad(at - e)) / (2 * h)
+        return block.read(grad(at + e) - grad(at - e)) / (2 * h)
 
     return formula
 
@@ -34,6 +34,7 @@ class Differences:
     The middle step moves w by the cube root of eps times ‖w‖ of the block, where truncation h² and
     rounding eps/h balance for a function with derivatives of the order of 1.
     error: ‖D(v) − D'(v)‖ / ‖D(v)‖ for `probe`, D' with a step four times as long.
+    close: how far exact products may be off these, relative to them: by that and by rounding.
     """
 
     def __init__(self, formula: Formula, block: Block, probe: Tensor, at: Tensor):
@@ -46,6 +47,7 @@ class Differences:
         best = min(range(len(doubts)), key=doubts.__getitem__)
         self.step = steps[best]
         self.error = doubts[best] / (float(answers[best].norm()) or 1.0)
+        self.close = 4 * self.error + 3 * torch.finfo(at.dtype).eps ** 0.5
 
     def __call__(self, v: Tensor, at: Tensor, factor: float = 1.0) -> Tensor:
         """The product at a point (n,); factor: of the step."""
@@ -54,6 +56,36 @@ class Differences:
             return torch.zeros_like(v)
         return self.formula(v, at, factor * self.step / length)
 
+    @staticmethod
+    def apart(exact: Tensor, approximate: Tensor) -> float:
+        """‖Hv − D(v)‖ / ‖D(v)‖ of the same product made twice; 0 where both are zero."""
+        distance = float((exact - approximate).norm())
+        return distance and distance / (float(approximate.norm()) or torch.finfo(exact.dtype).tiny)
+
     def doubt(self, v: Tensor, at: Tensor) -> float:
         """Error estimate ‖·‖ of the product with v: its distance from that of the next step."""
         return float((self(v, at) - self(v, at, LADDER)).norm())
+
+
+def refuse_dropped_terms(
+    product: Callable[[Tensor, Tensor], Tensor],
+    grad: Callable[[Tensor], Tensor],
+    block: Block,
+    at: Tensor,
+) -> None:
+    """Raise NoSecondDerivative, a ValueError, where the product of a random vector (n,) at a point
+    (n,) is not that of the gradient: a custom autograd.Function may drop terms without an error.
+    """
+    generator = torch.Generator().manual_seed(0)
+    probe = torch.randn(len(at), generator=generator, dtype=torch.float32).to(at)
+    exact = product(probe, at)
+    differences = Differences(of_the_gradient(grad, block), block, probe, at)
+    apart = differences.apart(exact, differences(probe, at))
+    if not apart <= differences.close:
+        raise NoSecondDerivative(
+            "The model or loss has an autograd.Function whose backward leaves the operations of "
+            "torch, so that double backward drops terms without an error: a product differs by "
+            f"{apart:.2g} of its size from a difference of gradients. Write its backward with "
+            "torch's operations, or ask a measure, as `Eigenvalues` or `Trace`, which takes "
+            "differences here."
+        )
