@@ -14,6 +14,7 @@ from landscape.measures.curvature.fisher import (
     check_mean_over_rows,
     empirical_fisher,
 )
+from landscape.measures.curvature.forward_over_reverse import forward_over_reverse
 from landscape.measures.curvature.gauss_newton import GaussNewton, of_the_output
 from landscape.measures.curvature.refusals import agree, refuse_asymmetric, refuse_changing
 from landscape.network.higher_order import NoSecondDerivative, has_custom_functions
@@ -21,7 +22,6 @@ from landscape.network.parameter_block import Block
 from landscape.network.precision import arithmetic, arithmetic_of
 from landscape.objective.curvature_products import Build, GradientGraph, Products, hessian
 from landscape.objective.finite_differences import Differences, Formula, of_the_gradient
-from landscape.objective.forward_over_reverse import forward_over_reverse
 from landscape.objective.objective import Objective
 
 CURVATURES = ("hessian", "gauss-newton", "fisher", "empirical-fisher")

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from landscape import Objective
+from landscape.measures.curvature.forward_over_reverse import forward_over_reverse
 from landscape.network.parameter_block import Block
 from landscape.objective import curvature_products
-from landscape.objective.forward_over_reverse import forward_over_reverse
 
 CASES = [
     ("mlp", "stored"),
