@@ -21,7 +21,7 @@ from differential.case import made
 from differential.measures import MEASURES
 from differential.methods import METHODS
 from differential.outcome import Outcome, outcome
-from differential.reference import Reference
+from differential.reference import Reference, exact
 
 import landscape as ls
 
@@ -31,7 +31,7 @@ UNTOUCHED = "model left as it was"
 
 def measured(name: str, measures: Iterable[str]) -> Row:
     """Every measure of a case."""
-    case, reference = made(CASES[name]), Reference(made(CASES[name]))
+    case, reference = made(CASES[name]), Reference(exact(made(CASES[name])))
     before = {key: value.clone() for key, value in case.model.state_dict().items()}
     modes = [module.training for module in case.model.modules()]
     objective: list[ls.Objective] = []
