@@ -69,7 +69,7 @@ def step(scale: Scale) -> Iterator[Block]:
         method = ls.methods.make(name)
         _, work = steps.ours(method, subject, autocast=torch.bfloat16)
         label = OURS if name == "sgd" else f"{OURS}, {name}"
-        entrants[label] = Contender(lambda _, work=work: work() and None, at_most=most / 1000)
+        entrants[label] = Contender(lambda _, work=work: (work(), None)[1], at_most=most / 1000)
     rounds, repeats = scale.pick(11, 1), scale.pick(10, 1)
     yield Block("a step in bfloat16", subject.title, entrants, rounds, repeats)
 
@@ -99,6 +99,8 @@ def every_measure(subject: Subject, scale: Scale, _round: int) -> dict[str, floa
     """Seconds of each measure, and the peak of the device's memory in GiB."""
     names = scale.pick([name for name in MEASURES if name != "path"], ["eigenvalues", "noise"])
     seconds = {}
+    if scale.device != "cpu":
+        torch.cuda.reset_peak_memory_stats()
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder) / "model.pt"
         torch.save(subject.network.state_dict(), checkpoint)

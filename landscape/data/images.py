@@ -39,10 +39,15 @@ def crop_and_flip(
     n, channels, h, w = x.shape
     places = torch.randint(0, 2 * padding + 1, (2, n), generator=generator)
     flips = torch.randint(0, 2, (1, n), generator=generator)
-    top, left, flip = torch.cat((places, flips)).to(x.device).unsqueeze(-1)
+    drawn = torch.cat((places, flips))
+    if x.is_cuda:  # from pageable memory the copy would wait for all work of the stream
+        drawn = drawn.pin_memory().to(x.device, non_blocking=True)
+    top, left, flip = drawn.unsqueeze(-1)
 
     size = (n, channels, h + 2 * padding, w + 2 * padding)
-    padded = x.new_tensor(fill).view(1, -1, 1, 1).expand(size).clone()
+    padded = x.new_empty(size)
+    for channel in range(channels):  # numbers as arguments of kernels: no copy to the device
+        padded[:, channel].fill_(fill[channel % len(fill)])
     padded[:, :, padding : padding + h, padding : padding + w] = x
     rows = top + torch.arange(h, device=x.device)
     columns = torch.arange(w, device=x.device)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from landscape.lifelong.per_task_norm import TASK, per_task_norms
+from landscape.lifelong.per_task_norm import TASK, Tasks, per_task_norms
 from landscape.lifelong.settings import LifelongSettings
 from landscape.network.batch import Batch, Logits
 
@@ -26,7 +26,7 @@ def by_task(model: nn.Module, settings: LifelongSettings) -> nn.Module:
     def take(_: nn.Module, args: tuple[Any, ...]) -> Any:
         if not (args and isinstance(args[0], Mapping) and "task" in args[0]):
             return None
-        TASK.set(args[0]["task"])
+        TASK.set(Tasks(args[0]["task"]))
         return (args[0]["x"],)
 
     def answer(_: nn.Module, __: Any, outputs: Any) -> Any:
@@ -34,7 +34,7 @@ def by_task(model: nn.Module, settings: LifelongSettings) -> nn.Module:
         TASK.set(None)
         if task is None or outputs is None or settings.masked == "test":  # None: the pass raised
             return outputs
-        return of_task(outputs, task, settings.tasks)
+        return of_task(outputs, task.task, settings.tasks)
 
     model.register_forward_pre_hook(take)
     model.register_forward_hook(answer, always_call=True)

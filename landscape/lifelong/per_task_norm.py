@@ -2,12 +2,33 @@
 
 import copy
 from contextvars import ContextVar
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-TASK: ContextVar[Tensor | None] = ContextVar("task", default=None)  # (n,) of the pass at work
+
+class Tasks:
+    """Tasks (n,) of the examples of a pass; what all layers ask of them is read from there once."""
+
+    def __init__(self, task: Tensor):
+        self.task = task
+
+    @cached_property
+    def latest(self) -> int:
+        """The highest."""
+        return int(self.task.max())
+
+    @cached_property
+    def parts(self) -> tuple[Tensor, Tensor, list[int], list[int]]:
+        """The examples by task, the way back, the tasks, and the examples of each."""
+        order = self.task.argsort(stable=True)
+        numbers, counts = self.task.unique(return_counts=True)
+        return order, order.argsort(), numbers.tolist(), counts.tolist()
+
+
+TASK: ContextVar[Tasks | None] = ContextVar("task", default=None)  # of the pass at work
 
 
 class PerTaskNorm(nn.Module):
@@ -30,13 +51,11 @@ class PerTaskNorm(nn.Module):
         if task is None:
             raise ValueError("Batch norm per task needs the task of each example, as x['task'].")
         if self.training:
-            latest: Tensor = self.norms[int(task.max())](x)
+            latest: Tensor = self.norms[task.latest](x)
             return latest
-        order = task.argsort(stable=True)
-        numbers, counts = task.unique(return_counts=True)
-        parts = x[order].split(counts.tolist())
-        pairs = zip(numbers.tolist(), parts, strict=True)
-        return torch.cat([self.norms[number](part) for number, part in pairs])[order.argsort()]
+        order, back, numbers, counts = task.parts
+        pairs = zip(numbers, x[order].split(counts), strict=True)
+        return torch.cat([self.norms[number](part) for number, part in pairs])[back]
 
 
 def per_task_norms(model: nn.Module, tasks: int) -> None:

@@ -218,7 +218,9 @@ def _result(
         moved=fill(ritz.moved),
         ranked=fill(ranked, False),
         asymmetry=space.asymmetry,
-        mixed=None if missing or mixes is None else space.product(ritz.weights[:, shown] @ mixes),
+        mixed=None
+        if missing or mixes is None
+        else space.product(ritz.weights[:, shown] @ mixes.to(ritz.weights)),
     )
 
 

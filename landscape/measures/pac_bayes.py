@@ -5,18 +5,20 @@ Jiang, Neyshabur, Mobahi, Krishnan & Bengio, ICLR 2020 (arXiv 1912.02178); Dziug
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from landscape.linalg import probes
 from landscape.measures.context import Progress, shows_progress, signature
 from landscape.objective.objective import Objective
 from landscape.records import PacBayesRecord
 from landscape.utils import checks
+from landscape.utils.memory import basis_bytes
 
 FORMS = ("plain", "magnitude")
 QUANTITIES = ("error", "loss")
@@ -83,9 +85,11 @@ class PacBayes:
             raise ValueError('The targets are no classes: set quantity="loss".')
         total, levels = len(FORMS) * (DOUBLINGS + 3 * 8), dict[tuple[str, float], np.ndarray]()
 
+        noise = self._noise(objective.w)
+
         def rises(form: str, sigma: float) -> np.ndarray:
             if (form, sigma) not in levels:
-                levels[form, sigma] = self._rises(objective, form, sigma, clean)
+                levels[form, sigma] = self._rises(objective, noise(), form, sigma, clean)
                 if progress is not None:
                     progress(min(len(levels), total), total)
             return levels[form, sigma]
@@ -138,13 +142,23 @@ class PacBayes:
             low, high = (low, middle) if curve(middle) > self.deviation else (middle, high)
         return (low + high) / 2
 
-    def _rises(self, objective: Objective, form: str, sigma: float, clean: float) -> np.ndarray:
+    def _noise(self, w: Tensor) -> Callable[[], Iterable[Tensor]]:
+        """Gives the draws, the same for all levels; kept on the device where they fit."""
+        drawn = partial(probes.gaussians, w, self.draws, self.seed)
+        if self.draws * w.nbytes > basis_bytes(w.device):
+            return drawn
+        kept = list(drawn())
+        return lambda: kept
+
+    def _rises(
+        self, objective: Objective, noise: Iterable[Tensor], form: str, sigma: float, clean: float
+    ) -> np.ndarray:
         """The quantity at each draw of the noise less that at w, (draws,)."""
         w = objective.w
         unit = sigma * torch.ones_like(w)
         if form == "magnitude":
             unit = ((sigma * w).square() + self.epsilon**2).sqrt()
-        points = (torch.addcmul(w, unit, xi) for xi in probes.gaussians(w, self.draws, self.seed))
+        points = (torch.addcmul(w, unit, xi) for xi in noise)
         answers = objective.evaluate(points, expected=40 * self.draws)
         return np.array([self._value(answer) for answer in answers]) - clean
 

@@ -176,4 +176,5 @@ def classes(z: Any, y: Any) -> tuple[Tensor, Tensor]:
         raise ValueError(f"{RULE} {shapes}.")
     z = z.float() if z.dtype in (torch.float16, torch.bfloat16) else z
     counted = (y >= 0) & (y < z.shape[-1])
-    return z[counted], y[counted]
+    (rows,) = counted.flatten().nonzero(as_tuple=True)
+    return z.flatten(0, -2)[rows], y.flatten()[rows]

@@ -104,7 +104,7 @@ class Lookahead(ascent.Perturbs):
         self.taken, self.slow = 0, None
 
     def _step(self, walker: Walker, batch: Batch) -> None:
-        slow = walker.w if self.slow is None else self.slow
+        slow = walker.w if self.slow is None else self.slow.to(walker.w)
         if self.over is None:
             walker.descend(walker.grad(batch))
         else:

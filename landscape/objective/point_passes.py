@@ -13,6 +13,7 @@ from landscape.network.precision import arithmetic
 from landscape.network.score import score_of
 from landscape.objective.empirical_risk import EmpiricalRisk
 from landscape.objective.pass_plan import PassPlan
+from landscape.objective.streaming import StoredBatch
 from landscape.objective.unmoved import Unmoved
 
 # A point (n,), or what writes it into the tensor (n,) that it is given.
@@ -76,7 +77,7 @@ class PointPasses:
 
     def _over_batches(self, ask: Callable[[int, Batch], Row]) -> list[Row]:
         with self.risk.normalised(self.batches):
-            return [ask(i, batch) for i, batch in enumerate(self.batches)]
+            return [ask(i, _read(batch)) for i, batch in enumerate(self.batches)]
 
     def _ask(self, i: int, batch: Batch) -> Row:
         self.outputs.clear()
@@ -100,6 +101,11 @@ class PointPasses:
         if key not in self._targets:
             self._targets[key] = self._score.targets(y, logits.shape[-1])
         return self._score.counts(logits, y, self._targets[key])
+
+
+def _read(batch: Batch) -> Batch:
+    """The batch, in memory: one that is streamed would be read for its inputs and its targets."""
+    return batch.load() if isinstance(batch, StoredBatch) else batch
 
 
 @contextmanager

@@ -119,6 +119,8 @@ def _timed(step_on: Callable[[int], Callable[[], Any]], size: int) -> tuple[floa
     while True:
         step = step_on(examples)
         step()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
         started = time.perf_counter()
         answer = step()
         if torch.cuda.is_available():

@@ -105,12 +105,13 @@ def usual_loss(
         )
     _refuse_unclear_classes(z, y)
     z, y = z.flatten(0, -2), y.flatten().long()
-    if int(y.max()) >= z.shape[1]:
+    largest = int(y.max())
+    if largest >= z.shape[1]:
         raise ValueError(
-            f"The targets go up to {int(y.max())}, but the model has {z.shape[1]} classes: "
+            f"The targets go up to {largest}, but the model has {z.shape[1]} classes: "
             f"targets must be in [0, {z.shape[1]})."
         )
-    if not bool((y >= 0).any()):
+    if largest < 0:
         raise ValueError(ALL_LEFT_OUT)
     return F.cross_entropy(z, y.where(y >= 0, -100))
 

@@ -230,6 +230,8 @@ class Training:
         self.looks = state.get("looks", [])  # checkpoints of older programs have none
         stop, partial = state.get("stop"), state.get("partial")  # nor these
         self.stop = at_loss.Stop(**stop) if stop else None
+        if partial:  # a checkpoint is read onto the CPU
+            partial["losses"] = [loss.to(self.walker.device) for loss in partial["losses"]]
         self.partial = Partial(**partial) if partial else None
 
     @property

@@ -25,7 +25,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[Callable[[], None]]:
     def start() -> None:
         torch.random.default_generator.manual_seed(seed)
         if cuda:
-            torch.cuda.manual_seed(seed)
+            _seed_device(seed, device)
 
     try:
         start()
@@ -64,9 +64,14 @@ class seeded_everywhere:
     def _start(self) -> None:
         torch.random.default_generator.manual_seed(self.seed)
         if self._of_device is not None:
-            torch.cuda.manual_seed(self.seed)
+            _seed_device(self.seed, self.device)
         random.seed(self.seed)
         np.random.seed(self.seed % 2**32)
+
+
+def _seed_device(seed: int, device: torch.device) -> None:
+    with torch.cuda.device(device):  # `manual_seed` seeds the current one
+        torch.cuda.manual_seed(seed)
 
 
 def generator_states(device: torch.device) -> dict[str, object]:

@@ -122,8 +122,8 @@ def _likeness(
     for axis in tied:
         others = [x for x in axes_of(axes, axis.name) if x.axis != axis.axis]
         mine, theirs = a[axis.name], permute(b[axis.name], others, permutations)
-        rows = [t.movedim(axis.axis, 0).reshape(size, -1).double().cpu() for t in (mine, theirs)]
-        total += rows[0] @ rows[1].T
+        rows = [t.movedim(axis.axis, 0).reshape(size, -1).double() for t in (mine, theirs)]
+        total += (rows[0] @ rows[1].T).cpu()
     return total
 
 
