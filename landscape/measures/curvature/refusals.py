@@ -2,6 +2,8 @@
 
 from torch import Tensor
 
+from landscape.measures.context import NOT_FINITE
+
 
 def refuse_asymmetric(asymmetry: float, allowed: float) -> None:
     """Raise ValueError for products whose antisymmetric part, relative to them, is larger than
@@ -21,7 +23,9 @@ def agree(one: Tensor, other: Tensor, allowed: float) -> bool:
 
 
 def refuse_changing(one: Tensor, other: Tensor, allowed: float) -> None:
-    """Raise ValueError for two gradients at the same point that do not agree."""
+    """Raise ValueError for two gradients at the same point that do not agree, or are not finite."""
+    if not bool(one.isfinite().all()):
+        raise ValueError(NOT_FINITE.format("there is no curvature"))
     if not agree(one, other, allowed):
         raise ValueError(
             f"Two gradients at the same point differ by {float((one - other).norm()):.2g}. Look "

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from landscape.measures.context import NOT_FINITE
 from landscape.measures.space.ball_norms import L2, BallNorm
 from landscape.utils import checks
 
@@ -21,8 +22,16 @@ class Hill:
     slope: Callable[[Tensor], Tensor]
 
     def at(self, u: Tensor) -> "Place":
-        """A place with its height."""
-        return Place(self.height(u), u)
+        """A place with its height: infinite where the function is not a number."""
+        height = self.height(u)
+        return Place(math.inf if math.isnan(height) else height, u)
+
+    def uphill(self, u: Tensor, norm: BallNorm) -> Tensor:
+        """The steepest direction at u. Raises ValueError where the gradient is not finite."""
+        slope = self.slope(u)
+        if not bool(slope.isfinite().all()):
+            raise ValueError(NOT_FINITE.format("no ascent can follow it"))
+        return norm.steepest(slope)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +65,10 @@ def walk(
     on from the highest place known, which is that step, the best of the smaller balls or the latter
     moved out to the new radius. So the heights never fall, and one step at all radii costs one
     gradient. Each of `directions` (n,), of length one, is another start, on the sphere.
+
+    Raises ValueError where a gradient is not finite.
     """
-    uphill, directions = norm.steepest(hill.slope(centre.u)), list(directions)
+    uphill, directions = hill.uphill(centre.u, norm), list(directions)
     best, last = centre, 0.0
     for rho in radii:
         first = hill.at(rho * uphill)
@@ -74,13 +85,15 @@ def ascend(hill: Hill, place: Place, rho: float, steps: int, norm: BallNorm = L2
     """Up from a place in the ball: u ← P(u + s d), d the steepest direction (in the l2 norm
     ∇f/‖∇f‖, in the l∞ norm its signs), P the projection onto ‖u‖ ≤ ρ.
 
-    A step that does not rise is not taken. s starts at ρ, doubles after a rise, halves otherwise:
-    large steps on the sphere are power iterations, which find the direction of largest curvature
-    fast; small ones save the day where the slope turns.
+    A step that does not rise is not taken, and an infinite height ends the ascent. s starts at ρ,
+    doubles after a rise, halves otherwise: large steps on the sphere are power iterations, which
+    find the direction of largest curvature fast; small ones save the day where the slope turns.
     """
     length, g = rho, None
     for _ in range(steps):
-        g = norm.steepest(hill.slope(place.u)) if g is None else g
+        if place.height == math.inf:
+            break
+        g = hill.uphill(place.u, norm) if g is None else g
         trial = hill.at(norm.into(place.u + length * g, rho))
         if trial.height > place.height:
             place, length, g = trial, 2 * length, None
@@ -90,8 +103,8 @@ def ascend(hill: Hill, place: Place, rho: float, steps: int, norm: BallNorm = L2
 
 
 def highest(places: Sequence[Place]) -> Place:
-    """The first of the highest; one that is not a number is the lowest of all."""
-    return max(places, key=lambda p: -math.inf if math.isnan(p.height) else p.height)
+    """The first of the highest."""
+    return max(places, key=lambda place: place.height)
 
 
 def check(radii: Sequence[float], steps: int, restarts: int) -> None:

@@ -98,14 +98,24 @@ def test_what_the_smaller_ball_found_is_carried_outwards():
     assert (near.heights, far.heights) == ([0, 1.0], [2.0, 2.0])
 
 
-def test_not_a_number_is_never_the_highest():
+def test_where_the_function_breaks_the_rise_is_infinite():
+    """From the radius on at which some start meets it; the smaller ball keeps its number."""
     hill = quadratic(*CASES["convex"])
     cliff = ball_ascent.Hill(lambda u: hill.height(u) if u.norm() < 0.5 else math.nan, hill.slope)
-    found = walked(cliff, (0.4, 1.0), steps=8)
-    assert found[1].best.height >= found[0].best.height > 0
-    assert float(found[1].best.u.norm()) < 0.5
-    places = [ball_ascent.Place(height, torch.zeros(1)) for height in (math.nan, -1.0, math.nan)]
-    assert ball_ascent.highest(places) is places[1]
+    for steps in (1, 8):
+        near, far = walked(cliff, (0.4, 1.0), steps)
+        assert 0 < near.best.height < math.inf
+        assert far.best.height == far.first == math.inf
+
+
+@pytest.mark.parametrize("breaks", [0.0, 0.3])
+def test_a_gradient_that_is_not_finite_is_refused(breaks):
+    hill = quadratic(*CASES["convex"])
+    broken = ball_ascent.Hill(
+        hill.height, lambda u: hill.slope(u) if u.norm() < breaks else math.nan * u
+    )
+    with pytest.raises(ValueError, match=r"gradient .* is not finite.*norm of 0"):
+        walked(broken, (0.4, 1.0), steps=8)
 
 
 @pytest.mark.parametrize(
