@@ -35,3 +35,10 @@ def test_a_flat_cloud_still_has_two_axes():
     points = np.array([[-1.0, 0.0], [0.0, 0.0], [1.0, 0.0]])
     _, y = grids.axes(5, None, points)
     assert y[-1] > 0.05
+
+
+def test_lists_stand_for_tuples():
+    for listed, own in zip(
+        grids.axes([3, 5], [1.0, 2.0], None), grids.axes((3, 5), (1.0, 2.0), None), strict=True
+    ):
+        np.testing.assert_array_equal(listed, own)
