@@ -37,8 +37,9 @@ def test_a_flat_cloud_still_has_two_axes():
     assert y[-1] > 0.05
 
 
-def test_lists_stand_for_tuples():
+@pytest.mark.parametrize(("size", "span"), [((3, 5), [1.0, 2.0]), ([3, 5], [1.0, 2.0])])
+def test_lists_stand_for_tuples(size, span):
     for listed, own in zip(
-        grids.axes([3, 5], [1.0, 2.0], None), grids.axes((3, 5), (1.0, 2.0), None), strict=True
+        grids.axes(size, span, None), grids.axes((3, 5), (1.0, 2.0), None), strict=True
     ):
         np.testing.assert_array_equal(listed, own)
