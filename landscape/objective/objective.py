@@ -66,8 +66,9 @@ class Objective:
 
     Raises ValueError for no batches or batches without end, an unknown policy, parameters that are
     no real numbers, a loss that is no scalar, a model that answers differently twice, ranks with
-    different models, a pattern that matches no parameter; where a gradient is asked for, for
-    reentrant activation checkpoints.
+    different models, a pattern that matches no parameter, two tensors in one memory; where a
+    gradient is asked for, for reentrant activation checkpoints and for a loss whose gradient by
+    torch is not its own; and where the model has changed beside `w` by then.
 
     Example: L(w) = (9 w₁² + w₂²)/2 at w = (1, 1).
 
