@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from landscape.objective.empirical_risk import EmpiricalRisk
 from landscape.utils.memory import ran_out
 
 FEW = 16  # examples of a pass that needs no whole batch
+COPIES = (1, 2, 3, 5)  # a quantile may fall by as much twice, but not three times
 
 
 def check_reduction(risk: EmpiricalRisk, batch: Batch) -> None:
@@ -23,12 +25,17 @@ def check_reduction(risk: EmpiricalRisk, batch: Batch) -> None:
     if len(risk.counts) == 1 or weighted or len(rows_of(batch)) > 1:
         return
     examples = torch.arange(batch.size, device=risk.device)
-    values = _values(risk, [batch.rows(examples.repeat(copies)) for copies in (1, 2, 3)])
+    values = _values(risk, [batch.rows(examples.repeat(copies)) for copies in COPIES])
     if values is None:
         return
-    first, second = values[1] - values[0], values[2] - values[1]
+    per_copy = [
+        (later - earlier) / (more - few)
+        for (few, earlier), (more, later) in pairwise(zip(COPIES, values, strict=True))
+    ]
+    first, *others = per_copy
     grows = first.abs() > 1e-3 * values[0].abs()
-    if not (grows and first.isfinite() and torch.isclose(second, first, rtol=1e-3, atol=0.0)):
+    alike = all(torch.isclose(other, first, rtol=1e-3, atol=0.0) for other in others)
+    if not (grows and first.isfinite() and alike):
         return
     advice = 'Divide it by the number of examples (reduction="mean"), or give each Batch a weight.'
     if len({size for size, _ in risk.counts}) > 1:
@@ -44,24 +51,32 @@ def check_reduction(risk: EmpiricalRisk, batch: Batch) -> None:
 
 
 def is_mean(risk: EmpiricalRisk, batch: Batch) -> bool:
-    """Test at w, by two halves, whether the loss of a batch is the mean over its examples."""
+    """Test at w, by two parts, whether the loss of a batch is the mean over its examples."""
     if batch.size < 2:
         return True
+    parts = _and_parts(batch)
     with risk.opened(risk.w):
-        values = [risk.batch_loss(b).detach() for b in _and_halves(batch)]
-    return _is_mean_of_halves(batch, values)
+        values = [risk.batch_loss(b).detach() for b in parts]
+    return _is_mean_of_parts(parts, values)
 
 
-def _and_halves(batch: Batch) -> list[Batch]:
-    return [batch, *batch.shards(2)]
+def _and_parts(batch: Batch) -> list[Batch]:
+    """A batch, a third of its examples and the others, drawn so that no pattern in their order
+    fits.
+    """
+    drawn = torch.randperm(batch.size, generator=torch.Generator().manual_seed(0))
+    first = max(1, batch.size // 3)
+    return [batch, batch.rows(drawn[:first]), batch.rows(drawn[first:])]
 
 
-def _is_mean_of_halves(batch: Batch, values: Sequence[Tensor]) -> bool:
-    """Compare the losses of a batch and of its two halves."""
-    sizes = [half.size for half in batch.shards(2)]
-    whole, *halves = (value.double() for value in values)
-    mean = (sizes[0] * halves[0] + sizes[1] * halves[1]) / batch.size
-    return bool(torch.isclose(mean, whole, rtol=1e-4, atol=1e-6, equal_nan=True))
+def _is_mean_of_parts(batches: Sequence[Batch], values: Sequence[Tensor]) -> bool:
+    """Compare the losses of a batch and of its two parts."""
+    whole, *parts = (value.double() for value in values)
+    sizes = [part.size for part in batches[1:]]
+    mean = (sizes[0] * parts[0] + sizes[1] * parts[1]) / sum(sizes)
+    sizes_of_values = torch.stack([whole, *parts]).abs().nan_to_num(0.0, 0.0)
+    atol = 1e-6 * float(sizes_of_values.max())
+    return bool(torch.isclose(mean, whole, rtol=1e-4, atol=atol, equal_nan=True))
 
 
 def can_be_regrouped(risk: EmpiricalRisk) -> bool:
@@ -75,8 +90,9 @@ def can_be_regrouped(risk: EmpiricalRisk) -> bool:
     first = max(risk.batches, key=lambda batch: batch.size)
     if len(rows_of(first)) > 1 or first.size < 2:
         return True
-    values = _values(risk.under("stored"), _and_halves(first))
-    return values is None or _is_mean_of_halves(first, values)
+    parts = _and_parts(first)
+    values = _values(risk.under("stored"), parts)
+    return values is None or _is_mean_of_parts(parts, values)
 
 
 def sample(risk: EmpiricalRisk) -> Batch:
