@@ -24,7 +24,7 @@ def agree(one: Tensor, other: Tensor, allowed: float) -> bool:
 
 def refuse_changing(one: Tensor, other: Tensor, allowed: float) -> None:
     """Raise ValueError for two gradients at the same point that do not agree, or are not finite."""
-    if not bool(one.isfinite().all()):
+    if not bool((one + other).isfinite().all()):
         raise ValueError(NOT_FINITE.format("there is no curvature"))
     if not agree(one, other, allowed):
         raise ValueError(
