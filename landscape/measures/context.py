@@ -19,11 +19,6 @@ from landscape.utils.progress_display import listening
 Progress = Callable[[int, int], None]  # (done, total); the total may be an upper limit
 Call = TypeVar("Call", bound=Callable[..., Any])
 
-NOT_FINITE = (
-    "The gradient of the loss is not finite, so {}. Look for a square root or norm of 0, or a "
-    "logarithm or division of 0, in the model or loss."
-)
-
 
 def shows_progress(call: Call) -> Call:
     """Let a measure's `progress=True` show a bar, in a terminal or a notebook, and let it run over

@@ -35,6 +35,15 @@ def derivative(y: Any, leaf: Tensor, v: Tensor | None, create_graph: bool = Fals
     return g
 
 
+def refuse_not_finite(gradient: Tensor, consequence: str) -> None:
+    """Raise ValueError, with the consequence in words, for a gradient that is not finite."""
+    if not bool(gradient.isfinite().all()):
+        raise ValueError(
+            f"The gradient of the loss is not finite, so {consequence}. Look for a square root or "
+            "norm of 0, or a logarithm or division of 0, in the model or loss."
+        )
+
+
 def refuse_written(leaf: Tensor, values: Tensor) -> None:
     """Raise ValueError where a pass has written into the leaf that the model stood on."""
     if leaf._version and not torch.equal(leaf, values):

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from landscape.measures.context import NOT_FINITE
+from landscape.objective.derivative import refuse_not_finite
 
 
 def refuse_asymmetric(asymmetry: float, allowed: float) -> None:
@@ -24,8 +24,7 @@ def agree(one: Tensor, other: Tensor, allowed: float) -> bool:
 
 def refuse_changing(one: Tensor, other: Tensor, allowed: float) -> None:
     """Raise ValueError for two gradients at the same point that do not agree, or are not finite."""
-    if not bool((one + other).isfinite().all()):
-        raise ValueError(NOT_FINITE.format("there is no curvature"))
+    refuse_not_finite(one + other, "there is no curvature")
     if not agree(one, other, allowed):
         raise ValueError(
             f"Two gradients at the same point differ by {float((one - other).norm()):.2g}. Look "

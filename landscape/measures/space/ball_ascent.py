@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from landscape.measures.context import NOT_FINITE
 from landscape.measures.space.ball_norms import L2, BallNorm
+from landscape.objective.derivative import refuse_not_finite
 from landscape.utils import checks
 
 
@@ -29,8 +29,7 @@ class Hill:
     def uphill(self, u: Tensor, norm: BallNorm) -> Tensor:
         """The steepest direction at u. Raises ValueError where the gradient is not finite."""
         slope = self.slope(u)
-        if not bool(slope.isfinite().all()):
-            raise ValueError(NOT_FINITE.format("no ascent can follow it"))
+        refuse_not_finite(slope, "no ascent can follow it")
         return norm.steepest(slope)
 
 
